@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the BPF programs and the command agree on: map values and how they are indexed.
+ * Byte order is the host's unless a type says otherwise (__be16, __be32). Every struct's size is
+ * asserted at the end, so a change of layout is a deliberate one: raise PG_ABI with it.
+ *
+ * Fixed-size types come from <linux/types.h> in user space and from vmlinux.h in the programs;
+ * include either before this header.
+ */
+#pragma once
+
+#include "pg_limits.h"
+#include "pg_names.h"
+
+#define PG_ABI 1
+
+enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
+
+/* The two protocols whose 65 536 ports are counted without a rule. */
+enum pg_port_proto { PG_PORT_TCP, PG_PORT_UDP, _PG_PORT_PROTO_MAX };
+
+enum pg_family { PG_FAMILY_V4, PG_FAMILY_V6, _PG_FAMILY_MAX };
+
+/* One counter pair. Bytes are IP bytes; for frames that are not IP, frame bytes. */
+struct pg_count {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/*
+ * How much of the transport header a packet has, which decides what rules may ask of it
+ * (iptables-legacy's rules: net/netfilter/xt_tcpudp.c, xt_multiport.c, ip6_tables.c).
+ */
+enum pg_l4_state {
+	PG_L4_FULL,   /* all that any match could ask for, or a protocol without ports */
+	PG_L4_LATER,  /* a later fragment: no header here */
+	PG_L4_OFF1,   /* IPv4 TCP fragment at offset 1, which overwrites TCP flags */
+	PG_L4_CUT,    /* fewer than 4 bytes of it */
+	PG_L4_PORTS,  /* ports (4 bytes) but not the whole fixed header */
+	PG_L4_BROKEN, /* IPv6 extension headers that run out of packet */
+	_PG_L4_MAX
+};
+
+/*
+ * Which tables hold a packet's ports, flags and ICMP type. Half-present headers (PG_L4_PORTS)
+ * have spaces of their own, because there `-m multiport` sees ports and `-m tcp` drops instead.
+ */
+enum pg_space {
+	PG_SPACE_NONE, /* no ports: other protocol, later fragment, cut header */
+	PG_SPACE_TCP,
+	PG_SPACE_UDP,
+	PG_SPACE_UDPLITE,
+	PG_SPACE_SCTP,
+	PG_SPACE_DCCP,
+	PG_SPACE_ICMP,
+	PG_SPACE_ICMP6,
+	PG_SPACE_PARTIAL = 8, /* added for PG_L4_PORTS */
+	_PG_SPACE_MAX = 16
+};
+
+/*
+ * What a term asks of a packet beyond its classes. Where the packet cannot answer (its l4 state
+ * says so), the kernel's matches set hotdrop: the packet is dropped and the rule not counted.
+ */
+#define PG_ASK_PROTO (1U << 0)	/* -p: walks IPv6 extension headers */
+#define PG_ASK_PORTS (1U << 1)	/* multiport: 4 bytes */
+#define PG_ASK_HEADER (1U << 2) /* tcp, udp, icmp, …: the whole fixed header */
+#define PG_ASK_TCP (1U << 3)	/* -m tcp on a fragment at offset 1 */
+
+/* What a term does with the packets it matches. */
+enum pg_action_kind { PG_ACT_CONTINUE, PG_ACT_ACCEPT, PG_ACT_DROP, _PG_ACT_MAX };
+
+struct pg_action {
+	__u32 slot; /* of pg_rule_counts */
+	__u8 kind;  /* enum pg_action_kind */
+	__u8 asks;  /* PG_ASK_* */
+	__u16 unused;
+};
+
+/*
+ * Tables are tries of 256-entry nodes, one byte a step. An entry with PG_LEAF set is the word
+ * offset of a row in pg_rows; without it, the index of the next node. Offsets and indices are
+ * absolute: each generation owns one half of pg_nodes, pg_rows and pg_actions.
+ *
+ * A row is the set of terms that a value satisfies: one word in the WORD form; in the TREE form a
+ * summary word (bit i: word i is not zero) and then one word for every 64 terms.
+ */
+#define PG_LEAF (1U << 31)
+
+enum pg_form { PG_FORM_EMPTY, PG_FORM_WORD, PG_FORM_TREE, _PG_FORM_MAX };
+
+struct pg_gen {
+	__u32 form;	   /* enum pg_form */
+	__u32 terms;	   /* in use, PG_MAX_TERMS at most */
+	__u32 policy_kind; /* PG_ACT_ACCEPT or PG_ACT_DROP */
+	__u32 policy_slot; /* of pg_rule_counts */
+	__u32 number;	   /* of this generation; grows with every commit */
+	__u32 unused;
+	/* Entries at which a walk starts: by address bytes, most significant first. */
+	__u32 saddr[_PG_FAMILY_MAX];
+	__u32 daddr[_PG_FAMILY_MAX];
+	/* By protocol number: one step. */
+	__u32 proto[_PG_FAMILY_MAX][8];
+	/* By port, high byte first; by TCP flags (one step) or ICMP type and code. */
+	__u32 sport[_PG_SPACE_MAX];
+	__u32 dport[_PG_SPACE_MAX];
+	__u32 detail[_PG_SPACE_MAX];
+	/* By interface slot: rows, PG_LEAF not set. */
+	__u32 iface[PG_MAX_IFACES];
+};
+
+/* The one element of pg_ctl. Writing `active` is what commits a policy. */
+struct pg_ctl {
+	__u32 abi;
+	__u32 active; /* 0 or 1 */
+	struct pg_gen gen[2];
+};
+
+/*
+ * Counters live in arrays that the command maps into memory; each shard has its own part.
+ *   pg_rule_counts  [shard][slot]                  struct pg_count
+ *   pg_port_counts  [shard][dir][port proto][port] struct pg_count
+ *   pg_port_drops   [shard][port proto][port]      __u64, arrivals
+ *   pg_port_flags   [shard][port]                  struct pg_flags, TCP, both directions
+ *   pg_totals       [shard][iface][dir][verdict][reason, PG_TOTALS_REASONS wide] struct pg_count
+ */
+#define PG_PORTS 65536U
+#define PG_TOTALS_REASONS 128U
+
+struct pg_flags {
+	__u64 count[_PG_FLAG_MAX];
+};
+
+static inline __u32 pg_port_index(__u32 shard, __u32 dir, __u32 proto, __u32 port)
+{
+	return ((shard * _PG_DIR_MAX + dir) * _PG_PORT_PROTO_MAX + proto) * PG_PORTS + port;
+}
+
+static inline __u32 pg_drop_index(__u32 shard, __u32 proto, __u32 port)
+{
+	return (shard * _PG_PORT_PROTO_MAX + proto) * PG_PORTS + port;
+}
+
+static inline __u32 pg_flags_index(__u32 shard, __u32 port)
+{
+	return shard * PG_PORTS + port;
+}
+
+static inline __u32 pg_total_index(__u32 shard, __u32 iface, __u32 dir, __u32 verdict, __u32 reason)
+{
+	return (((shard * PG_MAX_IFACES + iface) * _PG_DIR_MAX + dir) * _PG_VERDICT_MAX + verdict) *
+		       PG_TOTALS_REASONS +
+	       reason;
+}
+
+static inline __u32 pg_slot_index(__u32 shard, __u32 slot)
+{
+	return shard * PG_COUNTER_SLOTS + slot;
+}
+
+/*
+ * What the program made of one packet. Written only where the programs were loaded with tracing
+ * on, which replay and the tests do in a private instance.
+ */
+#define PG_TRACE_NO_TERM 0xffffffffU /* no term decided; the reason says who did */
+
+struct pg_trace {
+	__be32 saddr[4]; /* IPv4 in [0] */
+	__be32 daddr[4];
+	__u32 frame_len;
+	__u32 ip_len; /* as counted: IP bytes, or the frame's where it is not IP */
+	__u32 term;   /* that decided, or that asked for a header which is not there */
+	__u16 ethertype;      /* outermost, host order */
+	__u16 l3_type;	      /* innermost after VLAN tags, host order */
+	__u16 vlan_id[3];     /* outermost first */
+	__u16 sport;	      /* host order; ICMP type */
+	__u16 dport;	      /* host order; ICMP code */
+	__u16 frag_offset;    /* in units of 8 bytes */
+	__u8 vlans;	      /* tags seen, 3 for more than two */
+	__u8 has_l3;	      /* addresses are valid */
+	__u8 has_proto;	      /* proto is valid */
+	__u8 has_ports;	      /* sport and dport are valid */
+	__u8 has_flags;	      /* tcp_flags is valid */
+	__u8 proto;	      /* transport protocol, after IPv6 extension headers */
+	__u8 tcp_flags;
+	__u8 frag;    /* enum pg_frag */
+	__u8 verdict; /* enum pg_verdict */
+	__u8 reason;  /* enum pg_reason */
+	__u8 unused[2];
+};
+
+/* An interface of the instance, in pg_ifaces. Written and read by the command only. */
+struct pg_iface {
+	__u64 netns;   /* inode of the network namespace; 0: the slot is free */
+	__u32 ifindex; /* within that namespace */
+	__u32 mode;    /* enum pg_mode */
+	char name[16];
+	char mode_reason[104];
+};
+
+_Static_assert(sizeof(struct pg_count) == 16, "ABI");
+_Static_assert(sizeof(struct pg_action) == 8, "ABI");
+_Static_assert(sizeof(struct pg_gen) == 24 + 8 + 8 + 64 + 3 * 64 + 256, "ABI");
+_Static_assert(sizeof(struct pg_ctl) == 8 + 2 * sizeof(struct pg_gen), "ABI");
+_Static_assert(sizeof(struct pg_flags) == 64, "ABI");
+_Static_assert(sizeof(struct pg_trace) == 68, "ABI");
+_Static_assert(sizeof(struct pg_iface) == 136, "ABI");
+_Static_assert(_PG_REASON_MAX <= PG_TOTALS_REASONS, "totals have room for every reason");
+_Static_assert(_PG_L4_MAX <= 8, "pg_gen.proto has room for every state");

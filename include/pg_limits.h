@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Capacities, each with the memory it costs. */
+#pragma once
+
+/* Rules of one policy after expansion (a rule with `--ports` becomes two terms). */
+#define PG_MAX_TERMS 4096
+
+/*
+ * Rule counters, 16 bytes a slot and shard. A policy change needs fresh slots while the old
+ * policy still counts in its own, so there are more than twice PG_MAX_TERMS.
+ */
+#define PG_COUNTER_SLOTS 12288
+
+/* Interfaces of one instance; the totals below are kept for each. */
+#define PG_MAX_IFACES 64
+
+/*
+ * Counters are kept once per shard, and a shard belongs to one CPU while there are no more CPUs
+ * than shards; above that CPUs share shards and count with atomics. One shard is 9.6 MB:
+ * ports 4 MB, drops 1 MB, flags 4 MB, rules 192 KB, totals 512 KB. 15 shards stay under 160 MB.
+ */
+#define PG_MAX_SHARDS 15
+
+/*
+ * The compiled tables: both generations together. A node is 256 entries of 4 bytes, a row is 8
+ * bytes for up to 64 terms and up to 520 bytes for 4 096. Powers of two, because the program
+ * masks its indices.
+ */
+#define PG_NODES (1U << 12)	 /* 4 MB */
+#define PG_ROW_WORDS (1U << 20)	 /* 8 MB */
+
+/* IPv6 extension headers in one packet, the transport header not counted. */
+#define PG_MAX_EXT_HEADERS 12
+
+/* VLAN tags that rules see through; one more is dropped under its own reason. */
+#define PG_MAX_VLANS 2
+
+/* Rules that match one packet and let it go on (no target), per policy. */
+#define PG_MAX_PASSING 64

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Lists that become enums and name tables. Numbers are ABI (pinned maps are indexed by them):
+ * append, never reorder.
+ */
+#pragma once
+
+/*
+ * Why a packet ended the way it did. Every packet ends under exactly one reason.
+ * X(symbol, name, what it tells the operator)
+ */
+#define PG_REASONS(X)                                                                              \
+	X(RULE, "rule", "a rule of the policy decided")                                            \
+	X(POLICY, "policy", "no rule matched, the chain's policy decided")                         \
+	X(NON_IP, "non-ip", "not IPv4, IPv6 or ARP: passed unfiltered, as under iptables")         \
+	X(ARP, "arp", "ARP request or reply: passed unfiltered, as under iptables")                \
+	X(GRATUITOUS_ARP, "gratuitous-arp", "ARP in which a host announces its own address")       \
+	X(RARP, "rarp", "reverse ARP: passed unfiltered, as under iptables")                       \
+	X(SHORT_HEADER, "short-header",                                                            \
+	  "the frame ends inside its Ethernet, VLAN, ARP or IP header")                            \
+	X(TOO_MANY_VLANS, "too-many-vlans", "more than two VLAN tags")                             \
+	X(BAD_ARP, "bad-arp", "ARP that is not about Ethernet and IPv4 addresses")                 \
+	X(BAD_VERSION, "bad-version", "the IP version is not the one the EtherType promises")      \
+	X(BAD_IHL, "bad-ihl", "IPv4 header length below 20 bytes")                                 \
+	X(BAD_LENGTH, "bad-length", "IP total length below the header's own length")               \
+	X(TRUNCATED, "truncated", "IP total length beyond the end of the frame")                   \
+	X(BAD_CHECKSUM, "bad-checksum", "wrong IPv4 header checksum")                              \
+	X(EXT_TOO_LONG, "ext-too-long", "more IPv6 extension headers than portguard follows")      \
+	X(EXT_BROKEN, "ext-broken",                                                                \
+	  "a rule asked for the protocol, but the IPv6 extension headers run out of packet")       \
+	X(SHORT_L4, "short-l4",                                                                    \
+	  "a rule asked for ports, flags or an ICMP type, but the transport header is cut off")    \
+	X(TINY_FRAGMENT, "tiny-fragment",                                                          \
+	  "a rule asked a TCP header that a fragment at offset 8 could overwrite (RFC 3128)")      \
+	X(BAD_DOFF, "bad-doff", "TCP data offset below 20 bytes")                                  \
+	X(SPLIT_HEADER, "split-header",                                                            \
+	  "a header lies beyond the first buffer of a multi-buffer frame")                         \
+	X(INTERNAL, "internal", "a table of portguard's own is inconsistent (please report)")
+
+/* TCP flags in the order of their bits, which is the order of their counters. */
+#define PG_TCP_FLAGS(X)                                                                            \
+	X(FIN, "fin") X(SYN, "syn") X(RST, "rst") X(PSH, "psh")                                    \
+	X(ACK, "ack") X(URG, "urg") X(ECE, "ece") X(CWR, "cwr")
+
+/* Hooks and how they were attached. */
+#define PG_MODES(X)                                                                                \
+	X(NONE, "none") X(NATIVE, "native") X(SKB, "skb") X(TC, "tc")
+
+/* What a packet's fate was, as replay and test print it. */
+#define PG_VERDICTS(X)                                                                             \
+	X(ACCEPT, "accept") X(DROP, "drop")
+
+/* Fragment of what kind; `atomic` is an IPv6 fragment header on a whole packet (RFC 6946). */
+#define PG_FRAGS(X)                                                                                \
+	X(NONE, "-") X(FIRST, "first") X(LATER, "later") X(ATOMIC, "atomic")
+
+#define PG_ENUM_REASON(sym, ...) PG_REASON_##sym,
+enum pg_reason { PG_REASONS(PG_ENUM_REASON) _PG_REASON_MAX };
+
+#define PG_ENUM_FLAG(sym, ...) PG_FLAG_##sym,
+enum pg_tcp_flag { PG_TCP_FLAGS(PG_ENUM_FLAG) _PG_FLAG_MAX };
+
+#define PG_ENUM_MODE(sym, ...) PG_MODE_##sym,
+enum pg_mode { PG_MODES(PG_ENUM_MODE) _PG_MODE_MAX };
+
+#define PG_ENUM_VERDICT(sym, ...) PG_VERDICT_##sym,
+enum pg_verdict { PG_VERDICTS(PG_ENUM_VERDICT) _PG_VERDICT_MAX };
+
+#define PG_ENUM_FRAG(sym, ...) PG_FRAG_##sym,
+enum pg_frag { PG_FRAGS(PG_ENUM_FRAG) _PG_FRAG_MAX };

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The commands, one file each, and what main() gives them. */
+#pragma once
+
+#include "util.h"
+
+struct pg_ctx {
+	const char *state_dir; /* --state, PORTGUARD_STATE, or the default */
+	bool json;
+	bool verbose;
+};
+
+/*
+ * run() gets argv with argv[0] being the command's own name; global options (--state, --json,
+ * --verbose) are already taken out. Returns 0, or a negative errno with err filled, or a positive
+ * exit code when everything has been said already.
+ */
+struct pg_cmd {
+	const char *name;
+	const char *args; /* for --help */
+	const char *help; /* one line */
+	int (*run)(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
+};

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one door to the kernel: programs, maps, links and pins of one instance. Everything above it
+ * deals in plain structs. Only dp*.c include the skeleton or call bpf_*().
+ *
+ * Functions return 0 or a negative errno and then have filled `err`, unless said otherwise.
+ */
+#pragma once
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "compile.h"
+#include "pg_abi.h"
+#include "util.h"
+
+struct pg_dp;
+
+#define PG_STATE_DIR_DEFAULT "/sys/fs/bpf/portguard"
+
+enum pg_dp_open_mode {
+	PG_DP_READ,   /* no lock; -ENOENT without a message when there is no instance */
+	PG_DP_WRITE,  /* takes the instance's lock; -ENOENT as above */
+	PG_DP_CREATE, /* as WRITE, and makes an empty instance where there is none */
+};
+
+struct pg_dp_opts {
+	const char *state_dir; /* NULL: the default */
+	enum pg_dp_open_mode mode;
+	int wait_s; /* for the lock: 0 fail at once, <0 as long as it takes */
+	bool verbose;
+};
+
+int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_err *err);
+
+/*
+ * A private instance: nothing pinned, nothing attached, tracing on, for replay and tests. Its one
+ * interface, slot 0, is called `iface` ("" for a name that no rule has).
+ */
+int pg_dp_open_private(const char *iface, struct pg_dp **ret_dp, struct pg_err *err);
+
+/* Forgets the instance and releases its lock; what is pinned goes on. Accepts NULL. */
+void pg_dp_close(struct pg_dp *dp);
+static inline void pg_dp_closep(struct pg_dp **dp)
+{
+	pg_dp_close(*dp);
+}
+
+const char *pg_dp_state_dir(const struct pg_dp *dp);
+
+/* Interfaces ----------------------------------------------------------------------------------- */
+
+struct pg_attach_opts {
+	enum pg_mode mode; /* NONE: choose */
+	bool no_egress;
+	bool force; /* replace a foreign XDP program */
+};
+
+/*
+ * Attaching twice is no error (with another mode: the mode changes). The policy in force must be
+ * committed again afterwards, because rules with -i have a new interface to hold for.
+ */
+int pg_dp_attach(struct pg_dp *dp, const char *ifname, const struct pg_attach_opts *opts,
+		 struct pg_err *err);
+int pg_dp_detach(struct pg_dp *dp, const char *ifname, struct pg_err *err);
+/* Every interface; then the instance itself: pins, policy and counters are gone. */
+int pg_dp_destroy(struct pg_dp *dp, struct pg_err *err);
+
+struct pg_dp_iface {
+	struct pg_iface abi; /* .netns 0: free slot */
+	bool here;	     /* in this process' network namespace */
+	bool gone;	     /* the interface no longer exists, or our program was taken off it */
+	__u32 ingress_prog_id, egress_prog_id; /* 0: none */
+};
+/* Fills ret[PG_MAX_IFACES] by slot. */
+int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err);
+
+/* Policy --------------------------------------------------------------------------------------- */
+
+/*
+ * Make `tables` the policy: fill the idle generation, store `text` (n bytes, the caller's own
+ * format) beside it, flip. All or nothing. When it returns 0 no CPU runs the old policy any more.
+ */
+int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
+		 struct pg_err *err);
+
+/* The text stored with the policy in force; the caller frees it. -ENODATA, silently: none yet. */
+int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err);
+
+struct pg_dp_policy_info {
+	__u32 generation, terms, rows, nodes;
+	enum pg_form form;
+	__u64 memory_bytes; /* of the tables in use */
+};
+void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret);
+
+/*
+ * Set a counter that no policy in force uses, before the commit that starts using it.
+ */
+void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count);
+
+/* Counters: sums over all shards --------------------------------------------------------------- */
+
+void pg_dp_slot_read(struct pg_dp *dp, __u32 slot, struct pg_count *ret);
+/* ret[PG_PORTS] */
+void pg_dp_ports_read(struct pg_dp *dp, enum pg_dir dir, enum pg_port_proto proto,
+		      struct pg_count *ret);
+void pg_dp_drops_read(struct pg_dp *dp, enum pg_port_proto proto, __u64 *ret);
+void pg_dp_flags_read(struct pg_dp *dp, struct pg_flags *ret);
+
+struct pg_totals {
+	struct pg_count count[PG_MAX_IFACES][_PG_DIR_MAX][_PG_VERDICT_MAX][_PG_REASON_MAX];
+};
+void pg_dp_totals_read(struct pg_dp *dp, struct pg_totals *ret);
+
+/* All memory of the instance's maps, in bytes. */
+__u64 pg_dp_memory(struct pg_dp *dp);
+
+/* Running frames through the program ----------------------------------------------------------- */
+
+/*
+ * One Ethernet frame through the program of a private instance, which counts it as it would a
+ * real one. `frame` has `len` bytes (14 at least; the kernel refuses less); wire_len, at least
+ * len, is what the frame's length is taken to be: frames larger than the kernel takes in one
+ * test run are given by their beginning.
+ */
+int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, size_t wire_len,
+	      struct pg_trace *ret_trace, struct pg_err *err);
+/* The largest `len` that pg_dp_run() takes. */
+size_t pg_dp_run_max(const struct pg_dp *dp);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The policy of an instance: between the ruleset (plain data) and the door (tables and a text).
+ */
+#pragma once
+
+#include "ast.h"
+#include "dp.h"
+
+/*
+ * The policy in force with its counters as they are now; an empty ACCEPT policy where none was
+ * committed or dp is NULL. The caller frees it.
+ */
+int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err);
+
+/*
+ * Compile and commit. Rules and chains whose `slot` is PG_NO_SLOT get a fresh counter that starts
+ * at their packets and bytes; others go on counting where they are. On success `set` has every
+ * slot filled in.
+ */
+int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err);
+
+/*
+ * For a set that replaces the policy as a whole (restore): rules that are in `old` too take its
+ * slots, each at most once, first to first. Built-in chains keep their policy's counter.
+ */
+void pg_policy_inherit(struct pg_ruleset *set, const struct pg_ruleset *old);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One moment of an instance's state as plain data; feeds every table and exporter. pg_snapshot_read()
+ * fills it through dp.h; everything else here and in view_*.c and export_*.c runs without a kernel.
+ */
+#pragma once
+
+#include "ast.h"
+#include "dp.h"
+
+struct pg_listener {
+	unsigned pid; /* 0: not visible to us */
+	char comm[16];
+	char address[46]; /* numeric */
+};
+
+/* One port with traffic or a listener. */
+struct pg_port_row {
+	enum pg_port_proto proto;
+	uint16_t port;
+	struct pg_count in, out;
+	uint64_t in_dropped, out_dropped;
+	struct pg_flags flags; /* TCP */
+	bool has_listener;
+	struct pg_listener listener;
+};
+
+struct pg_iface_row {
+	struct pg_dp_iface iface;
+	struct pg_count count[_PG_DIR_MAX];
+	uint64_t dropped[_PG_DIR_MAX]; /* packets */
+};
+
+struct pg_snapshot {
+	char state_dir[128];
+	char kernel[65];
+	bool exists; /* there is an instance; otherwise everything below is empty */
+	struct pg_iface_row *iface;
+	size_t n_iface;
+	struct pg_port_row *port; /* by protocol, then port */
+	size_t n_port;
+	struct pg_count reason[_PG_REASON_MAX]; /* all interfaces, directions and verdicts */
+	struct pg_count verdict[_PG_DIR_MAX][_PG_VERDICT_MAX];
+	struct pg_ruleset *rules; /* with their counters; never NULL */
+	size_t n_rules;		  /* over all chains */
+	struct pg_dp_policy_info policy;
+	uint64_t memory_bytes;
+};
+
+/* What to read; ports and listeners cost the most. */
+#define PG_SNAP_PORTS (1U << 0)
+#define PG_SNAP_LISTENERS (1U << 1)
+
+/* dp NULL: there is no instance. The caller frees with pg_snapshot_free(). */
+int pg_snapshot_read(struct pg_dp *dp, const char *state_dir, unsigned what,
+		     struct pg_snapshot **ret_snap, struct pg_err *err);
+void pg_snapshot_free(struct pg_snapshot *snap);
+static inline void pg_snapshot_freep(struct pg_snapshot **snap)
+{
+	pg_snapshot_free(*snap);
+}
