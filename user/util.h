@@ -53,6 +53,7 @@ static inline void pg_fclosep(FILE **f)
  */
 struct pg_err {
 	int exit_code;
+	bool complete; /* the text has iptables' own prefix, or none: main() adds nothing */
 	char text[1024];
 };
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Policies as text in iptables-save's format. Plain data, no kernel, no privileges.
+ */
+#pragma once
+
+#include "ast.h"
+
+/* What a reader says beside its result: one line each, without a newline, fit for a terminal. */
+struct pg_notes {
+	char **text; /* owned */
+	size_t n;
+};
+void pg_notes_free(struct pg_notes *notes);
+/* "portguard: TEXT" for each, on `f`. */
+void pg_notes_print(const struct pg_notes *notes, FILE *f);
+
+struct pg_rulefile_opts {
+	const char *name; /* for messages; NULL: <stdin> */
+	unsigned family;  /* PG_V4, PG_V6: as iptables-restore or ip6tables-restore; 0: both */
+	bool counters;	  /* take over [packets:bytes]; otherwise they are 0 */
+	bool skip_tables; /* go on without tables that are not enforced */
+	bool skip_unsupported;
+	/* Not NULL: the file adds to this policy (iptables-restore -n). */
+	const struct pg_ruleset *base;
+};
+
+/*
+ * Read a policy from n bytes of text. All or nothing. `notes` says what was left out, and where
+ * the file is refused for rules in other tables, which ones; the caller prints it in both cases
+ * and frees it. Rules and, without `base`, chains have PG_NO_SLOT.
+ */
+int pg_rulefile_parse(const char *text, size_t n, const struct pg_rulefile_opts *opts,
+		      struct pg_ruleset **ret_set, struct pg_notes *notes, struct pg_err *err);
+
+/* The same from a path; "-" or NULL: standard input. opts->name is filled in by path. */
+int pg_rulefile_load(const char *path, const struct pg_rulefile_opts *opts,
+		     struct pg_ruleset **ret_set, struct pg_notes *notes, struct pg_err *err);
+
+#define PG_RULEFILE_COUNTERS (1U << 0) /* [packets:bytes] before every rule */
+#define PG_RULEFILE_DATES (1U << 1)    /* the comments that say who wrote it, and when */
+
+/*
+ * Append the policy to t. family PG_V4 or PG_V6: only the rules that hold for it, without -4 or
+ * -6, as iptables-restore or ip6tables-restore takes it; 0: all of it. Check t->oom.
+ */
+void pg_rulefile_write(struct pg_text *t, const struct pg_ruleset *set, unsigned family,
+		       unsigned flags);

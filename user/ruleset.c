@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "ast.h"
+
+static bool addr_equal(const struct pg_addr *a, const struct pg_addr *b)
+{
+	size_t n;
+
+	if (!a->set || !b->set)
+		return a->set == b->set;
+	n = a->family == PG_V4 ? 4 : 16;
+	return a->invert == b->invert && a->family == b->family && !memcmp(a->addr, b->addr, n) &&
+	       !memcmp(a->mask, b->mask, n);
+}
+
+static bool ifname_equal(const struct pg_ifname *a, const struct pg_ifname *b)
+{
+	if (!a->set || !b->set)
+		return a->set == b->set;
+	return a->invert == b->invert && !strcmp(a->name, b->name);
+}
+
+static bool range_equal(const struct pg_port_range *a, const struct pg_port_range *b)
+{
+	return a->lo == b->lo && a->hi == b->hi && a->invert == b->invert;
+}
+
+static bool multiport_equal(const struct pg_match *a, const struct pg_match *b)
+{
+	if (a->multiport.side != b->multiport.side || a->multiport.invert != b->multiport.invert ||
+	    a->multiport.n != b->multiport.n)
+		return false;
+	for (unsigned i = 0; i < a->multiport.n; i++)
+		if (!range_equal(&a->multiport.range[i], &b->multiport.range[i]))
+			return false;
+	return true;
+}
+
+static bool match_equal(const struct pg_match *a, const struct pg_match *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	switch (a->kind) {
+	case PG_MATCH_TCP:
+	case PG_MATCH_UDP:
+	case PG_MATCH_UDPLITE:
+	case PG_MATCH_SCTP:
+	case PG_MATCH_DCCP:
+		if (!range_equal(&a->ports.sport, &b->ports.sport) ||
+		    !range_equal(&a->ports.dport, &b->ports.dport) ||
+		    a->ports.flags_set != b->ports.flags_set)
+			return false;
+		return !a->ports.flags_set || (a->ports.flags_invert == b->ports.flags_invert &&
+					       a->ports.flags_mask == b->ports.flags_mask &&
+					       a->ports.flags_comp == b->ports.flags_comp);
+	case PG_MATCH_ICMP:
+	case PG_MATCH_ICMP6:
+		if (a->icmp.any != b->icmp.any || a->icmp.invert != b->icmp.invert)
+			return false;
+		return a->icmp.any ||
+		       (a->icmp.type == b->icmp.type && a->icmp.code_lo == b->icmp.code_lo &&
+			a->icmp.code_hi == b->icmp.code_hi);
+	case PG_MATCH_MULTIPORT:
+		return multiport_equal(a, b);
+	case PG_MATCH_COMMENT:
+		return !strcmp(a->comment ? a->comment : "", b->comment ? b->comment : "");
+	case _PG_MATCH_MAX:
+		break;
+	}
+	return false;
+}
+
+static void chain_clear(struct pg_chain *chain)
+{
+	for (size_t i = 0; i < chain->n_rules; i++)
+		pg_rule_clear(&chain->rule[i]);
+	free(chain->rule);
+	*chain = (struct pg_chain){};
+}
+
+static int chain_copy(struct pg_chain *ret, const struct pg_chain *chain)
+{
+	*ret = *chain;
+	ret->rule = NULL;
+	ret->n_rules = ret->cap = 0;
+	if (!chain->n_rules)
+		return 0;
+	ret->rule = calloc(chain->n_rules, sizeof(*ret->rule));
+	if (!ret->rule)
+		return -ENOMEM;
+	ret->cap = chain->n_rules;
+	for (size_t i = 0; i < chain->n_rules; i++) {
+		if (pg_rule_copy(&ret->rule[i], &chain->rule[i]) < 0)
+			return -ENOMEM;
+		ret->n_rules++;
+	}
+	return 0;
+}
+
+struct pg_ruleset *pg_ruleset_new(void)
+{
+	static const char *const name[PG_CHAINS_BUILTIN] = { "INPUT", "FORWARD", "OUTPUT" };
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return NULL;
+	set->chain = calloc(PG_CHAINS_BUILTIN, sizeof(*set->chain));
+	if (!set->chain)
+		return NULL;
+	set->n_chains = PG_CHAINS_BUILTIN;
+	for (size_t i = 0; i < PG_CHAINS_BUILTIN; i++) {
+		struct pg_chain *chain = &set->chain[i];
+
+		snprintf(chain->name, sizeof(chain->name), "%s", name[i]);
+		chain->policy = PG_TARGET_ACCEPT;
+		chain->slot = PG_NO_SLOT;
+	}
+	return TAKE_PTR(set);
+}
+
+void pg_ruleset_free(struct pg_ruleset *set)
+{
+	if (!set)
+		return;
+	for (size_t i = 0; i < set->n_chains; i++)
+		chain_clear(&set->chain[i]);
+	free(set->chain);
+	free(set);
+}
+
+struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *dup = calloc(1, sizeof(*dup));
+
+	if (!dup)
+		return NULL;
+	dup->chain = calloc(set->n_chains, sizeof(*dup->chain));
+	if (!dup->chain)
+		return NULL;
+	for (size_t i = 0; i < set->n_chains; i++) {
+		dup->n_chains++;
+		if (chain_copy(&dup->chain[i], &set->chain[i]) < 0)
+			return NULL;
+	}
+	return TAKE_PTR(dup);
+}
+
+struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, const char *name)
+{
+	for (size_t i = 0; i < set->n_chains; i++)
+		if (!strcmp(set->chain[i].name, name))
+			return &set->chain[i];
+	return NULL;
+}
+
+void pg_rule_clear(struct pg_rule *rule)
+{
+	for (size_t i = 0; i < rule->n_match; i++)
+		if (rule->match[i].kind == PG_MATCH_COMMENT)
+			free(rule->match[i].comment);
+	free(rule->match);
+	*rule = (struct pg_rule){ .narrowed = PG_V46, .slot = PG_NO_SLOT };
+}
+
+int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule)
+{
+	struct pg_rule copy = *rule;
+
+	copy.match = NULL;
+	copy.n_match = 0;
+	if (rule->n_match) {
+		copy.match = calloc(rule->n_match, sizeof(*copy.match));
+		if (!copy.match)
+			return -ENOMEM;
+	}
+	for (size_t i = 0; i < rule->n_match; i++) {
+		copy.match[i] = rule->match[i];
+		copy.n_match++;
+		if (rule->match[i].kind != PG_MATCH_COMMENT || !rule->match[i].comment)
+			continue;
+		copy.match[i].comment = strdup(rule->match[i].comment);
+		if (!copy.match[i].comment) {
+			pg_rule_clear(&copy);
+			return -ENOMEM;
+		}
+	}
+	*ret = copy;
+	return 0;
+}
+
+bool pg_rule_equal(const struct pg_rule *a, const struct pg_rule *b)
+{
+	if (a->narrowed != b->narrowed || a->proto != b->proto ||
+	    a->proto_invert != b->proto_invert || a->target != b->target ||
+	    a->fragment_set != b->fragment_set || a->n_match != b->n_match)
+		return false;
+	if (a->fragment_set && a->fragment_invert != b->fragment_invert)
+		return false;
+	if (!addr_equal(&a->src, &b->src) || !addr_equal(&a->dst, &b->dst) ||
+	    !ifname_equal(&a->in, &b->in) || !ifname_equal(&a->out, &b->out))
+		return false;
+	for (size_t i = 0; i < a->n_match; i++)
+		if (!match_equal(&a->match[i], &b->match[i]))
+			return false;
+	return true;
+}
+
+unsigned pg_rule_families(const struct pg_rule *rule)
+{
+	unsigned families = rule->narrowed;
+
+	if (rule->src.set)
+		families &= rule->src.family;
+	if (rule->dst.set)
+		families &= rule->dst.family;
+	if (rule->fragment_set)
+		families &= PG_V4;
+	for (size_t i = 0; i < rule->n_match; i++) {
+		if (rule->match[i].kind == PG_MATCH_ICMP)
+			families &= PG_V4;
+		if (rule->match[i].kind == PG_MATCH_ICMP6)
+			families &= PG_V6;
+	}
+	return families;
+}
+
+int pg_chain_insert(struct pg_chain *chain, size_t at, const struct pg_rule *rule)
+{
+	struct pg_rule copy;
+
+	if (chain->n_rules == chain->cap) {
+		size_t cap = chain->cap ? 2 * chain->cap : 16;
+		struct pg_rule *more = reallocarray(chain->rule, cap, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		chain->rule = more;
+		chain->cap = cap;
+	}
+	if (pg_rule_copy(&copy, rule) < 0)
+		return -ENOMEM;
+	memmove(&chain->rule[at + 1], &chain->rule[at],
+		(chain->n_rules - at) * sizeof(*chain->rule));
+	chain->rule[at] = copy;
+	chain->n_rules++;
+	return 0;
+}
+
+void pg_chain_remove(struct pg_chain *chain, size_t at)
+{
+	pg_rule_clear(&chain->rule[at]);
+	chain->n_rules--;
+	memmove(&chain->rule[at], &chain->rule[at + 1],
+		(chain->n_rules - at) * sizeof(*chain->rule));
+}
