@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "harness.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rulefile.h"
+
+static void die(const char *what, const struct pg_err *err)
+{
+	fprintf(stderr, "%s: %s\n", what, err->text);
+	exit(1);
+}
+
+bool harness_open(struct harness *h, const char *iface, struct pg_err *err)
+{
+	*h = (struct harness){ 0 };
+	snprintf(h->iface, sizeof(h->iface), "%s", iface);
+	return pg_dp_open_private(iface, &h->dp, err) == 0;
+}
+
+void harness_close(struct harness *h)
+{
+	pg_tables_free(h->tables);
+	pg_ruleset_free(h->set);
+	pg_dp_close(h->dp);
+	*h = (struct harness){ 0 };
+}
+
+void harness_take(struct harness *h, struct pg_ruleset *set)
+{
+	char ifnames[PG_MAX_IFACES][IFNAMSIZ] = { "" };
+	struct pg_err err = { 0 };
+
+	pg_tables_free(h->tables);
+	h->tables = NULL;
+	pg_ruleset_free(h->set);
+	h->set = set;
+	if (pg_policy_commit(h->dp, set, &err) < 0)
+		die("commit", &err);
+	memcpy(ifnames[0], h->iface, IFNAMSIZ);
+	if (pg_compile(set, ifnames, &h->tables, &err) < 0)
+		die("compile", &err);
+}
+
+void harness_load(struct harness *h, const char *text)
+{
+	struct pg_rulefile_opts opts = { .name = "rules" };
+	struct pg_ruleset *set = NULL;
+	struct pg_notes notes = { 0 };
+	struct pg_err err = { 0 };
+
+	if (pg_rulefile_parse(text, strlen(text), &opts, &set, &notes, &err) < 0)
+		die(text, &err);
+	pg_notes_free(&notes);
+	harness_take(h, set);
+}
+
+void harness_run(struct harness *h, enum pg_dir dir, const void *frame, size_t len,
+		 struct pg_trace *ret)
+{
+	struct pg_err err = { 0 };
+
+	if (pg_dp_run(h->dp, dir, frame, len, len, ret, &err) < 0)
+		die("run", &err);
+}
+
+size_t harness_rule(const struct harness *h, const struct pg_trace *trace)
+{
+	if (trace->term == PG_TRACE_NO_TERM)
+		return 0;
+	if (trace->term >= h->tables->gen.terms) {
+		fprintf(stderr, "term %u of %u\n", trace->term, h->tables->gen.terms);
+		exit(1);
+	}
+	return h->tables->terms[trace->term].rule;
+}
+
+const struct pg_chain *harness_input(const struct harness *h)
+{
+	return &h->set->chain[PG_CHAIN_INPUT];
+}
+
+struct pg_count harness_count(const struct harness *h, size_t number)
+{
+	const struct pg_chain *input = harness_input(h);
+	struct pg_count count = { 0 };
+
+	pg_dp_slot_read(h->dp, number ? input->rule[number - 1].slot : input->slot, &count);
+	return count;
+}
