@@ -203,7 +203,7 @@ _Static_assert(sizeof(struct pg_action) == 8, "ABI");
 _Static_assert(sizeof(struct pg_gen) == 24 + 8 + 8 + 64 + 3 * 64 + 256, "ABI");
 _Static_assert(sizeof(struct pg_ctl) == 8 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
-_Static_assert(sizeof(struct pg_trace) == 68, "ABI");
+_Static_assert(sizeof(struct pg_trace) == 72, "ABI");
 _Static_assert(sizeof(struct pg_iface) == 136, "ABI");
 _Static_assert(_PG_REASON_MAX <= PG_TOTALS_REASONS, "totals have room for every reason");
 _Static_assert(_PG_L4_MAX <= 8, "pg_gen.proto has room for every state");

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What parsing leaves of a packet. */
+#pragma once
+
+/*
+ * A packet as the rest of the program sees it. Numbers in host order unless __be. It lives in a map
+ * (pg_scratch), not on the stack: what comes back from a map is any value to the verifier, so the
+ * many ways through the parser meet again behind it instead of each being followed to the end.
+ */
+struct pkt {
+	__be32 saddr[4]; /* IPv4 in [0], the rest undefined */
+	__be32 daddr[4];
+	__u32 packets;	/* wire packets: 1, or what a GSO packet becomes */
+	__u32 bytes;	/* IP bytes of all of them */
+	__u32 gso_size; /* payload of each, 0 outside GSO */
+	__u32 ip_len;
+	__u32 l3, l4; /* offsets of these headers in the frame */
+	__u32 cpu;
+	__u16 sport; /* ICMP type */
+	__u16 dport; /* ICMP code */
+	union {
+		__u64 found[2]; /* all of these are zero at the start */
+		struct {
+			__u8 family;   /* enum pg_family */
+			__u8 proto;    /* after IPv6 extension headers */
+			__u8 l4_state; /* enum pg_l4_state */
+			__u8 space;    /* enum pg_space */
+			__u8 tcp_flags;
+			__u8 has_ports; /* sport and dport are ports */
+			__u8 has_flags;
+			__u8 has_icmp;
+			/* For the trace only. */
+			__u8 has_l3, has_proto, frag, vlans;
+			__u16 frag_offset;
+			__u16 unused;
+		};
+	};
+	/* The classifier's: terms still to visit in this word, words still to visit. */
+	__u64 word, summary;
+	__u32 base; /* term of the word's first bit */
+	__u16 ethertype, l3_type, vlan_id[3]; /* for the trace, l3_type for the parser too */
+};

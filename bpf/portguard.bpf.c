@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The story: parse → classify → count → act. One source, an entry point for each hook; everything
+ * is inlined into each of them, because a call costs more than most of the steps.
+ */
+/*
+ * The only kernel types used here are the hooks' contexts, which are UAPI: their offsets are fixed
+ * and the verifier wants them as constants, so nothing is to be relocated.
+ */
+#define BPF_NO_PRESERVE_ACCESS_INDEX
+#include "vmlinux.h"
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "pg_abi.h"
+
+#include "net.bpf.h"
+
+#include "pkt.bpf.h"
+
+#include "maps.bpf.h"
+
+#include "parse.bpf.h"
+
+#include "count.bpf.h"
+
+#include "classify.bpf.h"
+
+#include "trace.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/*
+ * Reasons under which a packet that no rule was asked about goes on: ARP and what is not IP, as
+ * under iptables. Every other reason of the parser's is a drop.
+ */
+static __always_inline bool harmless(enum pg_reason why)
+{
+	return why == PG_REASON_NON_IP || why == PG_REASON_ARP || why == PG_REASON_GRATUITOUS_ARP ||
+	       why == PG_REASON_RARP;
+}
+
+/* This CPU's packet, blank. Never NULL while cfg.cpus is what the map was made for. */
+static __always_inline struct pkt *new_pkt(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct pkt *p = bpf_map_lookup_elem(&pg_scratch, &cpu);
+
+	if (!p)
+		return NULL;
+	p->packets = 1;
+	p->gso_size = 0;
+	p->l3 = p->l4 = 0;
+	p->cpu = cpu;
+	__builtin_memset(&p->found, 0, sizeof(p->found));
+	return p;
+}
+
+/*
+ * From the Ethernet header's end to the verdict; `tags` VLAN tags were taken off the frame before.
+ * _PG_VERDICT_MAX: a header is not in the linear part, and this was not the last try.
+ */
+static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struct pkt *p,
+					      __u32 tags, bool last_try)
+{
+	struct decision d = { .term = PG_TRACE_NO_TERM };
+	enum pg_reason why;
+
+	trace_frame_len(c);
+	p->bytes = c->len;
+	why = parse_packet(c, ctx, p, tags);
+	if (why == PG_REASON_SPLIT_HEADER && !last_try)
+		return _PG_VERDICT_MAX;
+	/* What was stored is now read back: no value is carried over in a register. */
+	barrier();
+	if (why) {
+		d.reason = why;
+		d.verdict = harmless(why) || c->dir == PG_DIR_OUT ? PG_VERDICT_ACCEPT :
+								    PG_VERDICT_DROP;
+	} else if (c->dir == PG_DIR_OUT) {
+		d.reason = PG_REASON_POLICY; /* departures are counted, not yet filtered */
+		d.verdict = PG_VERDICT_ACCEPT;
+	} else {
+		classify(p, &d);
+	}
+	count_packet(c->dir, &d, p);
+	trace_packet(c, p, &d);
+	return d.verdict;
+}
+
+SEC("xdp.frags")
+int portguard_xdp(struct xdp_md *ctx)
+{
+	struct cursor c = {
+		.data = (void *)(long)ctx->data,
+		.pos = (void *)(long)ctx->data,
+		.end = (void *)(long)ctx->data_end,
+		.xdp = true,
+		.dir = PG_DIR_IN,
+	};
+	struct pkt *p = new_pkt();
+	struct eth_header *eth;
+
+	c.len = c.end - c.pos;
+	eth = pull(&c, sizeof(*eth));
+	if (!eth || !p)
+		return XDP_DROP; /* no driver hands over less than an Ethernet header */
+	p->l3 = sizeof(*eth);
+	p->ethertype = p->l3_type = bpf_ntohs(eth->type);
+	return handle(&c, ctx, p, 0, true) == PG_VERDICT_DROP ? XDP_DROP : XDP_PASS;
+}
+
+/*
+ * One try with the linear part at least `linear` bytes long: headers may lie in page fragments.
+ * An skb's first VLAN tag is kept beside the frame.
+ */
+static __always_inline enum pg_verdict try_skb(struct __sk_buff *skb, enum pg_dir dir,
+					       __u32 linear, bool last_try)
+{
+	struct cursor c = { .len = skb->len, .dir = dir };
+	struct pkt *p = new_pkt();
+	struct eth_header *eth;
+	__u32 tags = 0;
+
+	if (!p)
+		return PG_VERDICT_DROP;
+	if (linear > skb->len)
+		linear = skb->len;
+	if ((long)skb->data_end - (long)skb->data < linear)
+		bpf_skb_pull_data(skb, linear);
+	c.data = c.pos = (void *)(long)skb->data;
+	c.end = (void *)(long)skb->data_end;
+	p->gso_size = skb->gso_size;
+	p->ethertype = p->l3_type = bpf_ntohs(skb->protocol);
+	if (!cfg.no_l2) {
+		p->l3 = sizeof(*eth);
+		eth = pull(&c, sizeof(*eth));
+		if (!eth)
+			return PG_VERDICT_DROP; /* no memory to pull it */
+		p->ethertype = p->l3_type = bpf_ntohs(eth->type);
+	}
+	if (skb->vlan_present) {
+		p->vlan_id[0] = skb->vlan_tci & 0xfff;
+		p->ethertype = bpf_ntohs(skb->vlan_proto);
+		tags = 1;
+	}
+	return handle(&c, skb, p, tags, last_try);
+}
+
+/* Enough for the usual headers; what is longer is worth a second look at all of it. */
+#define TC_LINEAR 128
+
+static __always_inline int tc(struct __sk_buff *skb, enum pg_dir dir)
+{
+	enum pg_verdict verdict = try_skb(skb, dir, TC_LINEAR, false);
+
+	if (verdict == _PG_VERDICT_MAX)
+		verdict = try_skb(skb, dir, skb->len, true);
+	return verdict == PG_VERDICT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int portguard_tc_in(struct __sk_buff *skb)
+{
+	return tc(skb, PG_DIR_IN);
+}
+
+SEC("tc")
+int portguard_tc_out(struct __sk_buff *skb)
+{
+	return tc(skb, PG_DIR_OUT);
+}

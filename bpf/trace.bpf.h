@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What was made of one packet, for replay and tests; the verifier prunes it without cfg.trace. */
+#pragma once
+
+/* The frame's length as replay gives it, where the frame itself was too long to hand over. */
+static __always_inline void trace_frame_len(struct cursor *c)
+{
+	const struct pg_trace *t = TABLE_OF(pg_trace);
+
+	if (cfg.trace && t && t->frame_len)
+		c->len = t->frame_len;
+}
+
+static __always_inline void trace_packet(const struct cursor *c, const struct pkt *p,
+					 const struct decision *d)
+{
+	struct pg_trace *t;
+
+	if (!cfg.trace)
+		return;
+	t = TABLE_OF(pg_trace);
+	if (!t)
+		return;
+	__builtin_memcpy(t->saddr, p->saddr, sizeof(t->saddr));
+	__builtin_memcpy(t->daddr, p->daddr, sizeof(t->daddr));
+	t->frame_len = c->len;
+	t->ip_len = p->bytes;
+	t->term = d->term;
+	t->ethertype = p->ethertype;
+	t->l3_type = p->l3_type;
+	__builtin_memcpy(t->vlan_id, p->vlan_id, sizeof(t->vlan_id));
+	t->sport = p->sport;
+	t->dport = p->dport;
+	t->frag_offset = p->frag_offset;
+	t->vlans = p->vlans;
+	t->has_l3 = p->has_l3;
+	t->has_proto = p->has_proto;
+	t->has_ports = p->has_ports || p->has_icmp;
+	t->has_flags = p->has_flags;
+	t->proto = p->proto;
+	t->tcp_flags = p->tcp_flags;
+	t->frag = p->frag;
+	t->verdict = d->verdict;
+	t->reason = d->reason;
+}
