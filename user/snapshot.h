@@ -7,6 +7,7 @@
 
 #include "ast.h"
 #include "dp.h"
+#include "service.h"
 
 struct pg_listener {
 	unsigned pid; /* 0: not visible to us */
@@ -18,6 +19,7 @@ struct pg_listener {
 struct pg_port_row {
 	enum pg_port_proto proto;
 	uint16_t port;
+	char service[PG_SERVICE_MAX]; /* "": it has no name */
 	struct pg_count in, out;
 	uint64_t in_dropped, out_dropped;
 	struct pg_flags flags; /* TCP */
@@ -45,6 +47,7 @@ struct pg_snapshot {
 	size_t n_rules;		  /* over all chains */
 	struct pg_dp_policy_info policy;
 	uint64_t memory_bytes;
+	char listener_error[160]; /* why there are none; "": they were read, or not asked for */
 };
 
 /* What to read; ports and listeners cost the most. */

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sockets come from the kernel's sock_diag, as for ss(8). It names a socket's inode but not its
+ * process: that is found among the descriptors in /proc.
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "listener.h"
+
+struct sock {
+	struct pg_listener_row row;
+	uint32_t inode;
+	uint8_t rank; /* the lower, the wider its address */
+};
+
+struct socks {
+	struct sock *sock;
+	size_t n, cap;
+	enum pg_port_proto proto; /* of the dump that is being read */
+	bool oom;
+};
+
+static void socks_freep(struct socks *socks)
+{
+	free(socks->sock);
+}
+
+static void mnl_closep(struct mnl_socket **nl)
+{
+	if (*nl)
+		mnl_socket_close(*nl);
+}
+
+static struct sock *socks_grow(struct socks *socks)
+{
+	if (socks->n == socks->cap) {
+		size_t cap = socks->cap ? 2 * socks->cap : 64;
+		struct sock *sock = reallocarray(socks->sock, cap, sizeof(*sock));
+
+		if (!sock) {
+			socks->oom = true;
+			return NULL;
+		}
+		socks->sock = sock;
+		socks->cap = cap;
+	}
+	return &socks->sock[socks->n++];
+}
+
+static int take_sock(const struct nlmsghdr *nlh, void *data)
+{
+	static const uint8_t any[16];
+	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
+	struct socks *socks = data;
+	struct sock *sock;
+	bool v4;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg) || !msg->id.idiag_sport)
+		return MNL_CB_OK;
+	v4 = msg->idiag_family == AF_INET;
+	sock = socks_grow(socks);
+	if (!sock)
+		return MNL_CB_ERROR;
+
+	*sock = (struct sock){ .inode = msg->idiag_inode };
+	sock->row.proto = socks->proto;
+	sock->row.port = ntohs(msg->id.idiag_sport);
+	inet_ntop(msg->idiag_family, msg->id.idiag_src, sock->row.who.address,
+		  sizeof(sock->row.who.address));
+	sock->rank = memcmp(msg->id.idiag_src, any, v4 ? 4 : 16) ? 2 : v4 ? 0 : 1;
+	return MNL_CB_OK;
+}
+
+static int dump(struct mnl_socket *nl, uint8_t family, uint8_t proto, uint32_t states,
+		struct socks *socks)
+{
+	char buf[16384]; /* what the kernel fills at most for one read of a dump */
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct inet_diag_req_v2 *req;
+	unsigned seq = (unsigned)family << 8 | proto;
+	ssize_t n;
+	int r;
+
+	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nlh->nlmsg_seq = seq;
+	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
+	req->sdiag_family = family;
+	req->sdiag_protocol = proto;
+	req->idiag_states = states;
+
+	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	do {
+		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+		if (n < 0)
+			return -errno;
+		r = mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(nl), take_sock, socks);
+	} while (r > MNL_CB_STOP);
+	if (socks->oom)
+		return -ENOMEM;
+	return r < 0 ? -errno : 0;
+}
+
+static int dump_all(struct socks *socks)
+{
+	static const struct {
+		uint8_t family, ipproto;
+		enum pg_port_proto proto;
+		uint32_t states;
+	} dumps[] = {
+		{ AF_INET, IPPROTO_TCP, PG_PORT_TCP, 1U << TCP_LISTEN },
+		{ AF_INET6, IPPROTO_TCP, PG_PORT_TCP, 1U << TCP_LISTEN },
+		/* A UDP socket that is bound but not connected is in the state "closed". */
+		{ AF_INET, IPPROTO_UDP, PG_PORT_UDP, 1U << TCP_CLOSE },
+		{ AF_INET6, IPPROTO_UDP, PG_PORT_UDP, 1U << TCP_CLOSE },
+	};
+	_cleanup_(mnl_closep) struct mnl_socket *nl = mnl_socket_open(NETLINK_SOCK_DIAG);
+
+	if (!nl || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dumps); i++) {
+		int r;
+
+		socks->proto = dumps[i].proto;
+		r = dump(nl, dumps[i].family, dumps[i].ipproto, dumps[i].states, socks);
+		/* ENOENT: no such family here, a kernel without IPv6 or booted with it off. */
+		if (r < 0 && (r != -ENOENT || dumps[i].family == AF_INET))
+			return r;
+	}
+	return 0;
+}
+
+static int compare_inode(const void *a, const void *b)
+{
+	const struct sock *x = a, *y = b;
+
+	return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+static int compare_port(const void *a, const void *b)
+{
+	const struct sock *x = a, *y = b;
+
+	if (x->row.proto != y->row.proto)
+		return x->row.proto < y->row.proto ? -1 : 1;
+	if (x->row.port != y->row.port)
+		return x->row.port < y->row.port ? -1 : 1;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return strcmp(x->row.who.address, y->row.who.address);
+}
+
+static void read_comm(int proc_fd, char *buf, size_t size)
+{
+	_close_ int fd = openat(proc_fd, "comm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	buf[n > 0 ? n : 0] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+}
+
+/* The sockets among one process' descriptors get its name, unless they have one already. */
+static void claim_sockets(int proc_fd, unsigned pid, struct socks *socks)
+{
+	int fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		char link[64];
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
+		struct sock key = { 0 }, *sock;
+
+		if (n < 0)
+			continue;
+		link[n] = '\0';
+		if (sscanf(link, "socket:[%u]", &key.inode) != 1)
+			continue;
+		sock = bsearch(&key, socks->sock, socks->n, sizeof(key), compare_inode);
+		if (!sock || sock->row.who.pid)
+			continue;
+		sock->row.who.pid = pid;
+		read_comm(proc_fd, sock->row.who.comm, sizeof(sock->row.who.comm));
+	}
+	closedir(dir);
+}
+
+/*
+ * A socket that several processes hold goes to the one with the lowest number, as /proc lists
+ * them in order: the server itself, and not the workers it started.
+ */
+static void claim_all(struct socks *socks)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	if (!proc)
+		return;
+	while ((entry = readdir(proc))) {
+		uint32_t pid;
+
+		if (!pg_parse_u32(entry->d_name, 1, UINT32_MAX, &pid)) {
+			_close_ int fd = openat(dirfd(proc), entry->d_name,
+						O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+			if (fd >= 0)
+				claim_sockets(fd, pid, socks);
+		}
+	}
+	closedir(proc);
+}
+
+int pg_listeners_read(struct pg_listeners *ret, struct pg_err *err)
+{
+	_cleanup_(socks_freep) struct socks socks = { 0 };
+	struct pg_listener_row *row;
+	size_t n = 0;
+	int r;
+
+	*ret = (struct pg_listeners){ 0 };
+	r = dump_all(&socks);
+	if (r < 0)
+		return pg_fail(err, r, "cannot list listening sockets: %s", strerror(-r));
+	if (!socks.n)
+		return 0;
+
+	qsort(socks.sock, socks.n, sizeof(*socks.sock), compare_inode);
+	claim_all(&socks);
+	qsort(socks.sock, socks.n, sizeof(*socks.sock), compare_port);
+
+	row = calloc(socks.n, sizeof(*row));
+	if (!row)
+		return pg_fail(err, -ENOMEM, "cannot list listening sockets: out of memory");
+	for (size_t i = 0; i < socks.n; i++) {
+		const struct pg_listener_row *from = &socks.sock[i].row;
+
+		if (!n || row[n - 1].proto != from->proto || row[n - 1].port != from->port)
+			row[n++] = *from;
+	}
+	*ret = (struct pg_listeners){ .row = row, .n = n };
+	return 0;
+}
+
+void pg_listeners_clear(struct pg_listeners *listeners)
+{
+	free(listeners->row);
+	*listeners = (struct pg_listeners){ 0 };
+}
