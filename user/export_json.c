@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#include "export_json.h"
+#include "names.h"
+#include "print.h"
+
+/* Its callers may give NULL for a value that there was no memory for; see put(). */
+static struct json_object *object(void)
+{
+	return json_object_new_object();
+}
+
+/*
+ * One key more. The value belongs to `obj` afterwards, or is freed. Both may be NULL for want of
+ * memory; the document then lacks the key, and done() refuses it by the flag.
+ */
+static void put(struct json_object *obj, const char *key, struct json_object *value, bool *oom)
+{
+	if (!obj || !value || json_object_object_add(obj, key, value) < 0) {
+		json_object_put(value);
+		*oom = true;
+	}
+}
+
+static void put_number(struct json_object *obj, const char *key, uint64_t number, bool *oom)
+{
+	put(obj, key, json_object_new_uint64(number), oom);
+}
+
+/*
+ * JSON is UTF-8, but comments and names are whatever bytes somebody typed, and json-c copies
+ * bytes; besides, the document may be looked at on a terminal, where C1 controls are as bad as C0.
+ */
+static void put_text(struct json_object *obj, const char *key, const char *text, bool *oom)
+{
+	size_t size = strlen(text) + 1;
+	_free_ char *clean = malloc(size);
+
+	if (clean)
+		put(obj, key, json_object_new_string(pg_printable(text, clean, size)), oom);
+	else
+		*oom = true;
+}
+
+static void put_count(struct json_object *obj, const char *key, const struct pg_count *count,
+		      uint64_t dropped, bool *oom)
+{
+	struct json_object *o = object();
+
+	put_number(o, "packets", count->packets, oom);
+	put_number(o, "bytes", count->bytes, oom);
+	put_number(o, "dropped", dropped, oom);
+	put(obj, key, o, oom);
+}
+
+/* Writes obj and frees it. `end` follows the document; `cut`: without its closing brace. */
+static int done(FILE *f, struct json_object *obj, bool oom, bool cut, const char *end,
+		struct pg_err *err)
+{
+	size_t n = 0;
+	const char *text = oom ? NULL : json_object_to_json_string_length(
+						obj, JSON_C_TO_STRING_NOSLASHESCAPE, &n);
+	bool failed = !text;
+
+	if (text) {
+		if (cut)
+			n--;
+		fwrite(text, 1, n, f);
+		fputs(end, f);
+	}
+	json_object_put(obj);
+	if (failed)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	if (ferror(f))
+		return pg_fail(err, -EIO, "cannot write: %s", strerror(errno));
+	return 0;
+}
+
+/* Status --------------------------------------------------------------------------------------- */
+
+static struct json_object *status_iface(const struct pg_iface_row *row, bool *oom)
+{
+	const struct pg_dp_iface *iface = &row->iface;
+	struct json_object *o = object();
+
+	put_text(o, "name", iface->abi.name, oom);
+	put_number(o, "ifindex", iface->abi.ifindex, oom);
+	put_text(o, "mode", pg_mode_name((enum pg_mode)iface->abi.mode), oom);
+	put_text(o, "mode_reason", iface->abi.mode_reason, oom);
+	/* The ingress program's, which in tc mode is not XDP but has the same place here. */
+	put_number(o, "xdp_prog_id", iface->ingress_prog_id, oom);
+	put_number(o, "egress_prog_id", iface->egress_prog_id, oom);
+	put(o, "here", json_object_new_boolean(iface->here), oom);
+	put(o, "gone", json_object_new_boolean(iface->gone), oom);
+	put_count(o, "ingress", &row->count[PG_DIR_IN], row->dropped[PG_DIR_IN], oom);
+	put_count(o, "egress", &row->count[PG_DIR_OUT], row->dropped[PG_DIR_OUT], oom);
+	return o;
+}
+
+static struct json_object *status_policy(const struct pg_snapshot *snap, bool *oom)
+{
+	const struct pg_dp_policy_info *info = &snap->policy;
+	struct json_object *o = object();
+
+	put_number(o, "generation", info->generation, oom);
+	put_number(o, "rules", snap->n_rules, oom);
+	put_number(o, "terms", info->terms, oom);
+	put_number(o, "classes", info->rows, oom);
+	put_text(o, "classifier", pg_form_name(info->form), oom);
+	put_number(o, "memory_bytes", info->memory_bytes, oom);
+	/* Nothing to confirm; json-c's null is NULL, which put() would take for want of memory. */
+	if (o && json_object_object_add(o, "confirm_deadline_s", NULL) < 0)
+		*oom = true;
+	return o;
+}
+
+/* There is no flow table yet: all of it is zero, and scripts need not ask which version it is. */
+static struct json_object *status_flows(bool *oom)
+{
+	static const char *const names[] = {
+		"count", "capacity", "half_open", "half_open_capacity", "evicted", "refused",
+	};
+	struct json_object *o = object();
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		put_number(o, names[i], 0, oom);
+	return o;
+}
+
+int pg_json_status(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
+{
+	struct json_object *doc = object(), *ifaces = json_object_new_array();
+	bool oom = false;
+
+	put_text(doc, "version", PG_VERSION, &oom);
+	put_text(doc, "kernel", snap->kernel, &oom);
+	put_text(doc, "state_dir", snap->state_dir, &oom);
+	put(doc, "interfaces", ifaces, &oom);
+	for (size_t i = 0; i < snap->n_iface && !oom; i++)
+		json_object_array_add(ifaces, status_iface(&snap->iface[i], &oom));
+	put(doc, "policy", status_policy(snap, &oom), &oom);
+	put(doc, "flows", status_flows(&oom), &oom);
+	put_number(doc, "memory_bytes", snap->memory_bytes, &oom);
+	return done(f, doc, oom, false, "\n", err);
+}
+
+/* Ports ---------------------------------------------------------------------------------------- */
+
+static struct json_object *port_listener(const struct pg_listener *listener, bool *oom)
+{
+	struct json_object *o = object();
+
+	put_number(o, "pid", listener->pid, oom);
+	put_text(o, "comm", listener->comm, oom);
+	put_text(o, "address", listener->address, oom);
+	return o;
+}
+
+static struct json_object *port(const struct pg_port_row *row, bool *oom)
+{
+	struct json_object *o = object(), *flags = object();
+
+	put_text(o, "proto", pg_port_proto_name(row->proto), oom);
+	put_number(o, "port", row->port, oom);
+	put_text(o, "service", row->service, oom);
+	put_text(o, "range", pg_service_range(row->port), oom);
+	put_count(o, "in", &row->in, row->in_dropped, oom);
+	put_count(o, "out", &row->out, row->out_dropped, oom);
+	for (int i = 0; i < _PG_FLAG_MAX; i++)
+		put_number(flags, pg_flag_name((enum pg_tcp_flag)i), row->flags.count[i], oom);
+	put(o, "flags", flags, oom);
+	if (row->has_listener)
+		put(o, "listener", port_listener(&row->listener, oom), oom);
+	else if (o && json_object_object_add(o, "listener", NULL) < 0)
+		*oom = true;
+	return o;
+}
+
+/* Row by row: as one json-c document, the ports of a full scan would take 300 MB. */
+static int write_ports(FILE *f, const struct pg_port_row *const *row, size_t n, struct pg_err *err)
+{
+	fputs("\"ports\":[", f);
+	for (size_t i = 0; i < n; i++) {
+		bool oom = false;
+		struct json_object *o = port(row[i], &oom);
+		int r = done(f, o, oom, false, i + 1 < n ? "," : "", err);
+
+		if (r < 0)
+			return r;
+	}
+	fputs("]}\n", f);
+	return ferror(f) ? pg_fail(err, -EIO, "cannot write: %s", strerror(errno)) : 0;
+}
+
+static int write_wanted(FILE *f, const struct pg_snapshot *snap, const struct pg_ports_opts *opts,
+			struct pg_err *err)
+{
+	_free_ const struct pg_port_row **row = calloc(snap->n_port + 1, sizeof(*row));
+	size_t n = 0;
+
+	if (!row)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < snap->n_port; i++)
+		if (pg_ports_wanted(opts, &snap->port[i]))
+			row[n++] = &snap->port[i];
+	pg_ports_sort(row, n, opts->sort);
+	return write_ports(f, row, n, err);
+}
+
+int pg_json_ports(FILE *f, const struct pg_snapshot *snap, const struct pg_ports_opts *opts,
+		  struct pg_err *err)
+{
+	fputc('{', f);
+	return write_wanted(f, snap, opts, err);
+}
+
+/* Reasons and rules ---------------------------------------------------------------------------- */
+
+int pg_json_reasons(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
+{
+	struct json_object *doc = object(), *reasons = json_object_new_array();
+	bool oom = false;
+
+	put(doc, "reasons", reasons, &oom);
+	for (int i = 0; i < _PG_REASON_MAX && !oom; i++) {
+		struct json_object *o = object();
+
+		put_text(o, "name", pg_reason_name((enum pg_reason)i), &oom);
+		put_text(o, "help", pg_reason_help((enum pg_reason)i), &oom);
+		put_number(o, "packets", snap->reason[i].packets, &oom);
+		put_number(o, "bytes", snap->reason[i].bytes, &oom);
+		json_object_array_add(reasons, o);
+	}
+	return done(f, doc, oom, false, "\n", err);
+}
+
+static struct json_object *rule(const struct pg_rule *from, size_t num, bool *oom)
+{
+	struct json_object *o = object();
+	struct pg_text spec = { 0 };
+
+	pg_rule_print(&spec, from, 0);
+	put_number(o, "num", num, oom);
+	put_text(o, "spec", spec.buf ? spec.buf : "", oom);
+	put_number(o, "packets", from->packets, oom);
+	put_number(o, "bytes", from->bytes, oom);
+	*oom |= spec.oom;
+	pg_text_free(&spec);
+	return o;
+}
+
+static struct json_object *chain(const struct pg_chain *from, bool *oom)
+{
+	struct json_object *o = object(), *rules = json_object_new_array();
+
+	put_text(o, "name", from->name, oom);
+	put_text(o, "policy", pg_target_name(from->policy), oom);
+	put_number(o, "packets", from->packets, oom);
+	put_number(o, "bytes", from->bytes, oom);
+	put(o, "rules", rules, oom);
+	for (size_t i = 0; i < from->n_rules && !*oom; i++)
+		json_object_array_add(rules, rule(&from->rule[i], i + 1, oom));
+	return o;
+}
+
+static struct json_object *chains(const struct pg_ruleset *set, bool *oom)
+{
+	struct json_object *o = object(), *array = json_object_new_array();
+
+	put(o, "chains", array, oom);
+	for (size_t i = 0; i < set->n_chains && !*oom; i++)
+		json_object_array_add(array, chain(&set->chain[i], oom));
+	return o;
+}
+
+int pg_json_rules(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
+{
+	bool oom = false;
+	struct json_object *doc = chains(snap->rules, &oom);
+
+	return done(f, doc, oom, false, "\n", err);
+}
+
+/* Replay --------------------------------------------------------------------------------------- */
+
+static void replay_histograms(const struct pg_replay_sums *sums, struct json_object *doc,
+			      bool *oom)
+{
+	struct json_object *ethertypes = object(), *vlans = object(), *l4 = object();
+	char key[8];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(sums->ethertype); i++) {
+		if (!sums->ethertype[i])
+			continue;
+		snprintf(key, sizeof(key), "0x%04x", i);
+		put_number(ethertypes, i ? key : "none", sums->ethertype[i], oom);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(sums->vlans); i++) {
+		snprintf(key, sizeof(key), "%u", i);
+		if (i < 3 || sums->vlans[i])
+			put_number(vlans, i ? key : "none", sums->vlans[i], oom);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(sums->l4); i++) {
+		snprintf(key, sizeof(key), "%u", i);
+		if (sums->l4[i])
+			put_number(l4, key, sums->l4[i], oom);
+	}
+	put(doc, "ethertypes", ethertypes, oom);
+	put(doc, "vlans", vlans, oom);
+	put(doc, "l4", l4, oom);
+}
+
+static void replay_lists(const struct pg_replay_sums *sums, struct json_object *doc, bool *oom)
+{
+	struct json_object *verdicts = object(), *reasons = object(), *fragments = object();
+
+	for (int i = 0; i < _PG_VERDICT_MAX; i++)
+		put_number(verdicts, pg_verdict_name((enum pg_verdict)i), sums->verdict[i], oom);
+	put_number(verdicts, "reject", 0, oom); /* no rule can reject yet */
+	for (int i = 0; i < _PG_REASON_MAX; i++)
+		put_number(reasons, pg_reason_name((enum pg_reason)i), sums->reason[i], oom);
+	for (int i = PG_FRAG_NONE + 1; i < _PG_FRAG_MAX; i++)
+		put_number(fragments, pg_frag_name((enum pg_frag)i), sums->frag[i], oom);
+	put(doc, "verdicts", verdicts, oom);
+	put(doc, "reasons", reasons, oom);
+	replay_histograms(sums, doc, oom);
+	put(doc, "fragments", fragments, oom);
+}
+
+int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_snapshot *snap,
+		   struct pg_err *err)
+{
+	static const struct pg_ports_opts every_port;
+	struct json_object *doc = object(), *states = object();
+	bool oom = false;
+	int r;
+
+	put_number(doc, "frames", sums->frames, &oom);
+	put_number(doc, "skipped", sums->skipped, &oom);
+	put_number(doc, "cut", sums->cut, &oom);
+	replay_lists(sums, doc, &oom);
+	put(doc, "rules", chains(snap->rules, &oom), &oom);
+	/* Flows and states come with the flow table, differences with a second policy. */
+	put_number(doc, "flows", 0, &oom);
+	put(states, "transitions", json_object_new_array(), &oom);
+	put(doc, "states", states, &oom);
+	put_number(doc, "differences", 0, &oom);
+	r = done(f, doc, oom, true, ",", err);
+	return r < 0 ? r : write_wanted(f, snap, &every_port, err);
+}

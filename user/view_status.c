@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <inttypes.h>
+
+#include "names.h"
+#include "print.h"
+#include "view.h"
+#include "view_table.h"
+
+static void add_prog(struct pg_table *table, __u32 id)
+{
+	if (id)
+		pg_table_cell(table, "%u", id);
+	else
+		pg_table_cell(table, "-");
+}
+
+/* Why the mode is what it is, and what is wrong with the interface: text from the kernel's side. */
+static void add_notes(struct pg_table *table, const struct pg_dp_iface *iface)
+{
+	char reason[sizeof(iface->abi.mode_reason)];
+
+	pg_table_note(table, pg_printable(iface->abi.mode_reason, reason, sizeof(reason)));
+	if (iface->gone)
+		pg_table_note(table, "GONE: the interface or its program was removed from outside; "
+				     "attach it again, or detach it");
+	if (!iface->here)
+		pg_table_note(table, "in another network namespace");
+}
+
+static void add_ifaces(struct pg_text *t, const struct pg_snapshot *snap, unsigned width)
+{
+	static const struct pg_column columns[] = {
+		{ "INTERFACE", false, false }, { "MODE", false, false },
+		{ "PROG", true, false },       { "IN-PKTS", true, false },
+		{ "IN-BYTES", true, false },   { "DROPPED", true, false },
+		{ "EGRESS", true, false },     { "OUT-PKTS", true, false },
+		{ "OUT-BYTES", true, false },
+	};
+	_cleanup_(pg_table_freep) struct pg_table *table =
+		pg_table_new(columns, ARRAY_SIZE(columns));
+
+	for (size_t i = 0; i < snap->n_iface; i++) {
+		const struct pg_iface_row *row = &snap->iface[i];
+		char name[sizeof(row->iface.abi.name)];
+
+		pg_table_cell(table, "%s", pg_printable(row->iface.abi.name, name, sizeof(name)));
+		pg_table_cell(table, "%s", pg_mode_name((enum pg_mode)row->iface.abi.mode));
+		add_prog(table, row->iface.ingress_prog_id);
+		pg_table_number(table, row->count[PG_DIR_IN].packets);
+		pg_table_number(table, row->count[PG_DIR_IN].bytes);
+		pg_table_number(table, row->dropped[PG_DIR_IN]);
+		add_prog(table, row->iface.egress_prog_id);
+		pg_table_number(table, row->count[PG_DIR_OUT].packets);
+		pg_table_number(table, row->count[PG_DIR_OUT].bytes);
+		add_notes(table, &row->iface);
+	}
+	pg_table_print(t, table, width);
+}
+
+static void add_verdicts(struct pg_text *t, const struct pg_snapshot *snap)
+{
+	static const char *const dirs[] = { [PG_DIR_IN] = "Arrived", [PG_DIR_OUT] = "Departed" };
+
+	for (size_t d = 0; d < ARRAY_SIZE(dirs); d++) {
+		const struct pg_count *accept = &snap->verdict[d][PG_VERDICT_ACCEPT];
+		const struct pg_count *drop = &snap->verdict[d][PG_VERDICT_DROP];
+
+		pg_text_add(t, "%-10s  %" PRIu64 " packets, %" PRIu64 " bytes; dropped %" PRIu64
+			       " packets, %" PRIu64 " bytes\n",
+			    dirs[d], (uint64_t)(accept->packets + drop->packets),
+			    (uint64_t)(accept->bytes + drop->bytes), (uint64_t)drop->packets,
+			    (uint64_t)drop->bytes);
+	}
+}
+
+static void add_policy(struct pg_text *t, const struct pg_snapshot *snap)
+{
+	const struct pg_dp_policy_info *info = &snap->policy;
+	const struct pg_chain *input = &snap->rules->chain[PG_CHAIN_INPUT];
+
+	pg_text_add(t, "%-10s  generation %u, %zu rule%s, INPUT policy %s\n", "Policy",
+		    info->generation, snap->n_rules, snap->n_rules == 1 ? "" : "s",
+		    pg_target_name(input->policy));
+	pg_text_add(t, "%-10s  %s: %u terms, %u classes, %u nodes, %" PRIu64 " bytes\n",
+		    "Classifier", pg_form_name(info->form), info->terms, info->rows, info->nodes,
+		    (uint64_t)info->memory_bytes);
+}
+
+void pg_view_status(struct pg_text *t, const struct pg_snapshot *snap, unsigned width)
+{
+	char dir[sizeof(snap->state_dir)];
+
+	pg_text_add(t, "portguard " PG_VERSION " on Linux %s, state in %s\n", snap->kernel,
+		    pg_printable(snap->state_dir, dir, sizeof(dir)));
+	if (!snap->exists) {
+		pg_text_add(t, "Nothing is attached: there is no instance in this state directory.\n");
+		return;
+	}
+	pg_text_addn(t, "\n", 1);
+	if (snap->n_iface)
+		add_ifaces(t, snap, width);
+	else
+		pg_text_add(t, "No interface is attached.\n");
+	pg_text_addn(t, "\n", 1);
+	add_verdicts(t, snap);
+	add_policy(t, snap);
+	pg_text_add(t, "%-10s  %" PRIu64 " bytes in all maps\n", "Memory", snap->memory_bytes);
+}
