@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "ifaces.h"
+#include "names.h"
+#include "options.h"
+#include "policy.h"
+#include "rulefile.h"
+
+static int run_attach(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
+
+const struct pg_cmd pg_cmd_attach = {
+	.name = "attach",
+	.args = "IFACE… [--mode auto|native|skb|tc] [--policy FILE] [--no-egress] [--force] "
+		"[-w [SECONDS]]",
+	.help = "Attach to interfaces: all of them or, when one cannot be, none",
+	.run = run_attach,
+};
+
+struct options {
+	struct pg_attach_opts attach;
+	const char *policy; /* file; NULL: the policy in force stays */
+	int wait_s;
+};
+
+static int mode_from_str(const char *text, enum pg_mode *ret, struct pg_err *err)
+{
+	if (!strcmp(text, "auto")) {
+		*ret = PG_MODE_NONE;
+		return 0;
+	}
+	for (enum pg_mode m = PG_MODE_NONE + 1; m < _PG_MODE_MAX; m++) {
+		if (!strcmp(text, pg_mode_name(m))) {
+			*ret = m;
+			return 0;
+		}
+	}
+	return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+			    "--mode takes auto, native, skb or tc, not '%s'", text);
+}
+
+static int parse_options(int argc, char **argv, struct options *o, struct pg_err *err)
+{
+	static const struct option longs[] = {
+		{ "mode", required_argument, NULL, 'm' },
+		{ "policy", required_argument, NULL, 'p' },
+		{ "no-egress", no_argument, NULL, 'e' },
+		{ "force", no_argument, NULL, 'f' },
+		{ "wait", optional_argument, NULL, 'w' },
+		{ 0 },
+	};
+	int c;
+
+	optind = 0;
+	while ((c = pg_getopt(&pg_cmd_attach, argc, argv, ":w::", longs, err)) != -1) {
+		switch (c) {
+		case 'm':
+			if (mode_from_str(optarg, &o->attach.mode, err) < 0)
+				return -EINVAL;
+			break;
+		case 'p':
+			o->policy = optarg;
+			break;
+		case 'e':
+			o->attach.no_egress = true;
+			break;
+		case 'f':
+			o->attach.force = true;
+			break;
+		case 'w':
+			if (pg_wait_parse(pg_optional_number(argc, argv), &o->wait_s, err) < 0)
+				return -EINVAL;
+			break;
+		case PG_OPT_HELP:
+			return c;
+		default:
+			return -EINVAL;
+		}
+	}
+	if (optind == argc)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+				    "attach needs the name of an interface");
+	return 0;
+}
+
+static int load_policy(const char *path, struct pg_ruleset **ret_set, struct pg_err *err)
+{
+	const struct pg_rulefile_opts opts = { 0 };
+	struct pg_notes notes = { 0 };
+	int r = pg_rulefile_load(path, &opts, ret_set, &notes, err);
+
+	pg_notes_print(&notes, stderr);
+	pg_notes_free(&notes);
+	return r;
+}
+
+/* What there was before, to go back to. */
+struct before {
+	bool created; /* there was no instance */
+	struct pg_dp_iface iface[PG_MAX_IFACES];
+	struct pg_ruleset *policy;
+};
+
+/*
+ * Back to what was before. Errors have nowhere to go: the one that is reported is the one that
+ * made us go back, and each step is worth trying even if another failed.
+ */
+static void undo(struct pg_dp *dp, const struct before *before, char **name, size_t n)
+{
+	if (before->created) {
+		pg_dp_destroy(dp, NULL);
+		return;
+	}
+	while (n--) {
+		const struct pg_dp_iface *was = pg_iface_find(before->iface, name[n]);
+		const struct pg_attach_opts opts = {
+			.mode = was ? (enum pg_mode)was->abi.mode : PG_MODE_NONE,
+			.no_egress = was && !was->egress_prog_id,
+		};
+
+		if (was)
+			pg_dp_attach(dp, name[n], &opts, NULL);
+		else
+			pg_dp_detach(dp, name[n], NULL);
+	}
+	pg_policy_commit(dp, before->policy, NULL);
+}
+
+/*
+ * The policy goes in before the first interface, so that no packet of it is seen by another
+ * policy, and once more after the last: rules with -i then have an interface to hold for.
+ */
+static int attach_all(struct pg_dp *dp, const struct options *o, struct pg_ruleset *policy,
+		      const struct before *before, char **name, size_t n, struct pg_err *err)
+{
+	size_t done = 0;
+	int r = 0;
+
+	if (o->policy)
+		r = pg_policy_commit(dp, policy, err);
+	for (; done < n && r >= 0; done++)
+		r = pg_dp_attach(dp, name[done], &o->attach, err);
+	if (r >= 0)
+		r = pg_policy_commit(dp, policy, err);
+	if (r < 0)
+		undo(dp, before, name, done);
+	return r;
+}
+
+static int report(struct pg_dp *dp, char **name, size_t n, struct pg_err *err)
+{
+	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
+	int r;
+
+	if (!iface)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	r = pg_dp_ifaces(dp, iface, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		const struct pg_dp_iface *f = pg_iface_find(iface, name[i]);
+		char shown[IFNAMSIZ], reason[sizeof(f->abi.mode_reason)];
+
+		if (!f)
+			continue;
+		printf("%s: attached, mode %s (%s)%s\n",
+		       pg_printable(f->abi.name, shown, sizeof(shown)),
+		       pg_mode_name((enum pg_mode)f->abi.mode),
+		       pg_printable(f->abi.mode_reason, reason, sizeof(reason)),
+		       f->egress_prog_id ? "" : ", departures not counted");
+	}
+	return 0;
+}
+
+/* Opens the instance, or makes one, and notes how it was. */
+static int open_instance(struct pg_ctx *ctx, const struct options *o, struct before *before,
+			 struct pg_dp **ret_dp, struct pg_err *err)
+{
+	struct pg_dp_opts opts = {
+		.state_dir = ctx->state_dir,
+		.mode = PG_DP_WRITE,
+		.wait_s = o->wait_s,
+		.verbose = ctx->verbose,
+	};
+	int r = pg_dp_open(&opts, ret_dp, err);
+
+	if (r == -ENOENT) {
+		opts.mode = PG_DP_CREATE;
+		r = pg_dp_open(&opts, ret_dp, err);
+		before->created = true;
+	}
+	if (r < 0)
+		return r;
+	r = pg_dp_ifaces(*ret_dp, before->iface, err);
+	if (r < 0)
+		return r;
+	/* Somebody else may have made it between the two attempts, and it is theirs if in use. */
+	for (size_t i = 0; i < PG_MAX_IFACES; i++)
+		if (before->iface[i].abi.netns)
+			before->created = false;
+	return pg_policy_read(*ret_dp, &before->policy, err);
+}
+
+static int attach(struct pg_ctx *ctx, const struct options *o, struct before *before, char **name,
+		  size_t n, struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *policy = NULL;
+	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
+	int r;
+
+	/* Before anything is touched: a wrong file changes nothing. */
+	if (o->policy) {
+		r = load_policy(o->policy, &policy, err);
+		if (r < 0)
+			return r;
+	}
+	r = open_instance(ctx, o, before, &dp, err);
+	if (r < 0)
+		return r;
+	if (policy)
+		pg_policy_inherit(policy, before->policy);
+	else
+		policy = pg_ruleset_dup(before->policy);
+	if (!policy) {
+		undo(dp, before, name, 0);
+		return pg_fail(err, -ENOMEM, "out of memory");
+	}
+	r = attach_all(dp, o, policy, before, name, n, err);
+	return r < 0 ? r : report(dp, name, n, err);
+}
+
+static int run_attach(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
+{
+	struct options o = { 0 };
+	struct before *before;
+	int r = parse_options(argc, argv, &o, err);
+
+	if (r)
+		return r == PG_OPT_HELP ? 0 : r;
+	before = calloc(1, sizeof(*before));
+	if (!before)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	r = attach(ctx, &o, before, argv + optind, (size_t)(argc - optind), err);
+	pg_ruleset_free(before->policy);
+	free(before);
+	return r;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+#include <string.h>
+
+#include "dp.h"
+
+/*
+ * The interface of this name in our network namespace, among the PG_MAX_IFACES that
+ * pg_dp_ifaces() gives; NULL: it is not attached.
+ */
+static inline const struct pg_dp_iface *pg_iface_find(const struct pg_dp_iface *iface,
+						      const char *name)
+{
+	for (size_t i = 0; i < PG_MAX_IFACES; i++)
+		if (iface[i].abi.netns && iface[i].here &&
+		    !strncmp(iface[i].abi.name, name, sizeof(iface[i].abi.name)))
+			return &iface[i];
+	return NULL;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "options.h"
+
+void pg_cmd_usage(const struct pg_cmd *cmd)
+{
+	printf("Usage: portguard %s%s%s\n\n%s\n", cmd->name, cmd->args[0] ? " " : "", cmd->args,
+	       cmd->help);
+}
+
+int pg_getopt(const struct pg_cmd *cmd, int argc, char **argv, const char *shorts,
+	      const struct option *longs, struct pg_err *err)
+{
+	int c;
+
+	/* getopt's own messages would name argv[0] and show the text unfiltered. */
+	opterr = 0;
+	c = getopt_long(argc, argv, shorts, longs, NULL);
+	if (c == '?' && (optopt == 'h' || !strcmp(argv[optind - 1], "--help"))) {
+		pg_cmd_usage(cmd);
+		return PG_OPT_HELP;
+	}
+	if (c == ':') {
+		pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "option \"%s\" requires an argument",
+			     argv[optind - 1]);
+		return '?';
+	}
+	if (c == '?') {
+		/* A short one may stand among others: -xyz. */
+		char one[3] = { '-', (char)optopt, '\0' };
+		bool is_short = optopt > 0 && optopt < 0x80 && isgraph(optopt);
+
+		pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "unknown option \"%s\"",
+			     is_short ? one : argv[optind - 1]);
+	}
+	return c;
+}
+
+const char *pg_optional_number(int argc, char **argv)
+{
+	if (optarg)
+		return optarg;
+	if (optind < argc && argv[optind][0] &&
+	    !argv[optind][strspn(argv[optind], "0123456789.")])
+		return argv[optind++];
+	return NULL;
+}
+
+int pg_wait_parse(const char *text, int *ret_wait_s, struct pg_err *err)
+{
+	uint32_t seconds;
+
+	if (!text) {
+		*ret_wait_s = -1;
+		return 0;
+	}
+	if (pg_parse_u32(text, 0, INT_MAX, &seconds) < 0)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "wait seconds not numeric");
+	*ret_wait_s = (int)seconds;
+	return 0;
+}

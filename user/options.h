@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Options of the commands that are not iptables' own, by getopt_long(). */
+#pragma once
+
+#include <getopt.h>
+
+#include "cmd.h"
+
+/*
+ * getopt_long() for a command: starts from the beginning when optind is 0, which the caller sets;
+ * prints nothing. `--help` and `-h` need not be in the lists: they come back as PG_OPT_HELP, with
+ * the command's help printed. A wrong option comes back as '?', with err filled.
+ */
+#define PG_OPT_HELP 0x100
+int pg_getopt(const struct pg_cmd *cmd, int argc, char **argv, const char *shorts,
+	      const struct option *longs, struct pg_err *err);
+
+/* "Usage: …" and the line of help, on standard output. */
+void pg_cmd_usage(const struct pg_cmd *cmd);
+
+/* The value of -w: seconds, or as long as it takes (-1) for NULL. */
+int pg_wait_parse(const char *text, int *ret_wait_s, struct pg_err *err);
+
+/*
+ * The value of an option whose value may stand in a word of its own though it is optional
+ * (`--watch 2`, `-w 5`): that word if it is a number, which is then taken from the arguments;
+ * NULL if there is none.
+ */
+const char *pg_optional_number(int argc, char **argv);
