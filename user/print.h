@@ -10,6 +10,9 @@
  * 0: with it where nothing else in the rule says it.
  */
 void pg_rule_print(struct pg_text *t, const struct pg_rule *rule, unsigned family);
+/* The same, with its counters ("-c 5 300") before the target if asked. */
+void pg_rule_print_parts(struct pg_text *t, const struct pg_rule *rule, unsigned family,
+			 bool counters);
 
 /* "ACCEPT", "DROP"; "-" for none. */
 const char *pg_target_name(enum pg_target target);

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "addr.h"
+#include "print.h"
+
+static size_t bytes_of(const struct pg_addr *addr)
+{
+	return addr->family == PG_V4 ? 4 : 16;
+}
+
+/* "10.1.2.3"; with `partial` also "10" and "10.1", whose missing bytes are 0. */
+static bool parse_dotted(const char *text, bool partial, uint8_t *ret)
+{
+	char part[16];
+	uint8_t addr[4] = {};
+	unsigned n = 0;
+
+	for (;;) {
+		size_t len = strcspn(text, ".");
+		uint32_t v;
+
+		if (n == 4 || len >= sizeof(part))
+			return false;
+		memcpy(part, text, len);
+		part[len] = '\0';
+		if (pg_number_parse(part, 255, &v) < 0)
+			return false;
+		addr[n++] = (uint8_t)v;
+		if (!text[len])
+			break;
+		text += len + 1;
+	}
+	if (n < 4 && !partial)
+		return false;
+	memcpy(ret, addr, sizeof(addr));
+	return true;
+}
+
+static void mask_of(unsigned bits, uint8_t *mask)
+{
+	memset(mask, 0, 16);
+	for (unsigned i = 0; i < bits; i++)
+		mask[i / 8] |= (uint8_t)(0x80U >> i % 8);
+}
+
+static bool parse_mask(const char *text, struct pg_addr *addr)
+{
+	uint32_t bits, width = addr->family == PG_V4 ? 32 : 128;
+
+	if (!pg_number_parse(text, width, &bits)) {
+		mask_of(bits, addr->mask);
+		return true;
+	}
+	if (addr->family == PG_V4)
+		return parse_dotted(text, false, addr->mask);
+	return inet_pton(AF_INET6, text, addr->mask) == 1;
+}
+
+/* Length of the prefix, or -1 for a mask with gaps. */
+static int mask_bits(const struct pg_addr *addr)
+{
+	unsigned width = (unsigned)bytes_of(addr) * 8, bits = 0;
+	uint8_t mask[16];
+
+	while (bits < width && addr->mask[bits / 8] & (0x80U >> bits % 8))
+		bits++;
+	mask_of(bits, mask);
+	return memcmp(mask, addr->mask, bytes_of(addr)) ? -1 : (int)bits;
+}
+
+int pg_addr_parse(const char *text, unsigned families, const struct pg_arg *at,
+		  struct pg_addr *ret, struct pg_diag *diag)
+{
+	struct pg_addr addr = { .set = true };
+	const char *slash = strrchr(text, '/');
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	char host[64];
+	bool ok = len < sizeof(host);
+
+	snprintf(host, sizeof(host), "%.*s", (int)(ok ? len : 0), text);
+	addr.family = strchr(host, ':') ? PG_V6 : PG_V4;
+	if (addr.family == PG_V4)
+		ok = ok && parse_dotted(host, true, addr.addr);
+	else
+		ok = ok && inet_pton(AF_INET6, host, addr.addr) == 1;
+	if (!(addr.family & families))
+		ok = false;
+	/* iptables reports a bad mask first. */
+	if (slash && !parse_mask(slash + 1, &addr))
+		return pg_diag(diag, PG_DIAG_PARAM, at, "invalid mask `%s' specified", slash + 1);
+	if (!ok)
+		return pg_diag(diag, PG_DIAG_PARAM, at, "host/network `%.*s' not found", (int)len,
+			       text);
+	if (!slash)
+		mask_of((unsigned)bytes_of(&addr) * 8, addr.mask);
+	for (size_t i = 0; i < sizeof(addr.addr); i++)
+		addr.addr[i] &= addr.mask[i];
+	*ret = addr;
+	return 0;
+}
+
+bool pg_addr_is_any(const struct pg_addr *addr)
+{
+	for (size_t i = 0; i < bytes_of(addr); i++)
+		if (addr->mask[i])
+			return false;
+	return true;
+}
+
+void pg_addr_print(struct pg_text *t, const struct pg_addr *addr)
+{
+	int af = addr->family == PG_V4 ? AF_INET : AF_INET6, bits = mask_bits(addr);
+	char text[INET6_ADDRSTRLEN], mask[INET6_ADDRSTRLEN];
+
+	inet_ntop(af, addr->addr, text, sizeof(text));
+	if (bits >= 0) {
+		pg_text_add(t, "%s/%d", text, bits);
+		return;
+	}
+	inet_ntop(af, addr->mask, mask, sizeof(mask));
+	pg_text_add(t, "%s/%s", text, mask);
+}

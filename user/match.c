@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "match.h"
+#include "print.h"
+
+static int parse_comment(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag)
+{
+	size_t len = strlen(use->value);
+	char shown[PG_COMMENT_MAX + 1];
+
+	if (use->seen)
+		return pg_diag(diag, PG_DIAG_PARAM, &use->at,
+			       "comment: option \"--comment\" can only be used once.");
+	if (use->invert)
+		return pg_diag(diag, PG_DIAG_PARAM, &use->at,
+			       "comment: option \"--comment\" cannot be inverted.");
+	if (len > PG_COMMENT_MAX)
+		return pg_diag(diag, PG_DIAG_PARAM, &use->at,
+			       "comment is %zu bytes long (at most %d)", len, PG_COMMENT_MAX);
+	/* What does not show as it is would not survive a file, or would harm a terminal. */
+	pg_printable(use->value, shown, sizeof(shown));
+	for (size_t i = 0; i < len; i++)
+		if (shown[i] != use->value[i] && use->value[i] != '\t')
+			return pg_diag(diag, PG_DIAG_PARAM, &use->at,
+				       "comment has control characters or is not UTF-8");
+	m->comment = strdup(use->value);
+	if (!m->comment)
+		return pg_diag(diag, PG_DIAG_FAILED, NULL, "out of memory");
+	return 0;
+}
+
+static int check_comment(const struct pg_match *m, const struct pg_rule *rule, uint32_t seen,
+			 const struct pg_arg *at, struct pg_diag *diag)
+{
+	(void)m;
+	(void)rule;
+	if (!seen)
+		return pg_diag(diag, PG_DIAG_PARAM, at,
+			       "comment: option \"--comment\" must be specified");
+	return 0;
+}
+
+static void print_comment(struct pg_text *t, const struct pg_match *m)
+{
+	pg_text_add(t, " --comment ");
+	pg_quoted_print(t, m->comment);
+}
+
+static void list_comment(struct pg_text *t, const struct pg_match *m, const struct pg_rule *rule,
+			 bool numeric)
+{
+	char shown[PG_COMMENT_MAX + 1];
+
+	(void)rule;
+	(void)numeric;
+	pg_text_add(t, " /* %s */", pg_printable(m->comment, shown, sizeof(shown)));
+}
+
+static bool in_list(const char *name, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(list[i], name))
+			return true;
+	return false;
+}
+
+int pg_match_find(const char *name)
+{
+	for (int i = 0; i < _PG_MATCH_MAX; i++)
+		if (!strcmp(pg_match_rows[i].name, name))
+			return i;
+	return -1;
+}
+
+bool pg_match_known(const char *name)
+{
+	static const char *const known[] = {
+		"addrtype",  "ah",	  "bpf",       "cgroup",   "cluster",	"connbytes",
+		"connlabel", "connlimit", "connmark",  "conntrack", "cpu",	"devgroup",
+		"dscp",	     "dst",	  "ecn",       "esp",	   "eui64",	"frag",
+		"hashlimit", "hbh",	  "helper",    "hl",	   "icmpv6",	"ipcomp",
+		"iprange",   "ipv6header", "ipvs",     "length",   "limit",	"mac",
+		"mark",	     "mh",	  "nfacct",    "osf",	   "owner",	"physdev",
+		"pkttype",   "policy",	  "quota",     "rateest",  "realm",	"recent",
+		"rpfilter",  "rt",	  "set",       "socket",   "srh",	"standard",
+		"state",     "statistic", "string",    "tcpmss",   "time",	"tos",
+		"ttl",	     "u32",	  "unclean",
+	};
+
+	return pg_match_find(name) >= 0 || in_list(name, known, ARRAY_SIZE(known));
+}
+
+bool pg_target_known(const char *name)
+{
+	static const char *const known[] = {
+		"ACCEPT",     "AUDIT",	    "CHECKSUM", "CLASSIFY", "CLUSTERIP", "CONNMARK",
+		"CONNSECMARK", "CT",	    "DNAT",	"DNPT",	    "DROP",	 "DSCP",
+		"ECN",	      "HL",	    "HMARK",	"IDLETIMER", "LED",	 "LOG",
+		"MARK",	      "MASQUERADE", "MIRROR",	"NETMAP",   "NFLOG",	 "NFQUEUE",
+		"NOTRACK",    "QUEUE",	    "RATEEST",	"REDIRECT", "REJECT",	 "RETURN",
+		"SAME",	      "SECMARK",    "SET",	"SNAT",	    "SNPT",	 "SYNPROXY",
+		"TCPMSS",     "TCPOPTSTRIP", "TEE",	"TOS",	    "TPROXY",	 "TRACE",
+		"TTL",	      "ULOG",
+	};
+
+	return in_list(name, known, ARRAY_SIZE(known));
+}
+
+static const uint8_t tcp_protos[] = { IPPROTO_TCP, 0 };
+static const uint8_t udp_protos[] = { IPPROTO_UDP, 0 };
+static const uint8_t udplite_protos[] = { IPPROTO_UDPLITE, 0 };
+static const uint8_t sctp_protos[] = { IPPROTO_SCTP, 0 };
+static const uint8_t dccp_protos[] = { IPPROTO_DCCP, 0 };
+static const uint8_t icmp_protos[] = { IPPROTO_ICMP, 0 };
+static const uint8_t icmp6_protos[] = { IPPROTO_ICMPV6, 0 };
+
+static const struct pg_match_option icmp_options[] = { { "icmp-type", 0, true, false }, {} };
+static const struct pg_match_option icmp6_options[] = { { "icmpv6-type", 0, true, false }, {} };
+static const struct pg_match_option comment_options[] = { { "comment", 0, true, false }, {} };
+
+#define PORTS_ROW(match_name, match_options, match_protos)                                         \
+	{                                                                                          \
+		.name = match_name, .option = match_options, .protos = match_protos,               \
+		.families = PG_V46, .first = true, .init = pg_ports_init, .parse = pg_ports_parse, \
+		.print = pg_ports_print, .list = pg_ports_list,                                    \
+	}
+
+const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
+	[PG_MATCH_TCP] = PORTS_ROW("tcp", pg_tcp_options, tcp_protos),
+	[PG_MATCH_UDP] = PORTS_ROW("udp", pg_udp_options, udp_protos),
+	[PG_MATCH_UDPLITE] = PORTS_ROW("udplite", pg_udp_options, udplite_protos),
+	[PG_MATCH_SCTP] = PORTS_ROW("sctp", pg_sctp_options, sctp_protos),
+	[PG_MATCH_DCCP] = PORTS_ROW("dccp", pg_dccp_options, dccp_protos),
+	[PG_MATCH_ICMP] = { .name = "icmp", .option = icmp_options, .protos = icmp_protos,
+			    .families = PG_V4, .parse = pg_icmp_parse, .check = pg_icmp_check,
+			    .print = pg_icmp_print, .list = pg_icmp_list },
+	[PG_MATCH_ICMP6] = { .name = "icmp6", .option = icmp6_options, .protos = icmp6_protos,
+			     .families = PG_V6, .parse = pg_icmp_parse, .check = pg_icmp_check,
+			     .print = pg_icmp_print, .list = pg_icmp_list },
+	[PG_MATCH_MULTIPORT] = { .name = "multiport", .option = pg_multiport_options,
+				 .families = PG_V46, .parse = pg_multiport_parse,
+				 .check = pg_multiport_check, .print = pg_multiport_print,
+				 .list = pg_multiport_list },
+	[PG_MATCH_COMMENT] = { .name = "comment", .option = comment_options, .families = PG_V46,
+			       .parse = parse_comment, .check = check_comment,
+			       .print = print_comment, .list = list_comment },
+};

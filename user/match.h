@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The matches: one row each in pg_match_rows[], which says all that the rule language knows of it.
+ * A new match is a new row.
+ */
+#pragma once
+
+#include "diag.h"
+
+/* An option of a match. Several names may share an id: then they are the same option. */
+struct pg_match_option {
+	const char *name; /* without dashes */
+	uint8_t id;
+	bool has_value;
+	bool unsupported; /* iptables has it, portguard does not */
+};
+
+/* One use of an option, as a row's parse() gets it. */
+struct pg_match_use {
+	uint8_t id;
+	bool invert;
+	uint32_t seen;	   /* bit per id: given before in this match */
+	const char *value; /* NULL for an option without one */
+	struct pg_arg at;  /* value, or the option where it has none */
+	/* Words after the value; an option may take some: then parse() advances *ret_taken. */
+	const struct pg_arg *rest;
+	size_t n_rest;
+	size_t *ret_taken;
+	const struct pg_rule *rule; /* so far */
+};
+
+struct pg_match_row {
+	const char *name;
+	const struct pg_match_option *option; /* ends with a NULL name */
+	/* Protocols that `-p` must give (one of them, not inverted); 0-terminated. NULL: any. */
+	const uint8_t *protos;
+	unsigned families; /* that the match exists for */
+	/* Takes its options before other matches that have the same names. */
+	bool first;
+	void (*init)(struct pg_match *m);
+	int (*parse)(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag);
+	/* When the rule is complete: `seen` has a bit for each option given. May be NULL. */
+	int (*check)(const struct pg_match *m, const struct pg_rule *rule, uint32_t seen,
+		     const struct pg_arg *at, struct pg_diag *diag);
+	/* As iptables-save: " --dport 80". */
+	void (*print)(struct pg_text *t, const struct pg_match *m);
+	/* As iptables -L: " tcp dpt:80"; names instead of numbers unless numeric. */
+	void (*list)(struct pg_text *t, const struct pg_match *m, const struct pg_rule *rule,
+		     bool numeric);
+};
+
+extern const struct pg_match_row pg_match_rows[_PG_MATCH_MAX];
+
+/* By the name of -m; -1: not one of ours. */
+int pg_match_find(const char *name);
+/* Whether iptables has a match, or a target, of that name. */
+bool pg_match_known(const char *name);
+bool pg_target_known(const char *name);
+
+/* icmp.c */
+int pg_icmp_parse(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag);
+int pg_icmp_check(const struct pg_match *m, const struct pg_rule *rule, uint32_t seen,
+		  const struct pg_arg *at, struct pg_diag *diag);
+void pg_icmp_print(struct pg_text *t, const struct pg_match *m);
+void pg_icmp_list(struct pg_text *t, const struct pg_match *m, const struct pg_rule *rule,
+		  bool numeric);
+
+/* ports.c */
+/* The protocol whose services -p's rule names: "tcp", "udp", …; NULL: none. */
+const char *pg_service_proto(uint8_t proto);
+/* A port by number or name of a service; radix 10, or 0 for numbers as C writes them. */
+int pg_port_parse(const char *text, const char *proto, int radix, const struct pg_arg *at,
+		  uint16_t *ret, struct pg_diag *diag);
+extern const struct pg_match_option pg_tcp_options[], pg_udp_options[], pg_sctp_options[],
+	pg_dccp_options[], pg_multiport_options[];
+void pg_ports_init(struct pg_match *m);
+int pg_ports_parse(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag);
+void pg_ports_print(struct pg_text *t, const struct pg_match *m);
+void pg_ports_list(struct pg_text *t, const struct pg_match *m, const struct pg_rule *rule,
+		   bool numeric);
+int pg_multiport_parse(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag);
+int pg_multiport_check(const struct pg_match *m, const struct pg_rule *rule, uint32_t seen,
+		       const struct pg_arg *at, struct pg_diag *diag);
+void pg_multiport_print(struct pg_text *t, const struct pg_match *m);
+void pg_multiport_list(struct pg_text *t, const struct pg_match *m, const struct pg_rule *rule,
+		       bool numeric);
