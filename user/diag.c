@@ -34,6 +34,7 @@ int pg_diag_exit_code(const struct pg_diag *diag)
 	case PG_DIAG_BARE:
 	case PG_DIAG_UNSUPPORTED:
 		return PG_EXIT_USAGE;
+	case PG_DIAG_NO_TABLE:
 	case PG_DIAG_TABLE:
 		return PG_EXIT_VERSION;
 	case PG_DIAG_FAILED:
@@ -55,9 +56,11 @@ int pg_diag_report(const struct pg_diag *diag, int r, struct pg_err *err)
 	case PG_DIAG_BARE:
 		suffix = "\n" TRY_HELP;
 		break;
-	case PG_DIAG_TABLE:
+	case PG_DIAG_NO_TABLE:
 		prefix = "portguard v" PG_VERSION ": ";
+		suffix = "\nPerhaps iptables or your kernel needs to be upgraded.";
 		break;
+	case PG_DIAG_TABLE:
 	case PG_DIAG_FAILED:
 	case PG_DIAG_UNSUPPORTED:
 	case PG_DIAG_UNENFORCED:

@@ -15,7 +15,8 @@ struct pg_arg {
 enum pg_diag_kind {
 	PG_DIAG_PARAM,	     /* iptables' parameter problem: version prefix, usage hint, exit 2 */
 	PG_DIAG_BARE,	     /* the same without a prefix: "Bad argument `foo'" */
-	PG_DIAG_TABLE,	     /* version prefix, exit 3 */
+	PG_DIAG_NO_TABLE,    /* version prefix, iptables' hint, exit 3 */
+	PG_DIAG_TABLE,	     /* a table that iptables has and portguard does not: exit 3 */
 	PG_DIAG_FAILED,	     /* the operation failed, exit 1 */
 	PG_DIAG_UNSUPPORTED, /* iptables can, portguard can't: exit 2 */
 	PG_DIAG_UNENFORCED,  /* a chain that is not enforced: exit 1 */

@@ -154,7 +154,7 @@ static void listener_text(const struct pg_port_row *row, char *buf, size_t size)
 		snprintf(buf, size, "%s[%u] %s", pg_printable(l->comm, comm, sizeof(comm)), l->pid,
 			 l->address);
 	else
-		snprintf(buf, size, "?[?] %s", l->address);
+		snprintf(buf, size, "? %s", l->address); /* not ours to look into */
 }
 
 static void add_row(struct pg_table *table, const struct pg_port_row *row, bool narrow)
