@@ -9,6 +9,9 @@
 #include "ast.h"
 #include "pkt.h"
 
+/* portguard refuses policies with more than 64 terms that let packets go on. */
+enum { PASSING_MAX = 44 };
+
 static const char *const addr4[] = { "10.0.0.1",   "10.0.0.2",	   "10.0.1.129",     "10.1.0.1",
 				     "172.16.5.4", "192.168.1.77", "203.0.113.200" };
 static const char *const addr6[] = { "2001:db8::1",   "2001:db8::2",	 "2001:db8:0:1::129",
@@ -63,11 +66,12 @@ static const char *maybe_not(struct gen *g)
 	return chance(g, 20) ? " !" : "";
 }
 
-static void rule_addr(struct gen *g, struct gen_rule *r, bool v6, const char *option)
+/* iptables takes no "!" in a rule with comma lists. */
+static void rule_addr(struct gen *g, struct gen_rule *r, bool v6, const char *option, bool lists)
 {
-	unsigned n = chance(g, 10) ? 2 + gen_below(g, 2) : 1;
+	unsigned n = lists ? 1 + gen_below(g, 3) : 1;
 
-	say(r, "%s %s ", n == 1 ? maybe_not(g) : "", option);
+	say(r, "%s %s ", lists ? "" : maybe_not(g), option);
 	for (unsigned i = 0; i < n; i++)
 		say(r, "%s%s", i ? "," : "", v6 ? PICK(g, net6) : PICK(g, net4));
 	r->expands *= n;
@@ -215,19 +219,19 @@ static void rule_proto(struct gen *g, struct gen_rule *r)
 	}
 }
 
-static void gen_rule(struct gen *g, struct gen_rule *r, bool forwarding)
+static void one_rule(struct gen *g, struct gen_rule *r, unsigned targetless)
 {
-	static const char *const targets[] = { "ACCEPT", "ACCEPT", "DROP", "DROP", "DROP", NULL };
 	unsigned family = gen_below(g, 5);
+	bool lists = chance(g, 15);
 
 	/* 0, 1: either by an address, 2: by -4 or -6, otherwise both */
 	*r = (struct gen_rule){ .families = PG_V46, .narrowed = PG_V46, .expands = 1 };
 	if (family < 2) {
 		r->families = family ? PG_V6 : PG_V4;
 		if (chance(g, 70))
-			rule_addr(g, r, family, "-s");
+			rule_addr(g, r, family, "-s", lists);
 		if (chance(g, 50) || !r->spec[0])
-			rule_addr(g, r, family, "-d");
+			rule_addr(g, r, family, "-d", lists);
 	} else if (family == 2) {
 		r->families = r->narrowed = chance(g, 50) ? PG_V4 : PG_V6;
 	}
@@ -239,10 +243,7 @@ static void gen_rule(struct gen *g, struct gen_rule *r, bool forwarding)
 		say(r, "%s -f", maybe_not(g));
 		r->families &= PG_V4;
 	}
-	/* A set in which every packet ends at the first rules tests only those. */
-	do
-		r->target = PICK(g, targets);
-	while (forwarding && r->target && chance(g, 60));
+	r->target = chance(g, targetless) ? NULL : chance(g, 40) ? "ACCEPT" : "DROP";
 }
 
 struct gen_rules *gen_rules(struct gen *g, size_t max)
@@ -250,14 +251,20 @@ struct gen_rules *gen_rules(struct gen *g, size_t max)
 	/* Small sets and large ones alike: the compiled form changes at 64 terms. */
 	size_t n = chance(g, 50) ? 1 + gen_below(g, max < 20 ? max : 20) : 1 + gen_below(g, max);
 	struct gen_rules *set = calloc(1, sizeof(*set) + n * sizeof(set->rule[0]));
-	bool forwarding = chance(g, 30);
+	/* A set in which every packet ends at the first rules tests only those. */
+	unsigned targetless = chance(g, 30) ? 70 : 17, passing = 0;
 
 	if (!set)
 		abort();
 	set->drop = chance(g, 50);
 	set->n = n;
-	for (size_t i = 0; i < n; i++)
-		gen_rule(g, &set->rule[i], forwarding);
+	for (size_t i = 0; i < n; i++) {
+		one_rule(g, &set->rule[i], targetless);
+		if (!set->rule[i].target)
+			passing += 2 * set->rule[i].expands;
+		if (passing > PASSING_MAX)
+			targetless = 0;
+	}
 	return set;
 }
 

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Random rule sets × random and broken frames, against the oracle: verdict, reason, deciding rule,
+ * length, and all rules' counters. PG_SEED and PG_N (frames) choose other ones and more.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gen.h"
+#include "harness.h"
+#include "oracle.h"
+
+enum { RULES_MAX = 200, FRAMES = 300, FRAME_MAX = 4096, FRAMES_DEFAULT = 200000 };
+
+static struct harness h;
+static uint64_t seed;
+
+static void differ(const char *rules, const uint8_t *frame, size_t len, const char *what)
+{
+	struct pg_text hex = { 0 };
+
+	for (size_t i = 0; i < len; i++)
+		pg_text_add(&hex, "%02x", frame[i]);
+	fail_msg("seed %llu: %s\nframe %s\n%s", (unsigned long long)seed, what, hex.buf, rules);
+}
+
+static void judge(const char *rules, const uint8_t *frame, size_t len, struct oracle_count *count)
+{
+	struct oracle_result o;
+	struct pg_trace t;
+	char what[160];
+	size_t rule;
+
+	oracle_run(h.set, h.iface, frame, len, count, &o);
+	harness_run(&h, PG_DIR_IN, frame, len, &t);
+	rule = harness_rule(&h, &t);
+	if (t.verdict == o.verdict && t.reason == o.reason && rule == o.rule &&
+	    (!o.asked || t.ip_len == o.ip_len))
+		return;
+	snprintf(what, sizeof(what), "verdict %u reason %u rule %zu length %u; oracle: verdict %u "
+		 "reason %u rule %zu length %zu", t.verdict, t.reason, rule, t.ip_len, o.verdict,
+		 o.reason, o.rule, o.ip_len);
+	differ(rules, frame, len, what);
+}
+
+static void compare_counts(const char *rules, const struct oracle_count *count)
+{
+	size_t n = harness_input(&h)->n_rules;
+	char what[160];
+
+	for (size_t i = 0; i <= n; i++) {
+		struct pg_count c = harness_count(&h, i);
+		const struct oracle_count *o = &count[i ? i - 1 : n];
+
+		if (c.packets == o->packets && c.bytes == o->bytes)
+			continue;
+		snprintf(what, sizeof(what), "rule %zu counted %llu:%llu; oracle: %llu:%llu", i,
+			 (unsigned long long)c.packets, (unsigned long long)c.bytes,
+			 (unsigned long long)o->packets, (unsigned long long)o->bytes);
+		differ(rules, NULL, 0, what);
+	}
+}
+
+static void one_set(struct gen *g)
+{
+	struct gen_rules *rules = gen_rules(g, RULES_MAX);
+	char *text = gen_rules_text(rules);
+	struct oracle_count *count;
+	uint8_t frame[FRAME_MAX];
+
+	harness_load(&h, text);
+	count = calloc(harness_input(&h)->n_rules + 1, sizeof(*count));
+	assert_non_null(count);
+	for (unsigned i = 0; i < FRAMES; i++) {
+		struct gen_frame_opts opts = { .v6 = i % 2 };
+		size_t len = gen_frame(g, &opts, frame, sizeof(frame));
+
+		judge(text, frame, len, count);
+	}
+	compare_counts(text, count);
+	free(count);
+	free(text);
+	free(rules);
+}
+
+static void verdicts_and_counters_are_the_oracles(void **state)
+{
+	unsigned long n = getenv("PG_N") ? strtoul(getenv("PG_N"), NULL, 10) : FRAMES_DEFAULT;
+	struct gen g = { .state = seed };
+
+	(void)state;
+	for (unsigned long done = 0; done < n; done += FRAMES)
+		one_set(&g);
+}
+
+static void skips_without_bpf(void **state)
+{
+	(void)state;
+	skip();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(verdicts_and_counters_are_the_oracles),
+	};
+	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
+	struct pg_err err = { 0 };
+	int failed;
+
+	seed = getenv("PG_SEED") ? strtoull(getenv("PG_SEED"), NULL, 10) : 1;
+	print_message("seed %llu\n", (unsigned long long)seed);
+	if (!harness_open(&h, "pgref0", &err)) {
+		print_message("skipped: %s\n", err.text);
+		return cmocka_run_group_tests(skipped, NULL, NULL);
+	}
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	harness_close(&h);
+	return failed;
+}
