@@ -34,7 +34,7 @@ struct pg_iface_row {
 };
 
 struct pg_snapshot {
-	char state_dir[128];
+	char state_dir[256];
 	char kernel[65];
 	bool exists; /* there is an instance; otherwise everything below is empty */
 	struct pg_iface_row *iface;

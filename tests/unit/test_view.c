@@ -99,7 +99,7 @@ static int make_policies(void **state)
 {
 	struct pg_match matches[] = {
 		{ .kind = PG_MATCH_TCP,
-		  .ports = { .sport = { 0, 65535 }, .dport = { 443, 443 } } },
+		  .ports = { .sport = { .hi = 65535 }, .dport = { .lo = 443, .hi = 443 } } },
 		{ .kind = PG_MATCH_COMMENT, .comment = (char *)"web\033[31m \xff \"x\" \xc3\xa9" },
 	};
 	struct pg_chain *input;
