@@ -8,7 +8,8 @@
 
 #define ETHERTYPE_QINQ 0x88a8
 #define TAG_LEN 4U
-#define TAGS_MAX 8 /* more than the program follows: a frame it drops has a direction all the same */
+/* More than the program follows: a frame that it drops has a direction all the same. */
+#define TAGS_MAX 8
 
 static int parse_net(const char *text, struct pg_local_net *ret, struct pg_err *err)
 {

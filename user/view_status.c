@@ -93,7 +93,8 @@ void pg_view_status(struct pg_text *t, const struct pg_snapshot *snap, unsigned 
 	pg_text_add(t, "portguard " PG_VERSION " on Linux %s, state in %s\n", snap->kernel,
 		    pg_printable(snap->state_dir, dir, sizeof(dir)));
 	if (!snap->exists) {
-		pg_text_add(t, "Nothing is attached: there is no instance in this state directory.\n");
+		pg_text_add(t, "Nothing is attached: "
+			       "there is no instance in this state directory.\n");
 		return;
 	}
 	pg_text_addn(t, "\n", 1);
