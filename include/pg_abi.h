@@ -95,7 +95,7 @@ struct pg_gen {
 	__u32 policy_kind; /* PG_ACT_ACCEPT or PG_ACT_DROP */
 	__u32 policy_slot; /* of pg_rule_counts */
 	__u32 number;	   /* of this generation; grows with every commit */
-	__u32 unused;
+	__u32 nodes, row_words, rows; /* in use, for `status` */
 	/* Entries at which a walk starts: by address bytes, most significant first. */
 	__u32 saddr[_PG_FAMILY_MAX];
 	__u32 daddr[_PG_FAMILY_MAX];
@@ -112,7 +112,9 @@ struct pg_gen {
 /* The one element of pg_ctl. Writing `active` is what commits a policy. */
 struct pg_ctl {
 	__u32 abi;
-	__u32 active; /* 0 or 1 */
+	__u32 active;  /* 0 or 1 */
+	__u32 settled; /* number of the generation that every CPU is known to have reached */
+	__u32 shards;  /* that the instance's counters have */
 	struct pg_gen gen[2];
 };
 
@@ -200,8 +202,8 @@ struct pg_iface {
 
 _Static_assert(sizeof(struct pg_count) == 16, "ABI");
 _Static_assert(sizeof(struct pg_action) == 8, "ABI");
-_Static_assert(sizeof(struct pg_gen) == 24 + 8 + 8 + 64 + 3 * 64 + 256, "ABI");
-_Static_assert(sizeof(struct pg_ctl) == 8 + 2 * sizeof(struct pg_gen), "ABI");
+_Static_assert(sizeof(struct pg_gen) == 32 + 8 + 8 + 64 + 3 * 64 + 256, "ABI");
+_Static_assert(sizeof(struct pg_ctl) == 16 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
 _Static_assert(sizeof(struct pg_trace) == 72, "ABI");
 _Static_assert(sizeof(struct pg_iface) == 136, "ABI");

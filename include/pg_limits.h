@@ -26,7 +26,7 @@
  * bytes for up to 64 terms and up to 520 bytes for 4 096. Powers of two, because the program
  * masks its indices.
  */
-#define PG_NODES (1U << 12)	 /* 4 MB */
+#define PG_NODES (1U << 14)	 /* 16 MB */
 #define PG_ROW_WORDS (1U << 20)	 /* 8 MB */
 
 /* IPv6 extension headers in one packet, the transport header not counted. */

@@ -58,6 +58,12 @@ struct pg_attach_opts {
 };
 
 /*
+ * Give the interface its slot, so that a policy committed before the attach already has its rules
+ * with -i for it: then no packet meets a policy without them.
+ */
+int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err);
+
+/*
  * Attaching twice is no error (with another mode: the mode changes). The policy in force must be
  * committed again afterwards, because rules with -i have a new interface to hold for.
  */
@@ -127,5 +133,9 @@ __u64 pg_dp_memory(struct pg_dp *dp);
  */
 int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, size_t wire_len,
 	      struct pg_trace *ret_trace, struct pg_err *err);
-/* The largest `len` that pg_dp_run() takes. */
+/* The same by program: TC ingress can be asked for, too. */
+enum pg_prog { PG_PROG_XDP = 1, PG_PROG_TC_IN = 2, PG_PROG_TC_OUT = 4 };
+int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len,
+		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err);
+/* What both are sure to take; XDP takes more where the kernel has multi-buffer support. */
 size_t pg_dp_run_max(const struct pg_dp *dp);

@@ -21,6 +21,13 @@ int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err 
 int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err);
 
 /*
+ * The tables of a policy for this instance's interfaces, as a commit makes them: for who wants to
+ * know which rule a term is. Counter slots may be unassigned. The caller frees them.
+ */
+int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
+		      struct pg_tables **ret_tables, struct pg_err *err);
+
+/*
  * For a set that replaces the policy as a whole (restore): rules that are in `old` too take its
  * slots, each at most once, first to first. Built-in chains keep their policy's counter.
  */

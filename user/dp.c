@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "dp.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "dp_impl.h"
+
+int pg_dp_fail(struct pg_err *err, int r, const char *what)
+{
+	const char *more = pg_dp_libbpf_says();
+
+	if (r == -EPERM || r == -EACCES)
+		return pg_fail_exit(err, PG_EXIT_RESOURCE, r,
+				    "%s: Permission denied (you must be root)", what);
+	if (more[0])
+		return pg_fail(err, r, "%s: %s (%s)", what, strerror(-r), more);
+	return pg_fail(err, r, "%s: %s", what, strerror(-r));
+}
+
+static struct pg_dp *new_dp(bool writable, bool verbose)
+{
+	struct pg_dp *dp = calloc(1, sizeof(*dp));
+	struct stat ns;
+
+	if (!dp)
+		return NULL;
+	dp->bpffs_fd = dp->lock_fd = -1;
+	dp->writable = writable;
+	dp->verbose = verbose;
+	for (int i = 0; i < _PG_MAP_MAX; i++)
+		dp->map[i].fd = -1;
+	if (!stat("/proc/self/ns/net", &ns))
+		dp->netns = ns.st_ino;
+	return dp;
+}
+
+int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_err *err)
+{
+	_cleanup_(pg_dp_closep) struct pg_dp *dp =
+		new_dp(opts->mode != PG_DP_READ, opts->verbose);
+	bool create = opts->mode == PG_DP_CREATE;
+	int r;
+
+	if (!dp)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	pg_dp_libbpf_listen(opts->verbose);
+	r = pg_dp_find_dir(dp, opts->state_dir ? opts->state_dir : PG_STATE_DIR_DEFAULT, create,
+			   err);
+	if (!r && opts->mode != PG_DP_READ)
+		r = pg_dp_lock(dp, opts->wait_s, err);
+	if (!r)
+		r = pg_dp_open_maps(dp, err);
+	if (r == -ENOENT && create)
+		r = pg_dp_create(dp, err);
+	if (r)
+		return r;
+	*ret_dp = TAKE_PTR(dp);
+	return 0;
+}
+
+int pg_dp_open_private(const char *iface, struct pg_dp **ret_dp, struct pg_err *err)
+{
+	_cleanup_(pg_dp_closep) struct pg_dp *dp = new_dp(true, false);
+	struct pg_iface *slot;
+	int r;
+
+	if (!dp)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	r = pg_dp_create(dp, err);
+	if (!r)
+		r = pg_dp_load(dp, PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT, 0, false, true,
+			       &dp->skel, err);
+	if (r)
+		return r;
+	slot = dp->map[PG_MAP_IFACES].mem;
+	slot->netns = dp->netns;
+	snprintf(slot->name, sizeof(slot->name), "%s", iface);
+	*ret_dp = TAKE_PTR(dp);
+	return 0;
+}
+
+void pg_dp_close(struct pg_dp *dp)
+{
+	if (!dp)
+		return;
+	pg_dp_unload(dp->skel);
+	for (int i = 0; i < _PG_MAP_MAX; i++) {
+		if (dp->map[i].mem)
+			munmap(dp->map[i].mem, dp->map[i].bytes);
+		pg_closep(&dp->map[i].fd);
+	}
+	free(dp->private_text);
+	pg_closep(&dp->bpffs_fd);
+	pg_closep(&dp->lock_fd);
+	free(dp);
+}
+
+const char *pg_dp_state_dir(const struct pg_dp *dp)
+{
+	return dp->state_dir;
+}
+
+__u64 pg_dp_memory(struct pg_dp *dp)
+{
+	__u64 sum = 0;
+
+	for (int i = 0; i < _PG_MAP_MAX; i++)
+		sum += dp->map[i].bytes;
+	return sum;
+}
+
+/* Counters ------------------------------------------------------------------------------------- */
+
+/*
+ * Programs write while we read: each number is read once, whole, and is right for a moment of its
+ * own.
+ */
+static __u64 now(const __u64 *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static void add_count(struct pg_count *sum, const struct pg_count *c)
+{
+	sum->packets += now(&c->packets);
+	sum->bytes += now(&c->bytes);
+}
+
+void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count)
+{
+	struct pg_count *c = dp->map[PG_MAP_RULE_COUNTS].mem;
+
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
+		c[pg_slot_index(s, slot)] = s ? (struct pg_count){ 0 } : *count;
+}
+
+void pg_dp_slot_read(struct pg_dp *dp, __u32 slot, struct pg_count *ret)
+{
+	const struct pg_count *c = dp->map[PG_MAP_RULE_COUNTS].mem;
+
+	*ret = (struct pg_count){ 0 };
+	if (slot >= PG_COUNTER_SLOTS)
+		return;
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
+		add_count(ret, &c[pg_slot_index(s, slot)]);
+}
+
+void pg_dp_ports_read(struct pg_dp *dp, enum pg_dir dir, enum pg_port_proto proto,
+		      struct pg_count *ret)
+{
+	const struct pg_count *c = dp->map[PG_MAP_PORT_COUNTS].mem;
+
+	memset(ret, 0, PG_PORTS * sizeof(*ret));
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
+		for (__u32 p = 0; p < PG_PORTS; p++)
+			add_count(&ret[p], &c[pg_port_index(s, dir, proto, p)]);
+}
+
+void pg_dp_drops_read(struct pg_dp *dp, enum pg_port_proto proto, __u64 *ret)
+{
+	const __u64 *d = dp->map[PG_MAP_PORT_DROPS].mem;
+
+	memset(ret, 0, PG_PORTS * sizeof(*ret));
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
+		for (__u32 p = 0; p < PG_PORTS; p++)
+			ret[p] += now(&d[pg_drop_index(s, proto, p)]);
+}
+
+void pg_dp_flags_read(struct pg_dp *dp, struct pg_flags *ret)
+{
+	const struct pg_flags *f = dp->map[PG_MAP_PORT_FLAGS].mem;
+
+	memset(ret, 0, PG_PORTS * sizeof(*ret));
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
+		for (__u32 p = 0; p < PG_PORTS; p++)
+			for (int i = 0; i < _PG_FLAG_MAX; i++)
+				ret[p].count[i] += now(&f[pg_flags_index(s, p)].count[i]);
+}
+
+void pg_dp_totals_read(struct pg_dp *dp, struct pg_totals *ret)
+{
+	const struct pg_count *c = dp->map[PG_MAP_TOTALS].mem;
+
+	memset(ret, 0, sizeof(*ret));
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
+		for (__u32 i = 0; i < PG_MAX_IFACES; i++)
+			for (__u32 d = 0; d < _PG_DIR_MAX; d++)
+				for (__u32 v = 0; v < _PG_VERDICT_MAX; v++)
+					for (__u32 r = 0; r < _PG_REASON_MAX; r++)
+						add_count(&ret->count[i][d][v][r],
+							  &c[pg_total_index(s, i, d, v, r)]);
+}

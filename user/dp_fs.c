@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Where an instance lives: a directory of a BPF file system, which holds its pins and is its lock.
+ *
+ * The usual one is mounted on /sys/fs/bpf. It may be missing (small systems, containers) or hidden:
+ * `ip netns exec` mounts a fresh /sys over it in a mount namespace of its own. A file system
+ * mounted there would vanish with the command and take the filter with it; so we reach into the
+ * first process' mount namespace for the one that lasts.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "dp_impl.h"
+
+#define BPFFS_DIR "/sys/fs/bpf"
+#define BPFFS_OWN_DIR "/run/portguard"
+
+static bool is_bpffs(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && (unsigned long)fs.f_type == BPF_FS_MAGIC;
+}
+
+static int mount_bpffs(const char *dir)
+{
+	if (is_bpffs(dir))
+		return 0;
+	return mount("bpf", dir, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") ? -errno : 0;
+}
+
+static bool in_first_mount_ns(void)
+{
+	struct stat self, first;
+
+	if (stat("/proc/self/ns/mnt", &self) || stat("/proc/1/ns/mnt", &first))
+		return true; /* can't tell, can't reach it either */
+	return self.st_ino == first.st_ino && self.st_dev == first.st_dev;
+}
+
+static int send_fd(int sock, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *c;
+
+	if (fd >= 0) {
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&msg);
+		*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+				       .cmsg_type = SCM_RIGHTS,
+				       .cmsg_len = CMSG_LEN(sizeof(int)) };
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	return sendmsg(sock, &msg, 0) < 0 ? -errno : 0;
+}
+
+static int receive_fd(int sock)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+	int fd;
+
+	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) < 0)
+		return -errno;
+	c = CMSG_FIRSTHDR(&msg);
+	if (!c || c->cmsg_type != SCM_RIGHTS)
+		return -ENOENT;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+/* Runs in a child: enter the first mount namespace, find or mount its bpffs, hand it over. */
+static int open_first_bpffs(bool create)
+{
+	_close_ int ns = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	if (ns < 0 || setns(ns, CLONE_NEWNS))
+		return -errno;
+	if (create && mount_bpffs(BPFFS_DIR))
+		return -ENOENT;
+	if (!is_bpffs(BPFFS_DIR))
+		return -ENOENT;
+	return open(BPFFS_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* An fd of /sys/fs/bpf as the first process sees it, or a negative errno. */
+static int first_bpffs(bool create)
+{
+	int sock[2], fd, status;
+	pid_t child;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sock))
+		return -errno;
+	child = fork();
+	if (!child) {
+		send_fd(sock[1], open_first_bpffs(create));
+		_exit(0);
+	}
+	close(sock[1]);
+	fd = child < 0 ? -errno : receive_fd(sock[0]);
+	close(sock[0]);
+	if (child > 0)
+		waitpid(child, &status, 0);
+	return fd;
+}
+
+static int use_dir(struct pg_dp *dp, const char *state_dir, const char *path)
+{
+	if (snprintf(dp->state_dir, sizeof(dp->state_dir), "%s", state_dir) >=
+		    (int)sizeof(dp->state_dir) ||
+	    snprintf(dp->path, sizeof(dp->path), "%s", path) >= (int)sizeof(dp->path))
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+/* A directory below /sys/fs/bpf; `below` begins with '/' or is empty. */
+static int find_usual(struct pg_dp *dp, const char *state_dir, const char *below, bool create,
+		      struct pg_err *err)
+{
+	char path[256];
+	int r = -ENOENT;
+
+	if (is_bpffs(BPFFS_DIR))
+		return use_dir(dp, state_dir, state_dir);
+	if (!in_first_mount_ns()) {
+		dp->bpffs_fd = first_bpffs(create);
+		if (dp->bpffs_fd >= 0) {
+			snprintf(path, sizeof(path), "/proc/self/fd/%d%s", dp->bpffs_fd, below);
+			return use_dir(dp, state_dir, path);
+		}
+	} else if (create) {
+		r = mount_bpffs(BPFFS_DIR);
+		if (!r)
+			return use_dir(dp, state_dir, state_dir);
+	}
+	snprintf(path, sizeof(path), "%s%s", BPFFS_OWN_DIR, below);
+	if (is_bpffs(BPFFS_OWN_DIR))
+		return use_dir(dp, path, path);
+	if (!create)
+		return -ENOENT;
+	if (mkdir(BPFFS_OWN_DIR, 0700) && errno != EEXIST)
+		return pg_dp_fail(err, -errno, "cannot make " BPFFS_OWN_DIR);
+	r = mount_bpffs(BPFFS_OWN_DIR);
+	if (r)
+		return pg_dp_fail(err, r, "cannot mount a BPF file system");
+	return use_dir(dp, path, path);
+}
+
+/* Any other directory: below a BPF file system, or a mount point for one of its own. */
+static int find_other(struct pg_dp *dp, const char *state_dir, bool create, struct pg_err *err)
+{
+	char parent[256], *slash;
+	int r;
+
+	if (is_bpffs(state_dir))
+		return use_dir(dp, state_dir, state_dir);
+	if (snprintf(parent, sizeof(parent), "%s", state_dir) >= (int)sizeof(parent))
+		return pg_fail_exit(err, PG_EXIT_USAGE, -ENAMETOOLONG,
+				    "state directory '%s': name too long", state_dir);
+	slash = strrchr(parent, '/');
+	if (!slash)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+				    "state directory '%s' is not an absolute path", state_dir);
+	*slash = '\0';
+	if (is_bpffs(parent))
+		return use_dir(dp, state_dir, state_dir);
+	if (!create)
+		return -ENOENT;
+	if (mkdir(state_dir, 0700) && errno != EEXIST)
+		return pg_dp_fail(err, -errno, "cannot make the state directory");
+	r = mount_bpffs(state_dir);
+	if (r)
+		return pg_dp_fail(err, r, "cannot mount a BPF file system on the state directory");
+	return use_dir(dp, state_dir, state_dir);
+}
+
+int pg_dp_find_dir(struct pg_dp *dp, const char *state_dir, bool create, struct pg_err *err)
+{
+	size_t n = strlen(BPFFS_DIR);
+	int r;
+
+	if (!strncmp(state_dir, BPFFS_DIR "/", n + 1))
+		r = find_usual(dp, state_dir, state_dir + n, create, err);
+	else
+		r = find_other(dp, state_dir, create, err);
+	if (r == -ENAMETOOLONG)
+		return pg_fail_exit(err, PG_EXIT_USAGE, r, "state directory: name too long");
+	if (r || !create)
+		return r;
+	if (mkdir(dp->path, 0700) && errno != EEXIST)
+		return pg_dp_fail(err, -errno, "cannot make the state directory");
+	return 0;
+}
+
+int pg_dp_remove_dir(struct pg_dp *dp, struct pg_err *err)
+{
+	struct stat dir, above;
+	char parent[300];
+
+	snprintf(parent, sizeof(parent), "%s/..", dp->path);
+	if (!stat(dp->path, &dir) && !stat(parent, &above) && dir.st_dev != above.st_dev &&
+	    umount2(dp->path, MNT_DETACH))
+		return pg_dp_fail(err, -errno, "cannot unmount the state directory");
+	if (rmdir(dp->path) && errno != ENOENT)
+		return pg_dp_fail(err, -errno, "cannot remove the state directory");
+	return 0;
+}
+
+int pg_dp_pin_path(const struct pg_dp *dp, char *buf, size_t size, const char *fmt, ...)
+{
+	int n = snprintf(buf, size, "%s/", dp->path), m;
+	va_list ap;
+
+	if (n < 0 || (size_t)n >= size)
+		return -ENAMETOOLONG;
+	va_start(ap, fmt);
+	m = vsnprintf(buf + n, size - n, fmt, ap);
+	va_end(ap);
+	return m < 0 || (size_t)m >= size - n ? -ENAMETOOLONG : 0;
+}
+
+/* The directory itself is what is locked: nothing is left behind, whoever dies. */
+int pg_dp_lock(struct pg_dp *dp, int wait_s, struct pg_err *err)
+{
+	const struct timespec tenth = { 0, 100000000 };
+	struct stat locked, named;
+
+	for (long waited = 0;; waited++) {
+		int fd = open(dp->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0)
+			return errno == ENOENT ? -ENOENT :
+						 pg_dp_fail(err, -errno,
+							    "cannot open the state directory");
+		if (!flock(fd, LOCK_EX | LOCK_NB)) {
+			/* Not one that was removed and made anew while we waited. */
+			if (!fstat(fd, &locked) && !stat(dp->path, &named) &&
+			    locked.st_ino == named.st_ino) {
+				dp->lock_fd = fd;
+				return 0;
+			}
+			close(fd);
+			return -ENOENT;
+		}
+		close(fd);
+		if (wait_s >= 0 && waited >= 10L * wait_s)
+			return pg_fail_exit(err, PG_EXIT_RESOURCE, -EAGAIN,
+					    "Another app is currently holding the portguard lock. "
+					    "Perhaps you want to use the -w option?");
+		nanosleep(&tenth, NULL);
+	}
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the files of the door share. Nobody else includes this. */
+#pragma once
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "dp.h"
+
+/* Every map that is pinned, under its own name. */
+#define PG_MAPS(X)                                                                                 \
+	X(CTL, pg_ctl)                                                                             \
+	X(NODES, pg_nodes)                                                                         \
+	X(ROWS, pg_rows)                                                                           \
+	X(ACTIONS, pg_actions)                                                                     \
+	X(IFACES, pg_ifaces)                                                                       \
+	X(RULE_COUNTS, pg_rule_counts)                                                             \
+	X(PORT_COUNTS, pg_port_counts)                                                             \
+	X(PORT_DROPS, pg_port_drops)                                                               \
+	X(PORT_FLAGS, pg_port_flags)                                                               \
+	X(TOTALS, pg_totals)                                                                       \
+	X(SCRATCH, pg_scratch)                                                                     \
+	X(TRACE, pg_trace)
+
+#define PG_ENUM_MAP(sym, name) PG_MAP_##sym,
+enum pg_map_id { PG_MAPS(PG_ENUM_MAP) _PG_MAP_MAX };
+
+extern const char *const pg_map_names[_PG_MAP_MAX];
+
+struct portguard_bpf;
+
+/* A map's memory, mapped; 0 entries: not mapped. */
+struct pg_map {
+	int fd;
+	void *mem;
+	size_t bytes;
+	__u32 value_size, entries;
+};
+
+struct pg_dp {
+	char state_dir[256]; /* as the user names it */
+	char path[256];	     /* how we get there: may lead through /proc/self/fd */
+	int bpffs_fd;	     /* keeps that way open; -1: not needed */
+	int lock_fd;
+	bool writable, verbose;
+	struct pg_map map[_PG_MAP_MAX];
+	__u64 netns; /* ours */
+	/* A private instance: its programs, and a policy text of its own. */
+	struct portguard_bpf *skel;
+	void *private_text;
+	size_t private_text_len;
+};
+
+static inline struct pg_ctl *pg_dp_ctl(const struct pg_dp *dp)
+{
+	return dp->map[PG_MAP_CTL].mem;
+}
+
+/* dp_fs.c: the BPF file system */
+
+/*
+ * Find the directory of an instance, mounting a BPF file system where there is none and `create`
+ * is set. Fills state_dir, path and bpffs_fd. -ENOENT, silently: there can't be an instance.
+ */
+int pg_dp_find_dir(struct pg_dp *dp, const char *state_dir, bool create, struct pg_err *err);
+/* Removes the directory, and the mount if it was made for it. */
+int pg_dp_remove_dir(struct pg_dp *dp, struct pg_err *err);
+/* "PATH/NAME", -ENAMETOOLONG when it does not fit. */
+int pg_dp_pin_path(const struct pg_dp *dp, char *buf, size_t size, const char *fmt, ...)
+	_printf_(4, 5);
+/* Take the lock; waits as pg_dp_opts says. */
+int pg_dp_lock(struct pg_dp *dp, int wait_s, struct pg_err *err);
+
+/* dp_load.c: skeleton and maps */
+
+/* What libbpf last had to say, for messages; "" when nothing. Starts anew with each call. */
+const char *pg_dp_libbpf_says(void);
+void pg_dp_libbpf_listen(bool verbose);
+
+/*
+ * Load copies of the programs (a mask of enum pg_prog) for interface slot `iface`, on the
+ * instance's maps. dp->map[].fd all -1: makes new maps, of which the skeleton keeps the fds.
+ */
+int pg_dp_load(struct pg_dp *dp, unsigned progs, __u32 iface, bool no_l2, bool trace,
+	       struct portguard_bpf **ret_skel, struct pg_err *err);
+int pg_dp_prog_fd(const struct portguard_bpf *skel, enum pg_prog prog);
+/* Make, map and (with dp->path) pin the maps of a new instance. */
+int pg_dp_create(struct pg_dp *dp, struct pg_err *err);
+/* Open and map the pinned maps. -ENOENT, silently: no instance. */
+int pg_dp_open_maps(struct pg_dp *dp, struct pg_err *err);
+int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err);
+void pg_dp_unload(struct portguard_bpf *skel);
+
+/* dp.c */
+/* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */
+int pg_dp_fail(struct pg_err *err, int r, const char *what);

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The skeleton: loading copies of the programs, making and opening the maps. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "dp_impl.h"
+#include "portguard.skel.h"
+
+#define PG_NAME_MAP(sym, name) [PG_MAP_##sym] = #name,
+const char *const pg_map_names[_PG_MAP_MAX] = { PG_MAPS(PG_NAME_MAP) };
+
+/* libbpf's voice ------------------------------------------------------------------------------- */
+
+static struct {
+	char text[512];
+	bool verbose;
+} libbpf;
+
+static int listen_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	va_list again;
+
+	va_copy(again, ap);
+	if (level == LIBBPF_WARN) {
+		char line[512];
+
+		vsnprintf(line, sizeof(line), fmt, ap);
+		line[strcspn(line, "\n")] = '\0';
+		/* The kernel's own words, where there are any, say more than what libbpf adds. */
+		if (!strstr(libbpf.text, "Kernel error message"))
+			snprintf(libbpf.text, sizeof(libbpf.text), "%s", line);
+	}
+	if (libbpf.verbose && level != LIBBPF_DEBUG)
+		vfprintf(stderr, fmt, again);
+	va_end(again);
+	return 0;
+}
+
+const char *pg_dp_libbpf_says(void)
+{
+	const char *kernel = strstr(libbpf.text, "Kernel error message: ");
+
+	return kernel ? kernel + strlen("Kernel error message: ") : libbpf.text;
+}
+
+void pg_dp_libbpf_listen(bool verbose)
+{
+	libbpf.text[0] = '\0';
+	libbpf.verbose = verbose;
+	libbpf_set_print(listen_libbpf);
+}
+
+static void destroy_skelp(struct portguard_bpf **skel)
+{
+	portguard_bpf__destroy(*skel);
+}
+
+/* Loading -------------------------------------------------------------------------------------- */
+
+static struct bpf_map *skel_map(struct portguard_bpf *skel, enum pg_map_id id)
+{
+	return bpf_object__find_map_by_name(skel->obj, pg_map_names[id]);
+}
+
+static struct bpf_program *skel_prog(const struct portguard_bpf *skel, enum pg_prog prog)
+{
+	switch (prog) {
+	case PG_PROG_XDP:
+		return skel->progs.portguard_xdp;
+	case PG_PROG_TC_IN:
+		return skel->progs.portguard_tc_in;
+	case PG_PROG_TC_OUT:
+		return skel->progs.portguard_tc_out;
+	}
+	return NULL;
+}
+
+int pg_dp_prog_fd(const struct portguard_bpf *skel, enum pg_prog prog)
+{
+	return bpf_program__fd(skel_prog(skel, prog));
+}
+
+/* New maps: counters have a part for each shard, the scratch one for each CPU. */
+static void size_maps(struct portguard_bpf *skel, __u32 cpus, __u32 shards)
+{
+	static const enum pg_map_id sharded[] = { PG_MAP_RULE_COUNTS, PG_MAP_PORT_COUNTS,
+						  PG_MAP_PORT_DROPS, PG_MAP_PORT_FLAGS,
+						  PG_MAP_TOTALS };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sharded); i++) {
+		struct bpf_map *m = skel_map(skel, sharded[i]);
+
+		bpf_map__set_max_entries(m, bpf_map__max_entries(m) * shards);
+	}
+	bpf_map__set_max_entries(skel_map(skel, PG_MAP_SCRATCH), cpus);
+}
+
+static int reuse_maps(struct portguard_bpf *skel, const struct pg_dp *dp)
+{
+	int r = 0;
+
+	for (int i = 0; !r && i < _PG_MAP_MAX; i++)
+		r = bpf_map__reuse_fd(skel_map(skel, i), dp->map[i].fd);
+	return r;
+}
+
+int pg_dp_load(struct pg_dp *dp, unsigned progs, __u32 iface, bool no_l2, bool trace,
+	       struct portguard_bpf **ret_skel, struct pg_err *err)
+{
+	_cleanup_(destroy_skelp) struct portguard_bpf *skel = NULL;
+	__u32 cpus = libbpf_num_possible_cpus(), shards;
+	bool frags, fresh = dp->map[PG_MAP_CTL].fd < 0;
+	int r = 0;
+
+	pg_dp_libbpf_listen(dp->verbose);
+	skel = portguard_bpf__open();
+	if (!skel)
+		return pg_dp_fail(err, -errno, "cannot open the BPF program");
+	shards = fresh ? (cpus < PG_MAX_SHARDS ? cpus : PG_MAX_SHARDS) : pg_dp_ctl(dp)->shards;
+	if (fresh)
+		size_maps(skel, cpus, shards);
+	else
+		r = reuse_maps(skel, dp);
+	if (r)
+		return pg_dp_fail(err, r, "cannot use the instance's maps");
+	frags = progs & PG_PROG_XDP &&
+		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+	for (unsigned p = PG_PROG_XDP; p <= PG_PROG_TC_OUT; p <<= 1)
+		bpf_program__set_autoload(skel_prog(skel, p), progs & p);
+	if (!frags)
+		bpf_program__set_flags(skel->progs.portguard_xdp, 0);
+	skel->rodata->cfg.shards = shards;
+	skel->rodata->cfg.atomic = cpus > shards;
+	skel->rodata->cfg.iface = iface;
+	skel->rodata->cfg.frags = frags;
+	skel->rodata->cfg.no_l2 = no_l2;
+	skel->rodata->cfg.trace = trace;
+	r = portguard_bpf__load(skel);
+	if (r)
+		return pg_dp_fail(err, r, "cannot load the BPF program");
+	*ret_skel = TAKE_PTR(skel);
+	return 0;
+}
+
+void pg_dp_unload(struct portguard_bpf *skel)
+{
+	portguard_bpf__destroy(skel);
+}
+
+/* Maps ----------------------------------------------------------------------------------------- */
+
+static size_t round_up(size_t n, size_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err)
+{
+	struct pg_map *m = &dp->map[id];
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+	void *mem;
+
+	if (bpf_obj_get_info_by_fd(m->fd, &info, &len))
+		return pg_dp_fail(err, -errno, "cannot read a map's size");
+	m->value_size = info.value_size;
+	m->entries = info.max_entries;
+	m->bytes = round_up((size_t)round_up(m->value_size, 8) * m->entries,
+			    sysconf(_SC_PAGESIZE));
+	mem = mmap(NULL, m->bytes, dp->writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
+		   m->fd, 0);
+	if (mem == MAP_FAILED)
+		return pg_dp_fail(err, -errno, "cannot map counters and tables into memory");
+	m->mem = mem;
+	return 0;
+}
+
+static int map_all(struct pg_dp *dp, struct pg_err *err)
+{
+	int r = 0;
+
+	for (int i = 0; !r && i < _PG_MAP_MAX; i++)
+		r = pg_dp_map_memory(dp, i, err);
+	return r;
+}
+
+/* pg_ctl last: an instance whose pg_ctl is pinned is whole. */
+static int pin_all(struct pg_dp *dp, struct pg_err *err)
+{
+	char path[512];
+	int r = 0;
+
+	for (int i = _PG_MAP_MAX - 1; i >= 0; i--) {
+		r = pg_dp_pin_path(dp, path, sizeof(path), "%s", pg_map_names[i]);
+		if (!r) {
+			unlink(path); /* left by a command that died while making an instance */
+			r = bpf_obj_pin(dp->map[i].fd, path) ? -errno : 0;
+		}
+		if (r)
+			return pg_dp_fail(err, r, "cannot pin the instance's maps");
+	}
+	return 0;
+}
+
+int pg_dp_create(struct pg_dp *dp, struct pg_err *err)
+{
+	_cleanup_(destroy_skelp) struct portguard_bpf *skel = NULL;
+	struct pg_ctl *ctl;
+	int r;
+
+	r = pg_dp_load(dp, 0, 0, false, false, &skel, err);
+	if (r)
+		return r;
+	for (int i = 0; i < _PG_MAP_MAX; i++) {
+		dp->map[i].fd = fcntl(bpf_map__fd(skel_map(skel, i)), F_DUPFD_CLOEXEC, 3);
+		if (dp->map[i].fd < 0)
+			return pg_dp_fail(err, -errno, "cannot keep the instance's maps");
+	}
+	r = map_all(dp, err);
+	if (r)
+		return r;
+	ctl = pg_dp_ctl(dp);
+	ctl->abi = PG_ABI;
+	ctl->shards = skel->rodata->cfg.shards;
+	for (int g = 0; g < 2; g++)
+		ctl->gen[g].policy_kind = PG_ACT_ACCEPT;
+	return dp->path[0] ? pin_all(dp, err) : 0;
+}
+
+static int check_abi(const struct pg_dp *dp, struct pg_err *err)
+{
+	if (pg_dp_ctl(dp)->abi == PG_ABI)
+		return 0;
+	return pg_fail_exit(err, PG_EXIT_VERSION, -EPROTO,
+			    "the instance in %s was made by another version of portguard (layout %u, "
+			    "this one has %u); 'portguard detach --all' with that version, or this "
+			    "one, removes it",
+			    dp->state_dir, pg_dp_ctl(dp)->abi, PG_ABI);
+}
+
+int pg_dp_open_maps(struct pg_dp *dp, struct pg_err *err)
+{
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = 0);
+	char path[512];
+	int r;
+
+	for (int i = 0; i < _PG_MAP_MAX; i++) {
+		r = pg_dp_pin_path(dp, path, sizeof(path), "%s", pg_map_names[i]);
+		if (r)
+			return pg_dp_fail(err, r, "state directory");
+		dp->map[i].fd = bpf_obj_get_opts(path, &opts);
+		if (dp->map[i].fd < 0) {
+			r = -errno;
+			return i == PG_MAP_CTL && r == -ENOENT ?
+				       r :
+				       pg_dp_fail(err, r, "cannot open the instance's maps");
+		}
+		r = pg_dp_map_memory(dp, i, err);
+		if (r)
+			return r;
+		if (i == PG_MAP_CTL) {
+			r = check_abi(dp, err);
+			if (r)
+				return r;
+		}
+	}
+	return 0;
+}

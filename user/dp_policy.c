@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Committing a policy: fill the idle generation, flip, and wait until nobody runs the old one. */
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "dp_impl.h"
+
+/*
+ * The text stored beside a generation's tables, in a map of its own that is as large as it needs
+ * to be: pinned as policy_0 or policy_1. `number` is the generation's, so that a reader who meets
+ * a commit in progress notices.
+ */
+struct stored_text {
+	__u32 number;
+	__u32 unused;
+	__u64 len;
+	char text[];
+};
+
+/*
+ * Wait until no CPU runs a program that began before now. Programs run inside RCU read-side
+ * sections, and MEMBARRIER_CMD_GLOBAL is a grace period (kernel/sched/membarrier.c); kernels with
+ * nohz_full don't offer it, and there no program takes anywhere near a tenth of a second.
+ */
+static void wait_for_programs(void)
+{
+	const struct timespec tenth = { 0, 100000000 };
+
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		nanosleep(&tenth, NULL);
+}
+
+/* Make the text's map and write it. Returns its fd. */
+static int store_text(__u32 number, const void *text, size_t n)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	size_t size = sizeof(struct stored_text) + n, page = sysconf(_SC_PAGESIZE), bytes;
+	struct stored_text *s;
+	int fd, r;
+
+	/* Elements of a page, because a single element can't be larger than 4 MB on older kernels. */
+	bytes = (size + page - 1) / page * page;
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pg_policy", 4, page, bytes / page, &opts);
+	if (fd < 0)
+		return -errno;
+	s = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (s == MAP_FAILED) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	s->number = number;
+	s->len = n;
+	memcpy(s->text, text, n);
+	munmap(s, bytes);
+	return fd;
+}
+
+static int keep_text(struct pg_dp *dp, __u32 generation, __u32 number, const void *text, size_t n)
+{
+	_close_ int fd = -1;
+	char path[512];
+	int r;
+
+	if (dp->skel) { /* private */
+		void *copy = malloc(n + 1);
+
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, text, n);
+		free(dp->private_text);
+		dp->private_text = copy;
+		dp->private_text_len = n;
+		return 0;
+	}
+	fd = store_text(number, text, n);
+	if (fd < 0)
+		return fd;
+	r = pg_dp_pin_path(dp, path, sizeof(path), "policy_%u", generation);
+	if (r)
+		return r;
+	unlink(path);
+	return bpf_obj_pin(fd, path) ? -errno : 0;
+}
+
+static __u32 rebase(__u32 entry, __u32 node_base, __u32 row_base)
+{
+	return entry & PG_LEAF ? entry + row_base : entry + node_base;
+}
+
+static void rebase_all(__u32 *entry, size_t n, __u32 node_base, __u32 row_base)
+{
+	for (size_t i = 0; i < n; i++)
+		entry[i] = rebase(entry[i], node_base, row_base);
+}
+
+/* Write the tables into half `g`; nothing reads it yet. */
+static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 number)
+{
+	__u32 node_base = g * (PG_NODES / 2), row_base = g * (PG_ROW_WORDS / 2);
+	__u32 *nodes = (__u32 *)dp->map[PG_MAP_NODES].mem + (size_t)node_base * 256;
+	__u64 *rows = (__u64 *)dp->map[PG_MAP_ROWS].mem + row_base;
+	struct pg_action *actions = dp->map[PG_MAP_ACTIONS].mem;
+	struct pg_gen gen = t->gen;
+
+	for (size_t i = 0; i < t->n_nodes * 256; i++)
+		nodes[i] = rebase(t->nodes[i], node_base, row_base);
+	if (t->n_row_words)
+		memcpy(rows, t->rows, t->n_row_words * sizeof(*rows));
+	if (gen.terms)
+		memcpy(actions + g * PG_MAX_TERMS, t->actions, gen.terms * sizeof(*actions));
+	rebase_all(gen.saddr, _PG_FAMILY_MAX, node_base, row_base);
+	rebase_all(gen.daddr, _PG_FAMILY_MAX, node_base, row_base);
+	for (int f = 0; f < _PG_FAMILY_MAX; f++)
+		rebase_all(gen.proto[f], _PG_L4_MAX, node_base, row_base);
+	rebase_all(gen.sport, _PG_SPACE_MAX, node_base, row_base);
+	rebase_all(gen.dport, _PG_SPACE_MAX, node_base, row_base);
+	rebase_all(gen.detail, _PG_SPACE_MAX, node_base, row_base);
+	for (int i = 0; i < PG_MAX_IFACES; i++)
+		gen.iface[i] += row_base;
+	gen.number = number;
+	pg_dp_ctl(dp)->gen[g] = gen;
+}
+
+int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
+		 struct pg_err *err)
+{
+	struct pg_ctl *ctl = pg_dp_ctl(dp);
+	__u32 idle = !(ctl->active & 1), number = ctl->gen[ctl->active & 1].number + 1;
+	int r;
+
+	if (tables->n_nodes > PG_NODES / 2 || tables->n_row_words > PG_ROW_WORDS / 2)
+		return pg_fail(err, -E2BIG, "policy too large for the instance's tables");
+	/* A command that died between its flip and its wait: some CPU may still be in `idle`. */
+	if (ctl->settled != ctl->gen[ctl->active & 1].number)
+		wait_for_programs();
+	fill(dp, idle, tables, number);
+	r = keep_text(dp, idle, number, text, n);
+	if (r)
+		return pg_dp_fail(err, r, "cannot store the policy");
+	__atomic_store_n(&ctl->active, idle, __ATOMIC_RELEASE);
+	wait_for_programs();
+	__atomic_store_n(&ctl->settled, number, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* -ESTALE: the text is not that of `number`. */
+static int read_text(int fd, __u32 number, void **ret_text, size_t *ret_n)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+	struct stored_text *s;
+	void *copy = NULL;
+	size_t bytes;
+	int r = 0;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return -errno;
+	bytes = (size_t)info.value_size * info.max_entries;
+	s = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (s == MAP_FAILED)
+		return -errno;
+	if (s->number != number)
+		r = -ESTALE;
+	else if (bytes < sizeof(*s) || s->len > bytes - sizeof(*s))
+		r = -EBADMSG;
+	else if (!(copy = malloc(s->len + 1)))
+		r = -ENOMEM;
+	if (!r) {
+		memcpy(copy, s->text, s->len);
+		*ret_n = s->len;
+		*ret_text = copy;
+	}
+	munmap(s, bytes);
+	return r;
+}
+
+static int private_text(struct pg_dp *dp, void **ret_text, size_t *ret_n)
+{
+	if (!dp->private_text)
+		return -ENODATA;
+	*ret_text = malloc(dp->private_text_len + 1);
+	if (!*ret_text)
+		return -ENOMEM;
+	memcpy(*ret_text, dp->private_text, dp->private_text_len);
+	*ret_n = dp->private_text_len;
+	return 0;
+}
+
+int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err)
+{
+	struct pg_ctl *ctl = pg_dp_ctl(dp);
+	char path[512];
+	int r = -ESTALE;
+
+	if (dp->skel)
+		return private_text(dp, ret_text, ret_n);
+	/* Readers take no lock: should commits overtake us, look again. */
+	for (int tries = 0; tries < 100 && r == -ESTALE; tries++) {
+		__u32 g = __atomic_load_n(&ctl->active, __ATOMIC_ACQUIRE) & 1;
+		_close_ int fd = -1;
+
+		if (!ctl->gen[g].number)
+			return -ENODATA;
+		r = pg_dp_pin_path(dp, path, sizeof(path), "policy_%u", g);
+		if (!r)
+			fd = bpf_obj_get(path);
+		if (fd < 0)
+			r = errno == ENOENT ? -ESTALE : -errno;
+		else
+			r = read_text(fd, ctl->gen[g].number, ret_text, ret_n);
+	}
+	return r ? pg_dp_fail(err, r, "cannot read the policy in force") : 0;
+}
+
+void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
+{
+	const struct pg_ctl *ctl = pg_dp_ctl(dp);
+	const struct pg_gen *gen = &ctl->gen[ctl->active & 1];
+
+	*ret = (struct pg_dp_policy_info){
+		.generation = gen->number,
+		.terms = gen->terms,
+		.rows = gen->rows,
+		.nodes = gen->nodes,
+		.form = gen->form,
+	};
+	if (gen->terms)
+		ret->memory_bytes = (__u64)gen->nodes * 1024 + (__u64)gen->row_words * 8 +
+				    gen->terms * sizeof(struct pg_action);
+}

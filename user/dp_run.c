@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Frames through the programs of a private instance, by BPF_PROG_TEST_RUN. */
+#include <errno.h>
+#include <string.h>
+
+#include "dp_impl.h"
+
+/*
+ * What every kernel takes without page fragments: a page less the headroom and the tail that the
+ * kernel keeps for skb_shared_info. With multi-buffer support XDP frames may be larger; a packet's
+ * headers are at its beginning either way.
+ */
+#define RUN_MAX_LINEAR 3400
+
+size_t pg_dp_run_max(const struct pg_dp *dp)
+{
+	(void)dp;
+	return RUN_MAX_LINEAR;
+}
+
+int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, size_t wire_len,
+	      struct pg_trace *ret_trace, struct pg_err *err)
+{
+	enum pg_prog prog = dir == PG_DIR_IN ? PG_PROG_XDP : PG_PROG_TC_OUT;
+
+	return pg_dp_run_prog(dp, prog, frame, len, wire_len, ret_trace, err);
+}
+
+int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len,
+		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err)
+{
+	struct pg_trace *t = dp->map[PG_MAP_TRACE].mem;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .repeat = 1);
+	int r;
+
+	memset(t, 0, sizeof(*t));
+	t->frame_len = wire_len > len ? wire_len : 0;
+	r = bpf_prog_test_run_opts(pg_dp_prog_fd(dp->skel, prog), &opts);
+	if (r)
+		return pg_dp_fail(err, -errno, "cannot run a frame through the program");
+	*ret_trace = *t;
+	return 0;
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "policy.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "rulefile.h"
+
+/*
+ * What is stored with the tables: which counter each chain's policy and each rule has, in the
+ * order of the text, then the policy as text.
+ */
+struct stored {
+	uint32_t n_chains, n_rules;
+	uint32_t slot[]; /* chains, then rules, then the text */
+};
+
+static size_t count_rules(const struct pg_ruleset *set)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n_chains; i++)
+		n += set->chain[i].n_rules;
+	return n;
+}
+
+/* Reading -------------------------------------------------------------------------------------- */
+
+static void read_counter(struct pg_dp *dp, uint32_t slot, uint64_t *packets, uint64_t *bytes)
+{
+	struct pg_count c;
+
+	pg_dp_slot_read(dp, slot, &c);
+	*packets = c.packets;
+	*bytes = c.bytes;
+}
+
+static void take_slots(struct pg_dp *dp, struct pg_ruleset *set, const uint32_t *slot)
+{
+	for (size_t i = 0; i < set->n_chains; i++) {
+		struct pg_chain *chain = &set->chain[i];
+
+		chain->slot = *slot++;
+		read_counter(dp, chain->slot, &chain->packets, &chain->bytes);
+	}
+	for (size_t i = 0; i < set->n_chains; i++) {
+		for (size_t k = 0; k < set->chain[i].n_rules; k++) {
+			struct pg_rule *rule = &set->chain[i].rule[k];
+
+			rule->slot = *slot++;
+			read_counter(dp, rule->slot, &rule->packets, &rule->bytes);
+		}
+	}
+}
+
+static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_ruleset **ret_set,
+		       struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
+	const struct pg_rulefile_opts opts = { .name = "policy in force" };
+	const struct stored *s = data;
+	struct pg_notes notes = { 0 };
+	size_t head;
+	int r;
+
+	if (n < sizeof(*s) || s->n_chains > n || s->n_rules > n)
+		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
+	head = sizeof(*s) + 4 * ((size_t)s->n_chains + s->n_rules);
+	if (head > n)
+		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
+	r = pg_rulefile_parse((const char *)data + head, n - head, &opts, &set, &notes, err);
+	pg_notes_free(&notes);
+	if (r)
+		return r;
+	if (set->n_chains != s->n_chains || count_rules(set) != s->n_rules)
+		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
+	take_slots(dp, set, s->slot);
+	*ret_set = TAKE_PTR(set);
+	return 0;
+}
+
+static int read_empty(struct pg_ruleset **ret_set, struct pg_err *err)
+{
+	struct pg_ruleset *set = pg_ruleset_new();
+
+	if (!set)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < set->n_chains; i++)
+		set->chain[i].slot = PG_NO_SLOT;
+	*ret_set = set;
+	return 0;
+}
+
+int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err)
+{
+	_free_ void *text = NULL;
+	size_t n;
+	int r;
+
+	if (!dp)
+		return read_empty(ret_set, err);
+	r = pg_dp_policy_text(dp, &text, &n, err);
+	if (r == -ENODATA) {
+		r = read_empty(ret_set, err);
+		/* Before the first commit the programs count INPUT's policy in slot 0. */
+		if (!r)
+			(*ret_set)->chain[PG_CHAIN_INPUT].slot = 0;
+		if (!r)
+			read_counter(dp, 0, &(*ret_set)->chain[PG_CHAIN_INPUT].packets,
+				     &(*ret_set)->chain[PG_CHAIN_INPUT].bytes);
+		return r;
+	}
+	return r ? r : read_stored(dp, text, n, ret_set, err);
+}
+
+/* Counters ------------------------------------------------------------------------------------- */
+
+static void mark(bool *used, uint32_t slot)
+{
+	if (slot < PG_COUNTER_SLOTS)
+		used[slot] = true;
+}
+
+static void mark_all(bool *used, const struct pg_ruleset *set)
+{
+	for (size_t i = 0; i < set->n_chains; i++) {
+		mark(used, set->chain[i].slot);
+		for (size_t k = 0; k < set->chain[i].n_rules; k++)
+			mark(used, set->chain[i].rule[k].slot);
+	}
+}
+
+/* A counter that neither the policy in force nor the new one uses. */
+static int fresh_slot(struct pg_dp *dp, bool *used, uint32_t *next, uint64_t packets,
+		      uint64_t bytes, uint32_t *ret_slot)
+{
+	const struct pg_count count = { packets, bytes };
+
+	while (*next < PG_COUNTER_SLOTS && used[*next])
+		(*next)++;
+	if (*next == PG_COUNTER_SLOTS)
+		return -ENOSPC;
+	*ret_slot = (*next)++;
+	pg_dp_slot_set(dp, *ret_slot, &count);
+	return 0;
+}
+
+static int assign_slots(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old)
+{
+	_free_ bool *used = calloc(PG_COUNTER_SLOTS, sizeof(*used));
+	uint32_t next = 0;
+	int r = 0;
+
+	if (!used)
+		return -ENOMEM;
+	mark_all(used, old);
+	mark_all(used, set);
+	for (size_t i = 0; !r && i < set->n_chains; i++) {
+		struct pg_chain *chain = &set->chain[i];
+
+		if (chain->slot == PG_NO_SLOT)
+			r = fresh_slot(dp, used, &next, chain->packets, chain->bytes, &chain->slot);
+		for (size_t k = 0; !r && k < chain->n_rules; k++) {
+			struct pg_rule *rule = &chain->rule[k];
+
+			if (rule->slot == PG_NO_SLOT)
+				r = fresh_slot(dp, used, &next, rule->packets, rule->bytes,
+					       &rule->slot);
+		}
+	}
+	return r;
+}
+
+static struct pg_rule *find_unclaimed(struct pg_chain *chain, const struct pg_rule *rule,
+				      const bool *claimed)
+{
+	for (size_t i = 0; i < chain->n_rules; i++)
+		if (!claimed[i] && pg_rule_equal(&chain->rule[i], rule))
+			return &chain->rule[i];
+	return NULL;
+}
+
+static void inherit_chain(struct pg_chain *chain, struct pg_chain *old)
+{
+	_free_ bool *claimed = calloc(old->n_rules + 1, sizeof(*claimed));
+	size_t guess = 0;
+
+	chain->slot = old->slot;
+	for (size_t i = 0; claimed && i < chain->n_rules; i++) {
+		struct pg_rule *same = NULL;
+
+		/* Mostly the order is the same: look where the last one was found first. */
+		if (guess < old->n_rules && !claimed[guess] &&
+		    pg_rule_equal(&old->rule[guess], &chain->rule[i]))
+			same = &old->rule[guess];
+		else
+			same = find_unclaimed(old, &chain->rule[i], claimed);
+		if (!same)
+			continue;
+		guess = same - old->rule;
+		claimed[guess++] = true;
+		chain->rule[i].slot = same->slot;
+	}
+}
+
+void pg_policy_inherit(struct pg_ruleset *set, const struct pg_ruleset *old)
+{
+	for (size_t i = 0; i < set->n_chains; i++) {
+		struct pg_chain *was = pg_ruleset_chain(old, set->chain[i].name);
+
+		if (was)
+			inherit_chain(&set->chain[i], was);
+	}
+}
+
+/* Committing ----------------------------------------------------------------------------------- */
+
+static int store(const struct pg_ruleset *set, struct pg_text *ret_text)
+{
+	struct stored head = { .n_chains = set->n_chains, .n_rules = count_rules(set) };
+
+	pg_text_addn(ret_text, (const char *)&head, sizeof(head));
+	for (size_t i = 0; i < set->n_chains; i++)
+		pg_text_addn(ret_text, (const char *)&set->chain[i].slot, 4);
+	for (size_t i = 0; i < set->n_chains; i++)
+		for (size_t k = 0; k < set->chain[i].n_rules; k++)
+			pg_text_addn(ret_text, (const char *)&set->chain[i].rule[k].slot, 4);
+	pg_rulefile_write(ret_text, set, 0, 0);
+	return ret_text->oom ? -ENOMEM : 0;
+}
+
+/* Names by slot, for rules with -i. */
+static int iface_names(struct pg_dp *dp, char (*names)[IFNAMSIZ], struct pg_err *err)
+{
+	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
+	int r;
+
+	if (!iface)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	r = pg_dp_ifaces(dp, iface, err);
+	for (int i = 0; !r && i < PG_MAX_IFACES; i++)
+		snprintf(names[i], IFNAMSIZ, "%s", iface[i].abi.netns ? iface[i].abi.name : "");
+	return r;
+}
+
+int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
+		      struct pg_tables **ret_tables, struct pg_err *err)
+{
+	char names[PG_MAX_IFACES][IFNAMSIZ];
+	int r = iface_names(dp, names, err);
+
+	return r ? r : pg_compile(set, names, ret_tables, err);
+}
+
+int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *old = NULL;
+	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
+	_cleanup_(pg_text_free) struct pg_text text = { 0 };
+	int r;
+
+	r = pg_policy_read(dp, &old, err);
+	if (r)
+		return r;
+	r = assign_slots(dp, set, old);
+	if (r)
+		return pg_fail(err, r, "no counters left for the policy's rules");
+	r = pg_policy_compile(dp, set, &tables, err);
+	if (r)
+		return r;
+	if (store(set, &text))
+		return pg_fail(err, -ENOMEM, "out of memory");
+	return pg_dp_commit(dp, tables, text.buf, text.len, err);
+}
