@@ -21,14 +21,18 @@ struct pg_rulefile_opts {
 	bool counters;	  /* take over [packets:bytes]; otherwise they are 0 */
 	bool skip_tables; /* go on without tables that are not enforced */
 	bool skip_unsupported;
-	/* Not NULL: the file adds to this policy (iptables-restore -n). */
+	/*
+	 * What is in force. With `noflush` (iptables-restore -n) the file adds to it; otherwise only
+	 * the policies of chains that the file does not declare are taken over. NULL: nothing is.
+	 */
 	const struct pg_ruleset *base;
+	bool noflush;
 };
 
 /*
  * Read a policy from n bytes of text. All or nothing. `notes` says what was left out, and where
  * the file is refused for rules in other tables, which ones; the caller prints it in both cases
- * and frees it. Rules and, without `base`, chains have PG_NO_SLOT.
+ * and frees it. What the file brings has PG_NO_SLOT; what `base` brings keeps its slot.
  */
 int pg_rulefile_parse(const char *text, size_t n, const struct pg_rulefile_opts *opts,
 		      struct pg_ruleset **ret_set, struct pg_notes *notes, struct pg_err *err);
