@@ -56,6 +56,14 @@ void harness_load(struct harness *h, const char *text)
 	harness_take(h, set);
 }
 
+bool harness_try_run(struct harness *h, enum pg_dir dir, const void *frame, size_t len,
+		     struct pg_trace *ret)
+{
+	struct pg_err err = { 0 };
+
+	return pg_dp_run(h->dp, dir, frame, len, len, ret, &err) == 0;
+}
+
 void harness_run(struct harness *h, enum pg_dir dir, const void *frame, size_t len,
 		 struct pg_trace *ret)
 {

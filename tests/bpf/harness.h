@@ -26,6 +26,9 @@ void harness_take(struct harness *h, struct pg_ruleset *set);
 
 void harness_run(struct harness *h, enum pg_dir dir, const void *frame, size_t len,
 		 struct pg_trace *ret);
+/* The same where the kernel may not take the frame in a test run: false, then. */
+bool harness_try_run(struct harness *h, enum pg_dir dir, const void *frame, size_t len,
+		     struct pg_trace *ret);
 /* Number of the rule of INPUT whose term the trace names, from 1; 0: none. */
 size_t harness_rule(const struct harness *h, const struct pg_trace *trace);
 /* Of rule `number` of INPUT; 0: of its policy. */

@@ -106,8 +106,6 @@ static enum walk find_header(const struct view *v, struct param *par)
 	for (unsigned n = 0; is_ext(nexthdr); n++) {
 		const uint8_t *h = header(v, start, 2);
 
-		if (n == EXT_HEADERS_MAX)
-			return WALK_TOO_LONG;
 		if (!h)
 			return WALK_BROKEN;
 		if (nexthdr == 43 && !header(v, start, 4))
@@ -128,6 +126,9 @@ static enum walk find_header(const struct view *v, struct param *par)
 			start += nexthdr == 51 ? (h[1] + 2U) * 4 : (h[1] + 1U) * 8;
 		}
 		nexthdr = h[0];
+		/* The thirteenth may still end the packet or the chain. */
+		if (n == EXT_HEADERS_MAX)
+			return WALK_TOO_LONG;
 	}
 	par->proto = nexthdr;
 	par->thoff = start;

@@ -411,7 +411,12 @@ static void departs(const struct row *row, size_t len)
 
 	if (is_the_parsers(row->reason) && row->reason != PG_REASON_BAD_CHECKSUM)
 		reason = row->reason;
-	harness_run(&h, PG_DIR_OUT, frame, len, &t);
+	if (!harness_try_run(&h, PG_DIR_OUT, frame, len, &t)) {
+		/* Newer kernels refuse less than an IP header in a test run on the TC side. */
+		assert_int_equal(row->reason, PG_REASON_SHORT_HEADER);
+		check_counters_free(before);
+		return;
+	}
 	if (t.verdict != ACCEPT || t.reason != reason)
 		fail_msg("%s (out): verdict %u reason %u, not verdict %u reason %u", row->name,
 			 t.verdict, t.reason, ACCEPT, reason);
@@ -427,16 +432,12 @@ static void run_rows(const struct row *rows, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		size_t len = pkt_build(rows[i].pkt, frame, sizeof(frame));
 
-		if (len > pg_dp_run_max(h.dp)) {
-			print_message("skipped: %s: the kernel takes %zu bytes in a test run\n",
-				      rows[i].name, pg_dp_run_max(h.dp));
-			continue;
-		}
 		arrives(&rows[i], len);
-		if (len < 3000) { /* what the TC side takes in one test run on every kernel */
+		/* The TC side takes a page at most in a test run, and no bare Ethernet header. */
+		if (len > 14 && len <= pg_dp_run_max(h.dp))
 			departs(&rows[i], len);
+		if (len <= pg_dp_run_max(h.dp))
 			check_prefixes(rows[i].name, &h, frame, len);
-		}
 	}
 }
 
@@ -478,7 +479,14 @@ static void reads_ip6_and_its_extension_headers(void **state)
 
 static void reads_frames_of_many_buffers(void **state)
 {
+	struct pg_trace t;
+
 	(void)state;
+	memset(frame, 0, 10000);
+	if (!harness_try_run(&h, PG_DIR_IN, frame, 10000, &t)) {
+		print_message("skipped: this kernel runs no multi-buffer frames\n");
+		skip();
+	}
 	run_rows(large_rows, ARRAY_SIZE(large_rows));
 }
 

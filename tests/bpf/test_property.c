@@ -26,7 +26,7 @@ static void differ(const char *rules, const uint8_t *frame, size_t len, const ch
 
 	for (size_t i = 0; i < len; i++)
 		pg_text_add(&hex, "%02x", frame[i]);
-	fail_msg("seed %llu: %s\nframe %s\n%s", (unsigned long long)seed, what, hex.buf, rules);
+	fail_msg("seed %llu: %s\nframe %s\n%s", (unsigned long long)seed, what, hex.buf ? hex.buf : "-", rules);
 }
 
 static void judge(const char *rules, const uint8_t *frame, size_t len, struct oracle_count *count)
