@@ -384,34 +384,38 @@ int pg_rulefile_parse(const char *text, size_t n, const struct pg_rulefile_opts 
 	return r;
 }
 
-int pg_rulefile_load(const char *path, const struct pg_rulefile_opts *opts,
-		     struct pg_ruleset **ret_set, struct pg_notes *notes, struct pg_err *err)
+int pg_rulefile_slurp(const char *path, struct pg_text *ret, struct pg_err *err)
 {
 	bool from_stdin = !path || !strcmp(path, "-");
-	_close_ int fd = from_stdin ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-	_cleanup_(pg_text_free) struct pg_text text = {};
-	struct pg_rulefile_opts named = *opts;
+	_close_ int fd = from_stdin ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
 	char buf[16384], shown[256];
 	ssize_t got;
 
-	named.name = from_stdin ? NULL : path;
-	if (!from_stdin && fd < 0)
-		return pg_fail(err, -errno, "cannot open '%s': %s",
-			       pg_printable(path, shown, sizeof(shown)), strerror(errno));
-	while ((got = read(from_stdin ? STDIN_FILENO : fd, buf, sizeof(buf))) != 0) {
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return pg_fail(err, -errno, "cannot read '%s': %s",
-				       from_stdin ? "<stdin>" : pg_printable(path, shown, sizeof(shown)),
-				       strerror(errno));
-		pg_text_addn(&text, buf, (size_t)got);
-		if (text.oom)
-			return pg_fail(err, -ENOMEM, "out of memory");
-		if (text.len > MAX_FILE)
-			break; /* pg_rulefile_parse() says so */
+	pg_printable(from_stdin ? "<stdin>" : path, shown, sizeof(shown));
+	if (fd < 0)
+		return pg_fail(err, -errno, "cannot open '%s': %s", shown, strerror(errno));
+	pg_text_addn(ret, "", 0);
+	/* Past the limit there is no use in reading on; pg_rulefile_parse() says so. */
+	while (!ret->oom && ret->len <= MAX_FILE && (got = read(fd, buf, sizeof(buf))) != 0) {
+		if (got > 0)
+			pg_text_addn(ret, buf, (size_t)got);
+		else if (errno != EINTR)
+			return pg_fail(err, -errno, "cannot read '%s': %s", shown, strerror(errno));
 	}
-	return pg_rulefile_parse(text.buf ? text.buf : "", text.len, &named, ret_set, notes, err);
+	return ret->oom ? pg_fail(err, -ENOMEM, "out of memory") : 0;
+}
+
+int pg_rulefile_load(const char *path, const struct pg_rulefile_opts *opts,
+		     struct pg_ruleset **ret_set, struct pg_notes *notes, struct pg_err *err)
+{
+	_cleanup_(pg_text_free) struct pg_text text = {};
+	struct pg_rulefile_opts named = *opts;
+	int r = pg_rulefile_slurp(path, &text, err);
+
+	if (r < 0)
+		return r;
+	named.name = path && strcmp(path, "-") ? path : NULL;
+	return pg_rulefile_parse(text.buf, text.len, &named, ret_set, notes, err);
 }
 
 void pg_notes_free(struct pg_notes *notes)

@@ -37,7 +37,10 @@ struct pg_rulefile_opts {
 int pg_rulefile_parse(const char *text, size_t n, const struct pg_rulefile_opts *opts,
 		      struct pg_ruleset **ret_set, struct pg_notes *notes, struct pg_err *err);
 
-/* The same from a path; "-" or NULL: standard input. opts->name is filled in by path. */
+/* Append what a path has; "-" or NULL: standard input. The text is not NULL then. */
+int pg_rulefile_slurp(const char *path, struct pg_text *ret, struct pg_err *err);
+
+/* The two together. opts->name is filled in by path. */
 int pg_rulefile_load(const char *path, const struct pg_rulefile_opts *opts,
 		     struct pg_ruleset **ret_set, struct pg_notes *notes, struct pg_err *err);
 

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* iptables' verbs. */
+#include <errno.h>
+#include <string.h>
+
+#include "edit.h"
+#include "iptables.h"
+#include "list.h"
+
+static int run_iptables(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
+
+const struct pg_cmd pg_cmd_iptables = {
+	.name = "",
+	.args = "-A|-I|-D|-R|-C|-L|-S|-F|-P|-Z … (as iptables; table filter)",
+	.help = "iptables' verbs, with its options and its words",
+	.run = run_iptables,
+};
+
+static void print_help(void)
+{
+	printf("portguard v" PG_VERSION "\n\n"
+	       "Usage: portguard -A|-C|-D INPUT RULE\n"
+	       "       portguard -I INPUT [NUMBER] RULE\n"
+	       "       portguard -R INPUT NUMBER RULE\n"
+	       "       portguard -D INPUT NUMBER\n"
+	       "       portguard -L|-S [CHAIN [NUMBER]] [-n] [-v] [-x] [--line-numbers]\n"
+	       "       portguard -F [CHAIN]\n"
+	       "       portguard -Z [CHAIN [NUMBER]]\n"
+	       "       portguard -P INPUT ACCEPT|DROP\n\n"
+	       "A rule is made of\n"
+	       "  [!] -p PROTOCOL, [!] -s ADDRESS[/MASK][,…], [!] -d ADDRESS[/MASK][,…]\n"
+	       "  [!] -i NAME[+], [!] -f, -4, -6, -j ACCEPT|DROP, -c PACKETS BYTES\n"
+	       "  -m tcp, udp, udplite, sctp, dccp: [!] --sport PORT[:PORT], [!] --dport …\n"
+	       "  -m tcp: [!] --tcp-flags MASK SET, [!] --syn\n"
+	       "  -m multiport: [!] --sports LIST, --dports LIST, --ports LIST\n"
+	       "  -m icmp: [!] --icmp-type TYPE; -m icmp6: [!] --icmpv6-type TYPE\n"
+	       "  -m comment: --comment TEXT\n"
+	       "It holds for IPv4 and IPv6 unless -4, -6 or what it asks for says otherwise.\n"
+	       "Every verb takes -w [SECONDS], -t filter and -v.\n");
+}
+
+static int parse_argv(int argc, char **argv, struct pg_command *ret, struct pg_err *err)
+{
+	_free_ struct pg_arg *arg = calloc((size_t)argc, sizeof(*arg));
+	const struct pg_parse_from from = { .file = false };
+	struct pg_diag diag;
+	int r;
+
+	if (!arg)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	for (int i = 1; i < argc; i++)
+		arg[i - 1].text = argv[i];
+	r = pg_command_parse(arg, (size_t)(argc - 1), &from, ret, &diag);
+	return r < 0 ? pg_diag_report(&diag, r, err) : 0;
+}
+
+static int print_text(struct pg_text *t, struct pg_err *err)
+{
+	if (t->oom)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	if (t->len)
+		fwrite(t->buf, 1, t->len, stdout);
+	return 0;
+}
+
+static int print_listing(const struct pg_command *cmd, const struct pg_ruleset *set,
+			 struct pg_err *err)
+{
+	const struct pg_list_opts opts = {
+		.chain = cmd->chain,
+		.num = cmd->num,
+		.family = cmd->families,
+		.numeric = cmd->numeric,
+		.verbose = cmd->verbose,
+		.exact = cmd->exact,
+		.line_numbers = cmd->line_numbers,
+	};
+	_cleanup_(pg_text_free) struct pg_text t = {};
+
+	if (cmd->verb == PG_VERB_LIST)
+		pg_list_print(&t, set, &opts);
+	else
+		pg_list_rules_print(&t, set, &opts);
+	return print_text(&t, err);
+}
+
+/* What iptables says with -v about what it does. */
+static int print_verbose(const struct pg_command *cmd, const struct pg_ruleset *set,
+			 struct pg_err *err)
+{
+	_cleanup_(pg_text_free) struct pg_text t = {};
+	const char *what = cmd->verb == PG_VERB_FLUSH ? "Flushing" : "Zeroing";
+	bool chains = cmd->verb == PG_VERB_FLUSH || cmd->verb == PG_VERB_ZERO || cmd->zero;
+
+	for (size_t i = 0; i < cmd->n_rules; i++)
+		pg_list_one(&t, &cmd->rule[i]);
+	for (size_t i = 0; chains && i < set->n_chains; i++)
+		if (!cmd->chain || !strcmp(cmd->chain, set->chain[i].name))
+			pg_text_add(&t, "%s chain `%s'\n", what, set->chain[i].name);
+	return print_text(&t, err);
+}
+
+static int change(const struct pg_command *cmd, struct pg_edit *edit, struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = pg_ruleset_dup(edit->set);
+	struct pg_diag diag;
+	int r;
+
+	if (!set)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	r = pg_command_apply(cmd, set, &diag);
+	if (r < 0)
+		return pg_diag_report(&diag, r, err);
+	if (pg_command_writes(cmd)) {
+		r = pg_edit_commit(edit, set, err);
+		if (r < 0)
+			return r;
+	}
+	/* -L -Z shows the counters that it has just forgotten. */
+	if (cmd->verb == PG_VERB_LIST || cmd->verb == PG_VERB_LIST_RULES)
+		r = print_listing(cmd, edit->set, err);
+	if (!r && cmd->verbose)
+		r = print_verbose(cmd, set, err);
+	return r;
+}
+
+static int execute(const struct pg_ctx *ctx, const struct pg_command *cmd, struct pg_err *err)
+{
+	_cleanup_(pg_edit_close) struct pg_edit edit = {};
+	int r = pg_edit_open(ctx, pg_command_writes(cmd), cmd->wait_s, &edit, err);
+
+	return r < 0 ? r : change(cmd, &edit, err);
+}
+
+static int run_iptables(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
+{
+	struct pg_command cmd = {};
+	int r = parse_argv(argc, argv, &cmd, err);
+
+	if (r < 0)
+		return r;
+	switch (cmd.verb) {
+	case PG_VERB_HELP:
+		print_help();
+		break;
+	case PG_VERB_VERSION:
+		printf("portguard v" PG_VERSION "\n");
+		break;
+	case PG_VERB_DELETE_CHAINS:
+		break;
+	default:
+		r = execute(ctx, &cmd, err);
+	}
+	pg_command_free(&cmd);
+	return r;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "edit.h"
+#include "options.h"
+#include "rulefile.h"
+
+static int run_restore(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
+
+const struct pg_cmd pg_cmd_restore = {
+	.name = "restore",
+	.args = "[-c] [-n] [-4|-6] [-t|--test] [--print] [--skip-tables] [--skip-unsupported] "
+		"[-w [SECONDS]] [FILE]",
+	.help = "Make a file in iptables-save's format the policy, all of it or nothing",
+	.run = run_restore,
+};
+
+struct options {
+	struct pg_rulefile_opts file;
+	bool test, print;
+	int wait_s;
+	const char *path; /* NULL: standard input */
+};
+
+enum { OPT_PRINT = 0x200, OPT_SKIP_TABLES, OPT_SKIP_UNSUPPORTED };
+
+static int set_family(struct options *o, unsigned family, struct pg_err *err)
+{
+	if (o->file.family && o->file.family != family)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "Cannot use -4 with -6");
+	o->file.family = family;
+	return 0;
+}
+
+/* 0, or PG_OPT_HELP, or negative. */
+static int take_option(int c, int argc, char **argv, struct options *o, struct pg_err *err)
+{
+	switch (c) {
+	case 'c':
+		o->file.counters = true;
+		return 0;
+	case 'n':
+		o->file.noflush = true;
+		return 0;
+	case '4':
+		return set_family(o, PG_V4, err);
+	case '6':
+		return set_family(o, PG_V6, err);
+	case 't':
+		o->test = true;
+		return 0;
+	case OPT_PRINT:
+		o->print = true;
+		return 0;
+	case OPT_SKIP_TABLES:
+		o->file.skip_tables = true;
+		return 0;
+	case OPT_SKIP_UNSUPPORTED:
+		/* A table that is not enforced is an unsupported feature, too. */
+		o->file.skip_unsupported = o->file.skip_tables = true;
+		return 0;
+	case 'w':
+		return pg_wait_parse(pg_optional_number(argc, argv), &o->wait_s, err);
+	case PG_OPT_HELP:
+		return c;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int parse_options(int argc, char **argv, struct options *o, struct pg_err *err)
+{
+	static const struct option longs[] = {
+		{ "counters", no_argument, NULL, 'c' },
+		{ "noflush", no_argument, NULL, 'n' },
+		{ "ipv4", no_argument, NULL, '4' },
+		{ "ipv6", no_argument, NULL, '6' },
+		{ "test", no_argument, NULL, 't' },
+		{ "print", no_argument, NULL, OPT_PRINT },
+		{ "skip-tables", no_argument, NULL, OPT_SKIP_TABLES },
+		{ "skip-unsupported", no_argument, NULL, OPT_SKIP_UNSUPPORTED },
+		{ "wait", optional_argument, NULL, 'w' },
+		{ 0 },
+	};
+	int c, r = 0;
+
+	optind = 0;
+	while (!r && (c = pg_getopt(&pg_cmd_restore, argc, argv, ":cn46tw::", longs, err)) != -1)
+		r = take_option(c, argc, argv, o, err);
+	if (r)
+		return r;
+	if (argc - optind > 1)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "restore takes one file, not '%s'",
+				    argv[optind + 1]);
+	if (optind < argc)
+		o->path = strcmp(argv[optind], "-") ? argv[optind] : NULL;
+	return 0;
+}
+
+static int parse(const struct options *o, const struct pg_text *text, const struct pg_ruleset *base,
+		 struct pg_ruleset **ret_set, struct pg_err *err)
+{
+	struct pg_rulefile_opts opts = o->file;
+	struct pg_notes notes = {};
+	int r;
+
+	opts.base = base;
+	opts.name = o->path;
+	r = pg_rulefile_parse(text->buf, text->len, &opts, ret_set, &notes, err);
+	pg_notes_print(&notes, stderr);
+	pg_notes_free(&notes);
+	return r;
+}
+
+static int print_set(const struct options *o, const struct pg_ruleset *set, struct pg_err *err)
+{
+	_cleanup_(pg_text_free) struct pg_text t = {};
+
+	pg_rulefile_write(&t, set, o->file.family, o->file.counters ? PG_RULEFILE_COUNTERS : 0);
+	if (t.oom)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	fwrite(t.buf, 1, t.len, stdout);
+	return 0;
+}
+
+/* The counters of a file read with -c are what it says; otherwise rules that stay keep theirs. */
+static int commit(const struct pg_ctx *ctx, const struct options *o, const struct pg_text *text,
+		  struct pg_ruleset **ret_set, struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
+	_cleanup_(pg_edit_close) struct pg_edit edit = {};
+	int r = pg_edit_open(ctx, true, o->wait_s, &edit, err);
+
+	if (!r)
+		r = parse(o, text, edit.set, &set, err);
+	if (r < 0)
+		return r;
+	if (!o->file.counters && !o->file.noflush)
+		pg_policy_inherit(set, edit.set);
+	r = pg_edit_commit(&edit, set, err);
+	if (r < 0)
+		return r;
+	*ret_set = TAKE_PTR(set);
+	return 0;
+}
+
+static int run_restore(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
+	_cleanup_(pg_text_free) struct pg_text text = {};
+	struct options o = {};
+	int r = parse_options(argc, argv, &o, err);
+
+	if (r)
+		return r == PG_OPT_HELP ? 0 : r;
+	/* All of it first: a slow writer must not hold up others at the lock. */
+	r = pg_rulefile_slurp(o.path, &text, err);
+	if (r < 0)
+		return r;
+	if (o.test)
+		r = parse(&o, &text, NULL, &set, err);
+	else
+		r = commit(ctx, &o, &text, &set, err);
+	if (r < 0)
+		return r;
+	return o.print ? print_set(&o, set, err) : 0;
+}

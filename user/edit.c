@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+
+#include "edit.h"
+
+int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edit *ret,
+		 struct pg_err *err)
+{
+	struct pg_edit edit = {
+		.opts = {
+			.state_dir = ctx->state_dir,
+			.mode = write ? PG_DP_WRITE : PG_DP_READ,
+			.wait_s = wait_s,
+			.verbose = ctx->verbose,
+		},
+	};
+	int r = pg_dp_open(&edit.opts, &edit.dp, err);
+
+	if (!r || r == -ENOENT)
+		r = pg_policy_read(edit.dp, &edit.set, err);
+	if (r < 0) {
+		pg_edit_close(&edit);
+		return r;
+	}
+	*ret = edit;
+	return 0;
+}
+
+int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)
+{
+	if (!edit->dp) {
+		int r;
+
+		edit->opts.mode = PG_DP_CREATE;
+		r = pg_dp_open(&edit->opts, &edit->dp, err);
+		if (r < 0)
+			return r;
+	}
+	return pg_policy_commit(edit->dp, set, err);
+}
+
+void pg_edit_close(struct pg_edit *edit)
+{
+	pg_ruleset_free(edit->set);
+	pg_dp_close(edit->dp);
+	*edit = (struct pg_edit){};
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Read the policy, change it in memory, commit: for the commands that do so. */
+#pragma once
+
+#include "cmd.h"
+#include "policy.h"
+
+struct pg_edit {
+	struct pg_dp_opts opts;
+	struct pg_dp *dp;	/* NULL: there is no instance (yet) */
+	struct pg_ruleset *set; /* the policy in force, never NULL */
+};
+
+/*
+ * For writing, this takes the instance's lock; it is held until the edit is closed. An instance
+ * that does not exist is made by the commit, so that a command which fails before leaves nothing.
+ */
+int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edit *ret,
+		 struct pg_err *err);
+int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err);
+void pg_edit_close(struct pg_edit *edit);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Find the command, run it, print the error once. */
+#include <errno.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "dp.h"
+
+extern const struct pg_cmd pg_cmd_attach, pg_cmd_detach, pg_cmd_status, pg_cmd_ports,
+	pg_cmd_reasons, pg_cmd_rules, pg_cmd_replay, pg_cmd_save, pg_cmd_restore, pg_cmd_allow,
+	pg_cmd_deny, pg_cmd_delete, pg_cmd_iptables;
+
+/* pg_cmd_iptables has no name: its verbs begin with a dash. */
+static const struct pg_cmd *const commands[] = {
+	&pg_cmd_attach, &pg_cmd_detach,	 &pg_cmd_status, &pg_cmd_allow, &pg_cmd_deny,
+	&pg_cmd_delete, &pg_cmd_save,	 &pg_cmd_restore, &pg_cmd_rules, &pg_cmd_ports,
+	&pg_cmd_reasons, &pg_cmd_replay,
+};
+
+static void print_help(void)
+{
+	printf("portguard v" PG_VERSION ": a packet filter in XDP that speaks iptables\n\n"
+	       "Usage: portguard COMMAND [ARGUMENTS…]\n"
+	       "       portguard %s\n\nCommands:\n",
+	       pg_cmd_iptables.args);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		printf("  %-8s  %s\n", commands[i]->name, commands[i]->help);
+	printf("  -A -I -D -R -C -L -S -F -P -Z\n"
+	       "            %s\n\n"
+	       "Options of every command:\n"
+	       "  --state DIR   the instance's directory (PORTGUARD_STATE; default %s)\n"
+	       "  --json        one JSON document instead of tables, for commands that read\n"
+	       "  --verbose     say more about what fails\n"
+	       "  --help        of portguard, or of a command\n",
+	       pg_cmd_iptables.help, PG_STATE_DIR_DEFAULT);
+}
+
+/*
+ * Take the global options out of argv[1..]. A word that is another option's value is not told
+ * apart: portguard has no option that could have the value --json. "--" ends them.
+ */
+static int take_globals(struct pg_ctx *ctx, int *argc, char **argv, struct pg_err *err)
+{
+	int kept = 1, i;
+
+	for (i = 1; i < *argc && strcmp(argv[i], "--"); i++) {
+		if (!strcmp(argv[i], "--json"))
+			ctx->json = true;
+		else if (!strcmp(argv[i], "--verbose") && argv[1][0] != '-')
+			ctx->verbose = true; /* iptables' verbs have a --verbose of their own */
+		else if (!strncmp(argv[i], "--state=", 8))
+			ctx->state_dir = argv[i] + 8;
+		else if (!strcmp(argv[i], "--state") && i + 1 < *argc)
+			ctx->state_dir = argv[++i];
+		else if (!strcmp(argv[i], "--state"))
+			return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+					    "option \"--state\" requires an argument");
+		else
+			argv[kept++] = argv[i];
+	}
+	while (i < *argc)
+		argv[kept++] = argv[i++];
+	argv[kept] = NULL;
+	*argc = kept;
+	if (ctx->state_dir && !*ctx->state_dir)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "the state directory has no name");
+	return 0;
+}
+
+static const struct pg_cmd *find_command(const char *name)
+{
+	if (name[0] == '-' || name[0] == '!')
+		return &pg_cmd_iptables;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	return NULL;
+}
+
+static int run(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
+{
+	const struct pg_cmd *cmd;
+	int r = take_globals(ctx, &argc, argv, err);
+
+	if (r < 0)
+		return r;
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+			 !strcmp(argv[1], "help"))) {
+		print_help();
+		return 0;
+	}
+	/* As iptables without arguments: it says that no command was given. */
+	cmd = argc > 1 ? find_command(argv[1]) : &pg_cmd_iptables;
+	if (!cmd)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+				    "there is no command '%s'; `portguard --help' lists them",
+				    argv[1]);
+	if (cmd == &pg_cmd_iptables)
+		return cmd->run(ctx, argc, argv, err);
+	return cmd->run(ctx, argc - 1, argv + 1, err);
+}
+
+/* Whatever a message quotes, a terminal must not be told to do anything by it. */
+static void print_error(struct pg_err *err)
+{
+	const char *prefix = err->complete ? "" : "portguard: ";
+	char shown[sizeof(err->text)];
+
+	for (char *next = err->text, *line; (line = strsep(&next, "\n"));) {
+		fprintf(stderr, "%s%s\n", prefix, pg_printable(line, shown, sizeof(shown)));
+		prefix = "";
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct pg_ctx ctx = { .state_dir = getenv("PORTGUARD_STATE") };
+	struct pg_err err = { .exit_code = PG_EXIT_FAILED };
+	int r;
+
+	if (ctx.state_dir && !*ctx.state_dir)
+		ctx.state_dir = NULL;
+	r = run(&ctx, argc, argv, &err);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "portguard: cannot write to standard output: %s\n",
+			strerror(errno));
+		return PG_EXIT_FAILED;
+	}
+	if (r >= 0)
+		return r;
+	if (!err.text[0])
+		pg_fail(&err, r, "%s", strerror(-r));
+	if (r == -EPERM && err.exit_code == PG_EXIT_FAILED)
+		err.exit_code = PG_EXIT_RESOURCE;
+	print_error(&err);
+	return err.exit_code;
+}
