@@ -253,9 +253,6 @@ static __always_inline enum pg_reason parse_ip4(struct cursor *c, void *ctx, str
 		total = c->len - p->l3;
 	if (total < hlen)
 		return PG_REASON_BAD_LENGTH;
-	if (p->l3 + total > frame_len(c, ctx, p->l3 + total))
-		return PG_REASON_TRUNCATED;
-	p->ip_len = p->bytes = total;
 
 	if (frag & IP_OFFSET) {
 		p->l4_state = (frag & IP_OFFSET) == 1 && p->proto == IPPROTO_TCP ? PG_L4_OFF1 :
@@ -267,6 +264,9 @@ static __always_inline enum pg_reason parse_ip4(struct cursor *c, void *ctx, str
 		p->frag = frag & IP_MF ? PG_FRAG_FIRST : PG_FRAG_NONE;
 		p->l4 = p->l3 + hlen;
 	}
+	if (p->l3 + total > frame_len(c, ctx, p->l3 + total))
+		return PG_REASON_TRUNCATED;
+	p->ip_len = p->bytes = total;
 	/* Departures have it filled in by the NIC at times; the kernel checks arrivals only. */
 	if (c->dir == PG_DIR_IN && !cfg.skip_csum && !ip4_sum_ok(sum))
 		return PG_REASON_BAD_CHECKSUM;
