@@ -16,6 +16,8 @@ const struct pg_cmd pg_cmd_iptables = {
 	.run = run_iptables,
 };
 
+extern const struct pg_cmd pg_cmd_rules; /* the listing as JSON */
+
 static void print_help(void)
 {
 	printf("portguard v" PG_VERSION "\n\n"
@@ -84,17 +86,24 @@ static int print_listing(const struct pg_command *cmd, const struct pg_ruleset *
 	return print_text(&t, err);
 }
 
-/* What iptables says with -v about what it does. */
-static int print_verbose(const struct pg_command *cmd, const struct pg_ruleset *set,
-			 struct pg_err *err)
+/* What iptables says with -v about a rule, before it is known whether all goes well. */
+static int print_rules(const struct pg_command *cmd, struct pg_err *err)
+{
+	_cleanup_(pg_text_free) struct pg_text t = {};
+
+	for (size_t i = 0; cmd->verbose && i < cmd->n_rules; i++)
+		pg_list_one(&t, &cmd->rule[i]);
+	return print_text(&t, err);
+}
+
+static int print_chains(const struct pg_command *cmd, const struct pg_ruleset *set,
+			struct pg_err *err)
 {
 	_cleanup_(pg_text_free) struct pg_text t = {};
 	const char *what = cmd->verb == PG_VERB_FLUSH ? "Flushing" : "Zeroing";
 	bool chains = cmd->verb == PG_VERB_FLUSH || cmd->verb == PG_VERB_ZERO || cmd->zero;
 
-	for (size_t i = 0; i < cmd->n_rules; i++)
-		pg_list_one(&t, &cmd->rule[i]);
-	for (size_t i = 0; chains && i < set->n_chains; i++)
+	for (size_t i = 0; cmd->verbose && chains && i < set->n_chains; i++)
 		if (!cmd->chain || !strcmp(cmd->chain, set->chain[i].name))
 			pg_text_add(&t, "%s chain `%s'\n", what, set->chain[i].name);
 	return print_text(&t, err);
@@ -108,6 +117,9 @@ static int change(const struct pg_command *cmd, struct pg_edit *edit, struct pg_
 
 	if (!set)
 		return pg_fail(err, -ENOMEM, "out of memory");
+	r = print_rules(cmd, err);
+	if (r < 0)
+		return r;
 	r = pg_command_apply(cmd, set, &diag);
 	if (r < 0)
 		return pg_diag_report(&diag, r, err);
@@ -119,15 +131,19 @@ static int change(const struct pg_command *cmd, struct pg_edit *edit, struct pg_
 	/* -L -Z shows the counters that it has just forgotten. */
 	if (cmd->verb == PG_VERB_LIST || cmd->verb == PG_VERB_LIST_RULES)
 		r = print_listing(cmd, edit->set, err);
-	if (!r && cmd->verbose)
-		r = print_verbose(cmd, set, err);
-	return r;
+	return r < 0 ? r : print_chains(cmd, set, err);
 }
 
-static int execute(const struct pg_ctx *ctx, const struct pg_command *cmd, struct pg_err *err)
+static int execute(struct pg_ctx *ctx, const struct pg_command *cmd, struct pg_err *err)
 {
+	bool lists = cmd->verb == PG_VERB_LIST || cmd->verb == PG_VERB_LIST_RULES;
+	char name[] = "rules", *argv[] = { name, NULL };
 	_cleanup_(pg_edit_close) struct pg_edit edit = {};
-	int r = pg_edit_open(ctx, pg_command_writes(cmd), cmd->wait_s, &edit, err);
+	int r;
+
+	if (ctx->json && lists && !cmd->zero)
+		return pg_cmd_rules.run(ctx, 1, argv, err);
+	r = pg_edit_open(ctx, pg_command_writes(cmd), cmd->wait_s, &edit, err);
 
 	return r < 0 ? r : change(cmd, &edit, err);
 }

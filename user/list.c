@@ -56,7 +56,7 @@ static void print_headings(struct pg_text *t, const struct pg_chain *chain,
 		pg_text_add(t, opts->exact ? "%8s %10s " : "%5s %5s ", "pkts", "bytes");
 	pg_text_add(t, "%-9s  %-4s opt ", "target", "prot");
 	if (opts->verbose)
-		pg_text_add(t, "%-6s %-6s ", "in", "out");
+		pg_text_add(t, "%-6s %-6s  ", "in", "out");
 	/* The last heading is padded, too. */
 	pg_text_add(t, "%-20s %-20s\n", "source", "destination");
 }
@@ -222,7 +222,7 @@ void pg_list_one(struct pg_text *t, const struct pg_rule *rule)
 		pg_text_add(t, "%s", proto);
 	else
 		pg_text_add(t, "%u", rule->proto);
-	pg_text_add(t, " opt %s in %s%s out %s%s %c%s %c-> %s ", fragment_mark(rule),
+	pg_text_add(t, " opt %s in %s%s out %s%s %c%s %c-> %s  ", fragment_mark(rule),
 		    rule->in.invert ? "!" : "", rule->in.set ? rule->in.name : "*",
 		    rule->out.invert ? "!" : "", rule->out.set ? rule->out.name : "*",
 		    rule->src.set && rule->src.invert ? '!' : ' ', src.buf,

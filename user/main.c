@@ -36,27 +36,44 @@ static void print_help(void)
 }
 
 /*
+ * A state directory begins with a slash; the states of `-m state --state NEW` do not, and belong to
+ * iptables' verbs.
+ */
+static bool is_state_option(char **argv, int i, bool verb)
+{
+	if (strncmp(argv[i], "--state", 7) || (argv[i][7] && argv[i][7] != '='))
+		return false;
+	return !verb || argv[i][7] || !argv[i + 1] || argv[i + 1][0] == '/';
+}
+
+/*
  * Take the global options out of argv[1..]. A word that is another option's value is not told
- * apart: portguard has no option that could have the value --json. "--" ends them.
+ * apart: no option of portguard's has a use for the value --json. "--" ends them.
  */
 static int take_globals(struct pg_ctx *ctx, int *argc, char **argv, struct pg_err *err)
 {
+	bool verb = false; /* one of iptables': it has a --verbose of its own */
 	int kept = 1, i;
 
 	for (i = 1; i < *argc && strcmp(argv[i], "--"); i++) {
-		if (!strcmp(argv[i], "--json"))
-			ctx->json = true;
-		else if (!strcmp(argv[i], "--verbose") && argv[1][0] != '-')
-			ctx->verbose = true; /* iptables' verbs have a --verbose of their own */
-		else if (!strncmp(argv[i], "--state=", 8))
+		bool takes = is_state_option(argv, i, verb);
+
+		if (takes && argv[i][7]) {
 			ctx->state_dir = argv[i] + 8;
-		else if (!strcmp(argv[i], "--state") && i + 1 < *argc)
+		} else if (takes && i + 1 < *argc) {
 			ctx->state_dir = argv[++i];
-		else if (!strcmp(argv[i], "--state"))
+		} else if (takes) {
 			return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
 					    "option \"--state\" requires an argument");
-		else
+		} else if (!strcmp(argv[i], "--json")) {
+			ctx->json = true;
+		} else if (!strcmp(argv[i], "--verbose") && !verb) {
+			ctx->verbose = true;
+		} else {
+			if (kept == 1)
+				verb = argv[i][0] == '-';
 			argv[kept++] = argv[i];
+		}
 	}
 	while (i < *argc)
 		argv[kept++] = argv[i++];

@@ -365,7 +365,8 @@ int pg_multiport_parse(struct pg_match *m, const struct pg_match_use *use, struc
 				       long_sides[side]);
 		return pg_diag(diag, PG_DIAG_PARAM, &use->at,
 			       "multiport: option \"--%s\" cannot be used together with \"--%s\".",
-			       long_sides[side], long_sides[use->id]);
+			       long_sides[side < use->id ? side : use->id],
+			       long_sides[side < use->id ? use->id : side]);
 	}
 	r = multiport_proto(use->rule, &use->at, diag);
 	if (r < 0)
