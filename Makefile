@@ -71,6 +71,14 @@ $(O)/tests/referee/referee: $(REFEREE_OBJ) $(filter-out %/check.o,$(TEST_OBJ)) $
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 
+$(O)/tests/bench/bench: $(O)/tests/bench/bench.o $(O)/tests/pkt.o $(LIB_OBJ)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+
+$(O)/tests/net/send: $(O)/tests/net/send.o $(O)/tests/pkt.o
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^
+
 .PHONY: clean
 clean:
 	$(Q)rm -rf $(O) portguard
