@@ -93,6 +93,7 @@ static int add_chain(struct reader *rd, const char *name)
 static int read_table(struct reader *rd)
 {
 	static const char *const known[] = { "filter", "nat", "mangle", "raw", "security" };
+	const struct pg_command flush = { .verb = PG_VERB_FLUSH };
 	struct pg_arg at = at_byte(rd, 1);
 	size_t n = rd->n - 1;
 	bool found = false;
@@ -103,12 +104,15 @@ static int read_table(struct reader *rd)
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		found |= n < sizeof(rd->table) && !strcmp(rd->table, known[i]);
 	if (!found && !rd->opts->skip_tables)
-		return pg_diag(&rd->diag, PG_DIAG_NO_TABLE, &at,
-			       "can't initialize iptables table `%s': Table does not exist",
+		return pg_diag(&rd->diag, PG_DIAG_PARAM, &at, "unable to initialize table '%s'",
 			       rd->table);
 	rd->foreign = strcmp(rd->table, "filter") != 0;
 	rd->in_table = true;
-	return 0;
+	if (rd->foreign || rd->opts->noflush)
+		return 0;
+	/* Also when the table comes a second time, as with iptables-restore. */
+	rd->n_rules = 0;
+	return pg_command_apply(&flush, rd->set, &rd->diag);
 }
 
 /* "[packets:bytes]" at the beginning of text; *ret_n: its length. */
@@ -159,7 +163,7 @@ static int built_in_policy(struct reader *rd, struct pg_chain *chain, const stru
 		const char *text = args->arg[2].text;
 
 		if (!read_counters(text, strlen(text), &cmd.packets, &cmd.bytes, &n) || text[n])
-			return pg_diag(&rd->diag, PG_DIAG_FAILED, &args->arg[2],
+			return pg_diag(&rd->diag, PG_DIAG_PARAM, &args->arg[2],
 				       "invalid policy counters `%s'", text);
 		if (!rd->opts->counters)
 			cmd.packets = cmd.bytes = 0;
@@ -182,7 +186,7 @@ static int read_chain(struct reader *rd)
 		return r;
 	chain = args.n ? pg_ruleset_chain(rd->set, args.arg[0].text) : NULL;
 	if (args.n < 2 || args.n > 3) {
-		r = pg_diag(&rd->diag, PG_DIAG_FAILED, args.n ? &args.arg[0] : NULL,
+		r = pg_diag(&rd->diag, PG_DIAG_PARAM, args.n ? &args.arg[0] : NULL,
 			    "a chain needs a name, a policy and counters, `:INPUT ACCEPT [0:0]'");
 	} else if (chain) {
 		r = built_in_policy(rd, chain, &args);
@@ -238,7 +242,8 @@ static int read_rule(struct reader *rd)
 	if (rd->line[0] == '[' && !read_counters(rd->line, rd->n, &packets, &bytes, &skip)) {
 		struct pg_arg at = at_byte(rd, 0);
 
-		return pg_diag(&rd->diag, PG_DIAG_FAILED, &at, "invalid counters");
+		return pg_diag(&rd->diag, PG_DIAG_PARAM, &at,
+			       "invalid counters, `[packets:bytes]' expected");
 	}
 	pos.column += (unsigned)skip;
 	r = pg_lex(rd->line + skip, rd->n - skip, pos, &args, &rd->diag);
@@ -305,13 +310,10 @@ static int read_line(struct reader *rd)
 static int start_from(struct reader *rd)
 {
 	const struct pg_ruleset *base = rd->opts->base;
-	struct pg_command flush = { .verb = PG_VERB_FLUSH };
 
 	rd->set = base ? pg_ruleset_dup(base) : pg_ruleset_new();
 	if (!rd->set)
 		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL, "out of memory");
-	if (!rd->opts->noflush)
-		return pg_command_apply(&flush, rd->set, &rd->diag);
 	for (size_t i = 0; i < rd->set->n_chains; i++)
 		rd->n_rules += rd->set->chain[i].n_rules;
 	return 0;

@@ -22,8 +22,8 @@ struct pg_rulefile_opts {
 	bool skip_tables; /* go on without tables that are not enforced */
 	bool skip_unsupported;
 	/*
-	 * What is in force. With `noflush` (iptables-restore -n) the file adds to it; otherwise only
-	 * the policies of chains that the file does not declare are taken over. NULL: nothing is.
+	 * What is in force; NULL: the empty policy. The file's table takes the place of its rules,
+	 * with `noflush` (iptables-restore -n) it adds to them. Policies stay unless it says others.
 	 */
 	const struct pg_ruleset *base;
 	bool noflush;
