@@ -241,8 +241,9 @@ static __always_inline enum pg_reason parse_ip4(struct cursor *c, void *ctx, str
 	p->saddr[0] = h->saddr;
 	p->daddr[0] = h->daddr;
 	p->proto = h->protocol;
-	p->has_l3 = p->has_proto = 1;
 	total = bpf_ntohs(h->tot_len);
+	/* A header that is longer than its packet is not believed in the rest either. */
+	p->has_l3 = p->has_proto = total >= hlen;
 	frag = bpf_ntohs(h->frag_off);
 	sum = (__u64)w[0] + w[1] + w[2] + w[3] + w[4];
 	why = pull_ip4_options(c, ctx, p, hlen / 4 - 5, &sum);

@@ -9,10 +9,10 @@
 # Every frame must have a verdict and a reason. A frame that tshark marks malformed ("M") has
 # nothing else to keep. In all others, all that tshark shows must be shown alike:
 #   ethertype, vlans, l3    always; "-" where tshark has nothing
-#   src, dst, proto         where tshark has them. Where it has none although the frame is IP, it
-#                           gave up in the IP header: so must we have, and dropped the frame.
-#                           (Not if the capture cut the frame short: tshark stops there, we go on
-#                           in the zeros that stand for the rest.)
+#   src, dst, proto         always. Where tshark has none although the frame is IP, it gave up in
+#                           the IP header: so must we have, and dropped the frame. (Not if the
+#                           capture cut the frame short: tshark stops there, we go on in the zeros
+#                           that stand for the rest.)
 #   frag                    tshark: offset in units of 8 bytes and "+" for more. Atomic fragments
 #                           (IPv6) are none to tshark.
 #   sport, dport            of TCP, UDP, ICMP and ICMPv6. tshark's list has none for SCTP and DCCP:
@@ -85,15 +85,15 @@ function compare_l4(l4, proto, frag)
 
 function compare_l3()
 {
-	if (t_src != "")
-		same("src", t_src, o_src)
-	if (t_dst != "")
-		same("dst", t_dst, o_dst)
+	if (cut && t_src == "")
+		return
+	same("src", or_dash(t_src), o_src)
+	same("dst", or_dash(t_dst), o_dst)
+	same("proto", or_dash(t_proto), o_proto)
 	if (t_proto != "") {
-		same("proto", t_proto, o_proto)
 		same("frag", frag_name(t_frag), o_frag == "atomic" ? "-" : o_frag)
 		compare_l4(t_l4, t_proto, frag_name(t_frag))
-	} else if (!cut && (o_verdict != "drop" || !index(ip_errors, " " o_reason " "))) {
+	} else if (o_verdict != "drop" || !index(ip_errors, " " o_reason " ")) {
 		fail("reason", "no address: an error in the IP header", o_verdict ", " o_reason)
 	}
 }

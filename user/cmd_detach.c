@@ -37,7 +37,7 @@ static int detach_named(struct pg_dp *dp, char **name, size_t n, struct pg_err *
 		return r;
 	for (size_t i = 0; i < n; i++)
 		if (!pg_iface_find(iface, name[i]))
-			return pg_fail(err, -ENODEV, "portguard is not attached to '%s'", name[i]);
+			return pg_fail(err, -ENODEV, "not attached to '%s'", name[i]);
 
 	for (size_t i = 0; i < n; i++) {
 		char shown[64];
@@ -99,9 +99,9 @@ static int run_detach(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *
 	r = pg_dp_open(&opts, &dp, err);
 	if (r == -ENOENT && all)
 		return pg_fail(err, r, "nothing is attached: there is no instance in '%s'",
-			       ctx->state_dir);
+			       pg_state_dir(ctx));
 	if (r == -ENOENT)
-		return pg_fail(err, r, "portguard is not attached to '%s'", argv[optind]);
+		return pg_fail(err, r, "not attached to '%s'", argv[optind]);
 	if (r < 0)
 		return r;
 	if (all)

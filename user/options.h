@@ -5,6 +5,13 @@
 #include <getopt.h>
 
 #include "cmd.h"
+#include "dp.h"
+
+/* The directory that a command works on, for messages. */
+static inline const char *pg_state_dir(const struct pg_ctx *ctx)
+{
+	return ctx->state_dir ? ctx->state_dir : PG_STATE_DIR_DEFAULT;
+}
 
 /*
  * getopt_long() for a command: starts from the beginning when optind is 0, which the caller sets;

@@ -69,7 +69,8 @@ static int read_snapshot(const struct pg_ctx *ctx, unsigned what, struct pg_snap
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	return pg_snapshot_read(dp, ctx->state_dir, what, ret_snap, err);
+	return pg_snapshot_read(dp, dp ? pg_dp_state_dir(dp) : pg_state_dir(ctx), what, ret_snap,
+				err);
 }
 
 static struct winsize terminal_size(void)
@@ -111,7 +112,8 @@ static void put_frame(const struct pg_text *t, unsigned rows)
 		left = 0;
 	}
 
-	fputs("\033[H", stdout);
+	/* A line that is too long all the same is cut by the terminal, or it would take two. */
+	fputs("\033[?7l\033[H", stdout);
 	for (const char *p = text; p < cut;) {
 		const char *end = strchrnul(p, '\n');
 
@@ -121,7 +123,7 @@ static void put_frame(const struct pg_text *t, unsigned rows)
 	}
 	if (left)
 		printf("… %zu more lines\033[K", left);
-	fputs("\033[J", stdout);
+	fputs("\033[J\033[?7h", stdout);
 }
 
 static int show_once(const struct pg_ctx *ctx, const struct pg_view *view, bool frame,
