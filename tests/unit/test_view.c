@@ -227,7 +227,7 @@ static void status_of_two_interfaces(void **state)
 	       "Arrived     300 packets, 21000 bytes; dropped 100 packets, 6000 bytes\n"
 	       "Departed    200 packets, 99000 bytes; dropped 0 packets, 0 bytes\n"
 	       "Policy      generation 7, 2 rules, INPUT policy DROP\n"
-	       "Classifier  word: 2 terms, 5 classes, 3 nodes, 4096 bytes\n"
+	       "Classifier  one-word bitmaps: 2 terms, 5 classes, 3 nodes, 4096 bytes\n"
 	       "Memory      12345678 bytes in all maps\n");
 }
 
@@ -283,7 +283,7 @@ static void json_of_status(void **state)
 	       "\"ingress\":{\"packets\":0,\"bytes\":0,\"dropped\":0},"
 	       "\"egress\":{\"packets\":0,\"bytes\":0,\"dropped\":0}}],"
 	       "\"policy\":{\"generation\":7,\"rules\":2,\"terms\":2,\"classes\":5,"
-	       "\"classifier\":\"word\",\"memory_bytes\":4096,"
+	       "\"classifier\":\"one-word bitmaps\",\"memory_bytes\":4096,"
 	       "\"confirm_deadline_s\":null},\"flows\":{\"count\":0,\"capacity\":0,"
 	       "\"half_open\":0,\"half_open_capacity\":0,\"evicted\":0,\"refused\":0},"
 	       "\"memory_bytes\":12345678}\n");
@@ -347,7 +347,7 @@ static void json_of_nothing(void **state)
 	expect_json(pg_json_status(f, &nothing, NULL), f, &buf,
 	       "{\"version\":\"0.1.0\",\"kernel\":\"6.1.0\",\"state_dir\":\"/run/test\","
 	       "\"interfaces\":[],\"policy\":{\"generation\":0,\"rules\":0,\"terms\":0,"
-	       "\"classes\":0,\"classifier\":\"?\",\"memory_bytes\":0,"
+	       "\"classes\":0,\"classifier\":\"empty\",\"memory_bytes\":0,"
 	       "\"confirm_deadline_s\":null},\"flows\":{\"count\":0,\"capacity\":0,"
 	       "\"half_open\":0,\"half_open_capacity\":0,\"evicted\":0,\"refused\":0},"
 	       "\"memory_bytes\":0}\n");
