@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "rules.h"
+#include "short.h"
+
+#define WORDS_MAX 8
+
+/* "allow 22/tcp on eth0", "delete deny 80": what it logs, or its error. */
+static void run_short(struct pg_ruleset *set, const char *text, struct pg_text *log)
+{
+	struct pg_short s = {};
+	char copy[256], *word[WORDS_MAX];
+	enum pg_target target = PG_TARGET_DROP;
+	struct pg_diag diag;
+	bool changed, remove;
+	size_t n = 0;
+	int r;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *next = copy, *one; (one = strsep(&next, " "));)
+		word[n++] = one;
+	remove = !strcmp(word[0], "delete");
+	if (!strcmp(word[remove], "allow"))
+		target = PG_TARGET_ACCEPT;
+	r = pg_short_parse(word + 1 + remove, n - 1 - remove, target, &s, &diag);
+	if (!r && remove)
+		r = pg_short_remove(&s, set, log, &diag);
+	else if (!r)
+		r = pg_short_add(&s, set, log, &changed, &diag);
+	if (r < 0)
+		pg_text_add(log, "error: %s\n", diag.text);
+	pg_short_free(&s);
+}
+
+static void rules_go_where_they_take_effect(void **state)
+{
+	static const struct {
+		const char *name, *before[6], *text, *log;
+	} rows[] = {
+		{ "empty policy", { NULL }, "allow 443/tcp",
+		  "-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT\n" },
+		{ "both protocols", { NULL }, "deny 53",
+		  "-A INPUT -p tcp -m tcp --dport 53 -j DROP\n"
+		  "-A INPUT -p udp -m udp --dport 53 -j DROP\n" },
+		{ "all the words", { NULL }, "allow 22/tcp from 10.0.0.0/8 on eth0",
+		  "-A INPUT -s 10.0.0.0/8 -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT\n" },
+		{ "words in another order", { NULL }, "allow 22/tcp on eth0 from ::1",
+		  "-A INPUT -s ::1/128 -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT\n" },
+		{ "range", { NULL }, "allow 8000:8010/udp",
+		  "-A INPUT -p udp -m udp --dport 8000:8010 -j ACCEPT\n" },
+		{ "list", { NULL }, "allow 80,443/tcp",
+		  "-A INPUT -p tcp -m multiport --dports 80,443 -j ACCEPT\n" },
+		{ "ahead of a final drop", { "-A INPUT -i lo -j ACCEPT", "-A INPUT -j DROP" },
+		  "allow 80/tcp", "-I INPUT 2 -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "behind a drop of IPv4 only", { "-A INPUT -4 -j DROP" }, "allow 80/tcp",
+		  "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "ahead of it for an IPv4 source", { "-A INPUT -4 -j DROP" },
+		  "allow 80/tcp from 10.0.0.1",
+		  "-I INPUT 1 -s 10.0.0.1/32 -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "behind a rule without target", { "-A INPUT" }, "allow 80/tcp",
+		  "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "twice", { "-A INPUT -p tcp --dport 80 -j ACCEPT", "-A INPUT -j DROP" },
+		  "allow 80/tcp",
+		  "# already there: -A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "the other way round", { "-A INPUT -p tcp --dport 80 -j ACCEPT" }, "deny 80/tcp",
+		  "-R INPUT 1 -p tcp -m tcp --dport 80 -j DROP\n" },
+		{ "an exception goes first", { "-A INPUT -p tcp --dport 22 -j DROP" },
+		  "allow 22/tcp from 10.0.0.5",
+		  "-I INPUT 1 -s 10.0.0.5/32 -p tcp -m tcp --dport 22 -j ACCEPT\n" },
+		{ "the rule follows its exception",
+		  { "-A INPUT -s 10.0.0.5 -p tcp --dport 22 -j ACCEPT" }, "deny 22/tcp",
+		  "-A INPUT -p tcp -m tcp --dport 22 -j DROP\n" },
+		{ "ahead of a range that has it", { "-A INPUT -p tcp --dport 1:1024 -j DROP" },
+		  "allow 80,443/tcp",
+		  "-I INPUT 1 -p tcp -m multiport --dports 80,443 -j ACCEPT\n" },
+		{ "behind a range that has part of it",
+		  { "-A INPUT -p tcp --dport 1:100 -j DROP" }, "allow 80,443/tcp",
+		  "-A INPUT -p tcp -m multiport --dports 80,443 -j ACCEPT\n" },
+		{ "behind a network that has not all of it",
+		  { "-A INPUT -s 10.1.0.0/16 -j DROP" }, "allow 80/tcp from 10.0.0.0/8",
+		  "-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "behind flags", { "-A INPUT -p tcp --syn -j DROP" }, "allow 80/tcp",
+		  "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "behind what is inverted", { "-A INPUT -p tcp ! --dport 22 -j DROP" },
+		  "allow 80/tcp", "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "delete", { "-A INPUT -p tcp --dport 80 -j ACCEPT" }, "delete allow 80",
+		  "-D INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "delete what is not there", { "-A INPUT -p tcp --dport 80 -j ACCEPT" },
+		  "delete deny 80", "error: Bad rule (does a matching rule exist in that "
+				    "chain?).\n" },
+		{ "wrong port", { NULL }, "allow 80abc",
+		  "error: invalid port/service `80abc' specified\n" },
+		{ "wrong protocol", { NULL }, "allow 80/foo",
+		  "error: unknown protocol \"foo\" specified\n" },
+		{ "no protocol", { NULL }, "allow 80/", "error: unknown protocol \"\" specified\n" },
+		{ "protocol without ports", { NULL }, "allow 80/icmp",
+		  "error: unknown option \"--dport\"\n" },
+		{ "wrong address", { NULL }, "allow 80/tcp from 300.1.1.1",
+		  "error: host/network `300.1.1.1' not found\n" },
+		{ "no address", { NULL }, "allow 80/tcp from",
+		  "error: `from' requires an argument\n" },
+		{ "twice from", { NULL }, "allow 80/tcp from 1.1.1.1 from 2.2.2.2",
+		  "error: multiple `from' not allowed\n" },
+		{ "another word", { NULL }, "allow 80/tcp to 1.1.1.1", "error: Bad argument `to'\n" },
+		{ "no port", { NULL }, "allow", "error: a port is missing\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pg_ruleset *set = policy_of(rows[i].before);
+		struct pg_text log = {};
+
+		run_short(set, rows[i].text, &log);
+		if (!log.buf || strcmp(log.buf, rows[i].log))
+			fail_msg("%s:\n%s", rows[i].name, log.buf);
+		pg_text_free(&log);
+		pg_ruleset_free(set);
+	}
+}
+
+/* What it says it did is what iptables' verbs would have done. */
+static void the_log_is_what_happened(void **state)
+{
+	static const char *const start[] = { "-A INPUT -i lo -j ACCEPT",
+					     "-A INPUT -p udp --dport 53 -j DROP",
+					     "-A INPUT -j DROP", NULL };
+	static const char *const texts[] = { "allow 53", "deny 22/tcp from 10.0.0.0/8",
+					     "allow 80,443/tcp on eth0", "delete allow 53/tcp" };
+	struct pg_ruleset *a = policy_of(start), *b = policy_of(start);
+	struct pg_text log = {}, ta = {}, tb = {};
+	struct pg_err err = {};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		run_short(a, texts[i], &log);
+	for (char *next = log.buf, *line; (line = strsep(&next, "\n")) && *line;)
+		assert_int_equal(run_line(b, line, &err), 0);
+	assert_string_equal(specs_of(a, &ta), specs_of(b, &tb));
+	pg_text_free(&log);
+	pg_text_free(&ta);
+	pg_text_free(&tb);
+	pg_ruleset_free(a);
+	pg_ruleset_free(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rules_go_where_they_take_effect),
+		cmocka_unit_test(the_log_is_what_happened),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
