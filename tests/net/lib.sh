@@ -54,13 +54,15 @@ sandbox_clean() {
 }
 
 finish() {
+	local rc=$?
+
 	trap - EXIT
 	sandbox_clean
 	rm -rf "$WORK"
-	[ "$failed" = 0 ] && [ "${died:-0}" = 0 ]
-	exit
+	[ $rc = 0 ] && [ "$failed" -gt 0 ] && rc=1
+	exit $rc
 }
-trap 'died=$?; [ $died = 77 ] && { sandbox_clean; rm -rf "$WORK"; exit 77; }; [ $failed -gt 0 ] && died=1; finish' EXIT
+trap finish EXIT
 trap 'echo "interrupted"; exit 1' INT TERM HUP
 sandbox_clean
 
@@ -165,6 +167,8 @@ two_namespaces() {
 			net.ipv6.conf.default.router_solicitations=0 \
 			net.ipv6.conf.default.addr_gen_mode=1
 		in_ns $ns ip link set lo up
+		# What IPv6 says of its own accord (multicast reports) would be counted.
+		in_ns $ns ip6tables-legacy -w -t raw -A OUTPUT -d ff00::/8 -p ipv6-icmp -j DROP 2>/dev/null
 	done
 	ip link add pgs0 netns "$PREFIX-s" address $mac_s type veth \
 		peer name pgc0 netns "$PREFIX-c" address $mac_c || skip_all "no veth here"

@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Changes of the policy: what stays keeps its counters, no packet meets half a policy, and two
+# commands at once wait for each other.
+. "$(dirname "$0")/lib.sh"
+
+need flock jq
+[ -x "$TOOLS/net/send" ] || skip_all "not built: $TOOLS/net/send"
+own_bpffs
+two_namespaces
+
+send() {
+	in_ns c "$TOOLS/net/send" pgc0 "$@"
+}
+
+K='-p tcp -m tcp --dport 80 -m comment --comment keep -j DROP' # the rule that stays
+expect_ok "attach" pg s attach pgs0 --mode native
+expect_ok "-A" pg s -A INPUT $K
+send tcp80 5
+wait_for "five packets" eval '[ "$(packets s "$K")" = 5 ]'
+expect_ok "-I in front of it" pg s -I INPUT -p udp --dport 99 -j ACCEPT
+expect "-I keeps its counter" "$(counted s "$K")" 5:200
+expect_ok "-A behind it" pg s -A INPUT -s 10.9.9.9 -j DROP
+expect "-A keeps its counter" "$(counted s "$K")" 5:200
+send tcp80 2
+wait_for "two more" eval '[ "$(packets s "$K")" = 7 ]'
+expect_ok "-D by number in front of it" pg s -D INPUT 1
+expect "-D keeps its counter" "$(counted s "$K")" 7:280
+expect_ok "-R of another" pg s -R INPUT 2 -s 10.9.9.8 -j DROP
+expect "-R keeps its counter" "$(counted s "$K")" 7:280
+expect_ok "-P" pg s -P INPUT DROP
+expect "-P keeps its counter" "$(counted s "$K")" 7:280
+send udp53 3
+wait_for "the policy" eval '[ "$(packets s policy)" = 3 ]'
+pg s save >"$WORK/saved"
+sed -i "/:INPUT/a -A INPUT -p tcp -m tcp --dport 81 -j ACCEPT" "$WORK/saved"
+expect_ok "restore with a rule more" pg s restore <"$WORK/saved"
+expect "restore keeps the rule's counter" "$(counted s "$K")" 7:280
+expect "restore keeps the policy's counter" "$(packets s policy)" 3
+expect "a new rule starts from 0" \
+	"$(counted s "-p tcp -m tcp --dport 81 -j ACCEPT")" 0:0
+expect_exit "a file with an error" 2 ':2:13:' pg s restore <<<$'*filter\n-A INPUT -p nosuch\nCOMMIT'
+expect "changes nothing" "$(counted s "$K")" 7:280
+pg s save -c >"$WORK/counters"
+expect_ok "-F" pg s -F INPUT
+expect "-F leaves no rule" "$(pg s -S INPUT)" "-P INPUT DROP"
+expect_ok "restore -c" pg s restore -c <"$WORK/counters"
+expect "restore -c brings the counters back" "$(counted s "$K")" 7:280
+send tcp80 1
+wait_for "one more" eval '[ "$(packets s "$K")" = 8 ]' && pass "and they go on from there"
+expect_ok "-Z" pg s -Z INPUT
+expect "-Z sets them to 0" "$(counted s "$K")" 0:0
+
+# Two policies that both drop the packet, by different rules, swapped under traffic: every packet
+# meets one of them and is counted once, and the rule that both have never loses a count.
+for p in a b; do
+	cat >"$WORK/$p" <<RULES
+*filter
+:INPUT ACCEPT [0:0]
+-A INPUT -p udp -m udp --dport 53
+$(for i in $(seq 100); do echo "-A INPUT -s 10.1.1.$i/32 -m comment --comment $p -j ACCEPT"; done)
+-A INPUT -p udp -m udp --dport 53 -m comment --comment $p -j DROP
+COMMIT
+RULES
+done
+pg s restore <"$WORK/a"
+base=$(port_count s udp 53 .in.packets)
+dropped=$(port_count s udp 53 .in.dropped)
+n=300000
+send udp53 $n &
+sender=$!
+swaps=0
+while kill -0 $sender 2>/dev/null && [ $swaps -lt 400 ]; do
+	pg s restore <"$WORK/b" && pg s restore <"$WORK/a" || fail "restore under traffic"
+	swaps=$((swaps + 2))
+done
+wait $sender
+wait_for "the last packet" eval '[ "$(port_count s udp 53 .in.packets)" = $((base + n)) ]'
+expect "every packet was counted once" "$(port_count s udp 53 .in.packets)" $((base + n))
+expect "every packet was dropped" "$(port_count s udp 53 .in.dropped)" $((dropped + n))
+expect "the rule in both policies counted every packet" \
+	"$(packets s "-p udp -m udp --dport 53")" $n
+expect "no packet met neither" "$(packets s policy)" 0
+[ $swaps -ge 4 ] && pass "the policy was swapped $swaps times" || fail "only $swaps swaps"
+
+# Two at once.
+flock "$STATE" sleep 3 &
+holder=$!
+sleep 0.3
+expect_exit "a command that does not wait" 4 'lock' pg s -A INPUT -j ACCEPT
+expect_exit "a command that waits too short" 4 'lock' pg s -w 1 -A INPUT -j ACCEPT
+expect_ok "a command that waits" pg s -w 10 -A INPUT -p tcp --dport 7 -j ACCEPT
+wait $holder
+expect_ok "reading needs no lock" flock "$STATE" nsenter --net="/run/netns/$PREFIX-s" \
+	"$PORTGUARD" --state "$STATE" -S
+pg s -F INPUT
+pids=
+for i in $(seq 20); do
+	pg s -w -A INPUT -p tcp --dport "$i" -j ACCEPT &
+	pids="$pids $!"
+done
+wait $pids
+expect "twenty at once all count" "$(pg s -S INPUT | grep -c -- '-A INPUT')" 20
+summary
