@@ -99,7 +99,7 @@ static void show(const char *bytes, size_t n, char *buf, size_t size)
 int pg_diag_report_line(const struct pg_diag *diag, int r, const char *name, const char *line,
 			size_t n, struct pg_err *err)
 {
-	char before[SHOW_BYTES + 1], whole[SHOW_BYTES + 1], file[128];
+	char before[SHOW_BYTES + 1], whole[SHOW_BYTES + 1], file[256];
 	unsigned column = diag->pos.column ? diag->pos.column : 1;
 	size_t at = column - 1 < n ? column - 1 : n, from = 0;
 

@@ -223,6 +223,16 @@ static int apply_rule(struct reader *rd, struct pg_command *cmd, const struct pg
 	return pg_command_apply(cmd, rd->set, &rd->diag);
 }
 
+/* A line that was refused may have made a chain: `-N web`. Rules in it are no mistakes then. */
+static int note_new_chain(struct reader *rd, const struct pg_args *args)
+{
+	for (size_t i = 0; i + 1 < args->n; i++)
+		if (!strcmp(args->arg[i].text, "-N") ||
+		    !strcmp(args->arg[i].text, "--new-chain"))
+			return add_chain(rd, args->arg[i + 1].text);
+	return 0;
+}
+
 /* "[5:300] -A INPUT …" */
 static int read_rule(struct reader *rd)
 {
@@ -256,6 +266,8 @@ static int read_rule(struct reader *rd)
 	}
 	if (!r)
 		r = apply_rule(rd, &cmd, &args.arg[0]);
+	if (r == -EOPNOTSUPP && note_new_chain(rd, &args) < 0)
+		r = -ENOMEM;
 	pg_command_free(&cmd);
 	pg_args_free(&args);
 	return r;
