@@ -550,6 +550,28 @@ static void a_rule_too_many_is_refused_and_changes_nothing(void **state)
 	expect_rule(1, 1, DROP);
 }
 
+/* What no compiler makes: every term matches and lets the packet go on, without an end. */
+static void tables_that_make_no_sense_drop_as_internal(void **state)
+{
+	struct pg_err err = { 0 };
+	_free_ void *text = NULL;
+	size_t n = 0;
+	struct pg_trace t;
+	size_t len;
+
+	(void)state;
+	load_ports(4096);
+	memset(h.tables->rows, 0xff, h.tables->n_row_words * sizeof(*h.tables->rows));
+	for (__u32 i = 0; i < h.tables->gen.terms; i++)
+		h.tables->actions[i].kind = PG_ACT_CONTINUE;
+	assert_int_equal(pg_dp_policy_text(h.dp, &text, &n, &err), 0);
+	assert_int_equal(pg_dp_commit(h.dp, h.tables, text, n, &err), 0);
+	len = pkt_build(PKT(ETH(), IP4(), UDP()), frame, sizeof(frame));
+	harness_run(&h, PG_DIR_IN, frame, len, &t);
+	assert_int_equal(t.verdict, DROP);
+	assert_int_equal(t.reason, PG_REASON_INTERNAL);
+}
+
 /* Both forms must give the same: a block of rules that can't match makes the one the other. */
 static void the_forms_agree(void **state)
 {
@@ -608,6 +630,7 @@ int main(void)
 		cmocka_unit_test(more_rules_are_a_tree),
 		cmocka_unit_test(no_rules_are_no_tables),
 		cmocka_unit_test(a_rule_too_many_is_refused_and_changes_nothing),
+		cmocka_unit_test(tables_that_make_no_sense_drop_as_internal),
 		cmocka_unit_test(the_forms_agree),
 	};
 	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };

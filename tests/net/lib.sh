@@ -224,7 +224,7 @@ json() {
 	pg "$1" "$2" --json | jq -r "$3"
 }
 
-# port_count NS PROTO PORT FIELD: .in.packets, .out.bytes, .in.dropped, .flags.syn, …; 0: not listed
+# port_count NS PROTO PORT FIELD: .in.packets, .out.bytes, .in.dropped, .flags.syn; 0: not listed
 port_count() {
 	json "$1" ports "[.ports[] | select(.proto==\"$2\" and .port==$3)][0]$4 // 0"
 }

@@ -87,7 +87,8 @@ in_ns c ip link set pgc0 mtu 9000
 if err=$(pg s attach pgs0 --mode native 2>&1); then
 	expect_ok "jumbo frames pass in native mode" carry 5001 500000
 	expect "and are counted whole" \
-		"$(json s ports '[.ports[] | select(.port==5001)][0].in | .bytes > 500000 and .bytes / .packets > 2000')" true
+		"$(json s ports '[.ports[] | select(.port==5001)][0].in | .bytes > 500000 and
+			.bytes / .packets > 2000')" true
 else
 	[[ $err =~ MTU ]] && pass "a large MTU is refused by name" || fail "a large MTU" "$err"
 fi
