@@ -45,7 +45,8 @@ unsigned pg_parse_families(const struct pg_parser *p)
 }
 
 /* The addresses of a comma list; without the option one that is not set. */
-static int read_hosts(struct pg_parser *p, const struct pg_hosts *hosts, struct pg_addr **ret, size_t *ret_n)
+static int read_hosts(struct pg_parser *p, const struct pg_hosts *hosts, struct pg_addr **ret,
+		      size_t *ret_n)
 {
 	_free_ char *copy = strdup(hosts->set ? hosts->at.text : "");
 	_free_ struct pg_addr *addr = NULL;
