@@ -192,11 +192,14 @@ void kernel_send(struct kernel *k, uint32_t number, const uint8_t *frame, size_t
 static void send_sentinel(struct kernel *k, bool v6, uint32_t number)
 {
 	uint8_t frame[256];
-	size_t len = v6 ? pkt_build(PKT(ETH(.dst = k->mac, .number = number), IP6(.src = SENTINEL6), UDP()), frame,
-				    sizeof(frame)) :
-			  pkt_build(PKT(ETH(.dst = k->mac, .number = number), IP4(.src = SENTINEL4), UDP()), frame,
-				    sizeof(frame));
+	size_t len;
 
+	if (v6)
+		len = pkt_build(PKT(ETH(.dst = k->mac, .number = number), IP6(.src = SENTINEL6), UDP()),
+				frame, sizeof(frame));
+	else
+		len = pkt_build(PKT(ETH(.dst = k->mac, .number = number), IP4(.src = SENTINEL4), UDP()),
+				frame, sizeof(frame));
 	kernel_send(k, number, frame, len);
 }
 
