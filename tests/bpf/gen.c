@@ -63,7 +63,7 @@ static void say(struct gen_rule *r, const char *fmt, ...)
 
 static const char *maybe_not(struct gen *g)
 {
-	return chance(g, 20) ? " !" : "";
+	return chance(g, 25) ? " !" : "";
 }
 
 /* iptables takes no "!" in a rule with comma lists. */
@@ -177,7 +177,7 @@ static void rule_l4(struct gen *g, struct gen_rule *r, const char *proto, bool t
 		rule_multiport(g, r);
 	if (what & 1 && tcp_udp) {
 		rule_ports(g, r, proto);
-		if (!strcmp(proto, "tcp") && chance(g, 40))
+		if (!strcmp(proto, "tcp") && chance(g, 55))
 			rule_flags(g, r);
 	}
 	if (chance(g, 10))
@@ -239,7 +239,7 @@ static void one_rule(struct gen *g, struct gen_rule *r, unsigned targetless)
 		say(r, "%s -i %s", maybe_not(g), PICK(g, ifaces));
 	if (chance(g, 85))
 		rule_proto(g, r);
-	if (r->families & PG_V4 && chance(g, 6)) {
+	if (r->families & PG_V4 && chance(g, 10)) {
 		say(r, "%s -f", maybe_not(g));
 		r->families &= PG_V4;
 	}

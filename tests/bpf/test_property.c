@@ -15,7 +15,7 @@
 #include "harness.h"
 #include "oracle.h"
 
-enum { RULES_MAX = 200, FRAMES = 300, FRAME_MAX = 4096, FRAMES_DEFAULT = 350000 };
+enum { RULES_MAX = 200, FRAMES = 120, FRAME_MAX = 4096, FRAMES_DEFAULT = 180000 };
 
 static struct harness h;
 static uint64_t seed;

@@ -58,7 +58,8 @@ finish() {
 
 	trap - EXIT
 	sandbox_clean
-	rm -rf "$WORK"
+	umount -l "$WORK"/state 2>/dev/null # test_bpffs: one of portguard's own
+	rm -rf --one-file-system "$WORK"
 	[ $rc = 0 ] && [ "$failed" -gt 0 ] && rc=1
 	exit $rc
 }

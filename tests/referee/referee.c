@@ -19,7 +19,7 @@
 #include "kernel.h"
 #include "pkt.h"
 
-enum { RULES_MAX = 200, FRAMES = 500, FRAME_MAX = 2048, DIFFERENCES_MAX = 5, ROWS_MAX = 4096 };
+enum { RULES_MAX = 200, FRAMES = 120, FRAME_MAX = 2048, DIFFERENCES_MAX = 5, ROWS_MAX = 4096 };
 
 struct frame {
 	size_t len;
