@@ -7,81 +7,148 @@
  */
 #pragma once
 
-/* The rows of one packet, as word offsets in pg_rows. */
-struct rows {
-	__u32 proto, saddr, daddr, sport, dport, detail, iface;
-};
-
 /* Steps of the loop: a word of terms looked at, or a term that matched. */
 #define MAX_STEPS (PG_MAX_TERMS / 64 + PG_MAX_PASSING + 1)
 
+/* Where the tables are, for one packet. */
+struct tables {
+	const struct pg_gen *gen;
+	const struct pg_action *action; /* this generation's */
+	const void *nodes, *rows;
+};
+
 /* One byte down a trie; a leaf stays where it is. */
-static __always_inline __u32 step(const __u32 *nodes, __u32 entry, __u8 byte)
+static __always_inline __u32 step(const struct tables *t, __u32 entry, __u8 byte)
+{
+	__u32 at = (entry | (__u32)byte << 2) & (PG_NODES * 1024 - 4);
+
+	if (entry & PG_LEAF)
+		return entry;
+	return *(const __u32 *)(t->nodes + at);
+}
+
+/* Two bytes at once, at a wide node. */
+static __always_inline __u32 wide_step(const struct tables *t, __u32 entry, __u16 value)
+{
+	__u32 at = (entry + ((__u32)value << 2)) & (PG_NODES * 1024 - 4);
+
+	if (entry & PG_LEAF)
+		return entry;
+	return *(const __u32 *)(t->nodes + at);
+}
+
+static __always_inline __u32 walk_word(const struct tables *t, __u32 entry, __be32 addr)
+{
+	entry = step(t, entry, addr & 255);
+	entry = step(t, entry, addr >> 8 & 255);
+	entry = step(t, entry, addr >> 16 & 255);
+	return step(t, entry, addr >> 24);
+}
+
+static __always_inline __u32 walk_ip4(const struct tables *t, __u32 entry, __be32 be_addr)
+{
+	__u32 addr = bpf_ntohl(be_addr);
+
+	entry = wide_step(t, entry, addr >> 16);
+	if (entry & PG_LEAF)
+		return entry;
+	entry = step(t, entry, addr >> 8 & 255);
+	return step(t, entry, addr & 255);
+}
+
+static __always_inline __u32 walk_ip6(const struct tables *t, __u32 entry, const __be32 *addr)
 {
 	if (entry & PG_LEAF)
 		return entry;
-	return nodes[(entry * 256 + byte) & cfg.node_mask];
+	entry = walk_word(t, entry, addr[0]);
+	if (entry & PG_LEAF)
+		return entry;
+	entry = walk_word(t, entry, addr[1]);
+	if (entry & PG_LEAF)
+		return entry;
+	entry = walk_word(t, entry, addr[2]);
+	return walk_word(t, entry, addr[3]);
 }
 
-static __always_inline __u32 walk_word(const __u32 *nodes, __u32 entry, __be32 addr)
-{
-	entry = step(nodes, entry, addr & 255);
-	entry = step(nodes, entry, addr >> 8 & 255);
-	entry = step(nodes, entry, addr >> 16 & 255);
-	return step(nodes, entry, addr >> 24);
-}
-
-static __always_inline __u32 walk_addr(const __u32 *nodes, __u32 entry, const __be32 *addr,
-				       bool v6)
+static __always_inline __u32 walk_u16(const struct tables *t, __u32 entry, __u16 value)
 {
 	if (entry & PG_LEAF)
 		return entry;
-	entry = walk_word(nodes, entry, addr[0]);
-	if (!v6 || entry & PG_LEAF)
-		return entry;
-	entry = walk_word(nodes, entry, addr[1]);
+	return step(t, step(t, entry, value >> 8), value & 255);
+}
+
+/* Ports of TCP and UDP have wide nodes, the rest of the world's do not. */
+static __always_inline __u32 walk_port(const struct tables *t, __u32 entry, __u8 space, __u16 port)
+{
 	if (entry & PG_LEAF)
 		return entry;
-	entry = walk_word(nodes, entry, addr[2]);
-	return walk_word(nodes, entry, addr[3]);
+	if (space == PG_SPACE_TCP || space == PG_SPACE_UDP)
+		return wide_step(t, entry, port);
+	return walk_u16(t, entry, port);
 }
 
-static __always_inline __u32 walk_u16(const __u32 *nodes, __u32 entry, __u16 value)
+/* Word `i` of a row. The leaf bit falls to the mask. */
+static __always_inline __u64 row_word(const struct tables *t, __u32 row, __u32 i)
 {
-	return step(nodes, step(nodes, entry, value >> 8), value & 255);
+	return *(const __u64 *)(t->rows + ((row + i * 8) & (PG_ROW_WORDS * 8 - 8)));
 }
 
-static __always_inline void find_rows(const struct pg_gen *gen, const __u32 *nodes,
-				      const struct pkt *p, struct rows *r)
+/*
+ * The rows of a packet, and the first word of their intersection. `whole`: it has a whole TCP or
+ * UDP header.
+ */
+static __always_inline __u64 find_rows(const struct tables *t, const struct pkt *p, bool whole,
+				       struct rows *r)
 {
-	/* One bit and two: the verifier must see that they stay within their arrays. */
+	const struct pg_gen *gen = t->gen;
+	/* The verifier must see that these stay within their arrays. */
 	__u32 v6 = p->family & 1, space = p->space & (_PG_SPACE_MAX - 1);
-	__u32 l4 = p->l4_state & 7;
+	__u32 l4 = p->l4_state & 7, dims = gen->dims, any = gen->any;
+	__u64 word;
 
-	r->proto = step(nodes, gen->proto[v6][l4], p->proto) & ~PG_LEAF;
-	if (v6) {
-		r->saddr = walk_addr(nodes, gen->saddr[PG_FAMILY_V6], p->saddr, true);
-		r->daddr = walk_addr(nodes, gen->daddr[PG_FAMILY_V6], p->daddr, true);
-	} else {
-		r->saddr = walk_addr(nodes, gen->saddr[PG_FAMILY_V4], p->saddr, false);
-		r->daddr = walk_addr(nodes, gen->daddr[PG_FAMILY_V4], p->daddr, false);
+	if (whole) /* what the step would lead to, in one */
+		r->proto = gen->whole[v6][p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP];
+	else
+		r->proto = step(t, gen->proto[v6][l4], p->proto);
+	word = row_word(t, r->proto, 0);
+	r->saddr = r->daddr = r->sport = r->dport = r->detail = r->iface = any;
+	if (dims & PG_DIM_SADDR) {
+		r->saddr = v6 ? walk_ip6(t, gen->saddr[PG_FAMILY_V6], p->saddr) :
+				walk_ip4(t, gen->saddr[PG_FAMILY_V4], p->saddr[0]);
+		word &= row_word(t, r->saddr, 0);
 	}
-	r->sport = walk_u16(nodes, gen->sport[space], p->sport);
-	r->dport = walk_u16(nodes, gen->dport[space], p->dport);
-	r->detail = p->has_flags ? step(nodes, gen->detail[space], p->tcp_flags) :
-				   walk_u16(nodes, gen->detail[space], p->sport << 8 | p->dport);
-	r->iface = gen->iface[cfg.iface & (PG_MAX_IFACES - 1)];
+	if (dims & PG_DIM_DADDR) {
+		r->daddr = v6 ? walk_ip6(t, gen->daddr[PG_FAMILY_V6], p->daddr) :
+				walk_ip4(t, gen->daddr[PG_FAMILY_V4], p->daddr[0]);
+		word &= row_word(t, r->daddr, 0);
+	}
+	if (dims & PG_DIM_SPORT) {
+		r->sport = walk_port(t, gen->sport[space], space, p->sport);
+		word &= row_word(t, r->sport, 0);
+	}
+	if (dims & PG_DIM_DPORT) {
+		r->dport = walk_port(t, gen->dport[space], space, p->dport);
+		word &= row_word(t, r->dport, 0);
+	}
+	if (dims & PG_DIM_DETAIL) {
+		r->detail = p->has_flags ?
+				    step(t, gen->detail[space], p->tcp_flags) :
+				    walk_u16(t, gen->detail[space], p->sport << 8 | p->dport);
+		word &= row_word(t, r->detail, 0);
+	}
+	if (dims & PG_DIM_IFACE) {
+		r->iface = gen->iface[cfg.iface & (PG_MAX_IFACES - 1)];
+		word &= row_word(t, r->iface, 0);
+	}
+	return word;
 }
 
-/* Word `i` of the intersection of all rows. The leaf bit falls to the mask. */
-static __always_inline __u64 intersect(const __u64 *words, const struct rows *r, __u32 i)
+/* Word `i` of the intersection of all rows. */
+static __always_inline __u64 intersect(const struct tables *t, const struct rows *r, __u32 i)
 {
-	__u32 mask = cfg.row_mask;
-
-	return words[(r->proto + i) & mask] & words[(r->saddr + i) & mask] &
-	       words[(r->daddr + i) & mask] & words[(r->sport + i) & mask] &
-	       words[(r->dport + i) & mask] & words[(r->detail + i) & mask] &
-	       words[(r->iface + i) & mask];
+	return row_word(t, r->proto, i) & row_word(t, r->saddr, i) & row_word(t, r->daddr, i) &
+	       row_word(t, r->sport, i) & row_word(t, r->dport, i) & row_word(t, r->detail, i) &
+	       row_word(t, r->iface, i);
 }
 
 /*
@@ -119,78 +186,132 @@ static __always_inline __u8 unanswerable(const struct pkt *p, enum pg_reason *re
 	return 0;
 }
 
+/* Of an action that decides. */
+static __always_inline enum pg_verdict verdict_of(__u32 kind)
+{
+	return (kind - PG_ACT_ACCEPT) & 1;
+}
+
 static __always_inline void by_policy(const struct pg_gen *gen, struct decision *d)
 {
-	d->verdict = gen->policy_kind == PG_ACT_DROP ? PG_VERDICT_DROP : PG_VERDICT_ACCEPT;
+	d->verdict = verdict_of(gen->policy_kind);
 	d->reason = PG_REASON_POLICY;
 	d->slot = gen->policy_slot;
 	d->term = PG_TRACE_NO_TERM;
 }
 
-/*
- * What the loop carries from step to step is kept in *p: from memory the verifier takes it for
- * any value, so that the ways through one step meet again before the next.
- */
-static __always_inline void classify(struct pkt *p, struct decision *d)
+/* The next 64 terms among which one may match. False: there are none. */
+static __always_inline bool next_word(struct progress *at, const struct tables *t)
 {
-	const struct pg_ctl *ctl = TABLE_OF(pg_ctl);
-	const __u32 *nodes = TABLE_OF(pg_nodes);
-	const __u64 *words = TABLE_OF(pg_rows);
-	const struct pg_action *actions = TABLE_OF(pg_actions), *act;
-	enum pg_reason missing_why = PG_REASON_INTERNAL;
-	const struct pg_gen *gen;
-	__u32 active, term;
-	struct rows r;
-	__u64 word;
-	__u8 cannot;
+	__u32 i;
+
+	if (!at->summary)
+		return false;
+	i = lowest_bit(at->summary);
+	at->summary &= at->summary - 1;
+	at->base = i * 64;
+	at->word = intersect(t, &at->rows, i + 1);
+	return true;
+}
+
+/* The lowest term of at->word. True: it decided; false: it matched and lets the packet go on. */
+static __always_inline bool visit(struct progress *at, const struct tables *t,
+				  struct decision *d)
+{
+	const struct pg_action *act;
+
+	d->term = at->base + lowest_bit(at->word);
+	at->word &= at->word - 1;
+	act = &t->action[d->term & (PG_MAX_TERMS - 1)];
+	d->slot = act->slot;
+	if (act->asks & at->cannot) {
+		d->verdict = PG_VERDICT_DROP;
+		d->reason = at->missing_why;
+		return true;
+	}
+	d->verdict = verdict_of(act->kind);
+	d->reason = PG_REASON_RULE;
+	return act->kind != PG_ACT_CONTINUE;
+}
+
+/* This packet's tables and the start of its way through them. False: there are no rules. */
+static __always_inline bool classify_begin(const struct pkt *p, bool whole, struct decision *d,
+					   struct tables *t, struct progress *at)
+{
+	const struct pg_tables_map *map = ONLY(pg_tables);
+	__u32 active;
 
 	d->verdict = PG_VERDICT_DROP;
 	d->reason = PG_REASON_INTERNAL;
-	if (!ctl || !nodes || !words || !actions)
-		return;
-	active = ctl->active & 1; /* read once: the packet's policy is this one */
-	gen = &ctl->gen[active];
-	if (gen->form == PG_FORM_EMPTY)
-		return by_policy(gen, d);
-
-	find_rows(gen, nodes, p, &r);
-	cannot = unanswerable(p, &missing_why);
-	word = intersect(words, &r, 0);
-	p->summary = 0;
-	p->base = 0;
-	if (gen->form == PG_FORM_TREE) {
-		p->summary = word;
-		word = 0;
+	d->term = PG_TRACE_NO_TERM;
+	if (!map)
+		return false;
+	active = map->ctl.active & 1; /* read once: this is the packet's policy */
+	t->gen = &map->ctl.gen[active];
+	t->action = map->action[active];
+	t->nodes = map->nodes;
+	t->rows = map->rows;
+	if (t->gen->form == PG_FORM_EMPTY) {
+		by_policy(t->gen, d);
+		return false;
 	}
-	p->word = word;
+	at->base = 0;
+	at->summary = 0;
+	at->word = find_rows(t, p, whole, &at->rows);
+	if (t->gen->form == PG_FORM_TREE) {
+		at->summary = at->word;
+		at->word = 0;
+	}
+	return true;
+}
+
+/*
+ * What the loop carries from step to step lies in *at, in a map: from there the verifier takes it
+ * for any value, so that the ways through one step meet again before the next, instead of doubling
+ * with each.
+ */
+static __always_inline void classify(const struct pkt *p, struct progress *at, struct decision *d)
+{
+	enum pg_reason missing_why = PG_REASON_INTERNAL;
+	struct tables t;
+
+	if (!classify_begin(p, false, d, &t, at))
+		return;
+	at->cannot = unanswerable(p, &missing_why);
+	at->missing_why = missing_why;
 	for (int i = 0; i < MAX_STEPS; i++) {
 		barrier();
-		word = p->word;
-		if (!word) {
-			word = p->summary;
-			if (!word)
-				return by_policy(gen, d);
-			p->summary = word & (word - 1);
-			term = lowest_bit(word);
-			p->base = term * 64;
-			p->word = intersect(words, &r, term + 1);
-			continue;
+		if (at->word) {
+			if (visit(at, &t, d))
+				return;
+			count_rule(d->slot, p);
+		} else if (!next_word(at, &t)) {
+			return by_policy(t.gen, d);
 		}
-		p->word = word & (word - 1);
-		term = p->base + lowest_bit(word);
-		act = &actions[active * PG_MAX_TERMS + (term & (PG_MAX_TERMS - 1))];
-		d->term = term;
-		if (act->asks & cannot) {
-			d->reason = missing_why;
-			return;
-		}
-		if (act->kind == PG_ACT_CONTINUE) {
-			count_rule(act->slot, p);
-			continue;
-		}
-		d->slot = act->slot;
-		d->verdict = act->kind == PG_ACT_ACCEPT ? PG_VERDICT_ACCEPT : PG_VERDICT_DROP;
-		d->reason = PG_REASON_RULE;
-		return;
 	}
+	d->verdict = PG_VERDICT_DROP;
+	d->reason = PG_REASON_INTERNAL;
+}
+
+/*
+ * The same for a packet with nothing wrong, of which mostly the first term that matches decides.
+ * False: it takes more steps than that, and nothing was counted yet.
+ */
+#define FAST_WORDS 4
+static __always_inline bool classify_fast(const struct pkt *p, struct decision *d)
+{
+	struct progress at = { 0 };
+	struct tables t;
+
+	if (!classify_begin(p, true, d, &t, &at))
+		return true;
+	for (int i = 0; i < FAST_WORDS; i++) {
+		if (at.word)
+			break;
+		if (!next_word(&at, &t)) {
+			by_policy(t.gen, d);
+			return true;
+		}
+	}
+	return at.word && visit(&at, &t, d);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The only code that increments a counter. Indices are pg_abi.h's, one part per shard. */
+/* The only code that increments a counter. */
 #pragma once
 
 /* What became of a packet. */
@@ -10,87 +10,106 @@ struct decision {
 	__u32 term; /* or PG_TRACE_NO_TERM */
 };
 
-static __always_inline __u32 shard_of(const struct pkt *p)
+/*
+ * Where this CPU counts. `atomic` is cfg.atomic, read once: each reading of a cfg field costs two
+ * instructions that the verifier does not take away.
+ */
+struct counter {
+	struct pg_shard *shard; /* NULL: never, while the map is what cfg says */
+	bool atomic;
+};
+
+static __always_inline struct counter my_counter(void)
 {
-	if (cfg.shards == 1)
-		return 0;
-	return cfg.atomic ? p->cpu % cfg.shards : p->cpu;
+	struct counter c = { .atomic = cfg.atomic };
+	__u32 shard = 0, shards = cfg.shards;
+
+	if (shards > 1) {
+		shard = bpf_get_smp_processor_id();
+		if (c.atomic)
+			shard %= shards;
+	}
+	c.shard = bpf_map_lookup_elem(&pg_shards, &shard);
+	return c;
 }
 
-static __always_inline void add_u64(__u64 *counter, __u64 n)
+static __always_inline void add_u64(const struct counter *to, __u64 *counter, __u64 n)
 {
-	if (cfg.atomic)
+	if (to->atomic)
 		__sync_fetch_and_add(counter, n);
 	else
 		*counter += n; /* a shard has one CPU, and softirqs don't interrupt each other */
 }
 
-static __always_inline void add(struct pg_count *c, const struct pkt *p)
+static __always_inline void add(const struct counter *to, struct pg_count *c, const struct pkt *p)
 {
-	if (!c)
-		return;
-	add_u64(&c->packets, p->packets);
-	add_u64(&c->bytes, p->bytes);
+	add_u64(to, &c->packets, p->packets);
+	add_u64(to, &c->bytes, p->bytes);
 }
 
 static __always_inline void count_rule(__u32 slot, const struct pkt *p)
 {
-	__u32 i = pg_slot_index(shard_of(p), slot);
+	struct counter to = my_counter();
 
-	add(bpf_map_lookup_elem(&pg_rule_counts, &i), p);
+	if (to.shard && slot < PG_COUNTER_SLOTS)
+		add(&to, &to.shard->rule[slot], p);
 }
 
 /*
  * Flags of what one packet becomes on the wire: segmentation puts FIN and PSH on the last segment
  * and CWR on the first (net/ipv4/tcp_offload.c tcp_gso_segment()).
  */
-static __always_inline void count_flags(__u32 shard, __u16 port, const struct pkt *p)
+static __always_inline void count_flags(const struct counter *to, __u16 port, const struct pkt *p)
 {
-	__u32 i = pg_flags_index(shard, port);
-	struct pg_flags *f = bpf_map_lookup_elem(&pg_port_flags, &i);
 	const __u8 once = 1 << PG_FLAG_FIN | 1 << PG_FLAG_PSH | 1 << PG_FLAG_CWR;
+	const __u8 ack = 1 << PG_FLAG_ACK, syn = 1 << PG_FLAG_SYN;
+	struct pg_flags *f = &to->shard->flags[port];
 
-	if (!f)
+	if (p->tcp_flags & ack)
+		add_u64(to, &f->count[PG_FLAG_ACK], p->packets);
+	if (p->tcp_flags == ack) /* what most packets have */
+		return;
+	if (p->tcp_flags & syn)
+		add_u64(to, &f->count[PG_FLAG_SYN], p->packets);
+	if (!(p->tcp_flags & ~(ack | syn)))
 		return;
 #pragma unroll
 	for (int bit = 0; bit < _PG_FLAG_MAX; bit++)
-		if (p->tcp_flags & 1 << bit)
-			add_u64(&f->count[bit], once & 1 << bit ? 1 : p->packets);
+		if (p->tcp_flags & ~(ack | syn) & 1 << bit)
+			add_u64(to, &f->count[bit], once & 1 << bit ? 1 : p->packets);
 }
 
 /* The port is the local end's: destination on arrival, source on departure. */
-static __always_inline void count_port(__u32 shard, enum pg_dir dir, enum pg_verdict verdict,
-				       const struct pkt *p)
+static __always_inline void count_port(const struct counter *to, enum pg_dir dir,
+				       enum pg_verdict verdict, const struct pkt *p)
 {
-	__u32 proto = p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP, i;
+	__u32 proto = p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP;
 	__u16 port = dir == PG_DIR_IN ? p->dport : p->sport;
-	__u64 *drops;
 
-	if (!p->has_ports || (p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP))
-		return;
-	i = pg_port_index(shard, dir, proto, port);
-	add(bpf_map_lookup_elem(&pg_port_counts, &i), p);
-	if (dir == PG_DIR_IN && verdict == PG_VERDICT_DROP) {
-		i = pg_drop_index(shard, proto, port);
-		drops = bpf_map_lookup_elem(&pg_port_drops, &i);
-		if (drops)
-			add_u64(drops, p->packets);
-	}
+	add(to, &to->shard->port[dir][proto][port], p);
+	if (dir == PG_DIR_IN && verdict == PG_VERDICT_DROP)
+		add_u64(to, &to->shard->dropped[proto][port], p->packets);
 	if (p->has_flags)
-		count_flags(shard, port, p);
+		count_flags(to, port, p);
 }
 
 /* A packet's end: once for every packet, whatever became of it. */
 static __always_inline void count_packet(enum pg_dir dir, const struct decision *d,
 					 const struct pkt *p)
 {
-	__u32 shard = shard_of(p), i;
+	struct counter to = my_counter();
 
-	i = pg_total_index(shard, cfg.iface, dir, d->verdict, d->reason);
-	add(bpf_map_lookup_elem(&pg_totals, &i), p);
+	if (!to.shard)
+		return;
+	add(&to,
+	    &to.shard->total[cfg.iface & (PG_MAX_IFACES - 1)][dir][d->verdict & 1]
+			    [d->reason & (PG_TOTALS_REASONS - 1)],
+	    p);
+	if ((d->reason == PG_REASON_RULE || (dir == PG_DIR_IN && d->reason == PG_REASON_POLICY)) &&
+	    d->slot < PG_COUNTER_SLOTS)
+		add(&to, &to.shard->rule[d->slot], p);
 	/* A header with a wrong checksum says nothing about ports. */
-	if (d->reason != PG_REASON_BAD_CHECKSUM)
-		count_port(shard, dir, d->verdict, p);
-	if (d->reason == PG_REASON_RULE || (dir == PG_DIR_IN && d->reason == PG_REASON_POLICY))
-		count_rule(d->slot, p);
+	if (p->has_ports && d->reason != PG_REASON_BAD_CHECKSUM &&
+	    (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP))
+		count_port(&to, dir, d->verdict, p);
 }

@@ -2,6 +2,21 @@
 /* What parsing leaves of a packet. */
 #pragma once
 
+/* The rows of one packet: leaves of the tables it was led to. */
+struct rows {
+	__u32 proto, saddr, daddr, sport, dport, detail, iface;
+};
+
+/* How far the classifier is in its loop. */
+struct progress {
+	__u64 word;    /* terms still to visit of these 64 */
+	__u64 summary; /* words still to visit */
+	__u32 base;    /* the first of these 64 */
+	struct rows rows;
+	__u8 cannot;	  /* PG_ASK_* that the packet cannot answer */
+	__u8 missing_why; /* enum pg_reason, if it is asked nevertheless */
+};
+
 /*
  * A packet as the rest of the program sees it. Numbers in host order unless __be. It lives in a map
  * (pg_scratch), not on the stack: what comes back from a map is any value to the verifier, so the
@@ -15,7 +30,6 @@ struct pkt {
 	__u32 gso_size; /* payload of each, 0 outside GSO */
 	__u32 ip_len;
 	__u32 l3, l4; /* offsets of these headers in the frame */
-	__u32 cpu;
 	__u16 sport; /* ICMP type */
 	__u16 dport; /* ICMP code */
 	union {
@@ -35,8 +49,6 @@ struct pkt {
 			__u16 unused;
 		};
 	};
-	/* The classifier's: terms still to visit in this word, words still to visit. */
-	__u64 word, summary;
-	__u32 base; /* term of the word's first bit */
 	__u16 ethertype, l3_type, vlan_id[3]; /* for the trace, l3_type for the parser too */
+	struct progress progress; /* the classifier's */
 };

@@ -29,6 +29,8 @@
 
 #include "trace.bpf.h"
 
+#include "fast.bpf.h"
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /*
@@ -41,7 +43,7 @@ static __always_inline bool harmless(enum pg_reason why)
 	       why == PG_REASON_RARP;
 }
 
-/* This CPU's packet, blank. Never NULL while cfg.cpus is what the map was made for. */
+/* This CPU's packet, blank. Never NULL: the map has an element for every possible CPU. */
 static __always_inline struct pkt *new_pkt(void)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
@@ -52,7 +54,6 @@ static __always_inline struct pkt *new_pkt(void)
 	p->packets = 1;
 	p->gso_size = 0;
 	p->l3 = p->l4 = 0;
-	p->cpu = cpu;
 	__builtin_memset(&p->found, 0, sizeof(p->found));
 	return p;
 }
@@ -65,25 +66,20 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 					      __u32 tags, bool last_try)
 {
 	struct decision d = { .term = PG_TRACE_NO_TERM };
-	enum pg_reason why;
 
 	trace_frame_len(c);
 	p->bytes = c->len;
-	why = parse_packet(c, ctx, p, tags);
-	if (why == PG_REASON_SPLIT_HEADER && !last_try)
+	d.reason = parse_packet(c, ctx, p, tags);
+	if (d.reason == PG_REASON_SPLIT_HEADER && !last_try)
 		return _PG_VERDICT_MAX;
 	/* What was stored is now read back: no value is carried over in a register. */
 	barrier();
-	if (why) {
-		d.reason = why;
-		d.verdict = harmless(why) || c->dir == PG_DIR_OUT ? PG_VERDICT_ACCEPT :
-								    PG_VERDICT_DROP;
-	} else if (c->dir == PG_DIR_OUT) {
+	if (d.reason && !harmless(d.reason) && c->dir == PG_DIR_IN)
+		d.verdict = PG_VERDICT_DROP;
+	if (!d.reason && c->dir == PG_DIR_IN)
+		classify(p, &p->progress, &d);
+	else if (!d.reason)
 		d.reason = PG_REASON_POLICY; /* departures are counted, not yet filtered */
-		d.verdict = PG_VERDICT_ACCEPT;
-	} else {
-		classify(p, &d);
-	}
 	count_packet(c->dir, &d, p);
 	trace_packet(c, p, &d);
 	return d.verdict;
@@ -94,21 +90,27 @@ int portguard_xdp(struct xdp_md *ctx)
 {
 	struct cursor c = {
 		.data = (void *)(long)ctx->data,
-		.pos = (void *)(long)ctx->data,
 		.end = (void *)(long)ctx->data_end,
 		.xdp = true,
 		.dir = PG_DIR_IN,
 	};
-	struct pkt *p = new_pkt();
+	enum pg_verdict verdict;
 	struct eth_header *eth;
+	struct pkt *p;
 
-	c.len = c.end - c.pos;
-	eth = pull(&c, sizeof(*eth));
-	if (!eth || !p)
-		return XDP_DROP; /* no driver hands over less than an Ethernet header */
-	p->l3 = sizeof(*eth);
-	p->ethertype = p->l3_type = bpf_ntohs(eth->type);
-	return handle(&c, ctx, p, 0, true) == PG_VERDICT_DROP ? XDP_DROP : XDP_PASS;
+	c.len = c.end - c.data;
+	c.pos = c.data;
+	verdict = fast_path(&c);
+	if (verdict == _PG_VERDICT_MAX) {
+		p = new_pkt();
+		eth = pull(&c, sizeof(*eth));
+		if (!eth || !p)
+			return XDP_DROP; /* no driver hands over less than an Ethernet header */
+		p->l3 = sizeof(*eth);
+		p->ethertype = p->l3_type = bpf_ntohs(eth->type);
+		verdict = handle(&c, ctx, p, 0, true);
+	}
+	return verdict == PG_VERDICT_DROP ? XDP_DROP : XDP_PASS;
 }
 
 /*
@@ -139,6 +141,12 @@ static __always_inline enum pg_verdict try_skb(struct __sk_buff *skb, enum pg_di
 		if (!eth)
 			return PG_VERDICT_DROP; /* no memory to pull it */
 		p->ethertype = p->l3_type = bpf_ntohs(eth->type);
+	}
+	if (!skb->vlan_present && !skb->gso_size && !last_try) {
+		enum pg_verdict verdict = fast_path(&c);
+
+		if (verdict != _PG_VERDICT_MAX)
+			return verdict;
 	}
 	if (skb->vlan_present) {
 		p->vlan_id[0] = skb->vlan_tci & 0xfff;

@@ -5,9 +5,12 @@
 /* The frame's length as replay gives it, where the frame itself was too long to hand over. */
 static __always_inline void trace_frame_len(struct cursor *c)
 {
-	const struct pg_trace *t = TABLE_OF(pg_trace);
+	const struct pg_trace *t;
 
-	if (cfg.trace && t && t->frame_len)
+	if (!cfg.trace)
+		return;
+	t = ONLY(pg_trace);
+	if (t && t->frame_len)
 		c->len = t->frame_len;
 }
 
@@ -18,7 +21,7 @@ static __always_inline void trace_packet(const struct cursor *c, const struct pk
 
 	if (!cfg.trace)
 		return;
-	t = TABLE_OF(pg_trace);
+	t = ONLY(pg_trace);
 	if (!t)
 		return;
 	__builtin_memcpy(t->saddr, p->saddr, sizeof(t->saddr));

@@ -71,21 +71,31 @@ enum pg_space {
 enum pg_action_kind { PG_ACT_CONTINUE, PG_ACT_ACCEPT, PG_ACT_DROP, _PG_ACT_MAX };
 
 struct pg_action {
-	__u32 slot; /* of pg_rule_counts */
+	__u32 slot; /* of pg_shard.rule */
 	__u8 kind;  /* enum pg_action_kind */
 	__u8 asks;  /* PG_ASK_* */
 	__u16 unused;
 };
 
 /*
- * Tables are tries of 256-entry nodes, one byte a step. An entry with PG_LEAF set is the word
- * offset of a row in pg_rows; without it, the index of the next node. Offsets and indices are
- * absolute: each generation owns one half of pg_nodes, pg_rows and pg_actions.
+ * Tables are tries of 256-entry nodes, one byte a step. An entry with PG_LEAF set is the offset in
+ * bytes of a row among the rows; without it, the offset in bytes of the next node among the nodes.
+ * IPv4 addresses and TCP and UDP ports begin with a wide node, 65 536 entries for two bytes at once.
+ * Offsets are absolute: each generation owns one half of the nodes and one half of the rows.
  *
  * A row is the set of terms that a value satisfies: one word in the WORD form; in the TREE form a
- * summary word (bit i: word i is not zero) and then one word for every 64 terms.
+ * summary word (bit i: word i is not zero) and then one word for every 64 terms. The first row of
+ * each half is all ones; dimensions in which every value leads there are not in pg_gen.dims.
  */
 #define PG_LEAF (1U << 31)
+
+/* Dimensions that some term asks for; one bit for both families and all spaces together. */
+#define PG_DIM_SADDR (1U << 0)
+#define PG_DIM_DADDR (1U << 1)
+#define PG_DIM_SPORT (1U << 2)
+#define PG_DIM_DPORT (1U << 3)
+#define PG_DIM_DETAIL (1U << 4)
+#define PG_DIM_IFACE (1U << 5)
 
 enum pg_form { PG_FORM_EMPTY, PG_FORM_WORD, PG_FORM_TREE, _PG_FORM_MAX };
 
@@ -93,9 +103,12 @@ struct pg_gen {
 	__u32 form;	   /* enum pg_form */
 	__u32 terms;	   /* in use, PG_MAX_TERMS at most */
 	__u32 policy_kind; /* PG_ACT_ACCEPT or PG_ACT_DROP */
-	__u32 policy_slot; /* of pg_rule_counts */
+	__u32 policy_slot; /* of pg_shard.rule */
 	__u32 number;	   /* of this generation; grows with every commit */
 	__u32 nodes, row_words, rows; /* in use, for `status` */
+	__u32 dims;		      /* PG_DIM_* */
+	__u32 any;		      /* leaf: the row of all ones */
+	__u32 whole[_PG_FAMILY_MAX][_PG_PORT_PROTO_MAX]; /* leaf: whole TCP or UDP headers */
 	/* Entries at which a walk starts: by address bytes, most significant first. */
 	__u32 saddr[_PG_FAMILY_MAX];
 	__u32 daddr[_PG_FAMILY_MAX];
@@ -105,26 +118,30 @@ struct pg_gen {
 	__u32 sport[_PG_SPACE_MAX];
 	__u32 dport[_PG_SPACE_MAX];
 	__u32 detail[_PG_SPACE_MAX];
-	/* By interface slot: rows, PG_LEAF not set. */
+	/* By interface slot: leaves. */
 	__u32 iface[PG_MAX_IFACES];
 };
 
-/* The one element of pg_ctl. Writing `active` is what commits a policy. */
+/* Writing `active` is what commits a policy. */
 struct pg_ctl {
 	__u32 abi;
 	__u32 active;  /* 0 or 1 */
 	__u32 settled; /* number of the generation that every CPU is known to have reached */
 	__u32 shards;  /* that the instance's counters have */
+	__u32 unused[2];
 	struct pg_gen gen[2];
 };
 
+/* The one element of pg_tables. */
+struct pg_tables_map {
+	struct pg_ctl ctl;
+	struct pg_action action[2][PG_MAX_TERMS];
+	__u32 nodes[PG_NODES * 256];
+	__u64 rows[PG_ROW_WORDS];
+};
+
 /*
- * Counters live in arrays that the command maps into memory; each shard has its own part.
- *   pg_rule_counts  [shard][slot]                  struct pg_count
- *   pg_port_counts  [shard][dir][port proto][port] struct pg_count
- *   pg_port_drops   [shard][port proto][port]      __u64, arrivals
- *   pg_port_flags   [shard][port]                  struct pg_flags, TCP, both directions
- *   pg_totals       [shard][iface][dir][verdict][reason, PG_TOTALS_REASONS wide] struct pg_count
+ * Counters: one large element for each shard in one array that the command maps into memory.
  */
 #define PG_PORTS 65536U
 #define PG_TOTALS_REASONS 128U
@@ -133,32 +150,13 @@ struct pg_flags {
 	__u64 count[_PG_FLAG_MAX];
 };
 
-static inline __u32 pg_port_index(__u32 shard, __u32 dir, __u32 proto, __u32 port)
-{
-	return ((shard * _PG_DIR_MAX + dir) * _PG_PORT_PROTO_MAX + proto) * PG_PORTS + port;
-}
-
-static inline __u32 pg_drop_index(__u32 shard, __u32 proto, __u32 port)
-{
-	return (shard * _PG_PORT_PROTO_MAX + proto) * PG_PORTS + port;
-}
-
-static inline __u32 pg_flags_index(__u32 shard, __u32 port)
-{
-	return shard * PG_PORTS + port;
-}
-
-static inline __u32 pg_total_index(__u32 shard, __u32 iface, __u32 dir, __u32 verdict, __u32 reason)
-{
-	return (((shard * PG_MAX_IFACES + iface) * _PG_DIR_MAX + dir) * _PG_VERDICT_MAX + verdict) *
-		       PG_TOTALS_REASONS +
-	       reason;
-}
-
-static inline __u32 pg_slot_index(__u32 shard, __u32 slot)
-{
-	return shard * PG_COUNTER_SLOTS + slot;
-}
+struct pg_shard {
+	struct pg_count rule[PG_COUNTER_SLOTS]; /* by slot: rules and chains' policies */
+	struct pg_count total[PG_MAX_IFACES][_PG_DIR_MAX][_PG_VERDICT_MAX][PG_TOTALS_REASONS];
+	struct pg_count port[_PG_DIR_MAX][_PG_PORT_PROTO_MAX][PG_PORTS];
+	__u64 dropped[_PG_PORT_PROTO_MAX][PG_PORTS]; /* packets, arrivals */
+	struct pg_flags flags[PG_PORTS];	     /* TCP, both directions */
+};
 
 /*
  * What the program made of one packet. Written only where the programs were loaded with tracing
@@ -202,8 +200,8 @@ struct pg_iface {
 
 _Static_assert(sizeof(struct pg_count) == 16, "ABI");
 _Static_assert(sizeof(struct pg_action) == 8, "ABI");
-_Static_assert(sizeof(struct pg_gen) == 32 + 8 + 8 + 64 + 3 * 64 + 256, "ABI");
-_Static_assert(sizeof(struct pg_ctl) == 16 + 2 * sizeof(struct pg_gen), "ABI");
+_Static_assert(sizeof(struct pg_gen) == 56 + 8 + 8 + 64 + 3 * 64 + 256, "ABI");
+_Static_assert(sizeof(struct pg_ctl) == 24 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
 _Static_assert(sizeof(struct pg_trace) == 72, "ABI");
 _Static_assert(sizeof(struct pg_iface) == 136, "ABI");

@@ -22,12 +22,12 @@
 #define PG_MAX_SHARDS 15
 
 /*
- * The compiled tables: both generations together. A node is 256 entries of 4 bytes, a row is 8
- * bytes for up to 64 terms and up to 520 bytes for 4 096. Powers of two, because the program
- * masks its indices.
+ * The compiled tables, both generations together; powers of two, because the programs mask their
+ * indices. A node is 256 entries of 4 bytes, a row is 8 bytes for up to 64 terms and up to 520
+ * bytes for 4 096.
  */
-#define PG_NODES (1U << 14)	 /* 16 MB */
-#define PG_ROW_WORDS (1U << 20)	 /* 8 MB */
+#define PG_NODES (1U << 14)	/* 16 MB */
+#define PG_ROW_WORDS (1U << 20) /* 8 MB */
 
 /* IPv6 extension headers in one packet, the transport header not counted. */
 #define PG_MAX_EXT_HEADERS 12

@@ -321,6 +321,10 @@ static int compile_proto(struct compiler *c)
 				}
 			}
 			c->gen.proto[f][s] = pg_trie_node(c->trie, entries);
+			if (s == PG_L4_FULL) {
+				c->gen.whole[f][PG_PORT_TCP] = entries[IPPROTO_TCP];
+				c->gen.whole[f][PG_PORT_UDP] = entries[IPPROTO_UDP];
+			}
 		}
 	}
 	return pg_trie_error(c->trie);
@@ -361,15 +365,15 @@ static int compile_addr(struct compiler *c, bool source, enum pg_family family, 
 static const struct {
 	enum pg_space space;
 	uint8_t proto;
-	bool v4, v6;
+	bool v4, v6, wide;
 } spaces[] = {
-	{ PG_SPACE_TCP, IPPROTO_TCP, true, true },
-	{ PG_SPACE_UDP, IPPROTO_UDP, true, true },
-	{ PG_SPACE_UDPLITE, IPPROTO_UDPLITE, true, true },
-	{ PG_SPACE_SCTP, IPPROTO_SCTP, true, true },
-	{ PG_SPACE_DCCP, IPPROTO_DCCP, true, true },
-	{ PG_SPACE_ICMP, IPPROTO_ICMP, true, false },
-	{ PG_SPACE_ICMP6, IPPROTO_ICMPV6, false, true },
+	{ PG_SPACE_TCP, IPPROTO_TCP, true, true, true },
+	{ PG_SPACE_UDP, IPPROTO_UDP, true, true, true },
+	{ PG_SPACE_UDPLITE, IPPROTO_UDPLITE, true, true, false },
+	{ PG_SPACE_SCTP, IPPROTO_SCTP, true, true, false },
+	{ PG_SPACE_DCCP, IPPROTO_DCCP, true, true, false },
+	{ PG_SPACE_ICMP, IPPROTO_ICMP, true, false, false },
+	{ PG_SPACE_ICMP6, IPPROTO_ICMPV6, false, true, false },
 };
 
 /* Terms that packets of this space can match at all; clearing the others keeps rows sparse. */
@@ -403,7 +407,7 @@ static int compile_ports(struct compiler *c, size_t i, bool partial, bool source
 		for (size_t j = 0; j < s->n; j++)
 			range[n++] = (struct pg_trie_range){ k, s->r[j].lo, s->r[j].hi };
 	}
-	*ret_entry = pg_trie_ranges(c->trie, range, n, never);
+	*ret_entry = pg_trie_ranges(c->trie, spaces[i].wide && !partial, range, n, never);
 	return pg_trie_error(c->trie);
 }
 
@@ -490,7 +494,7 @@ static int compile_icmp(struct compiler *c, size_t space, enum pg_match_kind kin
 		if (r)
 			return r;
 	}
-	*ret_entry = pg_trie_ranges(c->trie, range, n, never);
+	*ret_entry = pg_trie_ranges(c->trie, false, range, n, never);
 	return pg_trie_error(c->trie);
 }
 
@@ -520,7 +524,7 @@ static int compile_iface(struct compiler *c)
 		for (size_t i = 0; i < c->n_terms; i++)
 			if (ifname_holds(&c->term[i].rule->in, c->ifnames[slot]))
 				pg_set_add(set, i);
-		c->gen.iface[slot] = pg_trie_leaf(c->trie, set) & ~PG_LEAF;
+		c->gen.iface[slot] = pg_trie_leaf(c->trie, set);
 	}
 	return pg_trie_error(c->trie);
 }
@@ -530,7 +534,7 @@ static int compile_spaces(struct compiler *c)
 	int r = 0;
 
 	for (int s = 0; s < _PG_SPACE_MAX; s++)
-		c->gen.sport[s] = c->gen.dport[s] = c->gen.detail[s] = PG_LEAF; /* row 0 */
+		c->gen.sport[s] = c->gen.dport[s] = c->gen.detail[s] = PG_LEAF;
 	for (size_t i = 0; !r && i < ARRAY_SIZE(spaces); i++) {
 		enum pg_space s = spaces[i].space;
 
@@ -546,9 +550,41 @@ static int compile_spaces(struct compiler *c)
 	       compile_icmp(c, 6, PG_MATCH_ICMP6, &c->gen.detail[PG_SPACE_ICMP6]);
 }
 
+static bool any_port(const struct ranges *s)
+{
+	return s->n == 1 && s->r[0].lo == 0 && s->r[0].hi == 65535;
+}
+
+/* Which dimensions any term asks for; the programs skip the others. */
+static __u32 dims_of(const struct compiler *c)
+{
+	__u32 dims = 0;
+
+	for (size_t i = 0; i < c->n_terms; i++) {
+		const struct term *t = &c->term[i];
+
+		dims |= t->rule->src.set ? PG_DIM_SADDR : 0;
+		dims |= t->rule->dst.set ? PG_DIM_DADDR : 0;
+		dims |= t->rule->in.set ? PG_DIM_IFACE : 0;
+		dims |= any_port(&t->sport) && any_port(&t->part_sport) ? 0 : PG_DIM_SPORT;
+		dims |= any_port(&t->dport) && any_port(&t->part_dport) ? 0 : PG_DIM_DPORT;
+		for (size_t k = 0; k < t->rule->n_match; k++) {
+			const struct pg_match *m = &t->rule->match[k];
+
+			if (m->kind == PG_MATCH_ICMP || m->kind == PG_MATCH_ICMP6 ||
+			    (m->kind == PG_MATCH_TCP && m->ports.flags_set))
+				dims |= PG_DIM_DETAIL;
+		}
+	}
+	return dims;
+}
+
 static int compile_dimensions(struct compiler *c)
 {
 	int r = 0;
+
+	c->gen.dims = dims_of(c);
+	c->gen.any = PG_LEAF;
 
 	for (int f = 0; !r && f < _PG_FAMILY_MAX; f++)
 		r = compile_addr(c, true, f, &c->gen.saddr[f]) ?:

@@ -61,8 +61,14 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 	return 0;
 }
 
-int pg_dp_open_private(const char *iface, struct pg_dp **ret_dp, struct pg_err *err)
+static int open_private(const char *iface, bool trace, bool skip_csum, struct pg_dp **ret_dp,
+			struct pg_err *err)
 {
+	const struct pg_load_opts load = {
+		.progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
+		.trace = trace,
+		.skip_csum = skip_csum,
+	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = new_dp(true, false);
 	struct pg_iface *slot;
 	int r;
@@ -71,8 +77,7 @@ int pg_dp_open_private(const char *iface, struct pg_dp **ret_dp, struct pg_err *
 		return pg_fail(err, -ENOMEM, "out of memory");
 	r = pg_dp_create(dp, err);
 	if (!r)
-		r = pg_dp_load(dp, PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT, 0, false, true,
-			       &dp->skel, err);
+		r = pg_dp_load(dp, &load, &dp->skel, err);
 	if (r)
 		return r;
 	slot = dp->map[PG_MAP_IFACES].mem;
@@ -80,6 +85,16 @@ int pg_dp_open_private(const char *iface, struct pg_dp **ret_dp, struct pg_err *
 	snprintf(slot->name, sizeof(slot->name), "%s", iface);
 	*ret_dp = TAKE_PTR(dp);
 	return 0;
+}
+
+int pg_dp_open_private(const char *iface, struct pg_dp **ret_dp, struct pg_err *err)
+{
+	return open_private(iface, true, false, ret_dp, err);
+}
+
+int pg_dp_open_bench(bool verify_checksum, struct pg_dp **ret_dp, struct pg_err *err)
+{
+	return open_private("", false, !verify_checksum, ret_dp, err);
 }
 
 void pg_dp_close(struct pg_dp *dp)
@@ -131,65 +146,71 @@ static void add_count(struct pg_count *sum, const struct pg_count *c)
 
 void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count)
 {
-	struct pg_count *c = dp->map[PG_MAP_RULE_COUNTS].mem;
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++) {
+		struct pg_shard *shard = pg_dp_shard(dp, s);
 
-	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
-		c[pg_slot_index(s, slot)] = s ? (struct pg_count){ 0 } : *count;
+		shard->rule[slot] = s ? (struct pg_count){ 0 } : *count;
+	}
 }
 
 void pg_dp_slot_read(struct pg_dp *dp, __u32 slot, struct pg_count *ret)
 {
-	const struct pg_count *c = dp->map[PG_MAP_RULE_COUNTS].mem;
-
 	*ret = (struct pg_count){ 0 };
 	if (slot >= PG_COUNTER_SLOTS)
 		return;
-	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
-		add_count(ret, &c[pg_slot_index(s, slot)]);
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++) {
+		const struct pg_shard *shard = pg_dp_shard(dp, s);
+
+		add_count(ret, &shard->rule[slot]);
+	}
 }
 
 void pg_dp_ports_read(struct pg_dp *dp, enum pg_dir dir, enum pg_port_proto proto,
 		      struct pg_count *ret)
 {
-	const struct pg_count *c = dp->map[PG_MAP_PORT_COUNTS].mem;
-
 	memset(ret, 0, PG_PORTS * sizeof(*ret));
-	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++) {
+		const struct pg_shard *shard = pg_dp_shard(dp, s);
+
 		for (__u32 p = 0; p < PG_PORTS; p++)
-			add_count(&ret[p], &c[pg_port_index(s, dir, proto, p)]);
+			add_count(&ret[p], &shard->port[dir][proto][p]);
+	}
 }
 
 void pg_dp_drops_read(struct pg_dp *dp, enum pg_port_proto proto, __u64 *ret)
 {
-	const __u64 *d = dp->map[PG_MAP_PORT_DROPS].mem;
-
 	memset(ret, 0, PG_PORTS * sizeof(*ret));
-	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++) {
+		const struct pg_shard *shard = pg_dp_shard(dp, s);
+
 		for (__u32 p = 0; p < PG_PORTS; p++)
-			ret[p] += now(&d[pg_drop_index(s, proto, p)]);
+			ret[p] += now(&shard->dropped[proto][p]);
+	}
 }
 
 void pg_dp_flags_read(struct pg_dp *dp, struct pg_flags *ret)
 {
-	const struct pg_flags *f = dp->map[PG_MAP_PORT_FLAGS].mem;
-
 	memset(ret, 0, PG_PORTS * sizeof(*ret));
-	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++) {
+		const struct pg_shard *shard = pg_dp_shard(dp, s);
+
 		for (__u32 p = 0; p < PG_PORTS; p++)
 			for (int i = 0; i < _PG_FLAG_MAX; i++)
-				ret[p].count[i] += now(&f[pg_flags_index(s, p)].count[i]);
+				ret[p].count[i] += now(&shard->flags[p].count[i]);
+	}
 }
 
 void pg_dp_totals_read(struct pg_dp *dp, struct pg_totals *ret)
 {
-	const struct pg_count *c = dp->map[PG_MAP_TOTALS].mem;
-
 	memset(ret, 0, sizeof(*ret));
-	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++) {
+		const struct pg_shard *shard = pg_dp_shard(dp, s);
+
 		for (__u32 i = 0; i < PG_MAX_IFACES; i++)
 			for (__u32 d = 0; d < _PG_DIR_MAX; d++)
 				for (__u32 v = 0; v < _PG_VERDICT_MAX; v++)
 					for (__u32 r = 0; r < _PG_REASON_MAX; r++)
 						add_count(&ret->count[i][d][v][r],
-							  &c[pg_total_index(s, i, d, v, r)]);
+							  &shard->total[i][d][v][r]);
+	}
 }

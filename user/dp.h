@@ -137,5 +137,15 @@ int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, 
 enum pg_prog { PG_PROG_XDP = 1, PG_PROG_TC_IN = 2, PG_PROG_TC_OUT = 4 };
 int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len,
 		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err);
+/*
+ * Nanoseconds that one run of a frame takes, over `repeat` runs in the kernel. The instance must be
+ * one of pg_dp_open_bench(). PG_PROG_EMPTY is a program that only passes.
+ */
+#define PG_PROG_EMPTY ((enum pg_prog)0)
+int pg_dp_time(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len, unsigned repeat,
+	       unsigned *ret_ns, struct pg_err *err);
+/* As pg_dp_open_private(), as the programs are attached: no tracing. */
+int pg_dp_open_bench(bool verify_checksum, struct pg_dp **ret_dp, struct pg_err *err);
+
 /* What both are sure to take; XDP takes more where the kernel has multi-buffer support. */
 size_t pg_dp_run_max(const struct pg_dp *dp);

@@ -169,11 +169,11 @@ static int free_slot(const struct pg_dp *dp)
 /* A new interface's totals begin at nothing, though another had the slot before. */
 static void clear_totals(struct pg_dp *dp, __u32 slot)
 {
-	struct pg_count *c = dp->map[PG_MAP_TOTALS].mem;
+	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++) {
+		struct pg_shard *shard = pg_dp_shard(dp, s);
 
-	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++)
-		memset(&c[pg_total_index(s, slot, 0, 0, 0)], 0,
-		       sizeof(*c) * _PG_DIR_MAX * _PG_VERDICT_MAX * PG_TOTALS_REASONS);
+		memset(&shard->total[slot], 0, sizeof(shard->total[slot]));
+	}
 }
 
 int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
@@ -248,7 +248,7 @@ int pg_dp_destroy(struct pg_dp *dp, struct pg_err *err)
 	for (__u32 i = 0; i < PG_MAX_IFACES; i++)
 		if (slots(dp)[i].netns)
 			detach_slot(dp, i);
-	/* pg_ctl first: from here on there is no instance, only leftovers. */
+	/* pg_tables first: from here on there is no instance, only leftovers. */
 	for (size_t i = 0; i < _PG_MAP_MAX + ARRAY_SIZE(texts); i++) {
 		const char *name = i < _PG_MAP_MAX ? pg_map_names[i] : texts[i - _PG_MAP_MAX];
 
@@ -461,6 +461,7 @@ static bool is_attached(const struct pg_dp *dp, __u32 slot, const struct nic *ni
 int pg_dp_attach(struct pg_dp *dp, const char *ifname, const struct pg_attach_opts *opts,
 		 struct pg_err *err)
 {
+	struct pg_load_opts load = { .progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT };
 	struct portguard_bpf *skel = NULL;
 	struct nic nic;
 	int slot, r;
@@ -481,9 +482,10 @@ int pg_dp_attach(struct pg_dp *dp, const char *ifname, const struct pg_attach_op
 	slots(dp)[slot].ifindex = nic.ifindex;
 	if (opts->mode != PG_MODE_TC)
 		r = refuse_foreign(&nic, opts->force, err);
+	load.iface = slot;
+	load.no_l2 = !nic.ethernet;
 	if (!r)
-		r = pg_dp_load(dp, PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT, slot,
-			       !nic.ethernet, false, &skel, err);
+		r = pg_dp_load(dp, &load, &skel, err);
 	if (!r)
 		r = attach_nic(dp, &nic, slot, opts, skel, err);
 	pg_dp_unload(skel);

@@ -9,16 +9,9 @@
 
 /* Every map that is pinned, under its own name. */
 #define PG_MAPS(X)                                                                                 \
-	X(CTL, pg_ctl)                                                                             \
-	X(NODES, pg_nodes)                                                                         \
-	X(ROWS, pg_rows)                                                                           \
-	X(ACTIONS, pg_actions)                                                                     \
+	X(TABLES, pg_tables)                                                                       \
 	X(IFACES, pg_ifaces)                                                                       \
-	X(RULE_COUNTS, pg_rule_counts)                                                             \
-	X(PORT_COUNTS, pg_port_counts)                                                             \
-	X(PORT_DROPS, pg_port_drops)                                                               \
-	X(PORT_FLAGS, pg_port_flags)                                                               \
-	X(TOTALS, pg_totals)                                                                       \
+	X(SHARDS, pg_shards)                                                                       \
 	X(SCRATCH, pg_scratch)                                                                     \
 	X(TRACE, pg_trace)
 
@@ -53,7 +46,11 @@ struct pg_dp {
 
 static inline struct pg_ctl *pg_dp_ctl(const struct pg_dp *dp)
 {
-	return dp->map[PG_MAP_CTL].mem;
+	return &((struct pg_tables_map *)dp->map[PG_MAP_TABLES].mem)->ctl;
+}
+static inline struct pg_shard *pg_dp_shard(const struct pg_dp *dp, __u32 shard)
+{
+	return (struct pg_shard *)dp->map[PG_MAP_SHARDS].mem + shard;
 }
 
 /* dp_fs.c: the BPF file system */
@@ -77,12 +74,16 @@ int pg_dp_lock(struct pg_dp *dp, int wait_s, struct pg_err *err);
 const char *pg_dp_libbpf_says(void);
 void pg_dp_libbpf_listen(bool verbose);
 
+struct pg_load_opts {
+	unsigned progs; /* a mask of enum pg_prog */
+	__u32 iface;	/* slot that this copy is for */
+	bool no_l2, trace, skip_csum, no_fast;
+};
 /*
- * Load copies of the programs (a mask of enum pg_prog) for interface slot `iface`, on the
- * instance's maps. dp->map[].fd all -1: makes new maps, of which the skeleton keeps the fds.
+ * Load copies of the programs on the instance's maps.
  */
-int pg_dp_load(struct pg_dp *dp, unsigned progs, __u32 iface, bool no_l2, bool trace,
-	       struct portguard_bpf **ret_skel, struct pg_err *err);
+int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portguard_bpf **ret_skel,
+	       struct pg_err *err);
 int pg_dp_prog_fd(const struct portguard_bpf *skel, enum pg_prog prog);
 /* Make, map and (with dp->path) pin the maps of a new instance. */
 int pg_dp_create(struct pg_dp *dp, struct pg_err *err);

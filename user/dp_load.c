@@ -83,61 +83,48 @@ int pg_dp_prog_fd(const struct portguard_bpf *skel, enum pg_prog prog)
 	return bpf_program__fd(skel_prog(skel, prog));
 }
 
-/* New maps: counters have a part for each shard, the scratch one for each CPU. */
-static void size_maps(struct portguard_bpf *skel, __u32 cpus, __u32 shards)
-{
-	static const enum pg_map_id sharded[] = { PG_MAP_RULE_COUNTS, PG_MAP_PORT_COUNTS,
-						  PG_MAP_PORT_DROPS, PG_MAP_PORT_FLAGS,
-						  PG_MAP_TOTALS };
-
-	for (size_t i = 0; i < ARRAY_SIZE(sharded); i++) {
-		struct bpf_map *m = skel_map(skel, sharded[i]);
-
-		bpf_map__set_max_entries(m, bpf_map__max_entries(m) * shards);
-	}
-	bpf_map__set_max_entries(skel_map(skel, PG_MAP_SCRATCH), cpus);
-}
-
 static int reuse_maps(struct portguard_bpf *skel, const struct pg_dp *dp)
 {
+	struct bpf_map *m;
 	int r = 0;
 
-	for (int i = 0; !r && i < _PG_MAP_MAX; i++)
-		r = bpf_map__reuse_fd(skel_map(skel, i), dp->map[i].fd);
+	for (int i = 0; !r && i < _PG_MAP_MAX; i++) {
+		m = skel_map(skel, i);
+		if (m) /* pg_ifaces is the command's own */
+			r = bpf_map__reuse_fd(m, dp->map[i].fd);
+	}
 	return r;
 }
 
-int pg_dp_load(struct pg_dp *dp, unsigned progs, __u32 iface, bool no_l2, bool trace,
-	       struct portguard_bpf **ret_skel, struct pg_err *err)
+int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portguard_bpf **ret_skel,
+	       struct pg_err *err)
 {
 	_cleanup_(destroy_skelp) struct portguard_bpf *skel = NULL;
-	__u32 cpus = libbpf_num_possible_cpus(), shards;
-	bool frags, fresh = dp->map[PG_MAP_CTL].fd < 0;
-	int r = 0;
+	const struct pg_ctl *ctl = pg_dp_ctl(dp);
+	bool frags;
+	int r;
 
 	pg_dp_libbpf_listen(dp->verbose);
 	skel = portguard_bpf__open();
 	if (!skel)
 		return pg_dp_fail(err, -errno, "cannot open the BPF program");
-	shards = fresh ? (cpus < PG_MAX_SHARDS ? cpus : PG_MAX_SHARDS) : pg_dp_ctl(dp)->shards;
-	if (fresh)
-		size_maps(skel, cpus, shards);
-	else
-		r = reuse_maps(skel, dp);
+	r = reuse_maps(skel, dp);
 	if (r)
 		return pg_dp_fail(err, r, "cannot use the instance's maps");
-	frags = progs & PG_PROG_XDP &&
+	frags = opts->progs & PG_PROG_XDP &&
 		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
 	for (unsigned p = PG_PROG_XDP; p <= PG_PROG_TC_OUT; p <<= 1)
-		bpf_program__set_autoload(skel_prog(skel, p), progs & p);
+		bpf_program__set_autoload(skel_prog(skel, p), opts->progs & p);
 	if (!frags)
 		bpf_program__set_flags(skel->progs.portguard_xdp, 0);
-	skel->rodata->cfg.shards = shards;
-	skel->rodata->cfg.atomic = cpus > shards;
-	skel->rodata->cfg.iface = iface;
+	skel->rodata->cfg.shards = ctl->shards;
+	skel->rodata->cfg.atomic = (__u32)libbpf_num_possible_cpus() > ctl->shards;
+	skel->rodata->cfg.iface = opts->iface;
 	skel->rodata->cfg.frags = frags;
-	skel->rodata->cfg.no_l2 = no_l2;
-	skel->rodata->cfg.trace = trace;
+	skel->rodata->cfg.no_l2 = opts->no_l2;
+	skel->rodata->cfg.trace = opts->trace;
+	skel->rodata->cfg.skip_csum = opts->skip_csum;
+	skel->rodata->cfg.no_fast = opts->no_fast;
 	r = portguard_bpf__load(skel);
 	if (r)
 		return pg_dp_fail(err, r, "cannot load the BPF program");
@@ -187,7 +174,7 @@ static int map_all(struct pg_dp *dp, struct pg_err *err)
 	return r;
 }
 
-/* pg_ctl last: an instance whose pg_ctl is pinned is whole. */
+/* pg_tables last: an instance whose pg_tables is pinned is whole. */
 static int pin_all(struct pg_dp *dp, struct pg_err *err)
 {
 	char path[512];
@@ -205,26 +192,55 @@ static int pin_all(struct pg_dp *dp, struct pg_err *err)
 	return 0;
 }
 
+static int make_map(const char *name, size_t value_size, __u32 entries)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(__u32), value_size, entries, &opts);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int make_all(struct pg_dp *dp, __u32 shards)
+{
+	_cleanup_(destroy_skelp) struct portguard_bpf *skel = portguard_bpf__open();
+	struct pg_map *m = dp->map;
+
+	if (!skel)
+		return -errno;
+	m[PG_MAP_TABLES].fd =
+		make_map(pg_map_names[PG_MAP_TABLES], sizeof(struct pg_tables_map), 1);
+	m[PG_MAP_IFACES].fd = make_map(pg_map_names[PG_MAP_IFACES], sizeof(struct pg_iface),
+				       PG_MAX_IFACES);
+	for (int i = PG_MAP_SHARDS; i < _PG_MAP_MAX; i++) {
+		__u32 n = i == PG_MAP_TRACE   ? 1 :
+			  i == PG_MAP_SCRATCH ? (__u32)libbpf_num_possible_cpus() :
+						shards;
+
+		m[i].fd = make_map(pg_map_names[i], bpf_map__value_size(skel_map(skel, i)), n);
+	}
+	for (int i = 0; i < _PG_MAP_MAX; i++)
+		if (m[i].fd < 0)
+			return m[i].fd;
+	return 0;
+}
+
 int pg_dp_create(struct pg_dp *dp, struct pg_err *err)
 {
-	_cleanup_(destroy_skelp) struct portguard_bpf *skel = NULL;
+	__u32 cpus = libbpf_num_possible_cpus();
+	__u32 shards = cpus < PG_MAX_SHARDS ? cpus : PG_MAX_SHARDS;
 	struct pg_ctl *ctl;
 	int r;
 
-	r = pg_dp_load(dp, 0, 0, false, false, &skel, err);
+	pg_dp_libbpf_listen(dp->verbose);
+	r = make_all(dp, shards);
 	if (r)
-		return r;
-	for (int i = 0; i < _PG_MAP_MAX; i++) {
-		dp->map[i].fd = fcntl(bpf_map__fd(skel_map(skel, i)), F_DUPFD_CLOEXEC, 3);
-		if (dp->map[i].fd < 0)
-			return pg_dp_fail(err, -errno, "cannot keep the instance's maps");
-	}
+		return pg_dp_fail(err, r, "cannot make the instance's maps");
 	r = map_all(dp, err);
 	if (r)
 		return r;
 	ctl = pg_dp_ctl(dp);
 	ctl->abi = PG_ABI;
-	ctl->shards = skel->rodata->cfg.shards;
+	ctl->shards = shards;
 	for (int g = 0; g < 2; g++)
 		ctl->gen[g].policy_kind = PG_ACT_ACCEPT;
 	return dp->path[0] ? pin_all(dp, err) : 0;
@@ -254,14 +270,14 @@ int pg_dp_open_maps(struct pg_dp *dp, struct pg_err *err)
 		dp->map[i].fd = bpf_obj_get_opts(path, &opts);
 		if (dp->map[i].fd < 0) {
 			r = -errno;
-			return i == PG_MAP_CTL && r == -ENOENT ?
+			return i == PG_MAP_TABLES && r == -ENOENT ?
 				       r :
 				       pg_dp_fail(err, r, "cannot open the instance's maps");
 		}
 		r = pg_dp_map_memory(dp, i, err);
 		if (r)
 			return r;
-		if (i == PG_MAP_CTL) {
+		if (i == PG_MAP_TABLES) {
 			r = check_abi(dp, err);
 			if (r)
 				return r;

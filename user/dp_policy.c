@@ -101,10 +101,10 @@ static void rebase_all(__u32 *entry, size_t n, __u32 node_base, __u32 row_base)
 /* Write the tables into half `g`; nothing reads it yet. */
 static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 number)
 {
-	__u32 node_base = g * (PG_NODES / 2), row_base = g * (PG_ROW_WORDS / 2);
-	__u32 *nodes = (__u32 *)dp->map[PG_MAP_NODES].mem + (size_t)node_base * 256;
-	__u64 *rows = (__u64 *)dp->map[PG_MAP_ROWS].mem + row_base;
-	struct pg_action *actions = dp->map[PG_MAP_ACTIONS].mem;
+	struct pg_tables_map *map = dp->map[PG_MAP_TABLES].mem;
+	__u32 node_base = g * (PG_NODES / 2) * 1024, row_base = g * (PG_ROW_WORDS / 2) * 8;
+	__u32 *nodes = map->nodes + node_base / 4;
+	__u64 *rows = map->rows + row_base / 8;
 	struct pg_gen gen = t->gen;
 
 	for (size_t i = 0; i < t->n_nodes * 256; i++)
@@ -112,7 +112,7 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 	if (t->n_row_words)
 		memcpy(rows, t->rows, t->n_row_words * sizeof(*rows));
 	if (gen.terms)
-		memcpy(actions + g * PG_MAX_TERMS, t->actions, gen.terms * sizeof(*actions));
+		memcpy(map->action[g], t->actions, gen.terms * sizeof(*t->actions));
 	rebase_all(gen.saddr, _PG_FAMILY_MAX, node_base, row_base);
 	rebase_all(gen.daddr, _PG_FAMILY_MAX, node_base, row_base);
 	for (int f = 0; f < _PG_FAMILY_MAX; f++)
@@ -120,10 +120,11 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 	rebase_all(gen.sport, _PG_SPACE_MAX, node_base, row_base);
 	rebase_all(gen.dport, _PG_SPACE_MAX, node_base, row_base);
 	rebase_all(gen.detail, _PG_SPACE_MAX, node_base, row_base);
-	for (int i = 0; i < PG_MAX_IFACES; i++)
-		gen.iface[i] += row_base;
+	rebase_all(gen.iface, PG_MAX_IFACES, node_base, row_base);
+	rebase_all(gen.whole[0], _PG_FAMILY_MAX * _PG_PORT_PROTO_MAX, node_base, row_base);
+	gen.any = rebase(gen.any, node_base, row_base);
 	gen.number = number;
-	pg_dp_ctl(dp)->gen[g] = gen;
+	map->ctl.gen[g] = gen;
 }
 
 int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
@@ -133,8 +134,6 @@ int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *t
 	__u32 idle = !(ctl->active & 1), number = ctl->gen[ctl->active & 1].number + 1;
 	int r;
 
-	if (tables->n_nodes > PG_NODES / 2 || tables->n_row_words > PG_ROW_WORDS / 2)
-		return pg_fail(err, -E2BIG, "policy too large for the instance's tables");
 	/* A command that died between its flip and its wait: some CPU may still be in `idle`. */
 	if (ctl->settled != ctl->gen[ctl->active & 1].number)
 		wait_for_programs();

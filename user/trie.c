@@ -89,12 +89,14 @@ static bool index_reserve(struct pg_trie *t, struct index *x,
 	slot = calloc(size, sizeof(*slot));
 	if (!slot)
 		return fail(t, -ENOMEM);
-	for (size_t i = 0; i < x->used; i++) {
-		size_t at = hash_of(t, i) & (size - 1);
+	for (size_t i = 0; i < x->size; i++) {
+		size_t at = x->slot[i] ? hash_of(t, x->slot[i] - 1) & (size - 1) : 0;
 
+		if (!x->slot[i])
+			continue;
 		while (slot[at])
 			at = (at + 1) & (size - 1);
-		slot[at] = i + 1;
+		slot[at] = x->slot[i];
 	}
 	free(x->slot);
 	x->slot = slot;
@@ -103,11 +105,12 @@ static bool index_reserve(struct pg_trie *t, struct index *x,
 }
 
 /*
- * The number of the member that is `same` as key, or the one to be added: then *ret_new is set and
- * the caller stores it as number x->used - 1.
+ * The number of the member that is `same` as key, or `next` if there is none: then *ret_new is set
+ * and the caller stores it under that number.
  */
 static size_t index_find(const struct pg_trie *t, struct index *x, uint64_t hash, const void *key,
-			 bool (*same)(const struct pg_trie *, size_t, const void *), bool *ret_new)
+			 bool (*same)(const struct pg_trie *, size_t, const void *), size_t next,
+			 bool *ret_new)
 {
 	size_t at = hash & (x->size - 1);
 
@@ -117,9 +120,10 @@ static size_t index_find(const struct pg_trie *t, struct index *x, uint64_t hash
 			return x->slot[at] - 1;
 		}
 	}
-	x->slot[at] = ++x->used;
+	x->slot[at] = next + 1;
+	x->used++;
 	*ret_new = true;
-	return x->used - 1;
+	return next;
 }
 
 /* Rows ----------------------------------------------------------------------------------------- */
@@ -152,7 +156,8 @@ __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set)
 	}
 	if (!index_reserve(t, &t->row_index, hash_row))
 		return 0;
-	i = index_find(t, &t->row_index, hash_bytes(row, t->stride * 8), row, same_row, &is_new);
+	i = index_find(t, &t->row_index, hash_bytes(row, t->stride * 8), row, same_row,
+		       t->n_rows, &is_new);
 	if (is_new) {
 		if ((i + 1) * t->stride > t->max_row_words) {
 			fail(t, -ENOSPC);
@@ -163,7 +168,7 @@ __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set)
 		memcpy(t->rows + i * t->stride, row, t->stride * 8);
 		t->n_rows = i + 1;
 	}
-	return PG_LEAF | (__u32)(i * t->stride);
+	return PG_LEAF | (__u32)(i * t->stride * 8);
 }
 
 /* Nodes ---------------------------------------------------------------------------------------- */
@@ -192,7 +197,7 @@ __u32 pg_trie_node(struct pg_trie *t, const __u32 *entries)
 	if (!index_reserve(t, &t->node_index, hash_node))
 		return 0;
 	i = index_find(t, &t->node_index, hash_bytes(entries, NODE_ENTRIES * 4), entries,
-		       same_node, &is_new);
+		       same_node, t->n_nodes, &is_new);
 	if (is_new) {
 		if (i >= t->max_nodes) {
 			fail(t, -ENOSPC);
@@ -203,7 +208,29 @@ __u32 pg_trie_node(struct pg_trie *t, const __u32 *entries)
 		memcpy(t->nodes + i * NODE_ENTRIES, entries, NODE_ENTRIES * 4);
 		t->n_nodes = i + 1;
 	}
-	return i;
+	return i * NODE_ENTRIES * 4;
+}
+
+/* A wide node of 65 536 entries, unless they are all the same leaf. */
+static __u32 wide_node(struct pg_trie *t, const __u32 *entries)
+{
+	size_t i, n = t->n_nodes;
+
+	if (t->err)
+		return 0;
+	for (i = 1; i < 65536 && entries[i] == entries[0]; i++)
+		;
+	if (i == 65536 && entries[0] & PG_LEAF)
+		return entries[0];
+	if (n + 256 > t->max_nodes) {
+		fail(t, -ENOSPC);
+		return 0;
+	}
+	if (!grow(t, &t->nodes, &t->cap_nodes, n + 256, NODE_ENTRIES * 4))
+		return 0;
+	memcpy(t->nodes + n * NODE_ENTRIES, entries, 65536 * 4);
+	t->n_nodes = n + 256;
+	return n * NODE_ENTRIES * 4;
 }
 
 /* Ranges --------------------------------------------------------------------------------------- */
@@ -221,7 +248,7 @@ static int edge_cmp(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
-__u32 pg_trie_ranges(struct pg_trie *t, const struct pg_trie_range *range, size_t n,
+__u32 pg_trie_ranges(struct pg_trie *t, bool wide, const struct pg_trie_range *range, size_t n,
 		     const uint64_t *always)
 {
 	_free_ struct edge *edge = calloc(2 * n + 1, sizeof(*edge));
@@ -258,6 +285,8 @@ __u32 pg_trie_ranges(struct pg_trie *t, const struct pg_trie_range *range, size_
 		else
 			set[e->term / 64] &= ~(1ULL << e->term % 64);
 	}
+	if (wide)
+		return wide_node(t, leaf);
 	for (i = 0; i < NODE_ENTRIES; i++)
 		root[i] = pg_trie_node(t, leaf + i * NODE_ENTRIES);
 	return pg_trie_node(t, root);
@@ -406,7 +435,7 @@ static __u32 walk_state(struct walk *w, unsigned level, const uint64_t *matched,
 		fail(t, -ENOSPC);
 		return 0;
 	}
-	i = index_find(t, &t->memo_index, m.hash, &m, same_memo, &is_new);
+	i = index_find(t, &t->memo_index, m.hash, &m, same_memo, t->n_memo, &is_new);
 	if (!is_new) {
 		free(m.key);
 		return t->memo[i].entry;
@@ -427,6 +456,25 @@ static void forget_memo(struct pg_trie *t)
 	t->memo = NULL;
 	t->n_memo = t->cap_memo = 0;
 	t->memo_index = (struct index){ 0 };
+}
+
+/* The first two levels below `root` as one wide node. */
+static __u32 widen(struct pg_trie *t, __u32 root)
+{
+	_free_ __u32 *flat = calloc(65536, sizeof(*flat));
+
+	if (!flat || t->err) {
+		fail(t, -ENOMEM);
+		return 0;
+	}
+	for (size_t i = 0; i < 65536; i++) {
+		flat[i] = root;
+		if (!(flat[i] & PG_LEAF))
+			flat[i] = t->nodes[flat[i] / 4 + i / 256];
+		if (!(flat[i] & PG_LEAF))
+			flat[i] = t->nodes[flat[i] / 4 + i % 256];
+	}
+	return wide_node(t, flat);
 }
 
 __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_pattern *pattern,
@@ -456,7 +504,7 @@ __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_p
 	}
 	entry = walk_state(&w, 0, matched, alive, n_alive);
 	forget_memo(t);
-	return entry;
+	return bytes == 4 ? widen(t, entry) : entry;
 }
 
 /* The whole ------------------------------------------------------------------------------------ */

@@ -2,7 +2,7 @@
 /*
  * Builds what pg_abi.h describes: rows (sets of terms) and tries of 256-entry nodes whose leaves
  * are rows. Equal rows and equal nodes are stored once, and a node whose entries are all the same
- * leaf is that leaf.
+ * leaf is that leaf. The first row is that of all terms: its leaf is PG_LEAF.
  *
  * Errors are sticky: after the first, every call returns 0 and pg_trie_error() says why, so
  * callers check once, at the end.
@@ -10,6 +10,7 @@
 #pragma once
 
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,8 +49,8 @@ struct pg_trie_range {
 	uint32_t term;
 	uint16_t lo, hi;
 };
-/* Two bytes deep. `always`: the terms that hold everywhere, whatever their ranges. */
-__u32 pg_trie_ranges(struct pg_trie *t, const struct pg_trie_range *range, size_t n,
+/* One wide node, or two bytes deep. `always`: terms that hold everywhere, whatever their ranges. */
+__u32 pg_trie_ranges(struct pg_trie *t, bool wide, const struct pg_trie_range *range, size_t n,
 		     const uint64_t *always);
 
 /* Terms by addresses of `bytes` bytes: a term holds where (address & mask) == value. */
@@ -58,6 +59,7 @@ struct pg_trie_pattern {
 	uint8_t invert; /* holds everywhere else instead */
 	uint8_t value[16], mask[16];
 };
+/* IPv4's trie begins with a wide node. */
 __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_pattern *pattern,
 		       size_t n, const uint64_t *always);
 
