@@ -108,8 +108,6 @@ static __always_inline void count_packet(enum pg_dir dir, const struct decision 
 	if ((d->reason == PG_REASON_RULE || (dir == PG_DIR_IN && d->reason == PG_REASON_POLICY)) &&
 	    d->slot < PG_COUNTER_SLOTS)
 		add(&to, &to.shard->rule[d->slot], p);
-	/* A header with a wrong checksum says nothing about ports. */
-	if (p->has_ports && d->reason != PG_REASON_BAD_CHECKSUM &&
-	    (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP))
+	if (p->has_ports && (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP))
 		count_port(&to, dir, d->verdict, p);
 }

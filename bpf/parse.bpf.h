@@ -464,8 +464,8 @@ static __always_inline enum pg_reason parse_packet(struct cursor *c, void *ctx, 
 	default:
 		why = PG_REASON_NON_IP;
 	}
-	/* Behind a wrong checksum for the trace; never where there is no transport header. */
-	if (p->l4 && (why == PG_REASON_RULE || (cfg.trace && why == PG_REASON_BAD_CHECKSUM))) {
+	/* Behind a wrong checksum, too: such a packet is still one that arrived at a port. */
+	if (p->l4 && (why == PG_REASON_RULE || why == PG_REASON_BAD_CHECKSUM)) {
 		l4_why = parse_l4(c, p);
 		why = why ? why : l4_why;
 	}

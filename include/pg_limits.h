@@ -11,8 +11,12 @@
  */
 #define PG_COUNTER_SLOTS 12288
 
-/* Interfaces of one instance; the totals below are kept for each. */
+/*
+ * Interfaces of one instance; totals are kept for each. The last slot is no interface's: it holds
+ * what interfaces counted that are no longer attached, so that the sum of all never goes back.
+ */
 #define PG_MAX_IFACES 64
+#define PG_IFACE_PAST (PG_MAX_IFACES - 1)
 
 /*
  * Counters are kept once per shard, and a shard belongs to one CPU while there are no more CPUs

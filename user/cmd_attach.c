@@ -128,23 +128,22 @@ static void undo(struct pg_dp *dp, const struct before *before, char **name, siz
 }
 
 /*
- * The policy goes in before the first interface, so that no packet of it is seen by another
- * policy, and once more after the last: rules with -i then have an interface to hold for.
+ * The interfaces get their slots and the policy goes in before the first program is attached, so
+ * that no packet meets another policy, or this one without its rules with -i.
  */
 static int attach_all(struct pg_dp *dp, const struct options *o, struct pg_ruleset *policy,
 		      const struct before *before, char **name, size_t n, struct pg_err *err)
 {
-	size_t done = 0;
 	int r = 0;
 
-	if (o->policy)
-		r = pg_policy_commit(dp, policy, err);
-	for (; done < n && r >= 0; done++)
-		r = pg_dp_attach(dp, name[done], &o->attach, err);
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = pg_dp_reserve(dp, name[i], err);
 	if (r >= 0)
 		r = pg_policy_commit(dp, policy, err);
+	for (size_t i = 0; i < n && r >= 0; i++)
+		r = pg_dp_attach(dp, name[i], &o->attach, err);
 	if (r < 0)
-		undo(dp, before, name, done);
+		undo(dp, before, name, n);
 	return r;
 }
 

@@ -225,7 +225,7 @@ static int replay(struct pg_ctx *ctx, const struct options *o, char **path, size
 	r = load_policy(o->policy, &set, err);
 	if (r < 0)
 		return r;
-	r = pg_dp_open_private(iface, &dp, err);
+	r = pg_dp_open_private(&(struct pg_private_opts){ .iface = iface }, &dp, err);
 	if (r < 0)
 		return r;
 	r = commit(dp, set, iface, &tables, err);

@@ -61,13 +61,14 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 	return 0;
 }
 
-static int open_private(const char *iface, bool trace, bool skip_csum, struct pg_dp **ret_dp,
-			struct pg_err *err)
+int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp,
+		       struct pg_err *err)
 {
 	const struct pg_load_opts load = {
 		.progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
-		.trace = trace,
-		.skip_csum = skip_csum,
+		.trace = !opts->untraced,
+		.skip_csum = opts->skip_checksum,
+		.no_fast = opts->general_only,
 	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = new_dp(true, false);
 	struct pg_iface *slot;
@@ -82,19 +83,9 @@ static int open_private(const char *iface, bool trace, bool skip_csum, struct pg
 		return r;
 	slot = dp->map[PG_MAP_IFACES].mem;
 	slot->netns = dp->netns;
-	snprintf(slot->name, sizeof(slot->name), "%s", iface);
+	snprintf(slot->name, sizeof(slot->name), "%s", opts->iface ? opts->iface : "");
 	*ret_dp = TAKE_PTR(dp);
 	return 0;
-}
-
-int pg_dp_open_private(const char *iface, struct pg_dp **ret_dp, struct pg_err *err)
-{
-	return open_private(iface, true, false, ret_dp, err);
-}
-
-int pg_dp_open_bench(bool verify_checksum, struct pg_dp **ret_dp, struct pg_err *err)
-{
-	return open_private("", false, !verify_checksum, ret_dp, err);
 }
 
 void pg_dp_close(struct pg_dp *dp)

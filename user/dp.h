@@ -35,10 +35,17 @@ struct pg_dp_opts {
 int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_err *err);
 
 /*
- * A private instance: nothing pinned, nothing attached, tracing on, for replay and tests. Its one
- * interface, slot 0, is called `iface` ("" for a name that no rule has).
+ * A private instance: nothing pinned, nothing attached, for replay, tests and benchmarks. Its one
+ * interface, slot 0, has the name `iface` (NULL: one that no rule can name).
  */
-int pg_dp_open_private(const char *iface, struct pg_dp **ret_dp, struct pg_err *err);
+struct pg_private_opts {
+	const char *iface;
+	bool untraced;	    /* the programs as they are attached, without pg_trace */
+	bool general_only;  /* without the fast path, which must not make a difference */
+	bool skip_checksum; /* of IPv4 headers */
+};
+int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp,
+		       struct pg_err *err);
 
 /* Forgets the instance and releases its lock; what is pinned goes on. Accepts NULL. */
 void pg_dp_close(struct pg_dp *dp);
@@ -139,13 +146,12 @@ int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_
 		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err);
 /*
  * Nanoseconds that one run of a frame takes, over `repeat` runs in the kernel. The instance must be
- * one of pg_dp_open_bench(). PG_PROG_EMPTY is a program that only passes.
+ * an untraced private one. PG_PROG_EMPTY and PG_PROG_EMPTY_TC only pass.
  */
 #define PG_PROG_EMPTY ((enum pg_prog)0)
+#define PG_PROG_EMPTY_TC ((enum pg_prog)8)
 int pg_dp_time(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len, unsigned repeat,
 	       unsigned *ret_ns, struct pg_err *err);
-/* As pg_dp_open_private(), as the programs are attached: no tracing. */
-int pg_dp_open_bench(bool verify_checksum, struct pg_dp **ret_dp, struct pg_err *err);
 
 /* What both are sure to take; XDP takes more where the kernel has multi-buffer support. */
 size_t pg_dp_run_max(const struct pg_dp *dp);

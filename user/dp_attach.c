@@ -160,19 +160,28 @@ static int slot_of(const struct pg_dp *dp, const char *ifname)
 
 static int free_slot(const struct pg_dp *dp)
 {
-	for (int i = 0; i < PG_MAX_IFACES; i++)
+	for (int i = 0; i < PG_IFACE_PAST; i++)
 		if (!slots(dp)[i].netns)
 			return i;
 	return -1;
 }
 
-/* A new interface's totals begin at nothing, though another had the slot before. */
-static void clear_totals(struct pg_dp *dp, __u32 slot)
+/*
+ * A new interface's totals begin at nothing, though another had the slot before: what that one
+ * counted goes to the past. Nothing counts in a free slot.
+ */
+static void retire_totals(struct pg_dp *dp, __u32 slot)
 {
 	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++) {
 		struct pg_shard *shard = pg_dp_shard(dp, s);
+		struct pg_count *from = &shard->total[slot][0][0][0];
+		struct pg_count *to = &shard->total[PG_IFACE_PAST][0][0][0];
 
-		memset(&shard->total[slot], 0, sizeof(shard->total[slot]));
+		for (size_t i = 0; i < sizeof(shard->total[slot]) / sizeof(*from); i++) {
+			to[i].packets += from[i].packets;
+			to[i].bytes += from[i].bytes;
+			from[i] = (struct pg_count){ 0 };
+		}
 	}
 }
 
@@ -189,8 +198,8 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 	slot = free_slot(dp);
 	if (slot < 0)
 		return pg_fail(err, -ENOSPC, "%s: this instance has %d interfaces already",
-			       nic.name, PG_MAX_IFACES);
-	clear_totals(dp, slot);
+			       nic.name, PG_IFACE_PAST);
+	retire_totals(dp, slot);
 	slots(dp)[slot] = (struct pg_iface){ .ifindex = nic.ifindex, .mode = PG_MODE_NONE };
 	snprintf(slots(dp)[slot].name, IFNAMSIZ, "%s", nic.name);
 	slots(dp)[slot].netns = dp->netns;

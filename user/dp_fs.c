@@ -5,7 +5,7 @@
  * The usual one is mounted on /sys/fs/bpf. It may be missing (small systems, containers) or hidden:
  * `ip netns exec` mounts a fresh /sys over it in a mount namespace of its own. A file system
  * mounted there would vanish with the command and take the filter with it; so we reach into the
- * first process' mount namespace for the one that lasts.
+ * mount namespace that the command came from for the one that lasts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,13 +41,39 @@ static int mount_bpffs(const char *dir)
 	return mount("bpf", dir, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") ? -errno : 0;
 }
 
-static bool in_first_mount_ns(void)
+/* The parent of a process, 0 when there is none or it can't be told. */
+static pid_t parent_of(pid_t pid)
 {
-	struct stat self, first;
+	char path[64], line[512], *rest;
+	_fclose_ FILE *f = NULL;
+	int parent;
 
-	if (stat("/proc/self/ns/mnt", &self) || stat("/proc/1/ns/mnt", &first))
-		return true; /* can't tell, can't reach it either */
-	return self.st_ino == first.st_ino && self.st_dev == first.st_dev;
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f || !fgets(line, sizeof(line), f))
+		return 0;
+	rest = strrchr(line, ')'); /* the name before it may hold anything */
+	return rest && sscanf(rest, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+/*
+ * The mount namespace of the nearest ancestor that has another than ours: where `ip netns exec` was
+ * called from. The first process' would be the obvious one, but even root may be kept from looking
+ * at that. Returns an fd, -1 when all that can be seen have ours.
+ */
+static int outer_mount_ns(void)
+{
+	struct stat ours, theirs;
+	char path[64];
+
+	if (stat("/proc/self/ns/mnt", &ours))
+		return -1;
+	for (pid_t pid = getppid(); pid > 0; pid = parent_of(pid)) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+		if (!stat(path, &theirs) && theirs.st_ino != ours.st_ino)
+			return open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return -1;
 }
 
 static int send_fd(int sock, int fd)
@@ -89,12 +115,10 @@ static int receive_fd(int sock)
 	return fd;
 }
 
-/* Runs in a child: enter the first mount namespace, find or mount its bpffs, hand it over. */
-static int open_first_bpffs(bool create)
+/* Runs in a child: enter the outer mount namespace, find or mount its bpffs, hand it over. */
+static int open_outer_bpffs(int ns, bool create)
 {
-	_close_ int ns = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
-
-	if (ns < 0 || setns(ns, CLONE_NEWNS))
+	if (setns(ns, CLONE_NEWNS))
 		return -errno;
 	if (create && mount_bpffs(BPFFS_DIR))
 		return -ENOENT;
@@ -103,8 +127,8 @@ static int open_first_bpffs(bool create)
 	return open(BPFFS_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* An fd of /sys/fs/bpf as the first process sees it, or a negative errno. */
-static int first_bpffs(bool create)
+/* An fd of /sys/fs/bpf as it is seen in mount namespace `ns`, or a negative errno. */
+static int outer_bpffs(int ns, bool create)
 {
 	int sock[2], fd, status;
 	pid_t child;
@@ -113,7 +137,7 @@ static int first_bpffs(bool create)
 		return -errno;
 	child = fork();
 	if (!child) {
-		send_fd(sock[1], open_first_bpffs(create));
+		send_fd(sock[1], open_outer_bpffs(ns, create));
 		_exit(0);
 	}
 	close(sock[1]);
@@ -137,13 +161,15 @@ static int use_dir(struct pg_dp *dp, const char *state_dir, const char *path)
 static int find_usual(struct pg_dp *dp, const char *state_dir, const char *below, bool create,
 		      struct pg_err *err)
 {
+	_close_ int ns = -1;
 	char path[256];
 	int r = -ENOENT;
 
 	if (is_bpffs(BPFFS_DIR))
 		return use_dir(dp, state_dir, state_dir);
-	if (!in_first_mount_ns()) {
-		dp->bpffs_fd = first_bpffs(create);
+	ns = outer_mount_ns();
+	if (ns >= 0) {
+		dp->bpffs_fd = outer_bpffs(ns, create);
 		if (dp->bpffs_fd >= 0) {
 			snprintf(path, sizeof(path), "/proc/self/fd/%d%s", dp->bpffs_fd, below);
 			return use_dir(dp, state_dir, path);
@@ -153,6 +179,10 @@ static int find_usual(struct pg_dp *dp, const char *state_dir, const char *below
 		if (!r)
 			return use_dir(dp, state_dir, state_dir);
 	}
+	if (ns >= 0 && create) /* a mount of our own would end with this command */
+		return pg_fail(err, -ENOENT,
+			       "no BPF file system outside this mount namespace: mount one first "
+			       "(mount -t bpf bpf " BPFFS_DIR ")");
 	snprintf(path, sizeof(path), "%s%s", BPFFS_OWN_DIR, below);
 	if (is_bpffs(BPFFS_OWN_DIR))
 		return use_dir(dp, path, path);

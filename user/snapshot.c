@@ -167,7 +167,7 @@ static int read_ifaces(struct pg_dp *dp, struct pg_snapshot *snap, struct pg_err
 		return r;
 	pg_dp_totals_read(dp, totals);
 	for (size_t slot = 0; slot < PG_MAX_IFACES; slot++) {
-		/* What a detached one has counted stays in the sums until its slot is reused. */
+		/* What detached ones have counted stays in the sums. */
 		sum_totals(totals, slot, snap);
 		if (iface[slot].abi.netns)
 			fill_iface(&snap->iface[snap->n_iface++], &iface[slot], totals, slot);

@@ -79,9 +79,7 @@ static void expect(struct check_counters *c, enum pg_dir dir, const struct pg_tr
 	enum pg_port_proto proto = t->proto == 6 ? PG_PORT_TCP : PG_PORT_UDP;
 
 	bump(&c->totals.count[0][dir][t->verdict][t->reason], t);
-	/* A header whose checksum is wrong says nothing about ports. */
-	if (!t->has_ports || (t->proto != 6 && t->proto != 17) ||
-	    t->reason == PG_REASON_BAD_CHECKSUM)
+	if (!t->has_ports || (t->proto != 6 && t->proto != 17))
 		return;
 	bump(&c->ports[dir][proto][port], t);
 	if (dir == PG_DIR_IN && t->verdict == PG_VERDICT_DROP)

@@ -12,11 +12,21 @@ static void die(const char *what, const struct pg_err *err)
 	exit(1);
 }
 
-bool harness_open(struct harness *h, const char *iface, struct pg_err *err)
+static bool open_with(struct harness *h, const struct pg_private_opts *opts, struct pg_err *err)
 {
 	*h = (struct harness){ 0 };
-	snprintf(h->iface, sizeof(h->iface), "%s", iface);
-	return pg_dp_open_private(iface, &h->dp, err) == 0;
+	snprintf(h->iface, sizeof(h->iface), "%s", opts->iface);
+	return pg_dp_open_private(opts, &h->dp, err) == 0;
+}
+
+bool harness_open(struct harness *h, const char *iface, struct pg_err *err)
+{
+	return open_with(h, &(struct pg_private_opts){ .iface = iface }, err);
+}
+
+bool harness_open_general(struct harness *h, const char *iface, struct pg_err *err)
+{
+	return open_with(h, &(struct pg_private_opts){ .iface = iface, .general_only = true }, err);
 }
 
 void harness_close(struct harness *h)
@@ -71,6 +81,13 @@ void harness_run(struct harness *h, enum pg_dir dir, const void *frame, size_t l
 
 	if (pg_dp_run(h->dp, dir, frame, len, len, ret, &err) < 0)
 		die("run", &err);
+}
+
+bool harness_try_run_tc(struct harness *h, const void *frame, size_t len, struct pg_trace *ret)
+{
+	struct pg_err err = { 0 };
+
+	return pg_dp_run_prog(h->dp, PG_PROG_TC_IN, frame, len, len, ret, &err) == 0;
 }
 
 size_t harness_rule(const struct harness *h, const struct pg_trace *trace)

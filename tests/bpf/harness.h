@@ -17,6 +17,8 @@ struct harness {
 
 /* false: BPF is not permitted here; err says why. */
 bool harness_open(struct harness *h, const char *iface, struct pg_err *err);
+/* The same without the fast path. */
+bool harness_open_general(struct harness *h, const char *iface, struct pg_err *err);
 void harness_close(struct harness *h);
 
 /* A policy as iptables-save text; counters start from 0. Ends the process if it is refused. */
@@ -29,6 +31,8 @@ void harness_run(struct harness *h, enum pg_dir dir, const void *frame, size_t l
 /* The same where the kernel may not take the frame in a test run: false, then. */
 bool harness_try_run(struct harness *h, enum pg_dir dir, const void *frame, size_t len,
 		     struct pg_trace *ret);
+/* An arrival through the program for TC ingress. */
+bool harness_try_run_tc(struct harness *h, const void *frame, size_t len, struct pg_trace *ret);
 /* Number of the rule of INPUT whose term the trace names, from 1; 0: none. */
 size_t harness_rule(const struct harness *h, const struct pg_trace *trace);
 /* Of rule `number` of INPUT; 0: of its policy. */

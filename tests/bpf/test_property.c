@@ -19,6 +19,8 @@ enum { RULES_MAX = 200, FRAMES = 120, FRAME_MAX = 4096, FRAMES_DEFAULT = 180000 
 
 static struct harness h;
 static uint64_t seed;
+static bool tc; /* through the program for TC ingress, not XDP */
+static unsigned long tc_runs;
 
 static void differ(const char *rules, const uint8_t *frame, size_t len, const char *what)
 {
@@ -36,8 +38,14 @@ static void judge(const char *rules, const uint8_t *frame, size_t len, struct or
 	char what[160];
 	size_t rule;
 
+	/* A test run makes an skb only of what has a whole IP header, and of one page. */
+	if (!tc)
+		harness_run(&h, PG_DIR_IN, frame, len, &t);
+	else if (!harness_try_run_tc(&h, frame, len, &t))
+		return;
+	else
+		tc_runs++;
 	oracle_run(h.set, h.iface, frame, len, count, &o);
-	harness_run(&h, PG_DIR_IN, frame, len, &t);
 	rule = harness_rule(&h, &t);
 	if (t.verdict == o.verdict && t.reason == o.reason && rule == o.rule &&
 	    (!o.asked || t.ip_len == o.ip_len))
@@ -88,14 +96,38 @@ static void one_set(struct gen *g)
 	free(rules);
 }
 
-static void verdicts_and_counters_are_the_oracles(void **state)
+static void run_sets(unsigned share)
 {
 	unsigned long n = getenv("PG_N") ? strtoul(getenv("PG_N"), NULL, 10) : FRAMES_DEFAULT;
 	struct gen g = { .state = seed };
 
-	(void)state;
-	for (unsigned long done = 0; done < n; done += FRAMES)
+	for (unsigned long done = 0; done < n / share; done += FRAMES)
 		one_set(&g);
+}
+
+static void verdicts_and_counters_are_the_oracles(void **state)
+{
+	(void)state;
+	run_sets(2);
+}
+
+static void so_they_are_at_tc_ingress(void **state)
+{
+	(void)state;
+	tc = true;
+	run_sets(4);
+	tc = false;
+	assert_true(tc_runs > 0);
+}
+
+static void so_they_are_without_the_fast_path(void **state)
+{
+	struct pg_err err = { 0 };
+
+	(void)state;
+	harness_close(&h);
+	assert_true(harness_open_general(&h, "pgref0", &err));
+	run_sets(4);
 }
 
 static void skips_without_bpf(void **state)
@@ -108,6 +140,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts_and_counters_are_the_oracles),
+		cmocka_unit_test(so_they_are_at_tc_ingress),
+		cmocka_unit_test(so_they_are_without_the_fast_path),
 	};
 	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
