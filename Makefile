@@ -5,23 +5,29 @@ VERSION := 0.1.0
 PREFIX ?= /usr/local
 O := .output
 
-CC ?= gcc
-CLANG ?= clang
-BPFTOOL ?= bpftool
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+# Which clang and bpftool these are is asked once, and only when something is built with them.
+CLANG := $(or $(CLANG),$(shell packaging/deps.sh clang))
+BPFTOOL := $(or $(BPFTOOL),$(shell packaging/deps.sh bpftool))
 PKG_CONFIG ?= pkg-config
+INSTALL ?= install
+export CC CLANG BPFTOOL PKG_CONFIG
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(patsubst $(O)/%,%,$@))
 
 LIBS := libbpf libelf zlib libpcap json-c libmnl
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS ?= -O2 -g
+LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)
 override CFLAGS += -std=gnu11 $(WARN) -D_GNU_SOURCE -DPG_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(O)
-override CFLAGS += $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)
+override CFLAGS += $(LIB_CFLAGS)
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null)
 
 ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/ppc64le/powerpc/; s/riscv64/riscv/')
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -D__TARGET_ARCH_$(ARCH) \
-	-Iinclude -Ivmlinux -Ibpf
+	-Iinclude -Ivmlinux -Ibpf $(LIB_CFLAGS)
 
 USER_SRC := $(wildcard user/*.c)
 USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)
@@ -30,20 +36,105 @@ UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*
 BPF_TESTS := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o bpf/gen.o)
 REFEREE_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(wildcard tests/referee/*.c))
+NET_TOOLS := $(O)/tests/referee/referee $(O)/tests/net/send
 
 .PHONY: all
-all: portguard
+all: portguard ## build ./portguard (the default)
+	$(call give_back)
+
+# What `sudo make` builds in somebody's tree is theirs, or their next `make` could not replace it.
+give_back = $(if $(FOREIGN),$(Q)chown -R --reference=Makefile $(wildcard $(O) portguard))
+FOREIGN := $(if $(filter 0,$(shell id -u)),$(filter-out 0,$(shell stat -c %u Makefile)))
+ifneq ($(FOREIGN),)
+_ := $(shell chown -R --reference=Makefile $(wildcard $(O) portguard) 2>/dev/null)
+endif
+
+.PHONY: check
+check: | need-test ## tests that need no privileges: unit tests, rule files, headers
+check: portguard $(UNIT)
+	$(call give_back)
+	$(Q)tests/run.sh check
+
+.PHONY: test
+test: deps ## install what is missing, then all tests: also BPF, namespaces, captures
+	$(Q)$(MAKE) --no-print-directory test-build
+	$(Q)tests/run.sh all
+
+.PHONY: test-build
+test-build: portguard $(UNIT) $(BPF_TESTS) $(NET_TOOLS)
+	$(call give_back)
+
+.PHONY: bench
+bench: $(O)/tests/bench/bench ## what a packet costs, as a table and as .output/bench.json (root)
+	$(call give_back)
+	$(Q)$(AS_ROOT) $< --json $(O)/bench.json
+	$(call give_back)
+
+.PHONY: demo
+demo: deps ## install what is missing, build, and show it: a lab of its own, or IFACE=eth0
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(AS_ROOT) packaging/demo.sh $(IFACE)
+
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
+
+.PHONY: deps
+deps: ## install the tools and libraries that are missing (apt-get or dnf; calls sudo)
+	$(Q)packaging/deps.sh install
+
+.PHONY: need-build need-test
+need-build need-test: need-%:
+	$(Q)packaging/deps.sh check $(if $(filter test,$*),build test,$*)
+	$(Q)mkdir -p $(O) && test -w $(O) || \
+		{ echo "$(O) cannot be written to (built by root?): remove it as its owner" >&2; exit 1; }
+
+.PHONY: vmlinux
+vmlinux: | need-build ## generate vmlinux/vmlinux.h anew from the running kernel
+	$(Q)mkdir -p $(O)
+	$(Q)$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c >$(O)/vmlinux.dump
+	$(Q)awk -v want=vmlinux/types.txt -v from="$$(uname -r | cut -d- -f1)" -f vmlinux/trim.awk \
+		$(O)/vmlinux.dump >$(O)/vmlinux.h
+	$(Q)rm $(O)/vmlinux.dump && mv $(O)/vmlinux.h vmlinux/vmlinux.h
+
+DOC := $(PREFIX)/share/doc/portguard
+.PHONY: install
+install: portguard ## to $(DESTDIR)$(PREFIX)/sbin, documentation beside it
+	$(call give_back)
+	$(Q)$(INSTALL) -d '$(DESTDIR)$(PREFIX)/sbin' '$(DESTDIR)$(DOC)'
+	$(Q)$(INSTALL) -m 755 portguard '$(DESTDIR)$(PREFIX)/sbin/portguard'
+	$(Q)$(INSTALL) -m 644 README.md docs/architecture.md LICENSE LICENSES/*.txt '$(DESTDIR)$(DOC)'
+
+.PHONY: uninstall
+uninstall: ## remove what `make install` installed
+	$(Q)rm -f '$(DESTDIR)$(PREFIX)/sbin/portguard'
+	$(Q)rm -rf '$(DESTDIR)$(DOC)'
+
+.PHONY: clean
+clean: ## remove all that was built
+	$(Q)rm -rf $(O) portguard
+
+.PHONY: help
+help: ## this list
+	@awk -F ' *## *' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo "  V=1 shows the commands, CC=clang compiles with clang, PREFIX=$(PREFIX) DESTDIR= say where to."
+	@echo "  PG_TEST_DATA=FOLDER gives \`make test\` real captures to read."
+
+# Other compilers or options than the last time: build all of it anew.
+$(O)/flags: FORCE | need-build
+	@echo '$(subst ','\'',$(CC) $(CFLAGS) $(LDFLAGS) $(CLANG) $(BPF_CFLAGS))' >$@.tmp; \
+		if cmp -s $@.tmp $@; then rm $@.tmp; else mv $@.tmp $@; fi
+.PHONY: FORCE
+FORCE:
 
 portguard: $(USER_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(O)/user/%.o: user/%.c | $(O)/portguard.skel.h
+$(O)/user/%.o: user/%.c $(O)/flags | $(O)/portguard.skel.h
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/portguard.bpf.o: bpf/portguard.bpf.c
+$(O)/portguard.bpf.o: bpf/portguard.bpf.c $(O)/flags
 	$(call say,BPF)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
@@ -52,36 +143,32 @@ $(O)/portguard.skel.h: $(O)/portguard.bpf.o
 	$(call say,SKEL)
 	$(Q)$(BPFTOOL) gen skeleton $< name portguard_bpf > $@.tmp && mv $@.tmp $@
 
-$(O)/tests/%.o: tests/%.c | $(O)/portguard.skel.h
+$(O)/tests/%.o: tests/%.c $(O)/flags | $(O)/portguard.skel.h
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -Itests -MMD -MP -c -o $@ $<
 
 $(UNIT): $(O)/tests/unit/%: $(O)/tests/unit/%.o $(LIB_OBJ)
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 $(BPF_TESTS): $(O)/tests/bpf/%: $(O)/tests/bpf/%.o $(TEST_OBJ) $(LIB_OBJ)
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 $(O)/tests/unit/test_pkt: $(O)/tests/pkt.o
 
 $(O)/tests/referee/referee: $(REFEREE_OBJ) $(filter-out %/check.o,$(TEST_OBJ)) $(LIB_OBJ)
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(O)/tests/bench/bench: $(O)/tests/bench/bench.o $(O)/tests/pkt.o $(LIB_OBJ)
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(O)/tests/net/send: $(O)/tests/net/send.o $(O)/tests/pkt.o
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) -o $@ $^
-
-.PHONY: clean
-clean:
-	$(Q)rm -rf $(O) portguard
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:

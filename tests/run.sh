@@ -1,0 +1,109 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Runs test programs one after the other and adds up what they say.
+#   run.sh check   those that need no privileges
+#   run.sh all     all of them; what needs root goes through sudo where we are not
+# A suite is a cmocka program, or a script whose last line is "N passed, N failed, N skipped".
+# Prints one line a suite, why tests were skipped, and what a suite that failed said; then the sum,
+# in those words. V=1 shows everything. PG_TEST_DATA: a folder with captures, or nothing.
+cd "$(dirname "$0")/.." || exit 1
+
+export PORTGUARD=$PWD/portguard
+# tools that a user's PATH lacks on Debian
+export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+root=()
+passed=0 failed=0 skipped=0
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Sets counts to "passed failed skipped", or to nothing where the suite did not come to an end.
+read_counts() {
+	counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' "$log" |
+		tail -n 1)
+	[ -n "$counts" ] || counts=$(awk '
+		/^\[  PASSED  \] [0-9]+ test/ { passed += $4; seen = 1 }
+		/^\[  FAILED  \] [0-9]+ test/ { failed += $4; seen = 1 }
+		/^\[  SKIPPED \] [0-9]+ test/ { skipped += $4 }
+		/^\[  ERROR   \] --- .*(setup|teardown)/ { failed++; seen = 1 }
+		END { if (seen) print passed + 0, failed + 0, skipped + 0 }' "$log")
+}
+
+# suite NAME COMMAND…
+suite() {
+	local name=$1 rc start p f s verdict=ok counts
+	shift
+
+	start=$SECONDS
+	"$@" >"$log" 2>&1 </dev/null
+	rc=$?
+	read_counts
+	read -r p f s <<<"${counts:-0 0 0}"
+	# Killed, crashed, or unhappy without saying with what.
+	if [ $rc != 0 ] && [ $rc != 77 ] && [ "$f" = 0 ] || [ -z "$counts" ]; then
+		f=$((f + 1))
+		echo "exit status $rc" >>"$log"
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	[ "$f" = 0 ] || verdict=FAIL
+	printf '%-4s %-22s %5d passed, %d failed, %d skipped  (%d s)\n' \
+		$verdict "$name" "$p" "$f" "$s" $((SECONDS - start))
+	if [ "$f" != 0 ] || [ -n "${V:-}" ]; then
+		grep -vE '^\[ (RUN|      OK) ' "$log" | tail -n "${V:+100000}${V:-400}" | sed 's/^/     /'
+	else
+		grep -iE '^(skip|\[  SKIPPED \] [a-z])' "$log" | sed 's/^/     /'
+	fi
+}
+
+# For suites that need root and can't have it.
+no_root() {
+	skipped=$((skipped + 1))
+	printf 'skip %-22s needs root, and there is no sudo\n' "$1"
+}
+
+check() {
+	local test
+
+	for test in tests/unit/test_*.c; do
+		test=$(basename "$test" .c)
+		suite "unit/$test" ".output/tests/unit/$test"
+	done
+	suite golden sh tests/golden/run.sh ./portguard
+	suite headers tests/headers.sh
+}
+
+privileged() {
+	local test
+
+	for test in tests/bpf/test_*.c; do
+		test=$(basename "$test" .c)
+		"$@" "bpf/$test" "${root[@]}" ".output/tests/bpf/$test"
+	done
+	for test in tests/net/test_*.sh; do
+		"$@" "net/$(basename "$test" .sh)" "${root[@]}" bash "$test"
+	done
+	"$@" captures "${root[@]}" sh tests/captures.sh
+}
+
+case ${1:-} in
+check) check ;;
+all)
+	check
+	if [ "$(id -u)" = 0 ]; then
+		privileged suite
+	elif command -v sudo >/dev/null && sudo -v; then
+		root=(sudo env "PATH=$PATH" "PORTGUARD=$PORTGUARD" "PG_TEST_DATA=${PG_TEST_DATA:-}")
+		privileged suite
+	else
+		privileged no_root
+	fi
+	;;
+*)
+	echo "usage: run.sh check | all" >&2
+	exit 2
+	;;
+esac
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
