@@ -117,6 +117,13 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 				walk_ip4(t, gen->saddr[PG_FAMILY_V4], p->saddr[0]);
 		word &= row_word(t, r->saddr, 0);
 	}
+	if (dims & PG_DIM_DPORT) {
+		r->dport = walk_port(t, gen->dport[space], space, p->dport);
+		word &= row_word(t, r->dport, 0);
+	}
+	/* Most policies ask for the two above or fewer: one test for the four others. */
+	if (!(dims & ~(PG_DIM_SADDR | PG_DIM_DPORT)))
+		return word;
 	if (dims & PG_DIM_DADDR) {
 		r->daddr = v6 ? walk_ip6(t, gen->daddr[PG_FAMILY_V6], p->daddr) :
 				walk_ip4(t, gen->daddr[PG_FAMILY_V4], p->daddr[0]);
@@ -125,10 +132,6 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	if (dims & PG_DIM_SPORT) {
 		r->sport = walk_port(t, gen->sport[space], space, p->sport);
 		word &= row_word(t, r->sport, 0);
-	}
-	if (dims & PG_DIM_DPORT) {
-		r->dport = walk_port(t, gen->dport[space], space, p->dport);
-		word &= row_word(t, r->dport, 0);
 	}
 	if (dims & PG_DIM_DETAIL) {
 		r->detail = p->has_flags ?
@@ -234,9 +237,8 @@ static __always_inline bool visit(struct progress *at, const struct tables *t,
 	return act->kind != PG_ACT_CONTINUE;
 }
 
-/* This packet's tables and the start of its way through them. False: there are no rules. */
-static __always_inline bool classify_begin(const struct pkt *p, bool whole, struct decision *d,
-					   struct tables *t, struct progress *at)
+/* This packet's tables. False: there are no rules, and it is decided. */
+static __always_inline bool find_tables(struct tables *t, struct decision *d)
 {
 	const struct pg_tables_map *map = ONLY(pg_tables);
 	__u32 active;
@@ -251,18 +253,10 @@ static __always_inline bool classify_begin(const struct pkt *p, bool whole, stru
 	t->action = map->action[active];
 	t->nodes = map->nodes;
 	t->rows = map->rows;
-	if (t->gen->form == PG_FORM_EMPTY) {
-		by_policy(t->gen, d);
-		return false;
-	}
-	at->base = 0;
-	at->summary = 0;
-	at->word = find_rows(t, p, whole, &at->rows);
-	if (t->gen->form == PG_FORM_TREE) {
-		at->summary = at->word;
-		at->word = 0;
-	}
-	return true;
+	if (t->gen->form != PG_FORM_EMPTY)
+		return true;
+	by_policy(t->gen, d);
+	return false;
 }
 
 /*
@@ -274,9 +268,14 @@ static __always_inline void classify(const struct pkt *p, struct progress *at, s
 {
 	enum pg_reason missing_why = PG_REASON_INTERNAL;
 	struct tables t;
+	__u64 first;
 
-	if (!classify_begin(p, false, d, &t, at))
+	if (!find_tables(&t, d))
 		return;
+	first = find_rows(&t, p, false, &at->rows);
+	at->word = t.gen->form == PG_FORM_WORD ? first : 0;
+	at->summary = t.gen->form == PG_FORM_WORD ? 0 : first;
+	at->base = 0;
 	at->cannot = unanswerable(p, &missing_why);
 	at->missing_why = missing_why;
 	for (int i = 0; i < MAX_STEPS; i++) {
@@ -295,7 +294,8 @@ static __always_inline void classify(const struct pkt *p, struct progress *at, s
 
 /*
  * The same for a packet with nothing wrong, of which mostly the first term that matches decides.
- * False: it takes more steps than that, and nothing was counted yet.
+ * False: it takes more steps than that, and nothing was counted yet. Both forms have code of
+ * their own, because the one with a single word has no use for the rows afterwards.
  */
 #define FAST_WORDS 4
 static __always_inline bool classify_fast(const struct pkt *p, struct decision *d)
@@ -303,15 +303,24 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 	struct progress at = { 0 };
 	struct tables t;
 
-	if (!classify_begin(p, true, d, &t, &at))
+	if (!find_tables(&t, d))
 		return true;
-	for (int i = 0; i < FAST_WORDS; i++) {
+	if (t.gen->form == PG_FORM_WORD) {
+		barrier(); /* or clang makes one of the two again */
+		at.word = find_rows(&t, p, true, &at.rows);
 		if (at.word)
-			break;
+			return visit(&at, &t, d);
+		by_policy(t.gen, d);
+		return true;
+	}
+	at.summary = find_rows(&t, p, true, &at.rows);
+	for (int i = 0; i < FAST_WORDS; i++) {
 		if (!next_word(&at, &t)) {
 			by_policy(t.gen, d);
 			return true;
 		}
+		if (at.word)
+			return visit(&at, &t, d);
 	}
-	return at.word && visit(&at, &t, d);
+	return false;
 }

@@ -26,7 +26,8 @@ static __always_inline bool fast_l4(const void *l4, struct pkt *p)
 	return tcp->doff >= 5 << 4;
 }
 
-static __always_inline enum pg_verdict fast_decide(const struct cursor *c, const struct pkt *p)
+static __always_inline enum pg_verdict fast_decide(const struct cursor *c, const struct pkt *p,
+						   bool trace)
 {
 	/* Departures are counted, not yet filtered. */
 	struct decision d = { .reason = PG_REASON_POLICY, .term = PG_TRACE_NO_TERM };
@@ -34,12 +35,13 @@ static __always_inline enum pg_verdict fast_decide(const struct cursor *c, const
 	if (c->dir == PG_DIR_IN && !classify_fast(p, &d))
 		return _PG_VERDICT_MAX;
 	count_packet(c->dir, &d, p);
-	trace_packet(c, p, &d);
+	if (trace)
+		trace_packet(c, p, &d);
 	return d.verdict;
 }
 
 /* _PG_VERDICT_MAX: not a packet for this path. `proto` is a constant in each copy. */
-static __always_inline enum pg_verdict fast_ip4(const struct cursor *c, __u8 proto)
+static __always_inline enum pg_verdict fast_ip4(const struct cursor *c, __u8 proto, bool trace)
 {
 	const struct ip4_header *h = c->data + sizeof(struct eth_header);
 	const __u32 *w = (const void *)h;
@@ -57,10 +59,10 @@ static __always_inline enum pg_verdict fast_ip4(const struct cursor *c, __u8 pro
 		return _PG_VERDICT_MAX;
 	if (!fast_l4(h + 1, &p))
 		return _PG_VERDICT_MAX;
-	return fast_decide(c, &p);
+	return fast_decide(c, &p, trace);
 }
 
-static __always_inline enum pg_verdict fast_ip6(const struct cursor *c, __u8 proto)
+static __always_inline enum pg_verdict fast_ip6(const struct cursor *c, __u8 proto, bool trace)
 {
 	const struct ip6_header *h = c->data + sizeof(struct eth_header);
 	const __u32 l4_size = proto == IPPROTO_TCP ? 20 : 8;
@@ -74,30 +76,28 @@ static __always_inline enum pg_verdict fast_ip6(const struct cursor *c, __u8 pro
 		return _PG_VERDICT_MAX;
 	if (!fast_l4(h + 1, &p))
 		return _PG_VERDICT_MAX;
-	return fast_decide(c, &p);
+	return fast_decide(c, &p, trace);
 }
 
 /*
  * The linear part must hold the longest headers of each family, a TCP header's; a shorter frame
  * (a small UDP packet without padding) is not worth checks of its own.
  */
-static __always_inline enum pg_verdict fast_path(const struct cursor *c)
+static __always_inline enum pg_verdict fast_frame(const struct cursor *c, bool trace)
 {
 	const struct eth_header *eth = c->data;
 	const struct ip4_header *ip4 = (const void *)(eth + 1);
 	const struct ip6_header *ip6 = (const void *)(eth + 1);
 
-	if (cfg.no_fast || cfg.no_l2)
-		return _PG_VERDICT_MAX;
 	if ((void *)(ip4 + 1) + sizeof(struct tcp_header) > c->end)
 		return _PG_VERDICT_MAX;
 	if (eth->type == bpf_htons(ETH_P_IP)) {
 		if (ip4->version_ihl != 0x45 || ip4->frag_off & bpf_htons(IP_MF | IP_OFFSET))
 			return _PG_VERDICT_MAX;
 		if (ip4->protocol == IPPROTO_TCP)
-			return fast_ip4(c, IPPROTO_TCP);
+			return fast_ip4(c, IPPROTO_TCP, trace);
 		if (ip4->protocol == IPPROTO_UDP)
-			return fast_ip4(c, IPPROTO_UDP);
+			return fast_ip4(c, IPPROTO_UDP, trace);
 		return _PG_VERDICT_MAX;
 	}
 	if (eth->type != bpf_htons(ETH_P_IPV6) ||
@@ -105,8 +105,16 @@ static __always_inline enum pg_verdict fast_path(const struct cursor *c)
 	    (ip6->version_class_flow & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
 		return _PG_VERDICT_MAX;
 	if (ip6->nexthdr == IPPROTO_TCP)
-		return fast_ip6(c, IPPROTO_TCP);
+		return fast_ip6(c, IPPROTO_TCP, trace);
 	if (ip6->nexthdr == IPPROTO_UDP)
-		return fast_ip6(c, IPPROTO_UDP);
+		return fast_ip6(c, IPPROTO_UDP, trace);
 	return _PG_VERDICT_MAX;
+}
+
+/* Two copies: what the trace wants to know at the end costs registers all the way. */
+static __always_inline enum pg_verdict fast_path(const struct cursor *c)
+{
+	if (cfg.no_fast)
+		return _PG_VERDICT_MAX;
+	return cfg.trace ? fast_frame(c, true) : fast_frame(c, false);
 }

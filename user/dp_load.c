@@ -124,7 +124,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel->rodata->cfg.no_l2 = opts->no_l2;
 	skel->rodata->cfg.trace = opts->trace;
 	skel->rodata->cfg.skip_csum = opts->skip_csum;
-	skel->rodata->cfg.no_fast = opts->no_fast;
+	skel->rodata->cfg.no_fast = opts->no_fast || opts->no_l2;
 	r = portguard_bpf__load(skel);
 	if (r)
 		return pg_dp_fail(err, r, "cannot load the BPF program");
