@@ -233,6 +233,10 @@ int pg_dp_create(struct pg_dp *dp, struct pg_err *err)
 
 	pg_dp_libbpf_listen(dp->verbose);
 	r = make_all(dp, shards);
+	if (r == -E2BIG)
+		return pg_fail(err, r,
+			       "this kernel is too old: it has no array elements above 4 MB, which "
+			       "the tables need (Linux 6.1 has)");
 	if (r)
 		return pg_dp_fail(err, r, "cannot make the instance's maps");
 	r = map_all(dp, err);
