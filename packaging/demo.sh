@@ -395,10 +395,11 @@ lab() {
 }
 
 observe() {
-	[ -e "/sys/class/net/$IFACE" ] || die "there is no interface $IFACE"
+	ip link show dev "$IFACE" >/dev/null 2>&1 || die "there is no interface $IFACE"
 	mount -t bpf bpf /sys/fs/bpf || die "cannot mount a BPF file system"
 	say "portguard on $IFACE, with the policy ACCEPT and no rules: it counts and drops nothing but" \
 		"packets that the kernel would drop as malformed. Ctrl-C detaches it."
+	trap 'echo; exit 0' INT
 	show "#" "portguard attach $IFACE"
 	"$PORTGUARD" attach "$IFACE" || die "not attached"
 	show "#" "portguard status"
