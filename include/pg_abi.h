@@ -4,10 +4,14 @@
  * Byte order is the host's unless a type says otherwise (__be16, __be32). Every struct's size is
  * asserted at the end, so a change of layout is a deliberate one: raise PG_ABI with it.
  *
- * Fixed-size types come from <linux/types.h> in user space and from vmlinux.h in the programs;
- * include either before this header.
+ * Fixed-size types come from <linux/types.h> in user space and from vmlinux.h in the programs, which
+ * include that before this header.
  */
 #pragma once
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
 
 #include "pg_limits.h"
 #include "pg_names.h"

@@ -5,255 +5,32 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "terms.h"
 #include "trie.h"
-
-/*
- * A term is a conjunction: one set of values per dimension. A rule is one term, except that
- * `--ports` (either side) makes two that cannot both hold.
- */
-struct range {
-	uint16_t lo, hi;
-};
-
-struct ranges {
-	struct range *r; /* sorted, disjoint; owned */
-	size_t n;
-};
-
-struct term {
-	const struct pg_rule *rule;
-	uint32_t chain, number;
-	unsigned families;
-	uint8_t asks;
-	/*
-	 * Ports where the whole header is there, and where only the ports are: there the matches
-	 * behind the first that needs the header are not reached, because it drops the packet.
-	 */
-	struct ranges sport, dport, part_sport, part_dport;
-};
 
 struct compiler {
 	const struct pg_ruleset *set;
 	const char (*ifnames)[IFNAMSIZ];
 	struct pg_trie *trie;
-	struct term *term;
+	struct pg_term *term;
 	size_t n_terms;
 	struct pg_gen gen;
 	struct pg_err *err;
 };
 
-/* Sets of numbers ------------------------------------------------------------------------------ */
-
-static int ranges_all(struct ranges *ret)
-{
-	ret->r = malloc(sizeof(*ret->r));
-	if (!ret->r)
-		return -ENOMEM;
-	ret->r[0] = (struct range){ 0, 65535 };
-	ret->n = 1;
-	return 0;
-}
-
-static int range_cmp(const void *a, const void *b)
-{
-	const struct range *x = a, *y = b;
-
-	return x->lo < y->lo ? -1 : x->lo > y->lo;
-}
-
-/* Sorted and disjoint, or everything else if `invert`. in[] is sorted in place. */
-static int ranges_from(struct range *in, size_t n, bool invert, struct ranges *ret)
-{
-	struct range *out = calloc(n + 1, sizeof(*out));
-	uint32_t next = 0; /* first number not covered yet */
-	size_t n_out = 0;
-
-	if (!out)
-		return -ENOMEM;
-	qsort(in, n, sizeof(*in), range_cmp);
-	for (size_t i = 0; i < n; i++) {
-		if (in[i].lo > in[i].hi || in[i].hi < next)
-			continue;
-		if (invert && in[i].lo > next)
-			out[n_out++] = (struct range){ next, in[i].lo - 1 };
-		if (!invert)
-			out[n_out++] =
-				(struct range){ in[i].lo > next ? in[i].lo : next, in[i].hi };
-		next = in[i].hi + 1U;
-	}
-	if (invert && next < 65536)
-		out[n_out++] = (struct range){ next, 65535 };
-	ret->r = out;
-	ret->n = n_out;
-	return 0;
-}
-
-/* *a becomes what is in both. */
-static int ranges_and(struct ranges *a, const struct ranges *b)
-{
-	struct range *out = calloc(a->n + b->n + 1, sizeof(*out));
-	size_t n = 0, i = 0, j = 0;
-
-	if (!out)
-		return -ENOMEM;
-	while (i < a->n && j < b->n) {
-		uint16_t lo = a->r[i].lo > b->r[j].lo ? a->r[i].lo : b->r[j].lo;
-		uint16_t hi = a->r[i].hi < b->r[j].hi ? a->r[i].hi : b->r[j].hi;
-
-		if (lo <= hi)
-			out[n++] = (struct range){ lo, hi };
-		if (a->r[i].hi < b->r[j].hi)
-			i++;
-		else
-			j++;
-	}
-	free(a->r);
-	a->r = out;
-	a->n = n;
-	return 0;
-}
-
-static int ranges_and_these(struct ranges *a, const struct pg_port_range *in, size_t n, bool invert)
-{
-	struct range these[PG_MULTIPORT_MAX];
-	struct ranges b = { 0 };
-	int r;
-
-	for (size_t i = 0; i < n; i++)
-		these[i] = (struct range){ in[i].lo, in[i].hi };
-	r = ranges_from(these, n, invert, &b);
-	if (!r)
-		r = ranges_and(a, &b);
-	free(b.r);
-	return r;
-}
-
-/* Rules to terms ------------------------------------------------------------------------------- */
-
-static bool is_header_match(const struct pg_match *m)
-{
-	return m->kind != PG_MATCH_MULTIPORT && m->kind != PG_MATCH_COMMENT;
-}
-
-static bool has_ports(const struct pg_match *m)
-{
-	switch (m->kind) {
-	case PG_MATCH_TCP:
-	case PG_MATCH_UDP:
-	case PG_MATCH_UDPLITE:
-	case PG_MATCH_SCTP:
-	case PG_MATCH_DCCP:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static const struct pg_match *first_l4_match(const struct pg_rule *rule)
-{
-	for (size_t i = 0; i < rule->n_match; i++)
-		if (rule->match[i].kind != PG_MATCH_COMMENT)
-			return &rule->match[i];
-	return NULL;
-}
-
-static uint8_t asks_of(const struct pg_rule *rule)
-{
-	const struct pg_match *first = first_l4_match(rule);
-	uint8_t asks = rule->proto ? PG_ASK_PROTO : 0;
-
-	for (size_t i = 0; i < rule->n_match; i++) {
-		if (rule->match[i].kind == PG_MATCH_MULTIPORT)
-			asks |= PG_ASK_PORTS;
-		else if (is_header_match(&rule->match[i]))
-			asks |= PG_ASK_HEADER;
-	}
-	if (first && first->kind == PG_MATCH_TCP)
-		asks |= PG_ASK_TCP;
-	return asks;
-}
-
-/*
- * One multiport match onto a term's ports. Of `--ports` without `!` there are two terms: `second`
- * is the one where only the destination is in the list.
- */
-static int and_multiport(struct ranges *sport, struct ranges *dport, const struct pg_match *m,
-			 bool second)
-{
-	const struct pg_port_range *list = m->multiport.range;
-	bool invert = m->multiport.invert;
-	size_t n = m->multiport.n;
-	int r;
-
-	switch (m->multiport.side) {
-	case PG_MULTIPORT_SRC:
-		return ranges_and_these(sport, list, n, invert);
-	case PG_MULTIPORT_DST:
-		return ranges_and_these(dport, list, n, invert);
-	case PG_MULTIPORT_EITHER:
-		break;
-	}
-	if (invert || second) {
-		r = ranges_and_these(sport, list, n, true);
-		return r ? r : ranges_and_these(dport, list, n, invert);
-	}
-	return ranges_and_these(sport, list, n, false);
-}
-
-static bool makes_two(const struct pg_match *m)
-{
-	return m->kind == PG_MATCH_MULTIPORT && m->multiport.side == PG_MULTIPORT_EITHER &&
-	       !m->multiport.invert;
-}
-
-/* Fills t's ports; bit i of `choice` says which term of the i-th `--ports` this is. */
-static int term_ports(struct term *t, unsigned choice)
-{
-	bool header = false;
-	int r = ranges_all(&t->sport) ?: ranges_all(&t->dport) ?: ranges_all(&t->part_sport) ?:
-		ranges_all(&t->part_dport);
-
-	for (size_t i = 0; !r && i < t->rule->n_match; i++) {
-		const struct pg_match *m = &t->rule->match[i];
-
-		if (has_ports(m)) {
-			r = ranges_and_these(&t->sport, &m->ports.sport, 1, m->ports.sport.invert) ?:
-			    ranges_and_these(&t->dport, &m->ports.dport, 1, m->ports.dport.invert);
-		} else if (m->kind == PG_MATCH_MULTIPORT) {
-			bool second = makes_two(m) && choice & 1;
-
-			r = and_multiport(&t->sport, &t->dport, m, second);
-			if (!r && !header)
-				r = and_multiport(&t->part_sport, &t->part_dport, m, second);
-			choice >>= makes_two(m);
-		}
-		header |= is_header_match(m);
-	}
-	return r;
-}
-
 static int add_terms(struct compiler *c, uint32_t chain, size_t at)
 {
 	const struct pg_rule *rule = &c->set->chain[chain].rule[at];
-	unsigned twos = 0;
+	unsigned n = pg_terms_of(rule);
 	int r;
 
-	for (size_t i = 0; i < rule->n_match; i++)
-		twos += makes_two(&rule->match[i]);
-	if (twos > 4 || c->n_terms + (1U << twos) > PG_MAX_TERMS)
-		return pg_fail(c->err, -E2BIG, "policy too large: more than %u rules (%s)",
-			       PG_MAX_TERMS, "a rule with --ports counts as two");
-	for (unsigned choice = 0; choice < 1U << twos; choice++) {
-		struct term *t = &c->term[c->n_terms++];
-
-		*t = (struct term){
-			.rule = rule,
-			.chain = chain,
-			.number = at + 1,
-			.families = pg_rule_families(rule),
-			.asks = asks_of(rule),
-		};
-		r = term_ports(t, choice);
+	if (n == PG_TERMS_TOO_MANY || c->n_terms + n > PG_MAX_TERMS)
+		return pg_fail(c->err, -E2BIG,
+			       "policy too large: more than %u rules (each --ports in a rule makes "
+			       "it count twice)",
+			       PG_MAX_TERMS);
+	for (unsigned which = 0; which < n; which++) {
+		r = pg_term_make(rule, chain, at + 1, which, &c->term[c->n_terms++]);
 		if (r)
 			return pg_fail(c->err, r, "no memory to compile the policy");
 	}
@@ -263,11 +40,11 @@ static int add_terms(struct compiler *c, uint32_t chain, size_t at)
 /* Dimensions ----------------------------------------------------------------------------------- */
 
 /* Does the rule's -p, -f and first L4 match admit protocol `proto` in this state? */
-static bool holds_in_state(const struct term *t, enum pg_family family, enum pg_l4_state state,
+static bool holds_in_state(const struct pg_term *t, enum pg_family family, enum pg_l4_state state,
 			   uint8_t proto)
 {
 	const struct pg_rule *rule = t->rule;
-	const struct pg_match *first = first_l4_match(rule);
+	const struct pg_match *first = pg_first_l4_match(rule);
 	bool later = state == PG_L4_LATER || state == PG_L4_OFF1;
 
 	if (!(t->families & (family == PG_FAMILY_V4 ? PG_V4 : PG_V6)))
@@ -377,7 +154,7 @@ static const struct {
 };
 
 /* Terms that packets of this space can match at all; clearing the others keeps rows sparse. */
-static bool in_space(const struct term *t, size_t i, bool partial)
+static bool in_space(const struct pg_term *t, size_t i, bool partial)
 {
 	enum pg_l4_state state = partial ? PG_L4_PORTS : PG_L4_FULL;
 
@@ -398,8 +175,8 @@ static int compile_ports(struct compiler *c, size_t i, bool partial, bool source
 	if (!range || !never)
 		return -ENOMEM;
 	for (size_t k = 0; k < c->n_terms; k++) {
-		const struct term *t = &c->term[k];
-		const struct ranges *s = partial ? (source ? &t->part_sport : &t->part_dport) :
+		const struct pg_term *t = &c->term[k];
+		const struct pg_ranges *s = partial ? (source ? &t->part_sport : &t->part_dport) :
 						   (source ? &t->sport : &t->dport);
 
 		if (!in_space(t, i, partial))
@@ -442,27 +219,6 @@ static int compile_flags(struct compiler *c, __u32 *ret_entry)
 	return pg_trie_error(c->trie);
 }
 
-/* The types and codes of all its ICMP matches together, as type << 8 | code. */
-static int icmp_ranges(const struct pg_rule *rule, enum pg_match_kind kind, struct ranges *ret)
-{
-	int r = ranges_all(ret);
-
-	for (size_t i = 0; !r && i < rule->n_match; i++) {
-		const struct pg_match *m = &rule->match[i];
-		struct pg_port_range range = {
-			.lo = m->icmp.type << 8 | m->icmp.code_lo,
-			.hi = m->icmp.type << 8 | m->icmp.code_hi,
-		};
-
-		if (m->kind != kind)
-			continue;
-		if (m->icmp.any)
-			range = (struct pg_port_range){ 0, 65535, false };
-		r = ranges_and_these(ret, &range, 1, m->icmp.invert);
-	}
-	return r;
-}
-
 static int compile_icmp(struct compiler *c, size_t space, enum pg_match_kind kind, __u32 *ret_entry)
 {
 	_free_ struct pg_trie_range *range = NULL;
@@ -473,11 +229,11 @@ static int compile_icmp(struct compiler *c, size_t space, enum pg_match_kind kin
 	if (!never)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_terms; i++) {
-		struct ranges s = { 0 };
+		struct pg_ranges s = { 0 };
 
 		if (!in_space(&c->term[i], space, false))
 			continue;
-		r = icmp_ranges(c->term[i].rule, kind, &s);
+		r = pg_icmp_ranges(c->term[i].rule, kind, &s);
 		if (!r && n + s.n > cap) {
 			void *bigger;
 
@@ -550,24 +306,19 @@ static int compile_spaces(struct compiler *c)
 	       compile_icmp(c, 6, PG_MATCH_ICMP6, &c->gen.detail[PG_SPACE_ICMP6]);
 }
 
-static bool any_port(const struct ranges *s)
-{
-	return s->n == 1 && s->r[0].lo == 0 && s->r[0].hi == 65535;
-}
-
 /* Which dimensions any term asks for; the programs skip the others. */
 static __u32 dims_of(const struct compiler *c)
 {
 	__u32 dims = 0;
 
 	for (size_t i = 0; i < c->n_terms; i++) {
-		const struct term *t = &c->term[i];
+		const struct pg_term *t = &c->term[i];
 
 		dims |= t->rule->src.set ? PG_DIM_SADDR : 0;
 		dims |= t->rule->dst.set ? PG_DIM_DADDR : 0;
 		dims |= t->rule->in.set ? PG_DIM_IFACE : 0;
-		dims |= any_port(&t->sport) && any_port(&t->part_sport) ? 0 : PG_DIM_SPORT;
-		dims |= any_port(&t->dport) && any_port(&t->part_dport) ? 0 : PG_DIM_DPORT;
+		dims |= pg_ranges_is_all(&t->sport) && pg_ranges_is_all(&t->part_sport) ? 0 : PG_DIM_SPORT;
+		dims |= pg_ranges_is_all(&t->dport) && pg_ranges_is_all(&t->part_dport) ? 0 : PG_DIM_DPORT;
 		for (size_t k = 0; k < t->rule->n_match; k++) {
 			const struct pg_match *m = &t->rule->match[k];
 
@@ -626,7 +377,7 @@ static int fill_actions(struct compiler *c, struct pg_tables *tables)
 	if (!tables->actions || !tables->terms)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_terms; i++) {
-		const struct term *t = &c->term[i];
+		const struct pg_term *t = &c->term[i];
 
 		tables->actions[i] = (struct pg_action){
 			.slot = t->rule->slot,
@@ -673,12 +424,8 @@ static int compile_chain(struct compiler *c, uint32_t chain, struct pg_tables *t
 
 static void compiler_done(struct compiler *c)
 {
-	for (size_t i = 0; c->term && i < c->n_terms; i++) {
-		free(c->term[i].sport.r);
-		free(c->term[i].dport.r);
-		free(c->term[i].part_sport.r);
-		free(c->term[i].part_dport.r);
-	}
+	for (size_t i = 0; c->term && i < c->n_terms; i++)
+		pg_term_clear(&c->term[i]);
 	free(c->term);
 	pg_trie_free(c->trie);
 }
