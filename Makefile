@@ -67,15 +67,13 @@ test-build: portguard $(UNIT) $(BPF_TESTS) $(NET_TOOLS)
 .PHONY: bench
 bench: $(O)/tests/bench/bench ## what a packet costs, as a table and as .output/bench.json (root)
 	$(call give_back)
-	$(Q)$(AS_ROOT) $< --json $(O)/bench.json
+	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) $< --json $(O)/bench.json
 	$(call give_back)
 
 .PHONY: demo
 demo: deps ## install what is missing, build, and show it: a lab of its own, or IFACE=eth0
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)$(AS_ROOT) packaging/demo.sh $(IFACE)
-
-AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
+	$(Q)packaging/demo.sh $(if $(IFACE),'$(IFACE)')
 
 .PHONY: deps
 deps: ## install the tools and libraries that are missing (apt-get or dnf; calls sudo)
