@@ -28,7 +28,7 @@ die() {
 
 if [ "$(id -u)" != 0 ]; then
 	command -v sudo >/dev/null || die "needs root: be root, or install sudo"
-	exec sudo "PORTGUARD=$PORTGUARD" bash "$0" "$@"
+	exec sudo env "PORTGUARD=$PORTGUARD" "NO_COLOR=${NO_COLOR:-}" bash "$0" "$@"
 fi
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 if [ -z "${PG_DEMO_SANDBOX:-}" ]; then
