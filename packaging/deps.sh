@@ -46,7 +46,7 @@ table() {
 	test   cmd   iperf3          iperf3              iperf3
 	test   cmd   iptables-legacy iptables            iptables-legacy
 	test   cmd   curl            curl                curl
-	test   cmd   nginx           nginx-light         nginx-core
+	test   cmd   nginx           nginx               nginx-core
 	test   cmd   nmap            nmap                nmap
 	demo   cmd   ip              iproute2            iproute
 	demo   cmd   sysctl          procps              procps-ng
@@ -55,7 +55,7 @@ table() {
 	demo   cmd   ethtool         ethtool             ethtool
 	demo   cmd   openssl         openssl             openssl
 	demo   cmd   curl            curl                curl
-	demo   cmd   nginx           nginx-light         nginx-core
+	demo   cmd   nginx           nginx               nginx-core
 	demo   cmd   nmap            nmap                nmap
 	demo   cmd   dig             bind9-dnsutils      bind-utils
 	demo   cmd   dnsmasq         dnsmasq-base        dnsmasq
@@ -198,7 +198,8 @@ if [ ! -e $policy ] && [ ! -L $policy ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
 set -- -y -q -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@"
-apt-get update -q && apt-get "$@"
+apt-get update -q || echo "portguard: going on with the package lists as they are"
+apt-get "$@"
 '
 # Nor shall they start with the next boot, only because somebody tried a packet filter.
 # shellcheck disable=SC2016
