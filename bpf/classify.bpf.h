@@ -93,12 +93,18 @@ static __always_inline __u64 row_word(const struct tables *t, __u32 row, __u32 i
 	return *(const __u64 *)(t->rows + ((row + i * 8) & (PG_ROW_WORDS * 8 - 8)));
 }
 
+/* What is left of a set of terms; in the TINY form the leaf's other bits are one itself. */
+static __always_inline __u64 narrow(const struct tables *t, __u64 set, __u32 leaf, bool tiny)
+{
+	return set & (tiny ? leaf : row_word(t, leaf, 0));
+}
+
 /*
- * The rows of a packet, and the first word of their intersection. `whole`: it has a whole TCP or
- * UDP header.
+ * The rows of a packet, and the first word of their intersection: in the WORD and TINY forms the
+ * whole set of terms that match. `whole`: it has a whole TCP or UDP header.
  */
 static __always_inline __u64 find_rows(const struct tables *t, const struct pkt *p, bool whole,
-				       struct rows *r)
+				       bool tiny, struct rows *r)
 {
 	const struct pg_gen *gen = t->gen;
 	/* The verifier must see that these stay within their arrays. */
@@ -110,16 +116,16 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 		r->proto = gen->whole[v6][p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP];
 	else
 		r->proto = step(t, gen->proto[v6][l4], p->proto);
-	word = row_word(t, r->proto, 0);
+	word = tiny ? r->proto & ~PG_LEAF : row_word(t, r->proto, 0);
 	r->saddr = r->daddr = r->sport = r->dport = r->detail = r->iface = any;
 	if (dims & PG_DIM_SADDR) {
 		r->saddr = v6 ? walk_ip6(t, gen->saddr[PG_FAMILY_V6], p->saddr) :
 				walk_ip4(t, gen->saddr[PG_FAMILY_V4], p->saddr[0]);
-		word &= row_word(t, r->saddr, 0);
+		word = narrow(t, word, r->saddr, tiny);
 	}
 	if (dims & PG_DIM_DPORT) {
 		r->dport = walk_port(t, gen->dport[space], space, p->dport);
-		word &= row_word(t, r->dport, 0);
+		word = narrow(t, word, r->dport, tiny);
 	}
 	/* Most policies ask for the two above or fewer: one test for the four others. */
 	if (!(dims & ~(PG_DIM_SADDR | PG_DIM_DPORT)))
@@ -127,21 +133,21 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	if (dims & PG_DIM_DADDR) {
 		r->daddr = v6 ? walk_ip6(t, gen->daddr[PG_FAMILY_V6], p->daddr) :
 				walk_ip4(t, gen->daddr[PG_FAMILY_V4], p->daddr[0]);
-		word &= row_word(t, r->daddr, 0);
+		word = narrow(t, word, r->daddr, tiny);
 	}
 	if (dims & PG_DIM_SPORT) {
 		r->sport = walk_port(t, gen->sport[space], space, p->sport);
-		word &= row_word(t, r->sport, 0);
+		word = narrow(t, word, r->sport, tiny);
 	}
 	if (dims & PG_DIM_DETAIL) {
 		r->detail = p->has_flags ?
 				    step(t, gen->detail[space], p->tcp_flags) :
 				    walk_u16(t, gen->detail[space], p->sport << 8 | p->dport);
-		word &= row_word(t, r->detail, 0);
+		word = narrow(t, word, r->detail, tiny);
 	}
 	if (dims & PG_DIM_IFACE) {
 		r->iface = gen->iface[cfg.iface & (PG_MAX_IFACES - 1)];
-		word &= row_word(t, r->iface, 0);
+		word = narrow(t, word, r->iface, tiny);
 	}
 	return word;
 }
@@ -272,9 +278,12 @@ static __always_inline void classify(const struct pkt *p, struct progress *at, s
 
 	if (!find_tables(&t, d))
 		return;
-	first = find_rows(&t, p, false, &at->rows);
-	at->word = t.gen->form == PG_FORM_WORD ? first : 0;
-	at->summary = t.gen->form == PG_FORM_WORD ? 0 : first;
+	if (t.gen->form == PG_FORM_TINY)
+		first = find_rows(&t, p, false, true, &at->rows);
+	else
+		first = find_rows(&t, p, false, false, &at->rows);
+	at->word = t.gen->form == PG_FORM_TREE ? 0 : first;
+	at->summary = t.gen->form == PG_FORM_TREE ? first : 0;
 	at->base = 0;
 	at->cannot = unanswerable(p, &missing_why);
 	at->missing_why = missing_why;
@@ -294,8 +303,8 @@ static __always_inline void classify(const struct pkt *p, struct progress *at, s
 
 /*
  * The same for a packet with nothing wrong, of which mostly the first term that matches decides.
- * False: it takes more steps than that, and nothing was counted yet. Both forms have code of
- * their own, because the one with a single word has no use for the rows afterwards.
+ * False: it takes more steps than that, and nothing was counted yet. The TINY form has code of its
+ * own: it has no use for rows, and most policies are that small.
  */
 #define FAST_WORDS 4
 static __always_inline bool classify_fast(const struct pkt *p, struct decision *d)
@@ -304,16 +313,21 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 	struct tables t;
 
 	if (!find_tables(&t, d))
-		return true;
-	if (t.gen->form == PG_FORM_WORD) {
-		barrier(); /* or clang makes one of the two again */
-		at.word = find_rows(&t, p, true, &at.rows);
+		return d->reason != PG_REASON_INTERNAL;
+	if (t.gen->form == PG_FORM_TINY) {
+		at.word = find_rows(&t, p, true, true, &at.rows);
 		if (at.word)
 			return visit(&at, &t, d);
 		by_policy(t.gen, d);
 		return true;
 	}
-	at.summary = find_rows(&t, p, true, &at.rows);
+	at.summary = find_rows(&t, p, true, false, &at.rows);
+	if (t.gen->form == PG_FORM_WORD) {
+		at.word = at.summary;
+		at.summary = 0;
+		if (at.word)
+			return visit(&at, &t, d);
+	}
 	for (int i = 0; i < FAST_WORDS; i++) {
 		if (!next_word(&at, &t)) {
 			by_policy(t.gen, d);

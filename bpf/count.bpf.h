@@ -11,26 +11,21 @@ struct decision {
 };
 
 /*
- * Where this CPU counts. `atomic` is cfg.atomic, read once: each reading of a cfg field costs two
- * instructions that the verifier does not take away.
+ * Where this CPU counts. `atomic` is cfg.atomic where it is not a constant: each reading of a cfg
+ * field costs two instructions that the verifier does not take away.
  */
 struct counter {
 	struct pg_shard *shard; /* NULL: never, while the map is what cfg says */
 	bool atomic;
 };
 
-static __always_inline struct counter my_counter(void)
+static __always_inline struct counter my_counter(bool atomic)
 {
-	struct counter c = { .atomic = cfg.atomic };
-	__u32 shard = 0, shards = cfg.shards;
+	__u32 shard = bpf_get_smp_processor_id();
 
-	if (shards > 1) {
-		shard = bpf_get_smp_processor_id();
-		if (c.atomic)
-			shard %= shards;
-	}
-	c.shard = bpf_map_lookup_elem(&pg_shards, &shard);
-	return c;
+	if (atomic)
+		shard %= cfg.shards;
+	return (struct counter){ bpf_map_lookup_elem(&pg_shards, &shard), atomic };
 }
 
 static __always_inline void add_u64(const struct counter *to, __u64 *counter, __u64 n)
@@ -49,10 +44,10 @@ static __always_inline void add(const struct counter *to, struct pg_count *c, co
 
 static __always_inline void count_rule(__u32 slot, const struct pkt *p)
 {
-	struct counter to = my_counter();
+	struct counter to = my_counter(cfg.atomic);
 
-	if (to.shard && slot < PG_COUNTER_SLOTS)
-		add(&to, &to.shard->rule[slot], p);
+	if (to.shard)
+		add(&to, &to.shard->rule[slot & (PG_COUNTER_SLOTS - 1)], p);
 }
 
 /*
@@ -93,21 +88,23 @@ static __always_inline void count_port(const struct counter *to, enum pg_dir dir
 		count_flags(to, port, p);
 }
 
-/* A packet's end: once for every packet, whatever became of it. */
-static __always_inline void count_packet(enum pg_dir dir, const struct decision *d,
-					 const struct pkt *p)
+/*
+ * A packet's end: once for every packet, whatever became of it. `reason` is d->reason, which some
+ * callers know.
+ */
+static __always_inline void count_packet(enum pg_dir dir, enum pg_reason reason, bool atomic,
+					 const struct decision *d, const struct pkt *p)
 {
-	struct counter to = my_counter();
+	struct counter to = my_counter(atomic);
 
 	if (!to.shard)
 		return;
 	add(&to,
 	    &to.shard->total[cfg.iface & (PG_MAX_IFACES - 1)][dir][d->verdict & 1]
-			    [d->reason & (PG_TOTALS_REASONS - 1)],
+			    [reason & (PG_TOTALS_REASONS - 1)],
 	    p);
-	if ((d->reason == PG_REASON_RULE || (dir == PG_DIR_IN && d->reason == PG_REASON_POLICY)) &&
-	    d->slot < PG_COUNTER_SLOTS)
-		add(&to, &to.shard->rule[d->slot], p);
+	if (reason == PG_REASON_RULE || (dir == PG_DIR_IN && reason == PG_REASON_POLICY))
+		add(&to, &to.shard->rule[d->slot & (PG_COUNTER_SLOTS - 1)], p);
 	if (p->has_ports && (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP))
 		count_port(&to, dir, d->verdict, p);
 }

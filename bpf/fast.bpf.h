@@ -27,21 +27,27 @@ static __always_inline bool fast_l4(const void *l4, struct pkt *p)
 }
 
 static __always_inline enum pg_verdict fast_decide(const struct cursor *c, const struct pkt *p,
-						   bool trace)
+						   bool trace, bool atomic)
 {
 	/* Departures are counted, not yet filtered. */
 	struct decision d = { .reason = PG_REASON_POLICY, .term = PG_TRACE_NO_TERM };
 
 	if (c->dir == PG_DIR_IN && !classify_fast(p, &d))
 		return _PG_VERDICT_MAX;
-	count_packet(c->dir, &d, p);
+	/* Two copies, in which the reason and with it the total's place are constants. */
+	if (d.reason == PG_REASON_RULE) {
+		count_packet(c->dir, PG_REASON_RULE, atomic, &d, p);
+	} else {
+		barrier();
+		count_packet(c->dir, PG_REASON_POLICY, atomic, &d, p);
+	}
 	if (trace)
 		trace_packet(c, p, &d);
 	return d.verdict;
 }
 
 /* _PG_VERDICT_MAX: not a packet for this path. `proto` is a constant in each copy. */
-static __always_inline enum pg_verdict fast_ip4(const struct cursor *c, __u8 proto, bool trace)
+static __always_inline enum pg_verdict fast_ip4(const struct cursor *c, __u8 proto, bool trace, bool atomic)
 {
 	const struct ip4_header *h = c->data + sizeof(struct eth_header);
 	const __u32 *w = (const void *)h;
@@ -54,15 +60,15 @@ static __always_inline enum pg_verdict fast_ip4(const struct cursor *c, __u8 pro
 	p.ethertype = p.l3_type = ETH_P_IP;
 	if (p.ip_len < sizeof(*h) + l4_size || sizeof(struct eth_header) + p.ip_len > c->len)
 		return _PG_VERDICT_MAX;
-	if (c->dir == PG_DIR_IN && !cfg.skip_csum &&
+	if (c->dir == PG_DIR_IN &&
 	    !ip4_sum_ok((__u64)w[0] + w[1] + w[2] + w[3] + w[4]))
 		return _PG_VERDICT_MAX;
 	if (!fast_l4(h + 1, &p))
 		return _PG_VERDICT_MAX;
-	return fast_decide(c, &p, trace);
+	return fast_decide(c, &p, trace, atomic);
 }
 
-static __always_inline enum pg_verdict fast_ip6(const struct cursor *c, __u8 proto, bool trace)
+static __always_inline enum pg_verdict fast_ip6(const struct cursor *c, __u8 proto, bool trace, bool atomic)
 {
 	const struct ip6_header *h = c->data + sizeof(struct eth_header);
 	const __u32 l4_size = proto == IPPROTO_TCP ? 20 : 8;
@@ -76,14 +82,14 @@ static __always_inline enum pg_verdict fast_ip6(const struct cursor *c, __u8 pro
 		return _PG_VERDICT_MAX;
 	if (!fast_l4(h + 1, &p))
 		return _PG_VERDICT_MAX;
-	return fast_decide(c, &p, trace);
+	return fast_decide(c, &p, trace, atomic);
 }
 
 /*
  * The linear part must hold the longest headers of each family, a TCP header's; a shorter frame
  * (a small UDP packet without padding) is not worth checks of its own.
  */
-static __always_inline enum pg_verdict fast_frame(const struct cursor *c, bool trace)
+static __always_inline enum pg_verdict fast_frame(const struct cursor *c, bool trace, bool atomic)
 {
 	const struct eth_header *eth = c->data;
 	const struct ip4_header *ip4 = (const void *)(eth + 1);
@@ -95,9 +101,9 @@ static __always_inline enum pg_verdict fast_frame(const struct cursor *c, bool t
 		if (ip4->version_ihl != 0x45 || ip4->frag_off & bpf_htons(IP_MF | IP_OFFSET))
 			return _PG_VERDICT_MAX;
 		if (ip4->protocol == IPPROTO_TCP)
-			return fast_ip4(c, IPPROTO_TCP, trace);
+			return fast_ip4(c, IPPROTO_TCP, trace, atomic);
 		if (ip4->protocol == IPPROTO_UDP)
-			return fast_ip4(c, IPPROTO_UDP, trace);
+			return fast_ip4(c, IPPROTO_UDP, trace, atomic);
 		return _PG_VERDICT_MAX;
 	}
 	if (eth->type != bpf_htons(ETH_P_IPV6) ||
@@ -105,16 +111,25 @@ static __always_inline enum pg_verdict fast_frame(const struct cursor *c, bool t
 	    (ip6->version_class_flow & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
 		return _PG_VERDICT_MAX;
 	if (ip6->nexthdr == IPPROTO_TCP)
-		return fast_ip6(c, IPPROTO_TCP, trace);
+		return fast_ip6(c, IPPROTO_TCP, trace, atomic);
 	if (ip6->nexthdr == IPPROTO_UDP)
-		return fast_ip6(c, IPPROTO_UDP, trace);
+		return fast_ip6(c, IPPROTO_UDP, trace, atomic);
 	return _PG_VERDICT_MAX;
 }
 
-/* Two copies: what the trace wants to know at the end costs registers all the way. */
+/*
+ * A copy for each: what the trace wants to know at the end costs registers all the way, and a
+ * question that is asked at every counter costs at every counter.
+ */
 static __always_inline enum pg_verdict fast_path(const struct cursor *c)
 {
-	if (cfg.no_fast)
-		return _PG_VERDICT_MAX;
-	return cfg.trace ? fast_frame(c, true) : fast_frame(c, false);
+	switch (cfg.fast) {
+	case PG_FAST_PLAIN:
+		return fast_frame(c, false, false);
+	case PG_FAST_ATOMIC:
+		return fast_frame(c, false, true);
+	case PG_FAST_TRACE:
+		return fast_frame(c, true, false);
+	}
+	return _PG_VERDICT_MAX;
 }

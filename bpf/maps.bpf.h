@@ -19,7 +19,7 @@ const volatile struct {
 	bool no_l2;	 /* the interface has no Ethernet header (tun, wireguard) */
 	bool trace;	 /* fill pg_trace (replay, tests) */
 	bool skip_csum;	 /* do not verify the IPv4 header checksum (benchmark only) */
-	bool no_fast;	 /* leave everything to the general path (no_l2, tests) */
+	__u32 fast;	 /* enum pg_fast: which copy of the fast path */
 } cfg = { .shards = 1 };
 
 #define ARRAY(name, value_type)                                                                    \

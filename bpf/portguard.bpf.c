@@ -80,7 +80,7 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 		classify(p, &p->progress, &d);
 	else if (!d.reason)
 		d.reason = PG_REASON_POLICY; /* departures are counted, not yet filtered */
-	count_packet(c->dir, &d, p);
+	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
 	trace_packet(c, p, &d);
 	return d.verdict;
 }

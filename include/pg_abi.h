@@ -89,7 +89,8 @@ struct pg_action {
  *
  * A row is the set of terms that a value satisfies: one word in the WORD form; in the TREE form a
  * summary word (bit i: word i is not zero) and then one word for every 64 terms. The first row of
- * each half is all ones; dimensions in which every value leads there are not in pg_gen.dims.
+ * each half is all ones; dimensions in which every value leads there are not in pg_gen.dims. In the
+ * TINY form there are no rows: the other 31 bits of a leaf are the set itself.
  */
 #define PG_LEAF (1U << 31)
 
@@ -101,7 +102,9 @@ struct pg_action {
 #define PG_DIM_DETAIL (1U << 4)
 #define PG_DIM_IFACE (1U << 5)
 
-enum pg_form { PG_FORM_EMPTY, PG_FORM_WORD, PG_FORM_TREE, _PG_FORM_MAX };
+enum pg_form { PG_FORM_EMPTY, PG_FORM_WORD, PG_FORM_TREE, PG_FORM_TINY, _PG_FORM_MAX };
+
+#define PG_TINY_TERMS 31
 
 struct pg_gen {
 	__u32 form;	   /* enum pg_form */
@@ -135,6 +138,9 @@ struct pg_ctl {
 	__u32 unused[2];
 	struct pg_gen gen[2];
 };
+
+/* Copies of the fast path; NONE leaves everything to the general one. */
+enum pg_fast { PG_FAST_NONE, PG_FAST_PLAIN, PG_FAST_ATOMIC, PG_FAST_TRACE };
 
 /* The one element of pg_tables. */
 struct pg_tables_map {

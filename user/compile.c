@@ -290,7 +290,7 @@ static int compile_spaces(struct compiler *c)
 	int r = 0;
 
 	for (int s = 0; s < _PG_SPACE_MAX; s++)
-		c->gen.sport[s] = c->gen.dport[s] = c->gen.detail[s] = PG_LEAF;
+		c->gen.sport[s] = c->gen.dport[s] = c->gen.detail[s] = c->gen.any;
 	for (size_t i = 0; !r && i < ARRAY_SIZE(spaces); i++) {
 		enum pg_space s = spaces[i].space;
 
@@ -335,7 +335,7 @@ static int compile_dimensions(struct compiler *c)
 	int r = 0;
 
 	c->gen.dims = dims_of(c);
-	c->gen.any = PG_LEAF;
+	c->gen.any = pg_trie_all(c->trie);
 
 	for (int f = 0; !r && f < _PG_FAMILY_MAX; f++)
 		r = compile_addr(c, true, f, &c->gen.saddr[f]) ?:
@@ -405,7 +405,9 @@ static int compile_chain(struct compiler *c, uint32_t chain, struct pg_tables *t
 	if (r)
 		return r;
 	c->gen.terms = c->n_terms;
-	c->gen.form = c->n_terms <= 64 ? PG_FORM_WORD : PG_FORM_TREE;
+	c->gen.form = c->n_terms <= PG_TINY_TERMS ? PG_FORM_TINY :
+		      c->n_terms <= 64		  ? PG_FORM_WORD :
+						    PG_FORM_TREE;
 	c->trie = pg_trie_new(c->n_terms, PG_NODES / 2, PG_ROW_WORDS / 2);
 	if (!c->trie)
 		return pg_fail(c->err, -ENOMEM, "no memory to compile the policy");
@@ -467,6 +469,8 @@ const char *pg_form_name(enum pg_form form)
 	switch (form) {
 	case PG_FORM_EMPTY:
 		return "empty";
+	case PG_FORM_TINY:
+		return "bitmaps in the leaves";
 	case PG_FORM_WORD:
 		return "one-word bitmaps";
 	case PG_FORM_TREE:

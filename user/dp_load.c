@@ -96,6 +96,16 @@ static int reuse_maps(struct portguard_bpf *skel, const struct pg_dp *dp)
 	return r;
 }
 
+/* Without checksums there is only the general path: that is for the benchmark. */
+static enum pg_fast fast_path_for(const struct pg_load_opts *opts, bool atomic)
+{
+	if (opts->no_fast || opts->no_l2 || opts->skip_csum || (opts->trace && atomic))
+		return PG_FAST_NONE;
+	if (opts->trace)
+		return PG_FAST_TRACE;
+	return atomic ? PG_FAST_ATOMIC : PG_FAST_PLAIN;
+}
+
 int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portguard_bpf **ret_skel,
 	       struct pg_err *err)
 {
@@ -124,7 +134,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel->rodata->cfg.no_l2 = opts->no_l2;
 	skel->rodata->cfg.trace = opts->trace;
 	skel->rodata->cfg.skip_csum = opts->skip_csum;
-	skel->rodata->cfg.no_fast = opts->no_fast || opts->no_l2;
+	skel->rodata->cfg.fast = fast_path_for(opts, skel->rodata->cfg.atomic);
 	r = portguard_bpf__load(skel);
 	if (r)
 		return pg_dp_fail(err, r, "cannot load the BPF program");

@@ -103,26 +103,28 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 {
 	struct pg_tables_map *map = dp->map[PG_MAP_TABLES].mem;
 	__u32 node_base = g * (PG_NODES / 2) * 1024, row_base = g * (PG_ROW_WORDS / 2) * 8;
+	/* In the TINY form leaves are sets, not offsets. */
+	__u32 leaf_base = t->gen.form == PG_FORM_TINY ? 0 : row_base;
 	__u32 *nodes = map->nodes + node_base / 4;
 	__u64 *rows = map->rows + row_base / 8;
 	struct pg_gen gen = t->gen;
 
 	for (size_t i = 0; i < t->n_nodes * 256; i++)
-		nodes[i] = rebase(t->nodes[i], node_base, row_base);
+		nodes[i] = rebase(t->nodes[i], node_base, leaf_base);
 	if (t->n_row_words)
 		memcpy(rows, t->rows, t->n_row_words * sizeof(*rows));
 	if (gen.terms)
 		memcpy(map->action[g], t->actions, gen.terms * sizeof(*t->actions));
-	rebase_all(gen.saddr, _PG_FAMILY_MAX, node_base, row_base);
-	rebase_all(gen.daddr, _PG_FAMILY_MAX, node_base, row_base);
+	rebase_all(gen.saddr, _PG_FAMILY_MAX, node_base, leaf_base);
+	rebase_all(gen.daddr, _PG_FAMILY_MAX, node_base, leaf_base);
 	for (int f = 0; f < _PG_FAMILY_MAX; f++)
-		rebase_all(gen.proto[f], _PG_L4_MAX, node_base, row_base);
-	rebase_all(gen.sport, _PG_SPACE_MAX, node_base, row_base);
-	rebase_all(gen.dport, _PG_SPACE_MAX, node_base, row_base);
-	rebase_all(gen.detail, _PG_SPACE_MAX, node_base, row_base);
-	rebase_all(gen.iface, PG_MAX_IFACES, node_base, row_base);
-	rebase_all(gen.whole[0], _PG_FAMILY_MAX * _PG_PORT_PROTO_MAX, node_base, row_base);
-	gen.any = rebase(gen.any, node_base, row_base);
+		rebase_all(gen.proto[f], _PG_L4_MAX, node_base, leaf_base);
+	rebase_all(gen.sport, _PG_SPACE_MAX, node_base, leaf_base);
+	rebase_all(gen.dport, _PG_SPACE_MAX, node_base, leaf_base);
+	rebase_all(gen.detail, _PG_SPACE_MAX, node_base, leaf_base);
+	rebase_all(gen.iface, PG_MAX_IFACES, node_base, leaf_base);
+	rebase_all(gen.whole[0], _PG_FAMILY_MAX * _PG_PORT_PROTO_MAX, node_base, leaf_base);
+	gen.any = rebase(gen.any, node_base, leaf_base);
 	gen.number = number;
 	map->ctl.gen[g] = gen;
 }

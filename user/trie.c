@@ -28,6 +28,7 @@ struct memo {
 struct pg_trie {
 	int err;
 	size_t n_terms, words, stride;
+	__u32 all; /* leaf of all terms */
 	size_t max_nodes, max_row_words;
 	__u32 *nodes;
 	size_t n_nodes, cap_nodes;
@@ -146,6 +147,8 @@ __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set)
 
 	if (t->err)
 		return 0;
+	if (t->n_terms <= PG_TINY_TERMS)
+		return PG_LEAF | (__u32)set[0];
 	if (t->stride == 1) {
 		row[0] = set[0];
 	} else {
@@ -523,7 +526,7 @@ struct pg_trie *pg_trie_new(size_t n_terms, size_t max_nodes, size_t max_row_wor
 	t->max_row_words = max_row_words;
 	for (size_t i = 0; i < n_terms; i++)
 		pg_set_add(all, i);
-	pg_trie_leaf(t, all); /* row 0, by contract */
+	t->all = pg_trie_leaf(t, all); /* row 0, by contract */
 	return t->err ? NULL : TAKE_PTR(t);
 }
 
@@ -542,6 +545,11 @@ void pg_trie_free(struct pg_trie *t)
 int pg_trie_error(const struct pg_trie *t)
 {
 	return t->err;
+}
+
+__u32 pg_trie_all(const struct pg_trie *t)
+{
+	return t->all;
 }
 
 size_t pg_trie_words(const struct pg_trie *t)

@@ -2,7 +2,7 @@
 /*
  * Builds what pg_abi.h describes: rows (sets of terms) and tries of 256-entry nodes whose leaves
  * are rows. Equal rows and equal nodes are stored once, and a node whose entries are all the same
- * leaf is that leaf. The first row is that of all terms: its leaf is PG_LEAF.
+ * leaf is that leaf. Up to PG_TINY_TERMS terms there are no rows: leaves are the sets themselves.
  *
  * Errors are sticky: after the first, every call returns 0 and pg_trie_error() says why, so
  * callers check once, at the end.
@@ -37,6 +37,9 @@ static inline int pg_set_has(const uint64_t *set, size_t term)
 {
 	return set[term / 64] >> term % 64 & 1;
 }
+
+/* The leaf of all terms; where there are rows, of the first row. */
+__u32 pg_trie_all(const struct pg_trie *t);
 
 /* The leaf entry of a set. */
 __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set);

@@ -508,9 +508,17 @@ static void check_sizes(unsigned n, enum pg_form form)
 static void sixty_four_rules_are_one_word(void **state)
 {
 	(void)state;
-	check_sizes(1, PG_FORM_WORD);
+	check_sizes(32, PG_FORM_WORD);
 	check_sizes(63, PG_FORM_WORD);
 	check_sizes(64, PG_FORM_WORD);
+}
+
+static void thirty_one_rules_are_in_the_leaves(void **state)
+{
+	(void)state;
+	check_sizes(1, PG_FORM_TINY);
+	check_sizes(2, PG_FORM_TINY);
+	check_sizes(31, PG_FORM_TINY);
 }
 
 static void more_rules_are_a_tree(void **state)
@@ -626,6 +634,7 @@ int main(void)
 		cmocka_unit_test(fragments_have_no_header),
 		cmocka_unit_test(headers_that_are_cut_off_drop_when_asked),
 		cmocka_unit_test(broken_chains_drop_when_asked),
+		cmocka_unit_test(thirty_one_rules_are_in_the_leaves),
 		cmocka_unit_test(sixty_four_rules_are_one_word),
 		cmocka_unit_test(more_rules_are_a_tree),
 		cmocka_unit_test(no_rules_are_no_tables),
