@@ -62,6 +62,8 @@ static inline struct pg_shard *pg_dp_shard(const struct pg_dp *dp, __u32 shard)
 int pg_dp_find_dir(struct pg_dp *dp, const char *state_dir, bool create, struct pg_err *err);
 /* Removes the directory, and the mount if it was made for it. */
 int pg_dp_remove_dir(struct pg_dp *dp, struct pg_err *err);
+/* Unpin the maps of an instance, or what is left of one, and remove its directory. */
+int pg_dp_remove_pins(struct pg_dp *dp, struct pg_err *err);
 /* "PATH/NAME", -ENAMETOOLONG when it does not fit. */
 int pg_dp_pin_path(const struct pg_dp *dp, char *buf, size_t size, const char *fmt, ...)
 	_printf_(4, 5);

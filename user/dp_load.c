@@ -202,6 +202,22 @@ static int pin_all(struct pg_dp *dp, struct pg_err *err)
 	return 0;
 }
 
+int pg_dp_remove_pins(struct pg_dp *dp, struct pg_err *err)
+{
+	static const char *const texts[] = { "policy_0", "policy_1" };
+	char path[512];
+
+	/* pg_tables first: from here on there is no instance, only leftovers. */
+	for (size_t i = 0; i < _PG_MAP_MAX + ARRAY_SIZE(texts); i++) {
+		const char *name = i < _PG_MAP_MAX ? pg_map_names[i] : texts[i - _PG_MAP_MAX];
+
+		if (!pg_dp_pin_path(dp, path, sizeof(path), "%s", name) && unlink(path) &&
+		    errno != ENOENT)
+			return pg_dp_fail(err, -errno, "cannot remove a pinned map");
+	}
+	return pg_dp_remove_dir(dp, err);
+}
+
 static int make_map(const char *name, size_t value_size, __u32 entries)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One direction of one slot: what is attached there, and changing it without a moment in which
+ * nothing is. XDP and TCX attach by links, which are pinned as link_<slot>_<dir>; classic TC, on
+ * kernels without TCX, by a filter whose program is pinned as prog_<slot>_<dir>.
+ */
+#pragma once
+
+#include "dp_nic.h"
+
+/* The program that is attached now, 0: none. ret_ifindex may be NULL. */
+__u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, unsigned *ret_ifindex);
+
+/*
+ * Attach prog_fd in `mode` (NATIVE and SKB for arrivals only, or TC) in place of what the slot has
+ * there: the new one is in place before the old one goes. On failure the old one is still there.
+ * `interim_fd` is the TC program that filters while XDP changes its mode, because an interface has
+ * only one XDP program; -1 if there is none.
+ */
+int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
+		    enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err);
+
+/* Take off what the slot has there. -EXDEV: it is a classic filter of another network namespace. */
+int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir);
+
+static inline struct pg_iface *pg_dp_slots(const struct pg_dp *dp)
+{
+	return dp->map[PG_MAP_IFACES].mem;
+}
