@@ -100,6 +100,10 @@ static const struct row arp_rows[] = {
 	  "8035" },
 	{ "a RARP operation under ARP's EtherType is RARP", PKT(ETH(.type = 0x0806), ARP(.op = 3)),
 	  ACCEPT, PG_REASON_RARP, "0806" },
+	{ "a RARP reply under ARP's EtherType is RARP", PKT(ETH(.type = 0x0806), ARP(.op = 4)), ACCEPT,
+	  PG_REASON_RARP, "0806" },
+	{ "an ARP request under RARP's EtherType is RARP", PKT(ETH(.type = 0x8035), ARP(.op = 1)),
+	  ACCEPT, PG_REASON_RARP, "8035" },
 	{ "ARP about another hardware is dropped", PKT(ETH(), ARP(.htype = 6)), DROP,
 	  PG_REASON_BAD_ARP, NULL },
 	{ "ARP about another protocol is dropped", PKT(ETH(), ARP(.ptype = 0x86dd)), DROP,
@@ -326,12 +330,78 @@ static const struct row ip6_rows[] = {
 	{ "a jumbo length that 16 bits could say is wrong",
 	  PKT(ETH(), IP6(.payload_len = 0), HBH(.jumbo = 28), TCP(.dport = 22)), DROP,
 	  PG_REASON_BAD_LENGTH, NULL },
+	{ "a jumbo option whose own length is not 4 is none, so its length means nothing",
+	  PKT(ETH(), IP6(.payload_len = 0, .next = 0), BYTES("\x06\x00\xc2\x03\x00\x00\x00\x1c", 8),
+	      TCP(.dport = 22)),
+	  DROP, PG_REASON_RULE, "ip6 p6 40000>22 f02" },
+	{ "an option that is not jumbo's has no length",
+	  PKT(ETH(), IP6(.payload_len = 0, .next = 0), BYTES("\x06\x00\xc3\x04\x00\x00\x00\x1c", 8),
+	      TCP(.dport = 22)),
+	  DROP, PG_REASON_RULE, "ip6 p6 40000>22 f02" },
 	{ "a jumbo length beyond the frame is wrong",
 	  PKT(ETH(), IP6(.payload_len = 0), HBH(.jumbo = 65536), TCP(.dport = 22)), DROP,
 	  PG_REASON_BAD_LENGTH, NULL },
 };
 
+/* Where the fast path must leave a packet to the general one, or just needs not. */
+static const struct row fast_rows[] = {
+	{ "IPv4 with TCP, total length one byte beyond",
+	  PKT(ETH(), IP4(.tot_len = 51), TCP(.dport = 22), PAYLOAD(10)), DROP, PG_REASON_TRUNCATED,
+	  NULL },
+	{ "IPv4 with UDP, total length one byte beyond",
+	  PKT(ETH(), IP4(.tot_len = 59), UDP(), PAYLOAD(30)), DROP, PG_REASON_TRUNCATED, NULL },
+	{ "IPv6 with TCP, payload length one byte beyond",
+	  PKT(ETH(), IP6(.payload_len = 31), TCP(.dport = 22), PAYLOAD(10)), DROP,
+	  PG_REASON_TRUNCATED, NULL },
+	{ "IPv6 with UDP, payload length one byte beyond",
+	  PKT(ETH(), IP6(.payload_len = 39), UDP(), PAYLOAD(30)), DROP, PG_REASON_TRUNCATED, NULL },
+	{ "IPv4 with exactly a UDP header, padded", PKT(ETH(), IP4(), UDP(), PAD(18)), ACCEPT,
+	  PG_REASON_POLICY, "ip4 p17 40000>53" },
+	{ "IPv6 with exactly a UDP header, padded", PKT(ETH(), IP6(), UDP(), PAD(18)), ACCEPT,
+	  PG_REASON_POLICY, "ip6 p17 40000>53" },
+	{ "IPv4 with a UDP header that ends in the padding",
+	  PKT(ETH(), IP4(), UDP(.cut = 3), PAD(18)), ACCEPT, PG_REASON_POLICY, "ip4 p17" },
+	{ "IPv6 with a UDP header that ends in the padding",
+	  PKT(ETH(), IP6(), UDP(.cut = 3), PAD(18)), ACCEPT, PG_REASON_POLICY, "ip6 p17" },
+	{ "IPv4 with UDP in a frame too short for a TCP header", PKT(ETH(), IP4(), UDP()), ACCEPT,
+	  PG_REASON_POLICY, "ip4 p17 40000>53" },
+	{ "IPv4 with UDP in a frame one byte too short for a TCP header",
+	  PKT(ETH(), IP4(), UDP(), PAYLOAD(11)), ACCEPT, PG_REASON_POLICY, "ip4 p17 40000>53" },
+	{ "IPv4 with UDP in a frame of just a TCP header's length",
+	  PKT(ETH(), IP4(), UDP(), PAYLOAD(12)), ACCEPT, PG_REASON_POLICY, "ip4 p17 40000>53" },
+	{ "IPv6 with UDP in a frame one byte too short for a TCP header",
+	  PKT(ETH(), IP6(), UDP(), PAYLOAD(11)), ACCEPT, PG_REASON_POLICY, "ip6 p17 40000>53" },
+	{ "IPv4 with a TCP header that ends in the padding",
+	  PKT(ETH(), IP4(), TCP(.dport = 22, .cut = 19), PAD(7)), DROP, PG_REASON_SHORT_L4,
+	  "ip4 p6 40000>22" },
+	{ "IPv6 with a TCP header that ends in the padding",
+	  PKT(ETH(), IP6(), TCP(.dport = 22, .cut = 19), PAD(7)), DROP, PG_REASON_SHORT_L4,
+	  "ip6 p6 40000>22" },
+	{ "IPv6 with a TCP header that the frame cuts off",
+	  PKT(ETH(), IP6(), TCP(.dport = 22), CUT(73)), DROP, PG_REASON_TRUNCATED, NULL },
+	{ "IPv6 with a TCP payload that the frame cuts off",
+	  PKT(ETH(), IP6(), TCP(.dport = 22), PAYLOAD(10), CUT(83)), DROP, PG_REASON_TRUNCATED,
+	  NULL },
+	{ "IPv6 with exactly a TCP header", PKT(ETH(), IP6(), TCP(.dport = 22)), DROP,
+	  PG_REASON_RULE, "ip6 p6 40000>22 f02" },
+};
+
+/* A jumbogram of JUMBO bytes behind its IPv6 header, saying that it has `length`. */
+#define JUMBO 65536
+#define JUMBOGRAM(length)                                                                          \
+	PKT(ETH(), IP6(.payload_len = 0), HBH(.jumbo = (length)), TCP(.dport = 22),                \
+	    PAYLOAD(JUMBO - 28))
+
 static const struct row large_rows[] = {
+	{ "a jumbo length of exactly what is there", JUMBOGRAM(JUMBO), DROP, PG_REASON_RULE,
+	  "ip6 p6 40000>22 f02" },
+	{ "a jumbo length one byte beyond", JUMBOGRAM(JUMBO + 1), DROP, PG_REASON_BAD_LENGTH, NULL },
+	{ "a jumbo length beyond by less than an IPv6 header", JUMBOGRAM(JUMBO + 39), DROP,
+	  PG_REASON_BAD_LENGTH, NULL },
+	{ "a jumbo length that counts the IPv6 header, too", JUMBOGRAM(JUMBO + 40), DROP,
+	  PG_REASON_BAD_LENGTH, NULL },
+	{ "a jumbo length one byte beyond that", JUMBOGRAM(JUMBO + 41), DROP, PG_REASON_BAD_LENGTH,
+	  NULL },
 	{ "a frame of more than one buffer is read",
 	  PKT(ETH(), IP4(), TCP(.dport = 22), PAYLOAD(8900)), DROP, PG_REASON_RULE,
 	  "ip4 p6 40000>22 f02" },
@@ -477,6 +547,12 @@ static void reads_ip6_and_its_extension_headers(void **state)
 	run_rows(ip6_rows, ARRAY_SIZE(ip6_rows));
 }
 
+static void leaves_the_fast_path(void **state)
+{
+	(void)state;
+	run_rows(fast_rows, ARRAY_SIZE(fast_rows));
+}
+
 static void reads_frames_of_many_buffers(void **state)
 {
 	struct pg_trace t;
@@ -522,6 +598,12 @@ static void counts_ip_bytes(void **state)
 	len = pkt_build(PKT(ETH(), IP6(), HBH(), UDP(), PAYLOAD(3), PAD(11)), frame, sizeof(frame));
 	harness_run(&h, PG_DIR_IN, frame, len, &t);
 	assert_int_equal(t.ip_len, 59);
+	/* No jumbogram: what pads it cannot be told from it. */
+	len = pkt_build(PKT(ETH(), IP6(.payload_len = 0, .next = 0),
+			    BYTES("\x11\x00\xc2\x03\x00\x01\x00\x00", 8), UDP(), PAD(11)),
+			frame, sizeof(frame));
+	harness_run(&h, PG_DIR_IN, frame, len, &t);
+	assert_int_equal(t.ip_len, 67);
 	len = pkt_build(PKT(ETH(), ARP(), PAD(18)), frame, sizeof(frame));
 	harness_run(&h, PG_DIR_IN, frame, len, &t);
 	assert_int_equal(t.ip_len, 60);
@@ -565,6 +647,7 @@ int main(void)
 		cmocka_unit_test(reads_ip4),
 		cmocka_unit_test(reads_transport_headers),
 		cmocka_unit_test(reads_ip6_and_its_extension_headers),
+		cmocka_unit_test(leaves_the_fast_path),
 		cmocka_unit_test(reads_frames_of_many_buffers),
 		cmocka_unit_test(reads_addresses),
 		cmocka_unit_test(counts_ip_bytes),
