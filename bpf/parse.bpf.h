@@ -124,15 +124,18 @@ static __always_inline __u8 l4_space(__u8 proto)
 }
 
 /*
- * A GSO packet counts as the wire packets it becomes, each with headers of its own. `payload`
- * follows `headers` bytes of IP and transport headers.
+ * A GSO packet counts as the wire packets it becomes, each with headers of its own: `headers` bytes
+ * of IP and transport headers that we know of. What a tunnel carries inside is not looked at, so
+ * there the inner headers count once.
  */
-static __always_inline void count_segments(struct pkt *p, __u32 headers, __s32 payload)
+static __always_inline void count_segments(struct pkt *p, __u32 headers)
 {
+	__s32 payload = p->ip_len - headers;
+
 	if (!p->gso_size || payload <= (__s32)p->gso_size)
 		return;
-	p->packets = (payload + p->gso_size - 1) / p->gso_size;
-	p->bytes = p->packets * headers + payload;
+	p->packets = p->gso_segs ?: (payload + p->gso_size - 1) / p->gso_size;
+	p->bytes = p->ip_len + (p->packets - 1) * headers;
 }
 
 /*
@@ -148,8 +151,10 @@ static __always_inline enum pg_reason parse_l4(struct cursor *c, struct pkt *p)
 
 	p->l4_state = PG_L4_FULL;
 	p->space = PG_SPACE_NONE;
-	if (!size)
+	if (!size) {
+		count_segments(p, p->l4 - p->l3);
 		return PG_REASON_RULE;
+	}
 	if (have < 4) {
 		p->l4_state = PG_L4_CUT;
 		return PG_REASON_RULE;
@@ -170,7 +175,7 @@ static __always_inline enum pg_reason parse_l4(struct cursor *c, struct pkt *p)
 		p->tcp_flags = tcp->flags;
 		p->has_ports = p->has_flags = 1;
 		size = (tcp->doff >> 4) * 4;
-		count_segments(p, p->ip_len - have + size, have - size);
+		count_segments(p, p->l4 - p->l3 + size);
 		return tcp->doff >> 4 < 5 ? PG_REASON_BAD_DOFF : PG_REASON_RULE;
 	}
 
@@ -189,7 +194,7 @@ static __always_inline enum pg_reason parse_l4(struct cursor *c, struct pkt *p)
 	p->dport = bpf_ntohs(ports->dest);
 	p->has_ports = 1;
 	if (p->proto == IPPROTO_UDP && p->l4_state == PG_L4_FULL)
-		count_segments(p, p->ip_len - have + size, have - size);
+		count_segments(p, p->l4 - p->l3 + size);
 	return PG_REASON_RULE;
 }
 

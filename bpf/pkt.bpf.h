@@ -28,6 +28,7 @@ struct pkt {
 	__u32 packets;	/* wire packets: 1, or what a GSO packet becomes */
 	__u32 bytes;	/* IP bytes of all of them */
 	__u32 gso_size; /* payload of each, 0 outside GSO */
+	__u32 gso_segs; /* how many; 0 where the sender left that to others */
 	__u32 ip_len;
 	__u32 l3, l4; /* offsets of these headers in the frame */
 	__u16 sport; /* ICMP type */

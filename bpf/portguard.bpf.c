@@ -52,7 +52,7 @@ static __always_inline struct pkt *new_pkt(void)
 	if (!p)
 		return NULL;
 	p->packets = 1;
-	p->gso_size = 0;
+	p->gso_size = p->gso_segs = 0;
 	p->l3 = p->l4 = 0;
 	__builtin_memset(&p->found, 0, sizeof(p->found));
 	return p;
@@ -134,6 +134,7 @@ static __always_inline enum pg_verdict try_skb(struct __sk_buff *skb, enum pg_di
 	c.data = c.pos = (void *)(long)skb->data;
 	c.end = (void *)(long)skb->data_end;
 	p->gso_size = skb->gso_size;
+	p->gso_segs = skb->gso_segs;
 	p->ethertype = p->l3_type = bpf_ntohs(skb->protocol);
 	if (!cfg.no_l2) {
 		p->l3 = sizeof(*eth);

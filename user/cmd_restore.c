@@ -113,6 +113,15 @@ static int parse(const struct options *o, const struct pg_text *text, const stru
 	return r;
 }
 
+/* What can't be compiled would be refused, so a test says so; interfaces make no difference to that. */
+static int test_set(const struct pg_ruleset *set, struct pg_err *err)
+{
+	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
+	const char names[PG_MAX_IFACES][IFNAMSIZ] = { "" };
+
+	return pg_compile(set, names, &tables, err);
+}
+
 static int print_set(const struct options *o, const struct pg_ruleset *set, struct pg_err *err)
 {
 	_cleanup_(pg_text_free) struct pg_text t = {};
@@ -159,7 +168,7 @@ static int run_restore(struct pg_ctx *ctx, int argc, char **argv, struct pg_err 
 	if (r < 0)
 		return r;
 	if (o.test)
-		r = parse(&o, &text, NULL, &set, err);
+		r = parse(&o, &text, NULL, &set, err) ?: test_set(set, err);
 	else
 		r = commit(ctx, &o, &text, &set, err);
 	if (r < 0)

@@ -109,6 +109,12 @@ struct pg_dp_policy_info {
 void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret);
 
 /*
+ * Wait for programs that may still run under the policy before this one, which a command that died
+ * in its commit left unfinished. Call it before counters are given away again.
+ */
+void pg_dp_settle(struct pg_dp *dp);
+
+/*
  * Set a counter that no policy in force uses, before the commit that starts using it.
  */
 void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count);

@@ -129,6 +129,17 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 	map->ctl.gen[g] = gen;
 }
 
+void pg_dp_settle(struct pg_dp *dp)
+{
+	struct pg_ctl *ctl = pg_dp_ctl(dp);
+	__u32 number = ctl->gen[ctl->active & 1].number;
+
+	if (ctl->settled == number)
+		return;
+	wait_for_programs();
+	__atomic_store_n(&ctl->settled, number, __ATOMIC_RELEASE);
+}
+
 int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
 		 struct pg_err *err)
 {
@@ -136,16 +147,13 @@ int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *t
 	__u32 idle = !(ctl->active & 1), number = ctl->gen[ctl->active & 1].number + 1;
 	int r;
 
-	/* A command that died between its flip and its wait: some CPU may still be in `idle`. */
-	if (ctl->settled != ctl->gen[ctl->active & 1].number)
-		wait_for_programs();
+	pg_dp_settle(dp); /* or some CPU may still be in `idle` */
 	fill(dp, idle, tables, number);
 	r = keep_text(dp, idle, number, text, n);
 	if (r)
 		return pg_dp_fail(err, r, "cannot store the policy");
 	__atomic_store_n(&ctl->active, idle, __ATOMIC_RELEASE);
-	wait_for_programs();
-	__atomic_store_n(&ctl->settled, number, __ATOMIC_RELEASE);
+	pg_dp_settle(dp);
 	return 0;
 }
 

@@ -262,6 +262,7 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 	r = pg_policy_read(dp, &old, err);
 	if (r)
 		return r;
+	pg_dp_settle(dp);
 	r = assign_slots(dp, set, old);
 	if (r)
 		return pg_fail(err, r, "no counters left for the policy's rules");
