@@ -243,6 +243,17 @@ static __always_inline bool visit(struct progress *at, const struct tables *t,
 	return act->kind != PG_ACT_CONTINUE;
 }
 
+/* What departs is not filtered yet: OUTPUT's policy accepts it. */
+static __always_inline void by_output_policy(struct decision *d)
+{
+	const struct pg_tables_map *map = ONLY(pg_tables);
+
+	d->verdict = PG_VERDICT_ACCEPT;
+	d->reason = PG_REASON_POLICY;
+	d->term = PG_TRACE_NO_TERM;
+	d->slot = map ? map->ctl.gen[map->ctl.active & 1].output_slot : 0;
+}
+
 /* This packet's tables. False: there are no rules, and it is decided. */
 static __always_inline bool find_tables(struct tables *t, struct decision *d)
 {

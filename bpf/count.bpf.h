@@ -103,7 +103,7 @@ static __always_inline void count_packet(enum pg_dir dir, enum pg_reason reason,
 	    &to.shard->total[cfg.iface & (PG_MAX_IFACES - 1)][dir][d->verdict & 1]
 			    [reason & (PG_TOTALS_REASONS - 1)],
 	    p);
-	if (reason == PG_REASON_RULE || (dir == PG_DIR_IN && reason == PG_REASON_POLICY))
+	if (reason == PG_REASON_RULE || reason == PG_REASON_POLICY)
 		add(&to, &to.shard->rule[d->slot & (PG_COUNTER_SLOTS - 1)], p);
 	if (p->has_ports && (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP))
 		count_port(&to, dir, d->verdict, p);

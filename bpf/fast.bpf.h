@@ -29,10 +29,11 @@ static __always_inline bool fast_l4(const void *l4, struct pkt *p)
 static __always_inline enum pg_verdict fast_decide(const struct cursor *c, const struct pkt *p,
 						   bool trace, bool atomic)
 {
-	/* Departures are counted, not yet filtered. */
-	struct decision d = { .reason = PG_REASON_POLICY, .term = PG_TRACE_NO_TERM };
+	struct decision d;
 
-	if (c->dir == PG_DIR_IN && !classify_fast(p, &d))
+	if (c->dir == PG_DIR_OUT)
+		by_output_policy(&d);
+	else if (!classify_fast(p, &d))
 		return _PG_VERDICT_MAX;
 	/* Two copies, in which the reason and with it the total's place are constants. */
 	if (d.reason == PG_REASON_RULE) {

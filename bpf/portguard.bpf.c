@@ -79,7 +79,7 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 	if (!d.reason && c->dir == PG_DIR_IN)
 		classify(p, &p->progress, &d);
 	else if (!d.reason)
-		d.reason = PG_REASON_POLICY; /* departures are counted, not yet filtered */
+		by_output_policy(&d);
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
 	trace_packet(c, p, &d);
 	return d.verdict;

@@ -111,6 +111,7 @@ struct pg_gen {
 	__u32 terms;	   /* in use, PG_MAX_TERMS at most */
 	__u32 policy_kind; /* PG_ACT_ACCEPT or PG_ACT_DROP */
 	__u32 policy_slot; /* of pg_shard.rule */
+	__u32 output_slot; /* of OUTPUT's policy, which accepts what departs */
 	__u32 number;	   /* of this generation; grows with every commit */
 	__u32 nodes, row_words, rows; /* in use, for `status` */
 	__u32 dims;		      /* PG_DIM_* */
@@ -210,7 +211,7 @@ struct pg_iface {
 
 _Static_assert(sizeof(struct pg_count) == 16, "ABI");
 _Static_assert(sizeof(struct pg_action) == 8, "ABI");
-_Static_assert(sizeof(struct pg_gen) == 56 + 8 + 8 + 64 + 3 * 64 + 256, "ABI");
+_Static_assert(sizeof(struct pg_gen) == 60 + 8 + 8 + 64 + 3 * 64 + 256, "ABI");
 _Static_assert(sizeof(struct pg_ctl) == 24 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
 _Static_assert(sizeof(struct pg_trace) == 72, "ABI");

@@ -397,6 +397,7 @@ static int compile_chain(struct compiler *c, uint32_t chain, struct pg_tables *t
 
 	c->gen.policy_kind = action_of(ch->policy);
 	c->gen.policy_slot = ch->slot;
+	c->gen.output_slot = c->set->chain[PG_CHAIN_OUTPUT].slot;
 	for (size_t i = 0; !r && i < ch->n_rules; i++)
 		r = add_terms(c, chain, i);
 	if (r || !c->n_terms)

@@ -101,6 +101,9 @@ int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *t
 /* The text stored with the policy in force; the caller frees it. -ENODATA, silently: none yet. */
 int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err);
 
+/* Counters of INPUT's and OUTPUT's policies before anything was committed. */
+enum { PG_SLOT_INPUT, PG_SLOT_OUTPUT };
+
 struct pg_dp_policy_info {
 	__u32 generation, terms, rows, nodes;
 	enum pg_form form;

@@ -271,8 +271,11 @@ int pg_dp_create(struct pg_dp *dp, struct pg_err *err)
 	ctl = pg_dp_ctl(dp);
 	ctl->abi = PG_ABI;
 	ctl->shards = shards;
-	for (int g = 0; g < 2; g++)
+	for (int g = 0; g < 2; g++) {
 		ctl->gen[g].policy_kind = PG_ACT_ACCEPT;
+		ctl->gen[g].policy_slot = PG_SLOT_INPUT;
+		ctl->gen[g].output_slot = PG_SLOT_OUTPUT;
+	}
 	return dp->path[0] ? pin_all(dp, err) : 0;
 }
 

@@ -91,6 +91,23 @@ static int read_empty(struct pg_ruleset **ret_set, struct pg_err *err)
 	return 0;
 }
 
+/* Before the first commit: no rules, but the programs count already. */
+static int read_uncommitted(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err)
+{
+	struct pg_chain *input, *output;
+	int r = read_empty(ret_set, err);
+
+	if (r)
+		return r;
+	input = &(*ret_set)->chain[PG_CHAIN_INPUT];
+	output = &(*ret_set)->chain[PG_CHAIN_OUTPUT];
+	input->slot = PG_SLOT_INPUT;
+	output->slot = PG_SLOT_OUTPUT;
+	read_counter(dp, input->slot, &input->packets, &input->bytes);
+	read_counter(dp, output->slot, &output->packets, &output->bytes);
+	return 0;
+}
+
 int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err)
 {
 	_free_ void *text = NULL;
@@ -100,16 +117,8 @@ int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err 
 	if (!dp)
 		return read_empty(ret_set, err);
 	r = pg_dp_policy_text(dp, &text, &n, err);
-	if (r == -ENODATA) {
-		r = read_empty(ret_set, err);
-		/* Before the first commit the programs count INPUT's policy in slot 0. */
-		if (!r)
-			(*ret_set)->chain[PG_CHAIN_INPUT].slot = 0;
-		if (!r)
-			read_counter(dp, 0, &(*ret_set)->chain[PG_CHAIN_INPUT].packets,
-				     &(*ret_set)->chain[PG_CHAIN_INPUT].bytes);
-		return r;
-	}
+	if (r == -ENODATA)
+		return read_uncommitted(dp, ret_set, err);
 	return r ? r : read_stored(dp, text, n, ret_set, err);
 }
 
