@@ -224,22 +224,33 @@ static int find_other(struct pg_dp *dp, const char *state_dir, bool create, stru
 	return use_dir(dp, state_dir, state_dir);
 }
 
+static int make_dir(const struct pg_dp *dp, struct pg_err *err)
+{
+	if (!mkdir(dp->path, 0700) || errno == EEXIST)
+		return 0;
+	if (errno == ENOENT)
+		return pg_fail(err, -ENOTDIR, "state directory '%s': its parent does not exist",
+			       dp->state_dir);
+	return pg_dp_fail(err, -errno, "cannot make the state directory");
+}
+
 int pg_dp_find_dir(struct pg_dp *dp, const char *state_dir, bool create, struct pg_err *err)
 {
 	size_t n = strlen(BPFFS_DIR);
 	int r;
 
+	if (!strncmp(state_dir, BPFFS_DIR "/", n + 1) && strchr(state_dir, '.'))
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+				    "state directory '%s': a BPF file system takes no names with a "
+				    "dot",
+				    state_dir);
 	if (!strncmp(state_dir, BPFFS_DIR "/", n + 1))
 		r = find_usual(dp, state_dir, state_dir + n, create, err);
 	else
 		r = find_other(dp, state_dir, create, err);
 	if (r == -ENAMETOOLONG)
 		return pg_fail_exit(err, PG_EXIT_USAGE, r, "state directory: name too long");
-	if (r || !create)
-		return r;
-	if (mkdir(dp->path, 0700) && errno != EEXIST)
-		return pg_dp_fail(err, -errno, "cannot make the state directory");
-	return 0;
+	return r || !create ? r : make_dir(dp, err);
 }
 
 int pg_dp_remove_dir(struct pg_dp *dp, struct pg_err *err)
