@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * send INTERFACE FRAME [COUNT]: crafted frames for the shell tests, from the interface's own
- * namespace over AF_PACKET. Without a FRAME, the names of those it knows.
+ * send INTERFACE FRAME [COUNT [PAUSE]]: crafted frames for the shell tests, from the interface's own
+ * namespace over AF_PACKET, with a pause of so many microseconds behind each. Without a FRAME, the
+ * names of those it knows. The -gso ones are super-packets, as the kernel's own TCP hands them to a
+ * NIC that segments, or as a UDP socket does with UDP_SEGMENT.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "pkt.h"
@@ -20,6 +25,8 @@
 #define TEST_ETH(...) ETH(.src = "02:77:00:00:00:02", .dst = "02:77:00:00:00:01", ##__VA_ARGS__)
 #define TEST_IP4(...) IP4(.src = "10.77.0.2", .dst = "10.77.0.1", ##__VA_ARGS__)
 #define TEST_IP6(...) IP6(.src = "fd77::2", .dst = "fd77::1", ##__VA_ARGS__)
+
+#define GSO_FLAGS (PKT_FIN | PKT_PSH | PKT_ACK | PKT_CWR)
 
 static const struct {
 	const char *name;
@@ -39,6 +46,33 @@ static const struct {
 	{ "ethernet-only", PKT(TEST_ETH(.type = 0x0800)) },
 	{ "gratuitous-arp",
 	  PKT(TEST_ETH(.dst = "ff:ff:ff:ff:ff:ff"), ARP(.spa = "10.77.0.9", .tpa = "10.77.0.9")) },
+	{ "tcp80-gso", PKT(TEST_ETH(), TEST_IP4(), TCP(.flags = GSO_FLAGS), PAYLOAD(9500)) },
+	{ "tcp80-gso-options",
+	  PKT(TEST_ETH(), TEST_IP4(), TCP(.flags = GSO_FLAGS, .optlen = 12), PAYLOAD(3000)) },
+	{ "tcp80-gso-ip6", PKT(TEST_ETH(), TEST_IP6(), TCP(.flags = GSO_FLAGS), PAYLOAD(2001)) },
+	{ "udp53-gso", PKT(TEST_ETH(), TEST_IP4(), UDP(), PAYLOAD(9500)) },
+	{ "udp53-gso-ip6", PKT(TEST_ETH(), TEST_IP6(), UDP(), PAYLOAD(2001)) },
+};
+
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* from Linux 6.2's header */
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
+/* Segments of `size` bytes each; the transport header begins at `l4`, and has `l4_size` bytes. */
+#define GSO(type, size, l4, l4_size, csum)                                                         \
+	{ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_HDR_GSO_##type,             \
+	  .hdr_len = (l4) + (l4_size), .gso_size = (size), .csum_start = (l4),                     \
+	  .csum_offset = (csum) }
+
+static const struct {
+	const char *name;
+	struct virtio_net_hdr hdr;
+} supers[] = {
+	{ "tcp80-gso", GSO(TCPV4, 1000, 34, 20, 16) },
+	{ "tcp80-gso-options", GSO(TCPV4, 1000, 34, 32, 16) },
+	{ "tcp80-gso-ip6", GSO(TCPV6, 1000, 54, 20, 16) },
+	{ "udp53-gso", GSO(UDP_L4, 1000, 34, 8, 6) },
+	{ "udp53-gso-ip6", GSO(UDP_L4, 1000, 54, 8, 6) },
 };
 
 static int usage(void)
@@ -54,30 +88,55 @@ static int failed(const char *what)
 	return 1;
 }
 
+/* The frame's bytes, behind what says how to segment them where it is a super-packet. */
+static bool find_frame(const char *name, struct iovec iov[2])
+{
+	static uint8_t bytes[PKT_MAX];
+
+	for (size_t i = 0; i < sizeof(supers) / sizeof(supers[0]); i++)
+		if (!strcmp(supers[i].name, name))
+			iov[0] = (struct iovec){ (void *)&supers[i].hdr, sizeof(supers[i].hdr) };
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+		if (strcmp(frames[i].name, name))
+			continue;
+		iov[1].iov_base = bytes;
+		iov[1].iov_len = pkt_build(frames[i].pkt, bytes, sizeof(bytes));
+		return true;
+	}
+	return false;
+}
+
+static int open_socket(const char *ifname, bool gso)
+{
+	struct sockaddr_ll addr = { .sll_family = AF_PACKET, .sll_halen = ETH_ALEN };
+	int sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), on = 1;
+
+	addr.sll_ifindex = if_nametoindex(ifname);
+	if (sock < 0 || !addr.sll_ifindex || bind(sock, (struct sockaddr *)&addr, sizeof(addr)))
+		return -1;
+	if (gso && setsockopt(sock, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)))
+		return -1;
+	return sock;
+}
+
 int main(int argc, char **argv)
 {
-	static uint8_t frame[PKT_MAX];
-	struct sockaddr_ll addr = { .sll_family = AF_PACKET, .sll_halen = ETH_ALEN };
 	long count = argc > 3 ? strtol(argv[3], NULL, 10) : 1;
-	size_t len = 0;
+	long pause = argc > 4 ? strtol(argv[4], NULL, 10) : 0;
+	struct iovec iov[2] = { 0 };
 	int sock;
 
-	if (argc < 3)
+	if (argc < 3 || !find_frame(argv[2], iov))
 		return usage();
-	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++)
-		if (!strcmp(frames[i].name, argv[2]))
-			len = pkt_build(frames[i].pkt, frame, sizeof(frame));
-	if (!len)
-		return usage();
-	sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	sock = open_socket(argv[1], iov[0].iov_len > 0);
 	if (sock < 0)
-		return failed("socket");
-	addr.sll_ifindex = if_nametoindex(argv[1]);
-	if (!addr.sll_ifindex || bind(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return failed(argv[1]);
-	while (count-- > 0)
-		if (send(sock, frame, len, 0) != (ssize_t)len)
+	while (count-- > 0) {
+		if (writev(sock, iov, 2) != (ssize_t)(iov[0].iov_len + iov[1].iov_len))
 			return failed("send");
+		if (pause)
+			usleep(pause);
+	}
 	close(sock);
 	return 0;
 }

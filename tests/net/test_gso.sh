@@ -5,6 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 need iperf3 jq ethtool
+[ -x "$TOOLS/net/send" ] || skip_all "not built: $TOOLS/net/send"
 own_bpffs
 two_namespaces
 in_ns s ethtool -K pgs0 tso on gso on gro on tx on >/dev/null 2>&1
@@ -43,6 +44,74 @@ measure() {
 	[ $(($(snmp c RetransSegs) + $(snmp s RetransSegs))) = $again0 ]
 }
 
+# flag_counts PORT FLAG…: "fin 1 psh 2"
+flag_counts() {
+	local port=$1 flag
+	shift
+
+	for flag in "$@"; do
+		echo "$flag $(port_count s tcp "$port" ".flags.$flag")"
+	done | xargs
+}
+
+# super FRAME PROTO PORT PACKETS BYTES: an arrival that is one packet here, and many on the wire
+super() {
+	local frame=$1 proto=$2 port=$3 packets=$4 bytes=$5 in0 bytes0 rule0 err
+
+	in0=$(port_count s "$proto" "$port" .in.packets)
+	bytes0=$(port_count s "$proto" "$port" .in.bytes)
+	rule0=$(counted s "-j DROP")
+	if ! err=$(in_ns c "$TOOLS/net/send" pgc0 "$frame" 2>&1); then
+		skip "this kernel sends no $frame: $err"
+		return
+	fi
+	wait_for "$frame" eval '[ "$(port_count s "$proto" "$port" .in.packets)" != "$in0" ]'
+	expect "$frame counts as wire packets" \
+		$(($(port_count s "$proto" "$port" .in.packets) - in0)) "$packets"
+	expect "$frame has the headers of each" \
+		$(($(port_count s "$proto" "$port" .in.bytes) - bytes0)) "$bytes"
+	expect "$frame counts so at its rule" "$(counted s "-j DROP")" \
+		"$((${rule0%:*} + packets)):$((${rule0#*:} + bytes))"
+}
+
+# The same as a departure: the client's frames, sent by the server.
+super_out() {
+	local frame=$1 proto=$2 packets=$3 bytes=$4 out0 bytes0
+
+	out0=$(port_count s "$proto" 40000 .out.packets)
+	bytes0=$(port_count s "$proto" 40000 .out.bytes)
+	if ! in_ns s "$TOOLS/net/send" pgs0 "$frame" 2>/dev/null; then
+		skip "this kernel sends no $frame"
+		return
+	fi
+	wait_for "$frame to leave" eval \
+		'[ "$(port_count s "$proto" 40000 .out.packets)" != "$out0" ]'
+	expect "$frame counts as wire packets when it leaves" \
+		$(($(port_count s "$proto" 40000 .out.packets) - out0)) "$packets"
+	expect "$frame has the headers of each when it leaves" \
+		$(($(port_count s "$proto" 40000 .out.bytes) - bytes0)) "$bytes"
+}
+
+# Without answers, whose flags would count at the same port.
+expect_ok "a rule for all" pg s -A INPUT -j DROP
+# On the wire, FIN and PSH are in the last segment, CWR is in the first.
+super tcp80-gso tcp 80 10 $((10 * 40 + 9500))
+expect "FIN, PSH and CWR count once a super-packet, ACK in each segment" \
+	"$(flag_counts 80 fin psh cwr ack)" "fin 1 psh 1 cwr 1 ack 10"
+super tcp80-gso-options tcp 80 3 $((3 * 52 + 3000))
+super tcp80-gso-ip6 tcp 80 3 $((3 * 60 + 2001))
+expect "so they do under IPv6" "$(flag_counts 80 fin psh cwr ack)" "fin 3 psh 3 cwr 3 ack 16"
+super udp53-gso udp 53 10 $((10 * 28 + 9500))
+super udp53-gso-ip6 udp 53 3 $((3 * 48 + 2001))
+super_out tcp80-gso tcp 10 $((10 * 40 + 9500))
+super_out tcp80-gso-ip6 tcp 3 $((3 * 60 + 2001))
+super_out udp53-gso udp 10 $((10 * 28 + 9500))
+super_out udp53-gso-ip6 udp 3 $((3 * 48 + 2001))
+expect "flags of departures count at the sender's port" \
+	"$(flag_counts 40000 fin psh cwr ack)" "fin 2 psh 2 cwr 2 ack 13"
+expect_ok "and no rule" pg s -F INPUT
+dropped0=$(json s status '.interfaces[0].ingress.dropped')
+
 for way in "" -R; do
 	clean=
 	for try in 1 2 3 4 5 6; do
@@ -63,5 +132,5 @@ for way in "" -R; do
 			fail "only $in packets"
 	fi
 done
-expect "no arrival was dropped" "$(json s status '.interfaces[0].ingress.dropped')" 0
+expect "no arrival was dropped" "$(json s status '.interfaces[0].ingress.dropped')" "$dropped0"
 summary
