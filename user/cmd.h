@@ -19,5 +19,6 @@ struct pg_cmd {
 	const char *name;
 	const char *args; /* for --help */
 	const char *help; /* one line */
+	const char *details; /* what the options do, for --help; NULL: nothing to add */
 	int (*run)(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
 };

@@ -15,6 +15,15 @@ const struct pg_cmd pg_cmd_attach = {
 	.args = "IFACE… [--mode auto|native|skb|tc] [--policy FILE] [--no-egress] [--force] "
 		"[-w [SECONDS]]",
 	.help = "Attach to interfaces: all of them or, when one cannot be, none",
+	.details =
+		"  --mode auto         native XDP where that is the best there is, else tc, else skb\n"
+		"         native       XDP in the driver\n"
+		"         skb          generic XDP; a GSO packet counts as one\n"
+		"         tc           the same program on TC ingress\n"
+		"  --policy FILE       (iptables-save's format) is the policy of the first packet already\n"
+		"  --no-egress         do not count departures\n"
+		"  --force             replace an XDP program that is not ours\n"
+		PG_HELP_WAIT,
 	.run = run_attach,
 };
 

@@ -12,6 +12,9 @@ const struct pg_cmd pg_cmd_detach = {
 	.name = "detach",
 	.args = "IFACE… | --all [-w [SECONDS]]",
 	.help = "Detach from interfaces; --all: from every one, and forget policy and counters",
+	.details =
+		"  --all               every interface; policy and counters are gone then\n"
+		PG_HELP_WAIT,
 	.run = run_detach,
 };
 

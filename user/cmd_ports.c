@@ -13,6 +13,10 @@ const struct pg_cmd pg_cmd_ports = {
 	.args = "[PORT[-PORT][/PROTO] | tcp | udp]… [--sort port|packets|bytes|dropped] "
 		"[--watch [SECONDS]] [--json]",
 	.help = "Show packets, bytes, drops, TCP flags and the listener of every port that has any",
+	.details =
+		"Ports are the local end's, flags of both directions. Choose by tcp, udp, 443, 80-90/tcp.\n"
+		"  --sort KEY          port (the default), packets, bytes or dropped\n"
+		"  --watch [SECONDS]   again and again until Ctrl-C\n",
 	.run = run_ports,
 };
 

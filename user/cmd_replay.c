@@ -17,6 +17,11 @@ const struct pg_cmd pg_cmd_replay = {
 		"[--verdicts FILE|-] [--json]",
 	.help = "Run the frames of a capture through the program, in private; nothing attached "
 		"is touched",
+	.details =
+		"  --policy FILE       in iptables-save's format; without it everything is accepted\n"
+		"  --local ADDR,…      this host's addresses or prefixes: frames from them depart\n"
+		"  --iface NAME        the interface that frames arrive on, for rules with -i\n"
+		"  --verdicts FILE     one line a frame, tab-separated; - is standard output\n",
 	.run = run_replay,
 };
 

@@ -13,6 +13,15 @@ const struct pg_cmd pg_cmd_restore = {
 	.args = "[-c] [-n] [-4|-6] [-t|--test] [--print] [--skip-tables] [--skip-unsupported] "
 		"[-w [SECONDS]] [FILE]",
 	.help = "Make a file in iptables-save's format the policy, all of it or nothing",
+	.details =
+		"  -c, --counters      take over the file's counters; otherwise rules that stay keep theirs\n"
+		"  -n, --noflush       add to the policy in force\n"
+		"  -4, -6              read the file as iptables-restore or ip6tables-restore would\n"
+		"  -t, --test          change nothing; needs no privileges\n"
+		"  --print             print the policy as it was understood\n"
+		"  --skip-tables       go on without tables that portguard does not enforce\n"
+		"  --skip-unsupported  go on without rules that use an unsupported feature; says which\n"
+		PG_HELP_WAIT,
 	.run = run_restore,
 };
 
@@ -113,7 +122,7 @@ static int parse(const struct options *o, const struct pg_text *text, const stru
 	return r;
 }
 
-/* What can't be compiled would be refused, so a test says so; interfaces make no difference to that. */
+/* What can't be compiled would be refused, so a test says so. Interfaces make no difference. */
 static int test_set(const struct pg_ruleset *set, struct pg_err *err)
 {
 	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;

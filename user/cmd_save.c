@@ -12,6 +12,10 @@ const struct pg_cmd pg_cmd_save = {
 	.name = "save",
 	.args = "[-c] [-4|-6]",
 	.help = "Print the policy in iptables-save's format",
+	.details =
+		"  -c, --counters      with packets and bytes\n"
+		"  -4, -6              only this family's rules, for iptables-restore or ip6tables-restore;\n"
+		"                      without either, one file for both, which only portguard reads\n",
 	.run = run_save,
 };
 

@@ -8,8 +8,8 @@
 
 void pg_cmd_usage(const struct pg_cmd *cmd)
 {
-	printf("Usage: portguard %s%s%s\n\n%s\n", cmd->name, cmd->args[0] ? " " : "", cmd->args,
-	       cmd->help);
+	printf("Usage: portguard %s%s%s\n\n%s\n%s%s", cmd->name, cmd->args[0] ? " " : "", cmd->args,
+	       cmd->help, cmd->details ? "\n" : "", cmd->details ? cmd->details : "");
 }
 
 int pg_getopt(const struct pg_cmd *cmd, int argc, char **argv, const char *shorts,

@@ -2,6 +2,10 @@
 /* Options of the commands that are not iptables' own, by getopt_long(). */
 #pragma once
 
+/* For --help of commands that change something. */
+#define PG_HELP_WAIT                                                                               \
+	"  -w [SECONDS]        wait for another portguard's lock; alone, as long as it takes\n"
+
 #include <getopt.h>
 
 #include "cmd.h"
