@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * send INTERFACE FRAME [COUNT [PAUSE]]: crafted frames for the shell tests, from the interface's own
- * namespace over AF_PACKET, with a pause of so many microseconds behind each. Without a FRAME, the
- * names of those it knows. The -gso ones are super-packets, as the kernel's own TCP hands them to a
+ * send INTERFACE FRAME [COUNT [PAUSE]]: crafted frames for the shell tests, from the interface's
+ * own namespace over AF_PACKET, with a pause of so many microseconds behind each. Without a FRAME,
+ * the names of those it knows. The -gso ones are super-packets, as the kernel's own TCP hands them to a
  * NIC that segments, or as a UDP socket does with UDP_SEGMENT.
  */
 #include <arpa/inet.h>
