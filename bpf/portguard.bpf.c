@@ -143,12 +143,6 @@ static __always_inline enum pg_verdict try_skb(struct __sk_buff *skb, enum pg_di
 			return PG_VERDICT_DROP; /* no memory to pull it */
 		p->ethertype = p->l3_type = bpf_ntohs(eth->type);
 	}
-	if (!skb->vlan_present && !skb->gso_size && !last_try) {
-		enum pg_verdict verdict = fast_path(&c);
-
-		if (verdict != _PG_VERDICT_MAX)
-			return verdict;
-	}
 	if (skb->vlan_present) {
 		p->vlan_id[0] = skb->vlan_tci & 0xfff;
 		p->ethertype = bpf_ntohs(skb->vlan_proto);
@@ -160,10 +154,25 @@ static __always_inline enum pg_verdict try_skb(struct __sk_buff *skb, enum pg_di
 /* Enough for the usual headers; what is longer is worth a second look at all of it. */
 #define TC_LINEAR 128
 
+/* As it is, when neither a tag nor segments are noted beside it. */
+static __always_inline enum pg_verdict fast_skb(struct __sk_buff *skb, enum pg_dir dir)
+{
+	const struct cursor c = {
+		.data = (void *)(long)skb->data,
+		.end = (void *)(long)skb->data_end,
+		.len = skb->len,
+		.dir = dir,
+	};
+
+	return skb->vlan_present || skb->gso_size ? _PG_VERDICT_MAX : fast_path(&c);
+}
+
 static __always_inline int tc(struct __sk_buff *skb, enum pg_dir dir)
 {
-	enum pg_verdict verdict = try_skb(skb, dir, TC_LINEAR, false);
+	enum pg_verdict verdict = fast_skb(skb, dir);
 
+	if (verdict == _PG_VERDICT_MAX)
+		verdict = try_skb(skb, dir, TC_LINEAR, false);
 	if (verdict == _PG_VERDICT_MAX)
 		verdict = try_skb(skb, dir, skb->len, true);
 	return verdict == PG_VERDICT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
