@@ -237,9 +237,14 @@ static int change_xdp_mode(struct pg_dp *dp, const struct pg_nic *nic, __u32 slo
 	_close_ int interim = tcx_link(nic, PG_DIR_IN, interim_fd), link = -1, back = -1;
 	int r;
 
-	if (interim >= 0)
+	if (interim >= 0) {
 		make_pin(dp, interim, "interim", slot, PG_DIR_IN);
-	drop_link(dp, "link", slot, PG_DIR_IN);
+		drop_link(dp, "link", slot, PG_DIR_IN);
+	} else { /* takes the old link off by itself; the new one takes this off again */
+		r = classic_install(dp, nic, slot, PG_DIR_IN, interim_fd, err);
+		if (r)
+			return r;
+	}
 	link = xdp_link(nic, mode, prog_fd, err);
 	r = link < 0 ? link : adopt_link(dp, nic->ifindex, slot, PG_DIR_IN, link, err);
 	if (link < 0) {
