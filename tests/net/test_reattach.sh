@@ -133,12 +133,17 @@ fi
 # The first of two changes its mode before the second is refused: it goes back.
 if foreign_on pgs1; then
 	foreign=$(xdp_id pgs1)
+	pg s detach pgs0 >/dev/null
+	expect_ok "attach as auto chooses" pg s attach pgs0
 	knock
 	reason=$(json s status '.interfaces[0] | [.mode, .mode_reason] | tostring')
+	total=$(json s status '.interfaces[0].ingress.packets')
 	expect_exit "the second of two is refused" 1 "id $foreign" \
 		pg s attach pgs0 pgs1 --mode skb --no-egress
 	expect "the first has its mode and the reason again" \
 		"$(json s status '.interfaces[0] | [.mode, .mode_reason] | tostring')" "$reason"
+	expect "the first keeps its totals" \
+		"$(json s status ".interfaces[0].ingress.packets >= $total")" true
 	expect "and counts departures" "$(json s status '.interfaces[0].egress_prog_id > 0')" true
 	expect "the second is not attached" "$(json s status '.interfaces | length')" 1
 	knock_off "the second of two refused"
