@@ -126,6 +126,7 @@ static void undo(struct pg_dp *dp, const struct before *before, char **name, siz
 		const struct pg_attach_opts opts = {
 			.mode = was ? (enum pg_mode)was->abi.mode : PG_MODE_NONE,
 			.no_egress = was && !was->egress_prog_id,
+			.reason = was ? was->abi.mode_reason : NULL,
 		};
 
 		if (was)

@@ -62,6 +62,7 @@ struct pg_attach_opts {
 	enum pg_mode mode; /* NONE: choose */
 	bool no_egress;
 	bool force; /* replace a foreign XDP program */
+	const char *reason; /* that `status` gives for `mode`; NULL: it was asked for */
 };
 
 /*

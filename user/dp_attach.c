@@ -283,12 +283,14 @@ static int attach_ingress(struct pg_dp *dp, struct job *job, const struct pg_att
 	if (opts->mode == PG_MODE_NONE) {
 		r = attach_auto(dp, job, err);
 	} else {
-		snprintf(job->reason, sizeof(job->reason), "asked for");
+		snprintf(job->reason, sizeof(job->reason), "%s",
+			 opts->reason ? opts->reason : "asked for");
 		r = try_mode(dp, job, opts->mode, err);
 	}
 	if (r)
 		return r;
-	add_caveat(job);
+	if (!opts->reason)
+		add_caveat(job);
 	f->mode = job->mode;
 	snprintf(f->mode_reason, sizeof(f->mode_reason), "%s", job->reason);
 	return 0;
