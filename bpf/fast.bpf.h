@@ -48,7 +48,8 @@ static __always_inline enum pg_verdict fast_decide(const struct cursor *c, const
 }
 
 /* _PG_VERDICT_MAX: not a packet for this path. `proto` is a constant in each copy. */
-static __always_inline enum pg_verdict fast_ip4(const struct cursor *c, __u8 proto, bool trace, bool atomic)
+static __always_inline enum pg_verdict fast_ip4(const struct cursor *c, __u8 proto, bool trace,
+						bool atomic)
 {
 	const struct ip4_header *h = c->data + sizeof(struct eth_header);
 	const __u32 *w = (const void *)h;
@@ -69,7 +70,8 @@ static __always_inline enum pg_verdict fast_ip4(const struct cursor *c, __u8 pro
 	return fast_decide(c, &p, trace, atomic);
 }
 
-static __always_inline enum pg_verdict fast_ip6(const struct cursor *c, __u8 proto, bool trace, bool atomic)
+static __always_inline enum pg_verdict fast_ip6(const struct cursor *c, __u8 proto, bool trace,
+						bool atomic)
 {
 	const struct ip6_header *h = c->data + sizeof(struct eth_header);
 	const __u32 l4_size = proto == IPPROTO_TCP ? 20 : 8;

@@ -210,8 +210,9 @@ static __always_inline bool ip4_sum_ok(__u64 sum)
 }
 
 /* Step over `words` words of options, adding them to the sum. */
-static __always_inline enum pg_reason pull_ip4_options(struct cursor *c, void *ctx, const struct pkt *p,
-						       __u32 words, __u64 *sum)
+static __always_inline enum pg_reason pull_ip4_options(struct cursor *c, void *ctx,
+						       const struct pkt *p, __u32 words,
+						       __u64 *sum)
 {
 	for (__u32 i = 0; i < 10; i++) {
 		__u32 *word;

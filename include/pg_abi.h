@@ -84,7 +84,7 @@ struct pg_action {
 /*
  * Tables are tries of 256-entry nodes, one byte a step. An entry with PG_LEAF set is the offset in
  * bytes of a row among the rows; without it, the offset in bytes of the next node among the nodes.
- * IPv4 addresses and TCP and UDP ports begin with a wide node, 65 536 entries for two bytes at once.
+ * IPv4 addresses and TCP and UDP ports begin with a wide node: 65 536 entries, two bytes at once.
  * Offsets are absolute: each generation owns one half of the nodes and one half of the rows.
  *
  * A row is the set of terms that a value satisfies: one word in the WORD form; in the TREE form a

@@ -9,7 +9,7 @@
  * Rule counters, 16 bytes a slot and shard. A policy change needs fresh slots while the old
  * policy still counts in its own, so there are more than twice PG_MAX_TERMS.
  */
-#define PG_COUNTER_SLOTS 16384 /* a power of two */
+#define PG_COUNTER_SLOTS 16384 /* a power of two: the programs mask it */
 
 /*
  * Interfaces of one instance; totals are kept for each. The last slot is no interface's: it holds
@@ -20,7 +20,7 @@
 
 /*
  * Counters are kept once per shard, and a shard belongs to one CPU while there are no more CPUs
- * than shards; above that CPUs share shards and count with atomics. One shard is 9.6 MB:
+ * than shards; above that CPUs share shards and count with atomics. One shard is 9.8 MB:
  * ports 4 MB, drops 1 MB, flags 4 MB, rules 256 KB, totals 512 KB. 15 shards stay under 160 MB.
  */
 #define PG_MAX_SHARDS 15

@@ -75,7 +75,8 @@ static int ranges_and(struct pg_ranges *a, const struct pg_ranges *b)
 	return 0;
 }
 
-static int ranges_and_these(struct pg_ranges *a, const struct pg_port_range *in, size_t n, bool invert)
+static int ranges_and_these(struct pg_ranges *a, const struct pg_port_range *in, size_t n,
+			    bool invert)
 {
 	struct pg_range these[PG_MULTIPORT_MAX];
 	struct pg_ranges b = { 0 };
@@ -227,7 +228,8 @@ void pg_term_clear(struct pg_term *term)
 	free(term->part_dport.r);
 }
 
-int pg_icmp_ranges(const struct pg_rule *rule, enum pg_match_kind kind, struct pg_ranges *ret_ranges)
+int pg_icmp_ranges(const struct pg_rule *rule, enum pg_match_kind kind,
+		   struct pg_ranges *ret_ranges)
 {
 	int r = ranges_all(ret_ranges);
 
