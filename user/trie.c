@@ -147,8 +147,6 @@ __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set)
 
 	if (t->err)
 		return 0;
-	if (t->n_terms <= PG_TINY_TERMS)
-		return PG_LEAF | (__u32)set[0];
 	if (t->stride == 1) {
 		row[0] = set[0];
 	} else {
@@ -171,7 +169,8 @@ __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set)
 		memcpy(t->rows + i * t->stride, row, t->stride * 8);
 		t->n_rows = i + 1;
 	}
-	return PG_LEAF | (__u32)(i * t->stride * 8);
+	/* In the TINY form rows are kept only to be counted. */
+	return PG_LEAF | (__u32)(t->n_terms <= PG_TINY_TERMS ? set[0] : i * t->stride * 8);
 }
 
 /* Nodes ---------------------------------------------------------------------------------------- */
