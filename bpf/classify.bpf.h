@@ -70,6 +70,14 @@ static __always_inline __u32 walk_ip6(const struct tables *t, __u32 entry, const
 	return walk_word(t, entry, addr[3]);
 }
 
+/* An address of either family; `roots` has the entry for each. */
+static __always_inline __u32 walk_addr(const struct tables *t, const __u32 *roots, bool v6,
+				       const __be32 *addr)
+{
+	return v6 ? walk_ip6(t, roots[PG_FAMILY_V6], addr) :
+		    walk_ip4(t, roots[PG_FAMILY_V4], addr[0]);
+}
+
 static __always_inline __u32 walk_u16(const struct tables *t, __u32 entry, __u16 value)
 {
 	if (entry & PG_LEAF)
@@ -119,8 +127,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	word = tiny ? r->proto & ~PG_LEAF : row_word(t, r->proto, 0);
 	r->saddr = r->daddr = r->sport = r->dport = r->detail = r->iface = any;
 	if (dims & PG_DIM_SADDR) {
-		r->saddr = v6 ? walk_ip6(t, gen->saddr[PG_FAMILY_V6], p->saddr) :
-				walk_ip4(t, gen->saddr[PG_FAMILY_V4], p->saddr[0]);
+		r->saddr = walk_addr(t, gen->saddr, v6, p->saddr);
 		word = narrow(t, word, r->saddr, tiny);
 	}
 	if (dims & PG_DIM_DPORT) {
@@ -131,8 +138,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	if (!(dims & ~(PG_DIM_SADDR | PG_DIM_DPORT)))
 		return word;
 	if (dims & PG_DIM_DADDR) {
-		r->daddr = v6 ? walk_ip6(t, gen->daddr[PG_FAMILY_V6], p->daddr) :
-				walk_ip4(t, gen->daddr[PG_FAMILY_V4], p->daddr[0]);
+		r->daddr = walk_addr(t, gen->daddr, v6, p->daddr);
 		word = narrow(t, word, r->daddr, tiny);
 	}
 	if (dims & PG_DIM_SPORT) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Interfaces: their slots, choosing a mode, attaching and detaching. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "dp_hook.h"
