@@ -139,18 +139,19 @@ static int compile_addr(struct compiler *c, bool source, enum pg_family family, 
 	return pg_trie_error(c->trie);
 }
 
+enum { AT_TCP, AT_UDP, AT_UDPLITE, AT_SCTP, AT_DCCP, AT_ICMP, AT_ICMP6 };
 static const struct {
 	enum pg_space space;
 	uint8_t proto;
 	bool v4, v6, wide;
 } spaces[] = {
-	{ PG_SPACE_TCP, IPPROTO_TCP, true, true, true },
-	{ PG_SPACE_UDP, IPPROTO_UDP, true, true, true },
-	{ PG_SPACE_UDPLITE, IPPROTO_UDPLITE, true, true, false },
-	{ PG_SPACE_SCTP, IPPROTO_SCTP, true, true, false },
-	{ PG_SPACE_DCCP, IPPROTO_DCCP, true, true, false },
-	{ PG_SPACE_ICMP, IPPROTO_ICMP, true, false, false },
-	{ PG_SPACE_ICMP6, IPPROTO_ICMPV6, false, true, false },
+	[AT_TCP] = { PG_SPACE_TCP, IPPROTO_TCP, true, true, true },
+	[AT_UDP] = { PG_SPACE_UDP, IPPROTO_UDP, true, true, true },
+	[AT_UDPLITE] = { PG_SPACE_UDPLITE, IPPROTO_UDPLITE, true, true, false },
+	[AT_SCTP] = { PG_SPACE_SCTP, IPPROTO_SCTP, true, true, false },
+	[AT_DCCP] = { PG_SPACE_DCCP, IPPROTO_DCCP, true, true, false },
+	[AT_ICMP] = { PG_SPACE_ICMP, IPPROTO_ICMP, true, false, false },
+	[AT_ICMP6] = { PG_SPACE_ICMP6, IPPROTO_ICMPV6, false, true, false },
 };
 
 /* Terms that packets of this space can match at all; clearing the others keeps rows sparse. */
@@ -211,7 +212,7 @@ static int compile_flags(struct compiler *c, __u32 *ret_entry)
 	for (unsigned flags = 0; flags < 256; flags++) {
 		memset(set, 0, PG_MAX_TERMS / 8);
 		for (size_t i = 0; i < c->n_terms; i++)
-			if (in_space(&c->term[i], 0, false) && flags_hold(c->term[i].rule, flags))
+			if (in_space(&c->term[i], AT_TCP, false) && flags_hold(c->term[i].rule, flags))
 				pg_set_add(set, i);
 		entries[flags] = pg_trie_leaf(c->trie, set);
 	}
@@ -302,8 +303,8 @@ static int compile_spaces(struct compiler *c)
 		    compile_ports(c, i, true, false, &c->gen.dport[s + PG_SPACE_PARTIAL]);
 	}
 	return r ?: compile_flags(c, &c->gen.detail[PG_SPACE_TCP]) ?:
-	       compile_icmp(c, 5, PG_MATCH_ICMP, &c->gen.detail[PG_SPACE_ICMP]) ?:
-	       compile_icmp(c, 6, PG_MATCH_ICMP6, &c->gen.detail[PG_SPACE_ICMP6]);
+	       compile_icmp(c, AT_ICMP, PG_MATCH_ICMP, &c->gen.detail[PG_SPACE_ICMP]) ?:
+	       compile_icmp(c, AT_ICMP6, PG_MATCH_ICMP6, &c->gen.detail[PG_SPACE_ICMP6]);
 }
 
 /* Which dimensions any term asks for; the programs skip the others. */
