@@ -17,6 +17,9 @@
 #define PG_CHAIN_NAME_MAX 28	/* XT_FUNCTION_MAXNAMELEN - 1 - 1 */
 #define PG_COMMENT_MAX 255	/* XT_MAX_COMMENT_LEN - 1 */
 #define PG_MULTIPORT_MAX 15	/* XT_MULTI_PORTS; a range takes two places */
+#define PG_SET_NAME_MAX 31	/* IPSET_MAXNAMELEN - 1 */
+#define PG_LOG_PREFIX_MAX 29	/* of LOG: struct ipt_log_info.prefix, without its NUL */
+#define PG_NFLOG_PREFIX_MAX 63	/* XT_NFLOG: nf_log_info prefix[64], without its NUL */
 
 /* Where in a rule file something stands; line 0: it came from the command line. */
 struct pg_pos {
@@ -56,7 +59,117 @@ enum pg_match_kind {
 	PG_MATCH_ICMP6,
 	PG_MATCH_MULTIPORT,
 	PG_MATCH_COMMENT,
+	PG_MATCH_STATE,	    /* -m state: conntrack.states only */
+	PG_MATCH_CONNTRACK,
+	PG_MATCH_LIMIT,
+	PG_MATCH_HASHLIMIT,
+	PG_MATCH_CONNLIMIT,
+	PG_MATCH_RECENT,
+	PG_MATCH_QUOTA,
+	PG_MATCH_STATISTIC,
+	PG_MATCH_SET,
+	PG_MATCH_TIME,
+	PG_MATCH_ADDRTYPE,
+	PG_MATCH_MAC,
+	PG_MATCH_IPRANGE,
+	PG_MATCH_LENGTH,
+	PG_MATCH_TTL, /* IPv4 */
+	PG_MATCH_HL,  /* IPv6 */
+	PG_MATCH_TOS,
+	PG_MATCH_DSCP,
+	PG_MATCH_PKTTYPE,
+	PG_MATCH_MARK,
+	PG_MATCH_TCPMSS,
+	PG_MATCH_ESP,
+	PG_MATCH_AH,   /* both families; --ahlen and --ahres are IPv6's */
+	PG_MATCH_FRAG, /* IPv6 */
+	PG_MATCH_RT,   /* IPv6 */
+	PG_MATCH_VLAN, /* portguard's own */
 	_PG_MATCH_MAX
+};
+
+/* Connection states of -m state and --ctstate, as bits. */
+#define PG_CT_INVALID (1U << 0)
+#define PG_CT_ESTABLISHED (1U << 1)
+#define PG_CT_RELATED (1U << 2)
+#define PG_CT_NEW (1U << 3)
+#define PG_CT_UNTRACKED (1U << 4)
+#define PG_CT_SNAT (1U << 5) /* these two are never true: portguard does no NAT */
+#define PG_CT_DNAT (1U << 6)
+
+/* Parts of -m conntrack that were given; each may be inverted. */
+enum pg_ct_part {
+	PG_CT_PART_STATE, PG_CT_PART_PROTO, PG_CT_PART_ORIGSRC, PG_CT_PART_ORIGDST,
+	PG_CT_PART_REPLSRC, PG_CT_PART_REPLDST, PG_CT_PART_ORIGSRCPORT, PG_CT_PART_ORIGDSTPORT,
+	PG_CT_PART_REPLSRCPORT, PG_CT_PART_REPLDSTPORT, PG_CT_PART_STATUS, PG_CT_PART_EXPIRE,
+	PG_CT_PART_DIR, _PG_CT_PART_MAX
+};
+
+struct pg_conntrack { /* owned by its match, because it is large and rare */
+	struct pg_addr addr[4];		 /* origsrc, origdst, replsrc, repldst */
+	struct pg_port_range port[4];	 /* likewise */
+	uint32_t expire_lo, expire_hi;	 /* seconds */
+	uint8_t proto;
+	uint8_t status;			 /* bits of NONE 1, EXPECTED 2, SEEN_REPLY 4, ASSURED 8, CONFIRMED 16 */
+	bool reply;			 /* --ctdir REPLY */
+};
+
+enum pg_recent_op { PG_RECENT_SET, PG_RECENT_CHECK, PG_RECENT_UPDATE, PG_RECENT_REMOVE };
+
+#define PG_HASHLIMIT_DIP (1U << 0) /* as XT_HASHLIMIT_HASH_* */
+#define PG_HASHLIMIT_DPT (1U << 1)
+#define PG_HASHLIMIT_SIP (1U << 2)
+#define PG_HASHLIMIT_SPT (1U << 3)
+
+struct pg_hashlimit { /* owned by its match */
+	char *name;		   /* owned */
+	uint64_t avg, burst;	   /* as the kernel has them: struct hashlimit_cfg3 */
+	uint8_t modes;		   /* PG_HASHLIMIT_* */
+	bool above, bytes;	   /* --hashlimit-above; the rate is in bytes */
+	uint8_t srcmask, dstmask;  /* prefix lengths; 32 or 128 by default */
+	uint32_t size, max, gc_interval_ms, expire_ms; /* 0: default */
+	bool rate_match;
+	uint32_t interval_s;
+};
+
+struct pg_recent { /* owned by its match */
+	char *name; /* owned; "DEFAULT" unless given */
+	enum pg_recent_op op;
+	bool invert, dest, rttl, reap;
+	uint32_t seconds, hitcount;
+	uint8_t mask[16];
+};
+
+struct pg_time { /* owned by its match */
+	int64_t date_start, date_stop;	   /* seconds since 1970; 0, INT_MAX by default */
+	uint32_t daytime_start, daytime_stop; /* seconds of the day; stop 86399 by default */
+	uint32_t monthdays;		   /* bit 1..31; all by default */
+	uint8_t weekdays;		   /* bit 1 Monday .. bit 7 Sunday; all by default */
+	bool kerneltz, contiguous;
+};
+
+/* Types of addresses, as bits: 1 << RTN_* (linux/rtnetlink.h). */
+struct pg_addrtype {
+	uint16_t src, dst; /* 0: not asked */
+	bool src_invert, dst_invert, limit_in, limit_out;
+};
+
+/* A range of values, both included. */
+struct pg_u32_range {
+	uint32_t lo, hi;
+	bool set, invert;
+};
+
+enum pg_ttl_op { PG_TTL_EQ, PG_TTL_NE, PG_TTL_LT, PG_TTL_GT };
+
+/* --chunk-types of sctp */
+enum pg_chunk_op { PG_CHUNK_NONE, PG_CHUNK_ANY, PG_CHUNK_ALL, PG_CHUNK_ONLY };
+struct pg_sctp_chunks { /* owned by its match */
+	enum pg_chunk_op op;
+	bool invert;
+	uint8_t map[32]; /* bit per type */
+	struct { uint8_t type, flag, mask; } flag[20];
+	unsigned n_flags;
 };
 
 enum pg_multiport_side { PG_MULTIPORT_SRC, PG_MULTIPORT_DST, PG_MULTIPORT_EITHER };
@@ -69,6 +182,10 @@ struct pg_match {
 			struct pg_port_range sport, dport;
 			bool flags_set, flags_invert; /* TCP only */
 			uint8_t flags_mask, flags_comp;
+			struct pg_u32_range option;    /* --tcp-option, --dccp-option: lo */
+			uint16_t dccp_types;	       /* --dccp-types: bit per type */
+			bool dccp_types_set, dccp_types_invert;
+			struct pg_sctp_chunks *chunks; /* SCTP; owned, NULL: not asked */
 		} ports;
 		struct {	     /* ICMP, ICMP6 */
 			bool any;    /* --icmp-type any */
@@ -82,10 +199,125 @@ struct pg_match {
 			struct pg_port_range range[PG_MULTIPORT_MAX];
 		} multiport;
 		char *comment; /* owned */
+		struct {       /* STATE, CONNTRACK */
+			uint16_t states; /* PG_CT_* */
+			uint32_t given, inverted; /* bit per enum pg_ct_part; STATE has its own */
+			struct pg_conntrack *more; /* owned; NULL for STATE */
+		} conntrack;
+		struct {
+			uint32_t avg; /* 1/10000 s between packets, as struct xt_rateinfo */
+			uint32_t burst;
+		} limit;
+		struct pg_hashlimit *hashlimit; /* owned, never NULL */
+		struct {
+			uint32_t limit;
+			bool upto, dest; /* otherwise above, source */
+			uint8_t mask;	 /* prefix length; 255: the family's whole address */
+		} connlimit;
+		struct pg_recent *recent; /* owned, never NULL */
+		struct {
+			uint64_t bytes;
+			bool invert;
+		} quota;
+		struct {
+			bool nth, invert;
+			uint32_t probability;	  /* of 0x80000000, as the kernel has it */
+			uint32_t every, packet; /* every >= 1 */
+		} statistic;
+		struct {
+			char name[PG_SET_NAME_MAX + 1];
+			uint8_t n_dirs, dirs; /* bit i: the i-th is src */
+			bool invert;
+		} set;
+		struct pg_time *time; /* owned, never NULL */
+		struct pg_addrtype addrtype;
+		struct {
+			uint8_t addr[6];
+			bool invert;
+		} mac;
+		struct {
+			uint8_t family; /* PG_V4 or PG_V6 */
+			bool src_set, src_invert, dst_set, dst_invert;
+			uint8_t src_lo[16], src_hi[16], dst_lo[16], dst_hi[16]; /* network order */
+		} iprange;
+		struct pg_u32_range range; /* LENGTH, TCPMSS, ESP */
+		struct {
+			enum pg_ttl_op op;
+			uint8_t value;
+		} ttl; /* TTL, HL */
+		struct { /* TOS, DSCP (mask unused), MARK */
+			uint32_t value, mask;
+			bool invert;
+		} bits;
+		struct {
+			uint8_t type; /* PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST */
+			bool invert;
+		} pkttype;
+		struct {
+			struct pg_u32_range spi, len;
+			bool res;
+		} ah;
+		struct {
+			struct pg_u32_range id, len;
+			bool res, first, more, last;
+		} frag;
+		struct {
+			struct pg_u32_range type, segsleft, len;
+			bool res, nonstrict; /* --rt-0-res, --rt-0-not-strict */
+			uint8_t n_addrs;     /* --rt-0-addrs */
+			uint8_t (*addrs)[16]; /* owned */
+		} rt;
+		struct {
+			uint16_t lo, hi; /* 0..4095 */
+			bool invert;
+		} vlan;
 	};
 };
 
-enum pg_target { PG_TARGET_NONE, PG_TARGET_ACCEPT, PG_TARGET_DROP, _PG_TARGET_MAX };
+enum pg_target {
+	PG_TARGET_NONE,
+	PG_TARGET_ACCEPT,
+	PG_TARGET_DROP,
+	PG_TARGET_RETURN,
+	PG_TARGET_CHAIN, /* rule.chain; rule.is_goto */
+	PG_TARGET_REJECT,
+	PG_TARGET_LOG,
+	PG_TARGET_NFLOG,
+	PG_TARGET_MARK,
+	PG_TARGET_CT, /* raw; --notrack, also written NOTRACK */
+	_PG_TARGET_MAX
+};
+
+/* What REJECT answers with. Those of IPv4 are sent as ICMP, those of IPv6 as ICMPv6. */
+enum pg_reject {
+	PG_REJECT_DEFAULT, /* icmp-port-unreachable, icmp6-port-unreachable: by family */
+	PG_REJECT_TCP_RESET,
+	PG_REJECT_NET_UNREACH, PG_REJECT_HOST_UNREACH, PG_REJECT_PROTO_UNREACH,
+	PG_REJECT_PORT_UNREACH, PG_REJECT_NET_PROHIBITED, PG_REJECT_HOST_PROHIBITED,
+	PG_REJECT_ADMIN_PROHIBITED,
+	PG_REJECT6_NO_ROUTE, PG_REJECT6_ADM_PROHIBITED, PG_REJECT6_ADDR_UNREACH,
+	PG_REJECT6_PORT_UNREACH, PG_REJECT6_POLICY_FAIL, PG_REJECT6_REJECT_ROUTE,
+	_PG_REJECT_MAX
+};
+
+/* As xt_mark's: mark = (mark & ~mask) ^ mark. --set-mark, --set-xmark, --or-mark … all become it. */
+union pg_target_args {
+	enum pg_reject reject;
+	struct {
+		uint8_t level; /* syslog's, 4 by default */
+		uint8_t flags; /* XT_LOG_TCPSEQ … (linux/netfilter/xt_LOG.h) */
+		char *prefix;  /* owned; NULL: none */
+	} log;
+	struct {
+		uint16_t group, threshold; /* threshold 0: default */
+		uint32_t size;	 /* --nflog-size or --nflog-range */
+		bool size_set, range_set;
+		char *prefix; /* owned; NULL: none */
+	} nflog;
+	struct {
+		uint32_t mark, mask;
+	} mark;
+};
 
 struct pg_rule {
 	struct pg_pos pos;
@@ -98,12 +330,18 @@ struct pg_rule {
 	struct pg_match *match;		    /* owned, in the order written */
 	size_t n_match;
 	enum pg_target target;
+	bool is_goto;			   /* CHAIN: -g */
+	char chain[PG_CHAIN_NAME_MAX + 1]; /* CHAIN: its name, in the same table */
+	union pg_target_args args;
 	uint64_t packets, bytes; /* as restored with -c, or as read from the kernel */
 	uint32_t slot;		 /* of its counter; PG_NO_SLOT: none yet. Belongs to dp.c */
 };
 #define PG_NO_SLOT UINT32_MAX
 
+enum pg_table_id { PG_TABLE_FILTER, PG_TABLE_RAW, _PG_TABLE_MAX };
+
 struct pg_chain {
+	enum pg_table_id table;
 	char name[PG_CHAIN_NAME_MAX + 1];
 	enum pg_target policy; /* built-in chains: ACCEPT or DROP; user chains: NONE */
 	uint64_t packets, bytes;
@@ -112,8 +350,14 @@ struct pg_chain {
 	size_t n_rules, cap;
 };
 
-/* Table `filter`. chain[0..2] are INPUT, FORWARD, OUTPUT, always there. */
-enum { PG_CHAIN_INPUT, PG_CHAIN_FORWARD, PG_CHAIN_OUTPUT, PG_CHAINS_BUILTIN };
+/*
+ * Built-in chains stand first and are always there: INPUT, FORWARD and OUTPUT of table filter,
+ * PREROUTING and OUTPUT of table raw. User-defined ones follow, tables mixed.
+ */
+enum {
+	PG_CHAIN_INPUT, PG_CHAIN_FORWARD, PG_CHAIN_OUTPUT, PG_CHAIN_RAW_PREROUTING,
+	PG_CHAIN_RAW_OUTPUT, PG_CHAINS_BUILTIN
+};
 struct pg_ruleset {
 	struct pg_chain *chain; /* owned */
 	size_t n_chains;
@@ -129,7 +373,10 @@ static inline void pg_ruleset_freep(struct pg_ruleset **set)
 /* A deep copy. NULL: no memory. */
 struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set);
 /* NULL: no chain of that name. */
-struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, const char *name);
+struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
+				  const char *name);
+/* How many rules jump or go to it: -X and -L's "(N references)". */
+size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *chain);
 
 /* Frees what the rule owns, not the rule. Leaves it empty. */
 void pg_rule_clear(struct pg_rule *rule);

@@ -271,8 +271,12 @@ static struct json_object *chains(const struct pg_ruleset *set, bool *oom)
 	struct json_object *o = object(), *array = json_object_new_array();
 
 	put(o, "chains", array, oom);
-	for (size_t i = 0; i < set->n_chains && !*oom; i++)
+	for (size_t i = 0; i < set->n_chains && !*oom; i++) {
+		/* Chains of raw only where they say something. */
+		if (set->chain[i].table != PG_TABLE_FILTER && !set->chain[i].n_rules)
+			continue;
 		json_object_array_add(array, chain(&set->chain[i], oom));
+	}
 	return o;
 }
 

@@ -93,7 +93,7 @@ static void flush(struct pg_chain *chain)
 
 static int set_policy(const struct pg_command *cmd, struct pg_ruleset *set, struct pg_diag *diag)
 {
-	struct pg_chain *chain = pg_ruleset_chain(set, cmd->chain);
+	struct pg_chain *chain = pg_ruleset_chain(set, PG_TABLE_FILTER, cmd->chain);
 	bool drop = !strcmp(cmd->policy, "DROP");
 
 	if (!chain)
@@ -132,7 +132,7 @@ void pg_chain_zero(struct pg_chain *chain, unsigned num)
 static int zero(const struct pg_command *cmd, struct pg_ruleset *set, unsigned num,
 		struct pg_diag *diag)
 {
-	struct pg_chain *chain = cmd->chain ? pg_ruleset_chain(set, cmd->chain) : NULL;
+	struct pg_chain *chain = cmd->chain ? pg_ruleset_chain(set, PG_TABLE_FILTER, cmd->chain) : NULL;
 
 	if (chain && num > chain->n_rules)
 		return fail(diag, cmd, "Index of counter too big.");
@@ -187,7 +187,7 @@ bool pg_command_writes(const struct pg_command *cmd)
 
 int pg_command_apply(const struct pg_command *cmd, struct pg_ruleset *set, struct pg_diag *diag)
 {
-	struct pg_chain *chain = cmd->chain ? pg_ruleset_chain(set, cmd->chain) : NULL;
+	struct pg_chain *chain = cmd->chain ? pg_ruleset_chain(set, PG_TABLE_FILTER, cmd->chain) : NULL;
 
 	if (cmd->verb == PG_VERB_POLICY)
 		return set_policy(cmd, set, diag);

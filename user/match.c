@@ -69,7 +69,7 @@ static bool in_list(const char *name, const char *const *list, size_t n)
 int pg_match_find(const char *name)
 {
 	for (int i = 0; i < _PG_MATCH_MAX; i++)
-		if (!strcmp(pg_match_rows[i].name, name))
+		if (pg_match_rows[i].name && !strcmp(pg_match_rows[i].name, name))
 			return i;
 	return -1;
 }

@@ -121,7 +121,7 @@ static int parse_target(struct pg_parser *p)
 	for (const char *c = name; *c; c++)
 		if (isspace((unsigned char)*c))
 			return FAIL(p, at, "Invalid target name `%s'", name);
-	for (enum pg_target target = PG_TARGET_ACCEPT; target < _PG_TARGET_MAX; target++) {
+	for (enum pg_target target = PG_TARGET_ACCEPT; target <= PG_TARGET_DROP; target++) {
 		if (!strcmp(name, pg_target_name(target))) {
 			p->rule.target = target;
 			return 0;

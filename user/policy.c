@@ -215,7 +215,7 @@ static void inherit_chain(struct pg_chain *chain, struct pg_chain *old)
 void pg_policy_inherit(struct pg_ruleset *set, const struct pg_ruleset *old)
 {
 	for (size_t i = 0; i < set->n_chains; i++) {
-		struct pg_chain *was = pg_ruleset_chain(old, set->chain[i].name);
+		struct pg_chain *was = pg_ruleset_chain(old, set->chain[i].table, set->chain[i].name);
 
 		if (was)
 			inherit_chain(&set->chain[i], was);

@@ -45,8 +45,7 @@ const char *pg_target_name(enum pg_target target)
 		return "ACCEPT";
 	case PG_TARGET_DROP:
 		return "DROP";
-	case PG_TARGET_NONE:
-	case _PG_TARGET_MAX:
+	default:
 		break;
 	}
 	return "-";

@@ -66,7 +66,7 @@ static bool match_equal(const struct pg_match *a, const struct pg_match *b)
 		return multiport_equal(a, b);
 	case PG_MATCH_COMMENT:
 		return !strcmp(a->comment ? a->comment : "", b->comment ? b->comment : "");
-	case _PG_MATCH_MAX:
+	default:
 		break;
 	}
 	return false;
@@ -101,7 +101,16 @@ static int chain_copy(struct pg_chain *ret, const struct pg_chain *chain)
 
 struct pg_ruleset *pg_ruleset_new(void)
 {
-	static const char *const name[PG_CHAINS_BUILTIN] = { "INPUT", "FORWARD", "OUTPUT" };
+	static const struct {
+		enum pg_table_id table;
+		const char *name;
+	} builtin[PG_CHAINS_BUILTIN] = {
+		[PG_CHAIN_INPUT] = { PG_TABLE_FILTER, "INPUT" },
+		[PG_CHAIN_FORWARD] = { PG_TABLE_FILTER, "FORWARD" },
+		[PG_CHAIN_OUTPUT] = { PG_TABLE_FILTER, "OUTPUT" },
+		[PG_CHAIN_RAW_PREROUTING] = { PG_TABLE_RAW, "PREROUTING" },
+		[PG_CHAIN_RAW_OUTPUT] = { PG_TABLE_RAW, "OUTPUT" },
+	};
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = calloc(1, sizeof(*set));
 
 	if (!set)
@@ -113,7 +122,8 @@ struct pg_ruleset *pg_ruleset_new(void)
 	for (size_t i = 0; i < PG_CHAINS_BUILTIN; i++) {
 		struct pg_chain *chain = &set->chain[i];
 
-		snprintf(chain->name, sizeof(chain->name), "%s", name[i]);
+		chain->table = builtin[i].table;
+		snprintf(chain->name, sizeof(chain->name), "%s", builtin[i].name);
 		chain->policy = PG_TARGET_ACCEPT;
 		chain->slot = PG_NO_SLOT;
 	}
@@ -147,12 +157,27 @@ struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set)
 	return TAKE_PTR(dup);
 }
 
-struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, const char *name)
+struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
+				  const char *name)
 {
 	for (size_t i = 0; i < set->n_chains; i++)
-		if (!strcmp(set->chain[i].name, name))
+		if (set->chain[i].table == table && !strcmp(set->chain[i].name, name))
 			return &set->chain[i];
 	return NULL;
+}
+
+size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *chain)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n_chains; i++)
+		for (size_t k = 0; k < set->chain[i].n_rules; k++) {
+			const struct pg_rule *rule = &set->chain[i].rule[k];
+
+			n += set->chain[i].table == chain->table &&
+			     rule->target == PG_TARGET_CHAIN && !strcmp(rule->chain, chain->name);
+		}
+	return n;
 }
 
 void pg_rule_clear(struct pg_rule *rule)
