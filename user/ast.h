@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pg_limits.h"
+#include "pg_abi.h"
 #include "util.h"
 
 #define PG_CHAIN_NAME_MAX 28	/* XT_FUNCTION_MAXNAMELEN - 1 - 1 */
@@ -88,15 +88,6 @@ enum pg_match_kind {
 	_PG_MATCH_MAX
 };
 
-/* Connection states of -m state and --ctstate, as bits. */
-#define PG_CT_INVALID (1U << 0)
-#define PG_CT_ESTABLISHED (1U << 1)
-#define PG_CT_RELATED (1U << 2)
-#define PG_CT_NEW (1U << 3)
-#define PG_CT_UNTRACKED (1U << 4)
-#define PG_CT_SNAT (1U << 5) /* these two are never true: portguard does no NAT */
-#define PG_CT_DNAT (1U << 6)
-
 /* Parts of -m conntrack that were given; each may be inverted. */
 enum pg_ct_part {
 	PG_CT_PART_STATE, PG_CT_PART_PROTO, PG_CT_PART_ORIGSRC, PG_CT_PART_ORIGDST,
@@ -113,13 +104,6 @@ struct pg_conntrack { /* owned by its match, because it is large and rare */
 	uint8_t status;			 /* bits of NONE 1, EXPECTED 2, SEEN_REPLY 4, ASSURED 8, CONFIRMED 16 */
 	bool reply;			 /* --ctdir REPLY */
 };
-
-enum pg_recent_op { PG_RECENT_SET, PG_RECENT_CHECK, PG_RECENT_UPDATE, PG_RECENT_REMOVE };
-
-#define PG_HASHLIMIT_DIP (1U << 0) /* as XT_HASHLIMIT_HASH_* */
-#define PG_HASHLIMIT_DPT (1U << 1)
-#define PG_HASHLIMIT_SIP (1U << 2)
-#define PG_HASHLIMIT_SPT (1U << 3)
 
 struct pg_hashlimit { /* owned by its match */
 	char *name;		   /* owned */
@@ -335,6 +319,7 @@ struct pg_rule {
 	union pg_target_args args;
 	uint64_t packets, bytes; /* as restored with -c, or as read from the kernel */
 	uint32_t slot;		 /* of its counter; PG_NO_SLOT: none yet. Belongs to dp.c */
+	uint32_t state;		 /* first of what its matches remember; PG_NO_SLOT: none */
 };
 #define PG_NO_SLOT UINT32_MAX
 

@@ -128,7 +128,7 @@ static int test_set(const struct pg_ruleset *set, struct pg_err *err)
 	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
 	const char names[PG_MAX_IFACES][IFNAMSIZ] = { "" };
 
-	return pg_compile(set, names, &tables, err);
+	return pg_compile(set, &(struct pg_compile_opts){ .ifnames = names }, &tables, err);
 }
 
 static int print_set(const struct options *o, const struct pg_ruleset *set, struct pg_err *err)

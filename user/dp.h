@@ -122,6 +122,8 @@ void pg_dp_settle(struct pg_dp *dp);
  * Set a counter that no policy in force uses, before the commit that starts using it.
  */
 void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count);
+/* The same for what a check remembers. */
+void pg_dp_state_set(struct pg_dp *dp, __u32 state, const struct pg_state *start);
 
 /* Counters: sums over all shards --------------------------------------------------------------- */
 

@@ -7,16 +7,27 @@
 
 #include "dp.h"
 
-/* Every map that is pinned, under its own name. */
+/*
+ * Every map that is pinned, under its own name: arrays, which are mapped into memory, and behind
+ * SCRATCH's and TRACE's those that are reached by system calls.
+ */
 #define PG_MAPS(X)                                                                                 \
 	X(TABLES, pg_tables)                                                                       \
 	X(IFACES, pg_ifaces)                                                                       \
 	X(SHARDS, pg_shards)                                                                       \
 	X(SCRATCH, pg_scratch)                                                                     \
-	X(TRACE, pg_trace)
+	X(TRACE, pg_trace)                                                                         \
+	X(STATES, pg_states)                                                                       \
+	X(EVENT_RATE, pg_event_rate)                                                               \
+	X(REPLY_RATE, pg_reply_rate)                                                               \
+	X(RECENTS, pg_recents)                                                                     \
+	X(HASHLIMITS, pg_hashlimits)                                                               \
+	X(LOCALS, pg_locals)                                                                       \
+	X(EVENTS, pg_events)
 
 #define PG_ENUM_MAP(sym, name) PG_MAP_##sym,
 enum pg_map_id { PG_MAPS(PG_ENUM_MAP) _PG_MAP_MAX };
+#define _PG_MAP_MAPPED PG_MAP_RECENTS /* those before it are mapped into memory */
 
 extern const char *const pg_map_names[_PG_MAP_MAX];
 
@@ -79,6 +90,7 @@ void pg_dp_libbpf_listen(bool verbose);
 struct pg_load_opts {
 	unsigned progs; /* a mask of enum pg_prog */
 	__u32 iface;	/* slot that this copy is for */
+	__u32 ifindex;
 	bool no_l2, trace, skip_csum, no_fast;
 };
 /*

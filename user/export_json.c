@@ -323,7 +323,6 @@ static void replay_lists(const struct pg_replay_sums *sums, struct json_object *
 
 	for (int i = 0; i < _PG_VERDICT_MAX; i++)
 		put_number(verdicts, pg_verdict_name((enum pg_verdict)i), sums->verdict[i], oom);
-	put_number(verdicts, "reject", 0, oom); /* no rule can reject yet */
 	for (int i = 0; i < _PG_REASON_MAX; i++)
 		put_number(reasons, pg_reason_name((enum pg_reason)i), sums->reason[i], oom);
 	for (int i = PG_FRAG_NONE + 1; i < _PG_FRAG_MAX; i++)

@@ -186,7 +186,8 @@ void pg_rule_clear(struct pg_rule *rule)
 		if (rule->match[i].kind == PG_MATCH_COMMENT)
 			free(rule->match[i].comment);
 	free(rule->match);
-	*rule = (struct pg_rule){ .narrowed = PG_V46, .slot = PG_NO_SLOT };
+	*rule = (struct pg_rule){ .narrowed = PG_V46, .slot = PG_NO_SLOT,
+				 .state = PG_NO_SLOT };
 }
 
 int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule)
