@@ -73,7 +73,10 @@ static int load_match(struct pg_parser *p, enum pg_match_kind kind, const struct
 	if (!match || !loaded)
 		return pg_diag(p->diag, PG_DIAG_FAILED, NULL, "out of memory");
 	match += p->rule.n_match;
-	*match = (struct pg_match){ .kind = kind, .pos = at->pos };
+	/* Every byte, because they may be compared: see struct pg_match_row. */
+	memset(match, 0, sizeof(*match));
+	match->kind = kind;
+	match->pos = at->pos;
 	if (row->init)
 		row->init(match);
 	loaded[p->rule.n_match] = (struct pg_loaded){ .at = *at };
