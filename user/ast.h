@@ -284,7 +284,7 @@ enum pg_target {
 	PG_TARGET_LOG,
 	PG_TARGET_NFLOG,
 	PG_TARGET_MARK,
-	PG_TARGET_CT, /* raw; --notrack, also written NOTRACK */
+	PG_TARGET_CT, /* table raw */
 	_PG_TARGET_MAX
 };
 
@@ -300,7 +300,10 @@ enum pg_reject {
 	_PG_REJECT_MAX
 };
 
-/* As xt_mark's: mark = (mark & ~mask) ^ mark. --set-mark, --set-xmark, --or-mark … all become it. */
+/*
+ * What a target was given. A mark is as xt_mark has it, mark = (mark & ~mask) ^ mark: --set-mark,
+ * --or-mark and the like all become it.
+ */
 union pg_target_args {
 	enum pg_reject reject;
 	struct {
@@ -317,6 +320,10 @@ union pg_target_args {
 	struct {
 		uint32_t mark, mask;
 	} mark;
+	struct {
+		bool notrack; /* otherwise it does nothing */
+		bool old;     /* written NOTRACK, which iptables takes for another target */
+	} ct;
 };
 
 struct pg_rule {
@@ -352,7 +359,8 @@ struct pg_chain {
 
 /*
  * Built-in chains stand first and are always there: INPUT, FORWARD and OUTPUT of table filter,
- * PREROUTING and OUTPUT of table raw. User-defined ones follow, tables mixed.
+ * PREROUTING and OUTPUT of table raw. User-defined ones follow, by table, then by name: the order in
+ * which iptables shows them.
  */
 enum {
 	PG_CHAIN_INPUT, PG_CHAIN_FORWARD, PG_CHAIN_OUTPUT, PG_CHAIN_RAW_PREROUTING,
@@ -372,9 +380,11 @@ static inline void pg_ruleset_freep(struct pg_ruleset **set)
 }
 /* A deep copy. NULL: no memory. */
 struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set);
-/* NULL: no chain of that name. */
+/* NULL: no chain of that name. Good until chains are added or removed, which moves them. */
 struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
 				  const char *name);
+/* The order of user-defined chains: below 0 if `chain` stands before the other one. */
+int pg_chain_compare(const struct pg_chain *chain, enum pg_table_id table, const char *name);
 /* How many rules jump or go to it: -X and -L's "(N references)". */
 size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *chain);
 

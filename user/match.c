@@ -110,22 +110,6 @@ bool pg_match_known(const char *name)
 	return pg_match_find(name) >= 0 || in_list(name, known, ARRAY_SIZE(known));
 }
 
-bool pg_target_known(const char *name)
-{
-	static const char *const known[] = {
-		"ACCEPT",     "AUDIT",	    "CHECKSUM", "CLASSIFY", "CLUSTERIP", "CONNMARK",
-		"CONNSECMARK", "CT",	    "DNAT",	"DNPT",	    "DROP",	 "DSCP",
-		"ECN",	      "HL",	    "HMARK",	"IDLETIMER", "LED",	 "LOG",
-		"MARK",	      "MASQUERADE", "MIRROR",	"NETMAP",   "NFLOG",	 "NFQUEUE",
-		"NOTRACK",    "QUEUE",	    "RATEEST",	"REDIRECT", "REJECT",	 "RETURN",
-		"SAME",	      "SECMARK",    "SET",	"SNAT",	    "SNPT",	 "SYNPROXY",
-		"TCPMSS",     "TCPOPTSTRIP", "TEE",	"TOS",	    "TPROXY",	 "TRACE",
-		"TTL",	      "ULOG",
-	};
-
-	return in_list(name, known, ARRAY_SIZE(known));
-}
-
 static const uint8_t tcp_protos[] = { IPPROTO_TCP, 0 };
 static const uint8_t udp_protos[] = { IPPROTO_UDP, 0 };
 static const uint8_t udplite_protos[] = { IPPROTO_UDPLITE, 0 };

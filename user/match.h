@@ -67,9 +67,8 @@ extern const struct pg_match_row pg_match_rows[_PG_MATCH_MAX];
 
 /* By the name of -m; -1: not one of ours. */
 int pg_match_find(const char *name);
-/* Whether iptables has a match, or a target, of that name. */
+/* Whether iptables has a match of that name. */
 bool pg_match_known(const char *name);
-bool pg_target_known(const char *name);
 
 /* icmp.c */
 int pg_icmp_parse(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag);

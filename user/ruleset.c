@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "match.h"
+#include "target.h"
 
 static bool addr_equal(const struct pg_addr *a, const struct pg_addr *b)
 {
@@ -122,10 +122,30 @@ struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set)
 struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
 				  const char *name)
 {
-	for (size_t i = 0; i < set->n_chains; i++)
+	size_t lo = PG_CHAINS_BUILTIN, hi = set->n_chains;
+
+	for (size_t i = 0; i < PG_CHAINS_BUILTIN; i++)
 		if (set->chain[i].table == table && !strcmp(set->chain[i].name, name))
 			return &set->chain[i];
+	while (lo < hi) {
+		size_t middle = lo + (hi - lo) / 2;
+		int cmp = pg_chain_compare(&set->chain[middle], table, name);
+
+		if (!cmp)
+			return &set->chain[middle];
+		if (cmp < 0)
+			lo = middle + 1;
+		else
+			hi = middle;
+	}
 	return NULL;
+}
+
+int pg_chain_compare(const struct pg_chain *chain, enum pg_table_id table, const char *name)
+{
+	if (chain->table != table)
+		return chain->table < table ? -1 : 1;
+	return strcmp(chain->name, name);
 }
 
 size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *chain)
@@ -148,6 +168,7 @@ void pg_rule_clear(struct pg_rule *rule)
 		if (pg_match_rows[rule->match[i].kind].clear)
 			pg_match_rows[rule->match[i].kind].clear(&rule->match[i]);
 	free(rule->match);
+	pg_target_clear(rule);
 	*rule = (struct pg_rule){ .narrowed = PG_V46, .slot = PG_NO_SLOT };
 }
 
@@ -157,10 +178,14 @@ int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule)
 
 	copy.match = NULL;
 	copy.n_match = 0;
+	if (pg_target_copy(&copy, rule) < 0)
+		return -ENOMEM;
 	if (rule->n_match) {
 		copy.match = calloc(rule->n_match, sizeof(*copy.match));
-		if (!copy.match)
+		if (!copy.match) {
+			pg_target_clear(&copy);
 			return -ENOMEM;
+		}
 	}
 	for (size_t i = 0; i < rule->n_match; i++) {
 		const struct pg_match_row *row = &pg_match_rows[rule->match[i].kind];
@@ -180,8 +205,8 @@ int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule)
 bool pg_rule_equal(const struct pg_rule *a, const struct pg_rule *b)
 {
 	if (a->narrowed != b->narrowed || a->proto != b->proto ||
-	    a->proto_invert != b->proto_invert || a->target != b->target ||
-	    a->fragment_set != b->fragment_set || a->n_match != b->n_match)
+	    a->proto_invert != b->proto_invert || a->fragment_set != b->fragment_set ||
+	    a->n_match != b->n_match || !pg_target_equal(a, b))
 		return false;
 	if (a->fragment_set && a->fragment_invert != b->fragment_invert)
 		return false;
@@ -204,6 +229,7 @@ unsigned pg_rule_families(const struct pg_rule *rule)
 		families &= rule->dst.family;
 	if (rule->fragment_set)
 		families &= PG_V4;
+	families &= pg_target_families(rule);
 	for (size_t i = 0; i < rule->n_match; i++) {
 		const struct pg_match_row *row = &pg_match_rows[rule->match[i].kind];
 
