@@ -41,15 +41,15 @@ static int check_jump(const struct pg_command *cmd, const struct pg_ruleset *set
 		       "Couldn't load target `%s':No such file or directory", rule->chain);
 }
 
-/* What the kernel refuses of them. */
-static int check_jump_place(const struct pg_command *cmd, const struct pg_ruleset *set,
-			    struct pg_diag *diag)
+/* What the kernel refuses of a new rule. */
+static int check_place(const struct pg_command *cmd, const struct pg_ruleset *set,
+		       struct pg_diag *diag)
 {
 	const struct pg_rule *rule = &cmd->rule[0];
 	const struct pg_chain *to;
 
 	if (rule->target != PG_TARGET_CHAIN)
-		return 0;
+		return pg_target_check_place(rule, cmd->table, &cmd->target_at, diag);
 	to = pg_ruleset_chain(set, cmd->table, rule->chain);
 	if (to && pg_chain_is_builtin(set, to))
 		return pg_diag(diag, PG_DIAG_FAILED, &cmd->target_at,
@@ -94,6 +94,12 @@ static int replace(const struct pg_command *cmd, struct pg_chain *chain, struct 
 	return add_rules(cmd, chain, cmd->num - 1, true, diag);
 }
 
+/* Where a target or a chain had to be looked up, iptables says that of a missing rule, too. */
+static bool names_target(const struct pg_rule *rule)
+{
+	return rule->target > PG_TARGET_RETURN;
+}
+
 static int delete_or_check(const struct pg_command *cmd, struct pg_chain *chain,
 			   struct pg_diag *diag)
 {
@@ -101,7 +107,7 @@ static int delete_or_check(const struct pg_command *cmd, struct pg_chain *chain,
 		size_t at = find_rule(chain, &cmd->rule[i]);
 
 		if (at == chain->n_rules)
-			return fail(diag, cmd, BAD_RULE);
+			return fail(diag, cmd, names_target(&cmd->rule[i]) ? NO_CHAIN : BAD_RULE);
 		if (cmd->verb == PG_VERB_DELETE)
 			pg_chain_remove(chain, at);
 	}
@@ -231,7 +237,7 @@ static int add(const struct pg_command *cmd, struct pg_ruleset *set, struct pg_c
 	else
 		r = cmd->verb == PG_VERB_INSERT ? insert(cmd, chain, diag)
 						: replace(cmd, chain, diag);
-	return r ? r : check_jump_place(cmd, set, diag);
+	return r ? r : check_place(cmd, set, diag);
 }
 
 static int apply_to_chain(const struct pg_command *cmd, struct pg_ruleset *set,

@@ -209,15 +209,6 @@ static int find_table(struct pg_parser *p)
 		       p->table);
 }
 
-/* A rule that is only looked for may be one that no table would take. */
-static int check_target_place(struct pg_parser *p)
-{
-	if (!takes_rule(p->cmd.verb) || p->cmd.verb == PG_VERB_DELETE ||
-	    p->cmd.verb == PG_VERB_CHECK)
-		return 0;
-	return pg_target_check_place(&p->rule, p->cmd.table, &p->cmd.target_at, p->diag);
-}
-
 /* What the kernel refuses: a match without the -p that it needs. */
 static int check_protos(struct pg_parser *p)
 {
@@ -287,5 +278,5 @@ int pg_parse_settle(struct pg_parser *p)
 		r = check_chain(p);
 	if (!r)
 		r = find_table(p);
-	return r ? r : check_target_place(p);
+	return r;
 }

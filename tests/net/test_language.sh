@@ -3,18 +3,39 @@
 # The same commands to iptables-legacy and to portguard: chains, targets and tables. Exit code and
 # the first line of an error must be the same, and what -S prints afterwards.
 # Where the kernel refuses, iptables says "Invalid argument. Run `dmesg'", and portguard what it is.
+# One network namespace for all of it: thousands of commands would enter it one by one otherwise.
+if [ "$(id -u)" = 0 ] && [ -z "${PG_LANGUAGE_NS:-}" ]; then
+	PG_TEST_TIMEOUT=${PG_TEST_TIMEOUT:-600} PG_LANGUAGE_NS=1 exec unshare -n bash "$0" "$@"
+fi
 . "$(dirname "$0")/lib.sh"
 
 need iptables-legacy ip6tables-legacy iptables-legacy-restore iptables-legacy-save
 own_bpffs
-ip netns add "$PREFIX-s" || skip_all "no network namespaces here"
 for t in filter raw; do
-	in_ns s iptables-legacy -t $t -S >/dev/null 2>&1 || skip_all "no table $t in this kernel"
+	iptables-legacy -t $t -S >/dev/null 2>&1 || skip_all "no table $t in this kernel"
 done
+
+pg() {
+	"$PORTGUARD" --state "$STATE" "$@"
+}
 
 # The first line of what went wrong, without who says it.
 reason_of() {
 	sed -n '1{s/^\(portguard\|ip6\?tables\)\( v[^:]*\)\?: //;p}' "$1"
+}
+
+# portguard's words for a command of one family: those that give a rule say which
+in_family() { # FAMILY ARGUMENTS…
+	local family=$1 word by_number=' -D [^ ]+ [0-9]+ '
+	shift
+
+	for word; do
+		if [[ $word == -[AIRDC] && ! " $* " =~ $by_number ]]; then
+			pg "-$family" "$@"
+			return
+		fi
+	done
+	pg "$@"
 }
 
 # both FAMILY ARGUMENTS…: runs them under both and compares
@@ -23,17 +44,12 @@ both() {
 	shift
 	[ "$family" = 6 ] && tool=ip6tables-legacy
 
-	in_ns s $tool "$@" >"$WORK/out_i" 2>"$WORK/err_i"
+	$tool "$@" >"$WORK/out_i" 2>"$WORK/err_i"
 	code_i=$?
-	if [[ " $* " == *" -A "* || " $* " == *" -I "* || " $* " == *" -R "* ||
-		" $* " == *" -D "* || " $* " == *" -C "* ]]; then
-		pg s "-$family" "$@" >"$WORK/out_p" 2>"$WORK/err_p"
-	else
-		pg s "$@" >"$WORK/out_p" 2>"$WORK/err_p"
-	fi
+	in_family "$family" "$@" >"$WORK/out_p" 2>"$WORK/err_p"
 	code_p=$?
 	sed -i '/^portguard: warning: /d' "$WORK/err_p"
-	sed -i '/^warn: --nflog-range /d; s/: Set policy/&/' "$WORK/err_i"
+	sed -i '/^warn: --nflog-range /d' "$WORK/err_i"
 	if [ $code_i != $code_p ]; then
 		fail "$*" "exit code $code_p, iptables $code_i" "$(cat "$WORK/err_p")"
 	elif [ $code_i != 0 ] && ! grep -q 'Run `dmesg' "$WORK/err_i" &&
@@ -42,16 +58,26 @@ both() {
 	else
 		pass "$*"
 	fi
-	same_rules "$family" $tool "$*"
+	[ $code_i != 0 ] || same_rules "$family" "$*" "$(table_of "$@")"
 }
 
-# Table by table, as -S prints it; only the headings and rows that both families share.
-same_rules() {
-	local family=$1 tool=$2 what=$3 t
+table_of() {
+	if [[ " $* " == *" -t raw "* ]]; then
+		echo raw
+	else
+		echo filter
+	fi
+}
 
-	for t in filter raw; do
-		in_ns s "$tool" -t $t -S >"$WORK/i" 2>&1
-		pg s -t $t "-$family" -S >"$WORK/p" 2>&1
+# As -S prints them.
+same_rules() { # FAMILY WHAT TABLE…
+	local family=$1 what=$2 tool=iptables-legacy t
+	shift 2
+	[ "$family" = 6 ] && tool=ip6tables-legacy
+
+	for t; do
+		$tool -t "$t" -S >"$WORK/i" 2>&1
+		pg -t "$t" "-$family" -S >"$WORK/p" 2>&1
 		cmp -s "$WORK/i" "$WORK/p" ||
 			fail "table $t after: $what" "$(diff "$WORK/i" "$WORK/p")"
 	done
@@ -61,12 +87,12 @@ reset() {
 	local t
 
 	for t in filter raw; do
-		in_ns s iptables-legacy -t $t -F
-		in_ns s iptables-legacy -t $t -X
-		in_ns s ip6tables-legacy -t $t -F
-		in_ns s ip6tables-legacy -t $t -X
-		pg s -t $t -F
-		pg s -t $t -X
+		iptables-legacy -t $t -F
+		iptables-legacy -t $t -X
+		ip6tables-legacy -t $t -F
+		ip6tables-legacy -t $t -X
+		pg -t $t -F
+		pg -t $t -X
 	done
 }
 
@@ -84,6 +110,7 @@ run_list() {
 			both 4 "${words[@]}"
 		fi
 	done
+	same_rules 4 "the list" filter raw
 	reset
 }
 
@@ -376,7 +403,7 @@ run_list <<'EOF'
 EOF
 
 # Listings. A family shows its own rules only, in its own words.
-pg s restore -4 >/dev/null 2>&1 <<'EOF'
+pg restore -4 >/dev/null 2>&1 <<'EOF'
 *filter
 :web - [0:0]
 :wob - [0:0]
@@ -395,50 +422,34 @@ COMMIT
 -A PREROUTING -j CT --notrack
 COMMIT
 EOF
-pg s save -4 >"$WORK/saved"
+pg save -4 >"$WORK/saved"
 expect_ok "iptables-restore takes what save -4 prints" \
-	in_ns s iptables-legacy-restore "$WORK/saved"
+	iptables-legacy-restore "$WORK/saved"
 for options in "-L" "-L -n" "-L -v" "-L -n -v -x" "-L web" "-L --line-numbers" "-S -v" "-S web" \
 	"-t raw -L" "-t raw -L -n -v" "-S INPUT 2"; do
-	expect "$options" "$(pg s -4 $options 2>&1)" "$(in_ns s iptables-legacy $options 2>&1)"
+	expect "$options" "$(pg -4 $options 2>&1)" "$(iptables-legacy $options 2>&1)"
 done
-for options in "-X nosuch -v" "-F -v" "-Z -v" "-t raw -F -v" "-N web2 -v" "-X -v"; do
-	expect "$options" "$(pg s $options 2>/dev/null)" "$(in_ns s iptables-legacy $options 2>/dev/null)"
+for rule in "-g web" "-j LOG --log-prefix x" "-p udp --dport 53 -j REJECT" "-j wob"; do
+	expect "-A INPUT $rule -v" "$(pg -4 -A INPUT $rule -v 2>/dev/null | sed 's/ IPv4 only$//')" \
+		"$(iptables-legacy -A INPUT $rule -v 2>/dev/null)"
 done
-for rule in "-g INPUT2" "-j LOG --log-prefix x" "-p udp --dport 53 -j REJECT"; do
-	expect "-A $rule -v" "$(pg s -4 -A INPUT $rule -v 2>/dev/null)" \
-		"$(in_ns s iptables-legacy -A INPUT $rule -v 2>/dev/null | sed 's/  $/  IPv4 only/')"
+for options in "-F -v" "-Z -v" "-t raw -F -v" "-N web2 -v" "-X web2 -v" "-X -v"; do
+	expect "$options" "$(pg $options 2>/dev/null)" "$(iptables-legacy $options 2>/dev/null)"
 done
 reset
 
 # What iptables-save prints loads here and comes back the same; and the other way round.
 round_trip() { # FAMILY TOOL
-	in_ns s "$2-legacy-save" | sed '/^#/d' >"$WORK/i"
-	expect_ok "restore -$1 takes what $2-save prints" pg s restore "-$1" "$WORK/i"
-	pg s save "-$1" | sed '/^#/d' >"$WORK/p"
+	"$2-legacy-save" | sed '/^#/d' >"$WORK/i"
+	expect_ok "restore -$1 takes what $2-save prints" pg restore "-$1" "$WORK/i"
+	pg save "-$1" | sed '/^#/d' >"$WORK/p"
 	expect "save -$1 prints it again" "$(cat "$WORK/p")" "$(cat "$WORK/i")"
-	expect_ok "$2-restore takes it" in_ns s "$2-legacy-restore" "$WORK/p"
-	in_ns s "$2-legacy-save" | sed '/^#/d' >"$WORK/again"
+	expect_ok "$2-restore takes it" "$2-legacy-restore" "$WORK/p"
+	"$2-legacy-save" | sed '/^#/d' >"$WORK/again"
 	expect "and $2-save prints it again" "$(cat "$WORK/again")" "$(cat "$WORK/i")"
 }
 for tool in iptables ip6tables; do
-	in_ns s $tool-legacy-restore <<'EOF'
-*filter
-:INPUT DROP [0:0]
-:z - [0:0]
-:a - [0:0]
--A INPUT -j a
--A INPUT -g z
--A INPUT -p tcp -j REJECT
--A INPUT -p tcp -j REJECT --reject-with tcp-reset
--A a -j LOG --log-prefix "a \" b" --log-level 7 --log-uid
--A a -j NFLOG --nflog-group 2 --nflog-prefix x
--A a -j MARK --set-xmark 0x1/0x2
--A a -j RETURN
--A z -o eth0 -j z2
-COMMIT
-EOF
-	in_ns s $tool-legacy-restore <<'EOF'
+	$tool-legacy-restore <<'EOF'
 *filter
 :INPUT DROP [0:0]
 :z - [0:0]
@@ -464,18 +475,18 @@ EOF
 done
 
 # A rule for both families without a type goes to each in its own words.
-pg s restore <<'EOF'
+pg restore <<'EOF'
 *filter
 -A INPUT -j REJECT
 COMMIT
 EOF
-expect "one REJECT for both" "$(pg s -S INPUT)" $'-P INPUT DROP\n-A INPUT -j REJECT'
+expect "one REJECT for both" "$(pg -S INPUT)" $'-P INPUT DROP\n-A INPUT -j REJECT'
 for tool in iptables ip6tables; do
-	pg s save "-$([ $tool = iptables ] && echo 4 || echo 6)" >"$WORK/saved"
-	expect_ok "$tool-restore takes it" in_ns s $tool-legacy-restore "$WORK/saved"
-	pg s save >"$WORK/saved"
+	pg save "-$([ $tool = iptables ] && echo 4 || echo 6)" >"$WORK/saved"
+	expect_ok "$tool-restore takes it" $tool-legacy-restore "$WORK/saved"
+	pg save >"$WORK/saved"
 	expect_ok "$tool-restore takes the file for both, too" \
-		in_ns s $tool-legacy-restore "$WORK/saved"
+		$tool-legacy-restore "$WORK/saved"
 done
 reset
 
@@ -485,12 +496,12 @@ restores() {
 	local code_i code_p
 
 	printf '%b' "$2" >"$WORK/file"
-	in_ns s iptables-legacy-restore $1 <"$WORK/file" >/dev/null 2>"$WORK/err_i"
+	iptables-legacy-restore $1 <"$WORK/file" >/dev/null 2>"$WORK/err_i"
 	code_i=$?
-	pg s restore $1 -4 <"$WORK/file" >/dev/null 2>"$WORK/err_p"
+	pg restore $1 -4 <"$WORK/file" >/dev/null 2>"$WORK/err_p"
 	code_p=$?
 	expect "restore $1 $2" "$code_p" "$code_i"
-	same_rules 4 iptables-legacy "restore $1 $2"
+	same_rules 4 "restore $1 $2" filter raw
 }
 restores "" '*filter\n:web - [0:0]\n-A INPUT -j web\n-A web -j web\nCOMMIT\n'
 restores "" '*filter\n:web - [0:0]\n-A INPUT -j web2\n:web2 - [0:0]\nCOMMIT\n'
@@ -516,11 +527,11 @@ restores "-T nosuch" '*raw\n-A PREROUTING -j ACCEPT\nCOMMIT\n'
 restores "" '*nosuch\n-A PREROUTING -j ACCEPT\nCOMMIT\n'
 restores "" '*filter\n-A INPUT -j ACCEPT\n'
 restores -c '*filter\n:web - [0:0]\n[5:300] -A INPUT -j web\n[7:420] -A web -j DROP\nCOMMIT\n'
-expect "counters" "$(pg s -4 -S -v)" "$(in_ns s iptables-legacy -S -v)"
+expect "counters" "$(pg -4 -S -v)" "$(iptables-legacy -S -v)"
 restores "" '*raw\n:x - [0:0]\n-A PREROUTING -j x\nCOMMIT\n*filter\n:x - [0:0]\nCOMMIT\n'
 
 # Nothing half-done, and counters where rules stay.
-pg s restore -c <<'EOF'
+pg restore -c 2>/dev/null <<'EOF'
 *filter
 :web - [0:0]
 [3:180] -A INPUT -j web
@@ -530,24 +541,24 @@ COMMIT
 [2:100] -A PREROUTING -p udp -j NOTRACK
 COMMIT
 EOF
-before=$(pg s -S -v; pg s -t raw -S -v)
-expect_exit "a loop changes nothing" 1 'Too many levels of symbolic links\.' pg s -A web -j web
-expect_exit "a chain in use stays" 1 'Too many links\.' pg s -X
-expect "the policy is as before" "$(pg s -S -v; pg s -t raw -S -v)" "$before"
-pg s -E web www
-pg s -N aaa
-pg s -t raw -N bbb
-pg s -A www -j RETURN
-expect "counters of rules in other chains" "$(pg s -S -v | grep -c -e '-c 3 180' -e '-c 7 420')" 2
-expect "and of the other table" "$(pg s -t raw -S -v | grep -c -e '-c 2 100')" 1
+before=$(pg -S -v; pg -t raw -S -v)
+expect_exit "a loop changes nothing" 1 'Too many levels of symbolic links\.' pg -A web -j web
+expect_exit "a chain in use stays" 1 'Too many links\.' pg -X
+expect "the policy is as before" "$(pg -S -v; pg -t raw -S -v)" "$before"
+pg -E web www
+pg -N aaa
+pg -t raw -N bbb
+pg -A www -j RETURN
+expect "counters of rules in other chains" "$(pg -S -v | grep -c -e '-c 3 180' -e '-c 7 420')" 2
+expect "and of the other table" "$(pg -t raw -S -v | grep -c -e '-c 2 100')" 1
 expect "JSON tells the tables apart" \
-	"$(pg s rules --json | grep -o '"table":"raw","name":"bbb","policy":null,"references":0' | wc -l)" 1
+	"$(pg rules --json | grep -o '"table":"raw","name":"bbb","policy":null,"references":0' | wc -l)" 1
 
 # Rules that nothing enforces yet are kept, and one line says so.
-expect_exit "-A FORWARD" 0 '^portguard: warning: .*FORWARD$' pg s -A FORWARD -j www
-expect_exit "-A of a chain that FORWARD leads to" 0 'warning: .*FORWARD' pg s -A www -j ACCEPT
-expect "-A INPUT has nothing to say" "$(pg s -A INPUT -p tcp 2>&1)" ""
-expect_exit "-P OUTPUT DROP" 0 'warning: .*OUTPUT' pg s -P OUTPUT DROP
+expect_exit "-A FORWARD" 0 '^portguard: warning: .*FORWARD$' pg -A FORWARD -j www
+expect_exit "-A of a chain that FORWARD leads to" 0 'warning: .*FORWARD' pg -A www -j ACCEPT
+expect "-A INPUT has nothing to say" "$(pg -A INPUT -p tcp 2>&1)" ""
+expect_exit "-P OUTPUT DROP" 0 'warning: .*OUTPUT' pg -P OUTPUT DROP
 expect_exit "a cut prefix" 0 'warning: --log-prefix is cut to 29 bytes' \
-	pg s -A INPUT -j LOG --log-prefix 123456789012345678901234567890
+	pg -A INPUT -j LOG --log-prefix 123456789012345678901234567890
 summary
