@@ -383,8 +383,8 @@ struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set);
 /* NULL: no chain of that name. Good until chains are added or removed, which moves them. */
 struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
 				  const char *name);
-/* The order of user-defined chains: below 0 if `chain` stands before the other one. */
-int pg_chain_compare(const struct pg_chain *chain, enum pg_table_id table, const char *name);
+/* Where among the user-defined chains one of that name is, or belongs. */
+size_t pg_chain_place(const struct pg_ruleset *set, enum pg_table_id table, const char *name);
 /* How many rules jump or go to it: -X and -L's "(N references)". */
 size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *chain);
 

@@ -36,19 +36,9 @@ int pg_chain_name_check(const struct pg_arg *name, struct pg_diag *diag)
 	return 0;
 }
 
-/* Where a user-defined chain of that name belongs. */
-static size_t place_of(const struct pg_ruleset *set, enum pg_table_id table, const char *name)
-{
-	size_t at = PG_CHAINS_BUILTIN;
-
-	while (at < set->n_chains && pg_chain_compare(&set->chain[at], table, name) < 0)
-		at++;
-	return at;
-}
-
 struct pg_chain *pg_chain_add(struct pg_ruleset *set, enum pg_table_id table, const char *name)
 {
-	size_t at = place_of(set, table, name);
+	size_t at = pg_chain_place(set, table, name);
 	struct pg_chain *more =
 		reallocarray(set->chain, set->n_chains + 1, sizeof(*set->chain));
 
@@ -95,7 +85,7 @@ void pg_chain_rename(struct pg_ruleset *set, struct pg_chain *chain, const char 
 	set->n_chains--;
 	memmove(chain, chain + 1, (set->n_chains - at) * sizeof(*chain));
 	snprintf(moved.name, sizeof(moved.name), "%s", name);
-	at = place_of(set, moved.table, name);
+	at = pg_chain_place(set, moved.table, name);
 	memmove(&set->chain[at + 1], &set->chain[at],
 		(set->n_chains - at) * sizeof(*set->chain));
 	set->chain[at] = moved;

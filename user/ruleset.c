@@ -119,33 +119,37 @@ struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set)
 	return TAKE_PTR(dup);
 }
 
-struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
-				  const char *name)
-{
-	size_t lo = PG_CHAINS_BUILTIN, hi = set->n_chains;
-
-	for (size_t i = 0; i < PG_CHAINS_BUILTIN; i++)
-		if (set->chain[i].table == table && !strcmp(set->chain[i].name, name))
-			return &set->chain[i];
-	while (lo < hi) {
-		size_t middle = lo + (hi - lo) / 2;
-		int cmp = pg_chain_compare(&set->chain[middle], table, name);
-
-		if (!cmp)
-			return &set->chain[middle];
-		if (cmp < 0)
-			lo = middle + 1;
-		else
-			hi = middle;
-	}
-	return NULL;
-}
-
-int pg_chain_compare(const struct pg_chain *chain, enum pg_table_id table, const char *name)
+static int compare(const struct pg_chain *chain, enum pg_table_id table, const char *name)
 {
 	if (chain->table != table)
 		return chain->table < table ? -1 : 1;
 	return strcmp(chain->name, name);
+}
+
+size_t pg_chain_place(const struct pg_ruleset *set, enum pg_table_id table, const char *name)
+{
+	size_t lo = PG_CHAINS_BUILTIN, hi = set->n_chains;
+
+	while (lo < hi) {
+		size_t middle = lo + (hi - lo) / 2;
+
+		if (compare(&set->chain[middle], table, name) < 0)
+			lo = middle + 1;
+		else
+			hi = middle;
+	}
+	return lo;
+}
+
+struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
+				  const char *name)
+{
+	size_t at = pg_chain_place(set, table, name);
+
+	for (size_t i = 0; i < PG_CHAINS_BUILTIN; i++)
+		if (!compare(&set->chain[i], table, name))
+			return &set->chain[i];
+	return at < set->n_chains && !compare(&set->chain[at], table, name) ? &set->chain[at] : NULL;
 }
 
 size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *chain)
