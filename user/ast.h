@@ -268,7 +268,7 @@ enum pg_target {
 	PG_TARGET_LOG,
 	PG_TARGET_NFLOG,
 	PG_TARGET_MARK,
-	PG_TARGET_CT, /* raw; --notrack, also written NOTRACK */
+	PG_TARGET_CT, /* table raw */
 	_PG_TARGET_MAX
 };
 
@@ -284,7 +284,10 @@ enum pg_reject {
 	_PG_REJECT_MAX
 };
 
-/* As xt_mark's: mark = (mark & ~mask) ^ mark. --set-mark, --set-xmark, --or-mark … all become it. */
+/*
+ * What a target was given. A mark is as xt_mark has it, mark = (mark & ~mask) ^ mark: --set-mark,
+ * --or-mark and the like all become it.
+ */
 union pg_target_args {
 	enum pg_reject reject;
 	struct {
@@ -301,6 +304,10 @@ union pg_target_args {
 	struct {
 		uint32_t mark, mask;
 	} mark;
+	struct {
+		bool notrack; /* otherwise it does nothing */
+		bool old;     /* written NOTRACK, which iptables takes for another target */
+	} ct;
 };
 
 struct pg_rule {
@@ -337,7 +344,8 @@ struct pg_chain {
 
 /*
  * Built-in chains stand first and are always there: INPUT, FORWARD and OUTPUT of table filter,
- * PREROUTING and OUTPUT of table raw. User-defined ones follow, tables mixed.
+ * PREROUTING and OUTPUT of table raw. User-defined ones follow, by table, then by name: the order in
+ * which iptables shows them.
  */
 enum {
 	PG_CHAIN_INPUT, PG_CHAIN_FORWARD, PG_CHAIN_OUTPUT, PG_CHAIN_RAW_PREROUTING,
@@ -357,9 +365,11 @@ static inline void pg_ruleset_freep(struct pg_ruleset **set)
 }
 /* A deep copy. NULL: no memory. */
 struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set);
-/* NULL: no chain of that name. */
+/* NULL: no chain of that name. Good until chains are added or removed, which moves them. */
 struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
 				  const char *name);
+/* Where among the user-defined chains one of that name is, or belongs. */
+size_t pg_chain_place(const struct pg_ruleset *set, enum pg_table_id table, const char *name);
 /* How many rules jump or go to it: -X and -L's "(N references)". */
 size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *chain);
 

@@ -25,7 +25,7 @@ static void print_help(void)
 	       pg_cmd_iptables.args);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  %-8s  %s\n", commands[i]->name, commands[i]->help);
-	printf("  -A -I -D -R -C -L -S -F -P -Z\n"
+	printf("  -A -I -D -R -C -L -S -F -P -Z -N -X -E\n"
 	       "            %s\n\n"
 	       "Options of every command:\n"
 	       "  --state DIR   the instance's directory (PORTGUARD_STATE; default %s)\n"

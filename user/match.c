@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -58,6 +59,23 @@ static void list_comment(struct pg_text *t, const struct pg_match *m, const stru
 	pg_text_add(t, " /* %s */", pg_printable(m->comment, shown, sizeof(shown)));
 }
 
+static void clear_comment(struct pg_match *m)
+{
+	free(m->comment);
+	m->comment = NULL;
+}
+
+static int copy_comment(struct pg_match *ret, const struct pg_match *m)
+{
+	ret->comment = m->comment ? strdup(m->comment) : NULL;
+	return m->comment && !ret->comment ? -ENOMEM : 0;
+}
+
+static bool equal_comment(const struct pg_match *a, const struct pg_match *b)
+{
+	return !strcmp(a->comment ? a->comment : "", b->comment ? b->comment : "");
+}
+
 static bool in_list(const char *name, const char *const *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -92,22 +110,6 @@ bool pg_match_known(const char *name)
 	return pg_match_find(name) >= 0 || in_list(name, known, ARRAY_SIZE(known));
 }
 
-bool pg_target_known(const char *name)
-{
-	static const char *const known[] = {
-		"ACCEPT",     "AUDIT",	    "CHECKSUM", "CLASSIFY", "CLUSTERIP", "CONNMARK",
-		"CONNSECMARK", "CT",	    "DNAT",	"DNPT",	    "DROP",	 "DSCP",
-		"ECN",	      "HL",	    "HMARK",	"IDLETIMER", "LED",	 "LOG",
-		"MARK",	      "MASQUERADE", "MIRROR",	"NETMAP",   "NFLOG",	 "NFQUEUE",
-		"NOTRACK",    "QUEUE",	    "RATEEST",	"REDIRECT", "REJECT",	 "RETURN",
-		"SAME",	      "SECMARK",    "SET",	"SNAT",	    "SNPT",	 "SYNPROXY",
-		"TCPMSS",     "TCPOPTSTRIP", "TEE",	"TOS",	    "TPROXY",	 "TRACE",
-		"TTL",	      "ULOG",
-	};
-
-	return in_list(name, known, ARRAY_SIZE(known));
-}
-
 static const uint8_t tcp_protos[] = { IPPROTO_TCP, 0 };
 static const uint8_t udp_protos[] = { IPPROTO_UDP, 0 };
 static const uint8_t udplite_protos[] = { IPPROTO_UDPLITE, 0 };
@@ -124,7 +126,7 @@ static const struct pg_match_option comment_options[] = { { "comment", 0, true, 
 	{                                                                                          \
 		.name = match_name, .option = match_options, .protos = match_protos,               \
 		.families = PG_V46, .first = true, .init = pg_ports_init, .parse = pg_ports_parse, \
-		.print = pg_ports_print, .list = pg_ports_list,                                    \
+		.print = pg_ports_print, .list = pg_ports_list, .equal = pg_ports_equal,            \
 	}
 
 const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
@@ -142,8 +144,10 @@ const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
 	[PG_MATCH_MULTIPORT] = { .name = "multiport", .option = pg_multiport_options,
 				 .families = PG_V46, .parse = pg_multiport_parse,
 				 .check = pg_multiport_check, .print = pg_multiport_print,
-				 .list = pg_multiport_list },
+				 .list = pg_multiport_list, .equal = pg_multiport_equal },
 	[PG_MATCH_COMMENT] = { .name = "comment", .option = comment_options, .families = PG_V46,
 			       .parse = parse_comment, .check = check_comment,
-			       .print = print_comment, .list = list_comment },
+			       .print = print_comment, .list = list_comment,
+			       .clear = clear_comment, .copy = copy_comment,
+			       .equal = equal_comment },
 };

@@ -29,9 +29,10 @@ static size_t count_rules(const struct pg_ruleset *set)
 
 static void read_counter(struct pg_dp *dp, uint32_t slot, uint64_t *packets, uint64_t *bytes)
 {
-	struct pg_count c;
+	struct pg_count c = {};
 
-	pg_dp_slot_read(dp, slot, &c);
+	if (slot != PG_NO_SLOT) /* a user-defined chain has no policy to count */
+		pg_dp_slot_read(dp, slot, &c);
 	*packets = c.packets;
 	*bytes = c.bytes;
 }
@@ -169,7 +170,7 @@ static int assign_slots(struct pg_dp *dp, struct pg_ruleset *set, const struct p
 	for (size_t i = 0; !r && i < set->n_chains; i++) {
 		struct pg_chain *chain = &set->chain[i];
 
-		if (chain->slot == PG_NO_SLOT)
+		if (chain->slot == PG_NO_SLOT && i < PG_CHAINS_BUILTIN)
 			r = fresh_slot(dp, used, &next, chain->packets, chain->bytes, &chain->slot);
 		for (size_t k = 0; !r && k < chain->n_rules; k++) {
 			struct pg_rule *rule = &chain->rule[k];

@@ -297,6 +297,22 @@ void pg_ports_list(struct pg_text *t, const struct pg_match *m, const struct pg_
 	print_flag_list(t, m->ports.flags_comp);
 }
 
+static bool range_equal(const struct pg_port_range *a, const struct pg_port_range *b)
+{
+	return a->lo == b->lo && a->hi == b->hi && a->invert == b->invert;
+}
+
+bool pg_ports_equal(const struct pg_match *a, const struct pg_match *b)
+{
+	if (!range_equal(&a->ports.sport, &b->ports.sport) ||
+	    !range_equal(&a->ports.dport, &b->ports.dport) ||
+	    a->ports.flags_set != b->ports.flags_set)
+		return false;
+	return !a->ports.flags_set || (a->ports.flags_invert == b->ports.flags_invert &&
+				       a->ports.flags_mask == b->ports.flags_mask &&
+				       a->ports.flags_comp == b->ports.flags_comp);
+}
+
 /* -m multiport --------------------------------------------------------------------------------- */
 
 static const char *const long_sides[] = {
@@ -420,4 +436,15 @@ void pg_multiport_list(struct pg_text *t, const struct pg_match *m, const struct
 		pg_text_add(t, ":");
 		list_port(t, range->hi, proto, numeric);
 	}
+}
+
+bool pg_multiport_equal(const struct pg_match *a, const struct pg_match *b)
+{
+	if (a->multiport.side != b->multiport.side || a->multiport.invert != b->multiport.invert ||
+	    a->multiport.n != b->multiport.n)
+		return false;
+	for (unsigned i = 0; i < a->multiport.n; i++)
+		if (!range_equal(&a->multiport.range[i], &b->multiport.range[i]))
+			return false;
+	return true;
 }

@@ -6,6 +6,7 @@
 #include "addr.h"
 #include "parser.h"
 #include "print.h"
+#include "target.h"
 
 static const char *verb_options(enum pg_verb verb)
 {
@@ -122,6 +123,7 @@ static int expand(struct pg_parser *p, const struct pg_addr *src, size_t n_src,
 		cmd->n_rules++;
 		set_addr(rule, &rule->src, &src[i / n_dst]);
 		set_addr(rule, &rule->dst, &dst[i % n_dst]);
+		pg_target_settle(rule);
 		r = settle_families(p, rule);
 		if (r < 0)
 			return r;
@@ -175,21 +177,28 @@ static int check_chain(struct pg_parser *p)
 			    PG_CHAIN_NAME_MAX + 1);
 	if (!takes_rule(p->cmd.verb))
 		return 0;
-	if (!strcmp(chain, "INPUT") && is_given(p, 'o'))
+	/* By name alone, as iptables: also where another table has a chain of the user's so. */
+	if ((!strcmp(chain, "INPUT") || !strcmp(chain, "PREROUTING")) && is_given(p, 'o'))
 		return FAIL(p, &p->given_at[strchr(PG_RESTRICTED, 'o') - PG_RESTRICTED],
-			    "Can't use -o with INPUT");
-	if (!strcmp(chain, "OUTPUT") && is_given(p, 'i'))
+			    "Can't use -o with %s", chain);
+	if ((!strcmp(chain, "OUTPUT") || !strcmp(chain, "POSTROUTING")) && is_given(p, 'i'))
 		return FAIL(p, &p->given_at[strchr(PG_RESTRICTED, 'i') - PG_RESTRICTED],
-			    "Can't use -i with OUTPUT");
+			    "Can't use -i with %s", chain);
 	return 0;
 }
 
-static int check_table(struct pg_parser *p)
+static int find_table(struct pg_parser *p)
 {
-	static const char *const known[] = { "nat", "mangle", "raw", "security" };
+	static const char *const known[] = { "nat", "mangle", "security" };
 
-	if (!p->table || !strcmp(p->table, "filter"))
+	p->cmd.table = p->from->table;
+	if (!p->table)
 		return 0;
+	for (enum pg_table_id table = 0; table < _PG_TABLE_MAX; table++) {
+		p->cmd.table = table;
+		if (!strcmp(p->table, pg_table_name(table)))
+			return 0;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (!strcmp(p->table, known[i]))
 			return pg_diag(p->diag, PG_DIAG_TABLE, &p->table_at,
@@ -217,6 +226,13 @@ static int check_protos(struct pg_parser *p)
 	return 0;
 }
 
+static int check_target(struct pg_parser *p)
+{
+	const struct pg_target_row *row = &pg_target_rows[p->rule.target];
+
+	return row->check ? row->check(p->target_seen, &p->cmd.target_at, p->diag) : 0;
+}
+
 static int check_matches(struct pg_parser *p)
 {
 	for (size_t i = 0; i < p->rule.n_match; i++) {
@@ -236,6 +252,8 @@ int pg_parse_settle(struct pg_parser *p)
 {
 	int r = check_matches(p);
 
+	if (!r)
+		r = check_target(p);
 	if (r < 0)
 		return r;
 	if (p->scan.next < p->scan.n)
@@ -259,6 +277,6 @@ int pg_parse_settle(struct pg_parser *p)
 	if (!r)
 		r = check_chain(p);
 	if (!r)
-		r = check_table(p);
+		r = find_table(p);
 	return r;
 }

@@ -171,10 +171,17 @@ static bool match_covers(const struct pg_match *a, const struct pg_match *b)
 	return n_outer && n_inner;
 }
 
+/* Does a packet end with this rule of INPUT? In a chain it may end or not. */
+static bool decides(const struct pg_rule *rule)
+{
+	return rule->target == PG_TARGET_ACCEPT || rule->target == PG_TARGET_DROP ||
+	       rule->target == PG_TARGET_REJECT || rule->target == PG_TARGET_RETURN;
+}
+
 /* Would `a`, standing first, decide about every packet that `b` is for? */
 static bool covers(const struct pg_rule *a, const struct pg_rule *b)
 {
-	if (a->target == PG_TARGET_NONE || pg_rule_families(b) & ~pg_rule_families(a))
+	if (!decides(a) || pg_rule_families(b) & ~pg_rule_families(a))
 		return false;
 	if (a->proto && (a->proto_invert || a->proto != b->proto))
 		return false;
@@ -204,6 +211,7 @@ static bool same_but_target(const struct pg_rule *a, const struct pg_rule *b)
 	struct pg_rule other = *b; /* shares what b owns, and is not freed */
 
 	other.target = a->target;
+	other.args = a->args;
 	return pg_rule_equal(a, &other);
 }
 
