@@ -163,12 +163,13 @@ struct pg_u32_range {
 enum pg_ttl_op { PG_TTL_EQ, PG_TTL_NE, PG_TTL_LT, PG_TTL_GT };
 
 /* --chunk-types of sctp */
+#define PG_SCTP_FLAGS_MAX 4 /* IPT_NUM_SCTP_FLAGS: types whose flags are asked for */
 enum pg_chunk_op { PG_CHUNK_NONE, PG_CHUNK_ANY, PG_CHUNK_ALL, PG_CHUNK_ONLY };
 struct pg_sctp_chunks { /* owned by its match */
 	enum pg_chunk_op op;
 	bool invert;
 	uint8_t map[32]; /* bit per type */
-	struct { uint8_t type, flag, mask; } flag[20];
+	struct { uint8_t type, flag, mask; } flag[PG_SCTP_FLAGS_MAX];
 	unsigned n_flags;
 };
 
@@ -182,7 +183,7 @@ struct pg_match {
 			struct pg_port_range sport, dport;
 			bool flags_set, flags_invert; /* TCP only */
 			uint8_t flags_mask, flags_comp;
-			struct pg_u32_range option;    /* --tcp-option, --dccp-option: lo */
+			struct pg_u32_range option;    /* --tcp-option, --dccp-option: lo, hi the same */
 			uint16_t dccp_types;	       /* --dccp-types: bit per type */
 			bool dccp_types_set, dccp_types_invert;
 			struct pg_sctp_chunks *chunks; /* SCTP; owned, NULL: not asked */
@@ -250,7 +251,7 @@ struct pg_match {
 			bool invert;
 		} bits;
 		struct {
-			uint8_t type; /* PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST */
+			uint8_t type; /* PACKET_HOST … PACKET_OTHERHOST */
 			bool invert;
 		} pkttype;
 		struct {

@@ -76,6 +76,12 @@ static bool equal_comment(const struct pg_match *a, const struct pg_match *b)
 	return !strcmp(a->comment ? a->comment : "", b->comment ? b->comment : "");
 }
 
+/* Names that iptables takes for another one's. */
+static const char *proper_name(const char *name)
+{
+	return strcmp(name, "icmpv6") ? name : "icmp6";
+}
+
 static bool in_list(const char *name, const char *const *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -86,6 +92,7 @@ static bool in_list(const char *name, const char *const *list, size_t n)
 
 int pg_match_find(const char *name)
 {
+	name = proper_name(name);
 	for (int i = 0; i < _PG_MATCH_MAX; i++)
 		if (pg_match_rows[i].name && !strcmp(pg_match_rows[i].name, name))
 			return i;
@@ -133,6 +140,8 @@ static const uint8_t sctp_protos[] = { IPPROTO_SCTP, 0 };
 static const uint8_t dccp_protos[] = { IPPROTO_DCCP, 0 };
 static const uint8_t icmp_protos[] = { IPPROTO_ICMP, 0 };
 static const uint8_t icmp6_protos[] = { IPPROTO_ICMPV6, 0 };
+static const uint8_t esp_protos[] = { IPPROTO_ESP, 0 };
+static const uint8_t ah_protos[] = { IPPROTO_AH, 0 };
 
 static const struct pg_match_option icmp_options[] = { { "icmp-type", 0, true, false }, {} };
 static const struct pg_match_option icmp6_options[] = { { "icmpv6-type", 0, true, false }, {} };
@@ -141,9 +150,14 @@ static const struct pg_match_option comment_options[] = { { "comment", 0, true, 
 #define PORTS_ROW(match_name, match_options, match_protos)                                         \
 	{                                                                                          \
 		.name = match_name, .option = match_options, .protos = match_protos,               \
-		.families = PG_V46, .first = true, .init = pg_ports_init, .parse = pg_ports_parse, \
-		.print = pg_ports_print, .list = pg_ports_list, .equal = pg_ports_equal,            \
+		.implied = true, .families = PG_V46, .first = true, .init = pg_ports_init,          \
+		.parse = pg_ports_parse, .print = pg_ports_print, .list = pg_ports_list,            \
+		.clear = pg_ports_clear, .copy = pg_ports_copy, .equal = pg_ports_equal,            \
 	}
+
+#define ROW(match_name, kind, match_families)                                                      \
+	.name = match_name, .option = pg_##kind##_options, .families = match_families,             \
+	.parse = pg_##kind##_parse, .print = pg_##kind##_print, .list = pg_##kind##_list
 
 const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
 	[PG_MATCH_TCP] = PORTS_ROW("tcp", pg_tcp_options, tcp_protos),
@@ -152,10 +166,10 @@ const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
 	[PG_MATCH_SCTP] = PORTS_ROW("sctp", pg_sctp_options, sctp_protos),
 	[PG_MATCH_DCCP] = PORTS_ROW("dccp", pg_dccp_options, dccp_protos),
 	[PG_MATCH_ICMP] = { .name = "icmp", .option = icmp_options, .protos = icmp_protos,
-			    .families = PG_V4, .parse = pg_icmp_parse, .check = pg_icmp_check,
+			    .implied = true, .families = PG_V4, .parse = pg_icmp_parse, .check = pg_icmp_check,
 			    .print = pg_icmp_print, .list = pg_icmp_list },
 	[PG_MATCH_ICMP6] = { .name = "icmp6", .option = icmp6_options, .protos = icmp6_protos,
-			     .families = PG_V6, .parse = pg_icmp_parse, .check = pg_icmp_check,
+			     .implied = true, .families = PG_V6, .parse = pg_icmp_parse, .check = pg_icmp_check,
 			     .print = pg_icmp_print, .list = pg_icmp_list },
 	[PG_MATCH_MULTIPORT] = { .name = "multiport", .option = pg_multiport_options,
 				 .families = PG_V46, .parse = pg_multiport_parse,
@@ -166,4 +180,30 @@ const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
 			       .print = print_comment, .list = list_comment,
 			       .clear = clear_comment, .copy = copy_comment,
 			       .equal = equal_comment },
+	[PG_MATCH_ADDRTYPE] = { ROW("addrtype", addrtype, PG_V46), .check = pg_addrtype_check,
+				.holds = pg_addrtype_holds, .chains = pg_addrtype_chains },
+	[PG_MATCH_MAC] = { ROW("mac", mac, PG_V46), .check = pg_only_check,
+			   .chains = pg_mac_chains },
+	[PG_MATCH_IPRANGE] = { ROW("iprange", iprange, PG_V46), .check = pg_iprange_check,
+			       .holds = pg_iprange_holds },
+	[PG_MATCH_LENGTH] = { ROW("length", length, PG_V46), .check = pg_only_check },
+	[PG_MATCH_TTL] = { ROW("ttl", ttl, PG_V4), .check = pg_ttl_check },
+	[PG_MATCH_HL] = { .name = "hl", .option = pg_hl_options, .families = PG_V6,
+			  .parse = pg_ttl_parse, .check = pg_ttl_check, .print = pg_ttl_print,
+			  .list = pg_ttl_list },
+	[PG_MATCH_TOS] = { ROW("tos", tos, PG_V46), .check = pg_only_check },
+	[PG_MATCH_DSCP] = { ROW("dscp", dscp, PG_V46), .check = pg_dscp_check },
+	[PG_MATCH_PKTTYPE] = { ROW("pkttype", pkttype, PG_V46), .check = pg_only_check },
+	[PG_MATCH_MARK] = { ROW("mark", mark, PG_V46), .check = pg_only_check },
+	[PG_MATCH_TCPMSS] = { .name = "tcpmss", .option = pg_tcpmss_options, .protos = tcp_protos,
+			      .families = PG_V46, .parse = pg_tcpmss_parse, .check = pg_only_check,
+			      .print = pg_length_print, .list = pg_length_list },
+	[PG_MATCH_ESP] = { ROW("esp", esp, PG_V46), .protos = esp_protos, .implied = true },
+	[PG_MATCH_AH] = { ROW("ah", ah, PG_V46), .protos = ah_protos, .any_proto = PG_V6,
+			  .implied = true, .only6 = 1U << PG_AH_LEN | 1U << PG_AH_RES,
+			  .holds = pg_ah_holds },
+	[PG_MATCH_FRAG] = { ROW("frag", frag, PG_V6), .check = pg_frag_check },
+	[PG_MATCH_RT] = { ROW("rt", rt, PG_V6), .clear = pg_rt_clear, .copy = pg_rt_copy,
+			  .equal = pg_rt_equal },
+	[PG_MATCH_VLAN] = { ROW("vlan", vlan, PG_V46), .check = pg_only_check },
 };
