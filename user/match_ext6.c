@@ -12,8 +12,8 @@ static bool is_any(const struct pg_u32_range *range)
 	return !range->invert && !range->lo && range->hi == UINT32_MAX;
 }
 
-static int parse_range(struct pg_match *m, const struct pg_match_use *use,
-		       struct pg_u32_range *ret, struct pg_diag *diag)
+static int parse_range(struct pg_match *m, const struct pg_match_use *use, struct pg_u32_range *ret,
+		       struct pg_diag *diag)
 {
 	int r = pg_value_range(m, use, UINT32_MAX, ret, diag);
 
@@ -145,9 +145,12 @@ void pg_ah_list(struct pg_text *t, const struct pg_match *m, const struct pg_rul
 enum { FRAG_ID, FRAG_LEN, FRAG_RES, FRAG_FIRST, FRAG_MORE, FRAG_LAST };
 
 const struct pg_match_option pg_frag_options[] = {
-	{ "fragid", FRAG_ID, true, false },	  { "fraglen", FRAG_LEN, true, false },
-	{ "fragres", FRAG_RES, false, false },	  { "fragfirst", FRAG_FIRST, false, false },
-	{ "fragmore", FRAG_MORE, false, false }, { "fraglast", FRAG_LAST, false, false },
+	{ "fragid", FRAG_ID, true, false },
+	{ "fraglen", FRAG_LEN, true, false },
+	{ "fragres", FRAG_RES, false, false },
+	{ "fragfirst", FRAG_FIRST, false, false },
+	{ "fragmore", FRAG_MORE, false, false },
+	{ "fraglast", FRAG_LAST, false, false },
 	{},
 };
 
@@ -214,9 +217,12 @@ void pg_frag_list(struct pg_text *t, const struct pg_match *m, const struct pg_r
 enum { RT_TYPE, RT_SEGSLEFT, RT_LEN, RT_RES, RT_ADDRS, RT_NONSTRICT };
 
 const struct pg_match_option pg_rt_options[] = {
-	{ "rt-type", RT_TYPE, true, false },   { "rt-segsleft", RT_SEGSLEFT, true, false },
-	{ "rt-len", RT_LEN, true, false },     { "rt-0-res", RT_RES, false, false },
-	{ "rt-0-addrs", RT_ADDRS, true, false }, { "rt-0-not-strict", RT_NONSTRICT, false, false },
+	{ "rt-type", RT_TYPE, true, false },
+	{ "rt-segsleft", RT_SEGSLEFT, true, false },
+	{ "rt-len", RT_LEN, true, false },
+	{ "rt-0-res", RT_RES, false, false },
+	{ "rt-0-addrs", RT_ADDRS, true, false },
+	{ "rt-0-not-strict", RT_NONSTRICT, false, false },
 	{},
 };
 

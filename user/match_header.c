@@ -71,8 +71,9 @@ int pg_vlan_parse(struct pg_match *m, const struct pg_match_use *use, struct pg_
 
 static struct pg_u32_range vlan_range(const struct pg_match *m)
 {
-	return (struct pg_u32_range){ .lo = m->vlan.lo, .hi = m->vlan.hi, .set = true,
-				      .invert = m->vlan.invert };
+	return (struct pg_u32_range){
+		.lo = m->vlan.lo, .hi = m->vlan.hi, .set = true, .invert = m->vlan.invert
+	};
 }
 
 void pg_vlan_print(struct pg_text *t, const struct pg_match *m)
@@ -152,8 +153,9 @@ int pg_ttl_check(const struct pg_match *m, const struct pg_rule *rule, uint32_t 
 
 void pg_ttl_print(struct pg_text *t, const struct pg_match *m)
 {
-	static const char *const ops[] = { [PG_TTL_EQ] = "eq", [PG_TTL_NE] = "eq",
-					   [PG_TTL_LT] = "lt", [PG_TTL_GT] = "gt" };
+	static const char *const ops[] = {
+		[PG_TTL_EQ] = "eq", [PG_TTL_NE] = "eq", [PG_TTL_LT] = "lt", [PG_TTL_GT] = "gt"
+	};
 
 	pg_text_add(t, "%s --%s-%s %u", m->ttl.op == PG_TTL_NE ? " !" : "",
 		    pg_match_rows[m->kind].name, ops[m->ttl.op], m->ttl.value);
@@ -162,8 +164,9 @@ void pg_ttl_print(struct pg_text *t, const struct pg_match *m)
 void pg_ttl_list(struct pg_text *t, const struct pg_match *m, const struct pg_rule *rule,
 		 bool numeric)
 {
-	static const char *const ops[] = { [PG_TTL_EQ] = "==", [PG_TTL_NE] = "!=",
-					   [PG_TTL_LT] = "<", [PG_TTL_GT] = ">" };
+	static const char *const ops[] = {
+		[PG_TTL_EQ] = "==", [PG_TTL_NE] = "!=", [PG_TTL_LT] = "<", [PG_TTL_GT] = ">"
+	};
 	const char *name = m->kind == PG_MATCH_TTL ? "TTL" : "HL";
 
 	(void)rule;
@@ -181,8 +184,9 @@ static const struct {
 	const char *name;
 	uint8_t value;
 } tos_names[] = {
-	{ "Minimize-Delay", 0x10 }, { "Maximize-Throughput", 0x08 }, { "Maximize-Reliability", 0x04 },
-	{ "Minimize-Cost", 0x02 },  { "Normal-Service", 0x00 },
+	{ "Minimize-Delay", 0x10 },	  { "Maximize-Throughput", 0x08 },
+	{ "Maximize-Reliability", 0x04 }, { "Minimize-Cost", 0x02 },
+	{ "Normal-Service", 0x00 },
 };
 
 static int tos_by_name(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag)
@@ -291,8 +295,7 @@ int pg_dscp_check(const struct pg_match *m, const struct pg_rule *rule, uint32_t
 {
 	(void)rule;
 	if (!seen)
-		return pg_diag(diag, PG_DIAG_PARAM, at,
-			       "DSCP match: Parameter --dscp is required");
+		return pg_diag(diag, PG_DIAG_PARAM, at, "DSCP match: Parameter --dscp is required");
 	return pg_option_exclude(m, DSCP, DSCP_CLASS, seen, at, diag);
 }
 

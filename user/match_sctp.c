@@ -85,11 +85,12 @@ static int parse_chunk_flags(struct pg_sctp_chunks *c, size_t name, const char *
 			return pg_diag(diag, PG_DIAG_PARAM, at, "Invalid flags for chunk type %zu",
 				       name);
 		if (!place_flags(c, name, &i))
-			return pg_diag(diag, PG_DIAG_PARAM, at,
-				       "Number of chunk types with flags exceeds currently allowed "
-				       "limit. Increasing this limit involves changing "
-				       "IPT_NUM_SCTP_FLAGS and recompiling both the kernel space and "
-				       "user space modules");
+			return pg_diag(
+				diag, PG_DIAG_PARAM, at,
+				"Number of chunk types with flags exceeds currently allowed "
+				"limit. Increasing this limit involves changing "
+				"IPT_NUM_SCTP_FLAGS and recompiling both the kernel space and "
+				"user space modules");
 		bit = (uint8_t)(0x80U >> (found - letters));
 		c->flag[i].mask |= bit;
 		if (isupper((unsigned char)*text))

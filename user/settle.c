@@ -97,7 +97,7 @@ static int check_holds(struct pg_parser *p)
 
 		if (row->holds && !(row->holds(&p->rule.match[i]) & families))
 			return pg_diag(p->diag, PG_DIAG_FAILED, &p->loaded[i].at,
-				       "match `%s' cannot be like this in IPv%c", row->name,
+				       "match `%s' cannot be used like this in IPv%c", row->name,
 				       families == PG_V4 ? '4' : '6');
 	}
 	return 0;
@@ -223,7 +223,7 @@ static int check_chain_matches(struct pg_parser *p)
 		for (size_t c = 0; c < ARRAY_SIZE(builtin); c++)
 			if (!strcmp(p->cmd.chain, builtin[c].name) && !(chains & builtin[c].bits))
 				return pg_diag(p->diag, PG_DIAG_FAILED, &p->loaded[i].at,
-					       "match `%s' cannot be like this in chain `%s'",
+					       "match `%s' cannot be used like this in chain `%s'",
 					       row->name, p->cmd.chain);
 	}
 	return 0;
