@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "match.h"
+#include "match_stateful.h"
 #include "print.h"
 
 static int parse_comment(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag)
@@ -145,6 +146,20 @@ static const struct pg_match_option comment_options[] = { { "comment", 0, true, 
 		.print = pg_ports_print, .list = pg_ports_list, .equal = pg_ports_equal,            \
 	}
 
+/* Matches for both families whose functions go by their names: see match_stateful.h. */
+#define ROW(match_name, fn)                                                                        \
+	.name = match_name, .option = pg_##fn##_options, .families = PG_V46,                       \
+	.parse = pg_##fn##_parse, .check = pg_##fn##_check, .print = pg_##fn##_print,              \
+	.list = pg_##fn##_list
+#define OWNS(fn)                                                                                   \
+	.init = pg_##fn##_init, .clear = pg_##fn##_clear, .copy = pg_##fn##_copy,                  \
+	.equal = pg_##fn##_equal
+#define SETTLES(fn) .holds = pg_##fn##_holds, .settle = pg_##fn##_settle
+#define CONNTRACK_ROW                                                                              \
+	.families = PG_V46, .parse = pg_conntrack_parse, .check = pg_conntrack_check,              \
+	.print = pg_conntrack_print, .list = pg_conntrack_list, .clear = pg_conntrack_clear,       \
+	.copy = pg_conntrack_copy, .equal = pg_conntrack_equal
+
 const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
 	[PG_MATCH_TCP] = PORTS_ROW("tcp", pg_tcp_options, tcp_protos),
 	[PG_MATCH_UDP] = PORTS_ROW("udp", pg_udp_options, udp_protos),
@@ -166,4 +181,17 @@ const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
 			       .print = print_comment, .list = list_comment,
 			       .clear = clear_comment, .copy = copy_comment,
 			       .equal = equal_comment },
+	[PG_MATCH_STATE] = { .name = "state", .option = pg_state_options, CONNTRACK_ROW },
+	[PG_MATCH_CONNTRACK] = { .name = "conntrack", .option = pg_conntrack_options,
+				 .holds = pg_conntrack_holds, CONNTRACK_ROW },
+	[PG_MATCH_LIMIT] = { ROW("limit", limit), .init = pg_limit_init },
+	[PG_MATCH_HASHLIMIT] = { ROW("hashlimit", hashlimit), OWNS(hashlimit),
+				 SETTLES(hashlimit) },
+	[PG_MATCH_CONNLIMIT] = { ROW("connlimit", connlimit), .init = pg_connlimit_init,
+				 SETTLES(connlimit) },
+	[PG_MATCH_RECENT] = { ROW("recent", recent), OWNS(recent), SETTLES(recent) },
+	[PG_MATCH_QUOTA] = { ROW("quota", quota) },
+	[PG_MATCH_STATISTIC] = { ROW("statistic", statistic) },
+	[PG_MATCH_SET] = { ROW("set", set) },
+	[PG_MATCH_TIME] = { ROW("time", time), OWNS(time) },
 };

@@ -27,6 +27,7 @@ struct pg_match_use {
 	size_t n_rest;
 	size_t *ret_taken;
 	const struct pg_rule *rule; /* so far */
+	unsigned families;	    /* that the rule is read for */
 };
 
 struct pg_match_row {
@@ -45,6 +46,11 @@ struct pg_match_row {
 	/* When the rule is complete: `seen` has a bit for each option given. May be NULL. */
 	int (*check)(const struct pg_match *m, const struct pg_rule *rule, uint32_t seen,
 		     const struct pg_arg *at, struct pg_diag *diag);
+	/*
+	 * When addresses and -4 or -6 are known, once for each rule that comes of the command: what
+	 * the families of a rule decide. May take some from rule->narrowed.
+	 */
+	void (*settle)(struct pg_match *m, struct pg_rule *rule);
 	/* As iptables-save: " --dport 80". */
 	void (*print)(struct pg_text *t, const struct pg_match *m);
 	/* As iptables -L: " tcp dpt:80"; names instead of numbers unless numeric. */

@@ -299,6 +299,7 @@ static int parse_match_option(struct pg_parser *p)
 		.n_rest = p->scan.n - p->scan.next,
 		.ret_taken = &taken,
 		.rule = &p->rule,
+		.families = pg_parse_families(p),
 	};
 	int r;
 
