@@ -52,6 +52,11 @@ struct pg_match_row {
 	/* When the rule is complete: `seen` has a bit for each option given. May be NULL. */
 	int (*check)(const struct pg_match *m, const struct pg_rule *rule, uint32_t seen,
 		     const struct pg_arg *at, struct pg_diag *diag);
+	/*
+	 * When addresses and -4 or -6 are known, once for each rule that comes of the command: what
+	 * the families of a rule decide. May take some from rule->narrowed.
+	 */
+	void (*settle)(struct pg_match *m, struct pg_rule *rule);
 	/* As iptables-save: " --dport 80". */
 	void (*print)(struct pg_text *t, const struct pg_match *m);
 	/* As iptables -L: " tcp dpt:80"; names instead of numbers unless numeric. */
@@ -85,69 +90,6 @@ int pg_icmp_check(const struct pg_match *m, const struct pg_rule *rule, uint32_t
 void pg_icmp_print(struct pg_text *t, const struct pg_match *m);
 void pg_icmp_list(struct pg_text *t, const struct pg_match *m, const struct pg_rule *rule,
 		  bool numeric);
-
-/*
- * The matches that have a file user/match_*.c: what their rows point to. Options, parse, print and
- * list; the rest where a kind has it.
- */
-#define PG_MATCH_FUNCTIONS(kind)                                                                   \
-	extern const struct pg_match_option pg_##kind##_options[];                                 \
-	int pg_##kind##_parse(struct pg_match *m, const struct pg_match_use *use,                  \
-			      struct pg_diag *diag);                                               \
-	void pg_##kind##_print(struct pg_text *t, const struct pg_match *m);                       \
-	void pg_##kind##_list(struct pg_text *t, const struct pg_match *m,                         \
-			      const struct pg_rule *rule, bool numeric)
-#define PG_MATCH_CHECK(kind)                                                                       \
-	int pg_##kind##_check(const struct pg_match *m, const struct pg_rule *rule, uint32_t seen, \
-			      const struct pg_arg *at, struct pg_diag *diag)
-
-/* match_addrtype.c */
-PG_MATCH_FUNCTIONS(addrtype);
-PG_MATCH_CHECK(addrtype);
-unsigned pg_addrtype_holds(const struct pg_match *m);
-unsigned pg_addrtype_chains(const struct pg_match *m);
-PG_MATCH_FUNCTIONS(pkttype);
-
-/* match_iprange.c */
-PG_MATCH_FUNCTIONS(iprange);
-PG_MATCH_CHECK(iprange);
-unsigned pg_iprange_holds(const struct pg_match *m);
-PG_MATCH_FUNCTIONS(mac);
-unsigned pg_mac_chains(const struct pg_match *m);
-
-/* match_header.c */
-PG_MATCH_CHECK(only); /* the one option that the match has, id 0, must be given */
-PG_MATCH_FUNCTIONS(length);
-PG_MATCH_FUNCTIONS(vlan);
-PG_MATCH_FUNCTIONS(ttl);
-PG_MATCH_CHECK(ttl);
-PG_MATCH_FUNCTIONS(tos);
-PG_MATCH_FUNCTIONS(dscp);
-PG_MATCH_CHECK(dscp);
-PG_MATCH_FUNCTIONS(mark);
-/* tcpmss is printed and listed as length is, hl as ttl is. */
-extern const struct pg_match_option pg_tcpmss_options[], pg_hl_options[];
-int pg_tcpmss_parse(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag);
-
-/* match_ext6.c */
-PG_MATCH_FUNCTIONS(esp);
-enum { PG_AH_SPI, PG_AH_LEN, PG_AH_RES }; /* ids */
-PG_MATCH_FUNCTIONS(ah);
-unsigned pg_ah_holds(const struct pg_match *m);
-PG_MATCH_FUNCTIONS(frag);
-PG_MATCH_CHECK(frag);
-PG_MATCH_FUNCTIONS(rt);
-void pg_rt_clear(struct pg_match *m);
-int pg_rt_copy(struct pg_match *ret, const struct pg_match *m);
-bool pg_rt_equal(const struct pg_match *a, const struct pg_match *b);
-
-/* match_sctp.c: --chunk-types, which are an option of -m sctp */
-int pg_chunks_parse(struct pg_match *m, const struct pg_match_use *use, bool again,
-		    struct pg_diag *diag);
-void pg_chunks_print(struct pg_text *t, const struct pg_sctp_chunks *chunks);
-void pg_chunks_list(struct pg_text *t, const struct pg_sctp_chunks *chunks, bool numeric);
-/* Either may be NULL. */
-bool pg_chunks_equal(const struct pg_sctp_chunks *a, const struct pg_sctp_chunks *b);
 
 /* ports.c */
 /* The protocol whose services -p's rule names: "tcp", "udp", …; NULL: none. */

@@ -4,6 +4,7 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
+#include "match_stateless.h"
 #include "match_value.h"
 
 enum { SRC_TYPE, DST_TYPE, LIMIT_IN, LIMIT_OUT };

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "match_stateless.h"
 #include "match_value.h"
 
 /* A range that holds for every value, as if it had not been given. */

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "match_stateless.h"
 #include "match_value.h"
 
 const struct pg_match_option pg_length_options[] = { { "length", 0, true, false }, {} };

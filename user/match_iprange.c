@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "match_stateless.h"
 #include "match_value.h"
 
 enum { SRC_RANGE, DST_RANGE };

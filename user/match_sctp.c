@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "match_stateless.h"
 #include "match_value.h"
 
 /* Letters of the eight flags, highest bit first. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "match_stateless.h"
 #include "match_value.h"
 #include "print.h"
 

@@ -138,6 +138,16 @@ static int settle_families(struct pg_parser *p, struct pg_rule *rule)
 	return 0;
 }
 
+static void settle_matches(struct pg_rule *rule)
+{
+	for (size_t i = 0; i < rule->n_match; i++) {
+		const struct pg_match_row *row = &pg_match_rows[rule->match[i].kind];
+
+		if (row->settle)
+			row->settle(&rule->match[i], rule);
+	}
+}
+
 static int expand(struct pg_parser *p, const struct pg_addr *src, size_t n_src,
 		  const struct pg_addr *dst, size_t n_dst)
 {
@@ -158,6 +168,7 @@ static int expand(struct pg_parser *p, const struct pg_addr *src, size_t n_src,
 		cmd->n_rules++;
 		set_addr(rule, &rule->src, &src[i / n_dst]);
 		set_addr(rule, &rule->dst, &dst[i % n_dst]);
+		settle_matches(rule);
 		r = settle_families(p, rule);
 		if (!r)
 			r = check_protos(p, rule);
