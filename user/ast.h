@@ -96,39 +96,48 @@ enum pg_ct_part {
 	PG_CT_PART_DIR, _PG_CT_PART_MAX
 };
 
-struct pg_conntrack { /* owned by its match, because it is large and rare */
-	struct pg_addr addr[4];		 /* origsrc, origdst, replsrc, repldst */
-	struct pg_port_range port[4];	 /* likewise */
-	uint32_t expire_lo, expire_hi;	 /* seconds */
-	uint8_t proto;
-	uint8_t status;			 /* bits of NONE 1, EXPECTED 2, SEEN_REPLY 4, ASSURED 8, CONFIRMED 16 */
-	bool reply;			 /* --ctdir REPLY */
+/*
+ * Owned by its match, because it is large and rare. What is inverted says the match; addresses may
+ * have bits outside their mask; a range may be reversed, and then holds for nothing.
+ */
+struct pg_conntrack {
+	struct pg_addr addr[4];	       /* origsrc, origdst, replsrc, repldst */
+	struct pg_port_range port[4];  /* likewise */
+	uint32_t expire_lo, expire_hi; /* seconds */
+	uint8_t proto;		       /* 0: none has it */
+	uint8_t status; /* EXPECTED 1, SEEN_REPLY 2, ASSURED 4, CONFIRMED 8; 0: NONE, never true */
+	bool reply;	/* --ctdir REPLY */
 };
 
-struct pg_hashlimit { /* owned by its match */
-	char *name;		   /* owned */
-	uint64_t avg, burst;	   /* as the kernel has them: struct hashlimit_cfg3 */
-	uint8_t modes;		   /* PG_HASHLIMIT_* */
-	bool above, bytes;	   /* --hashlimit-above; the rate is in bytes */
-	uint8_t srcmask, dstmask;  /* prefix lengths; 32 or 128 by default */
-	uint32_t size, max, gc_interval_ms, expire_ms; /* 0: default */
+/* Owned by its match. Numbers are those of the kernel's struct hashlimit_cfg3. */
+struct pg_hashlimit {
+	char *name;	     /* owned */
+	uint64_t avg, burst; /* 1/1000000 s between packets; or, if bytes: see match_hashlimit.c */
+	uint8_t modes;	     /* PG_HASHLIMIT_* */
+	bool above, bytes;   /* --hashlimit-above; the rate is in bytes */
 	bool rate_match;
-	uint32_t interval_s;
+	uint8_t srcmask, dstmask;    /* prefix lengths; 255: the family's whole address */
+	uint8_t mask_family;	     /* while being read: of a mask written as an address */
+	uint32_t size, max;	     /* 0: by the size of memory */
+	uint32_t gc_interval_ms, expire_ms;
+	uint32_t interval_s;	     /* of rate_match; otherwise 1 */
+	uint32_t unit_s;	     /* while being read: what the rate was given by */
 };
 
 struct pg_recent { /* owned by its match */
 	char *name; /* owned; "DEFAULT" unless given */
 	enum pg_recent_op op;
 	bool invert, dest, rttl, reap;
-	uint32_t seconds, hitcount;
-	uint8_t mask[16];
+	uint32_t seconds, hitcount; /* 0: not asked */
+	uint8_t family;		    /* of the mask; 0: whole addresses of either family */
+	uint8_t mask[16];	    /* any mask; network order */
 };
 
 struct pg_time { /* owned by its match */
-	int64_t date_start, date_stop;	   /* seconds since 1970; 0, INT_MAX by default */
+	int64_t date_start, date_stop; /* seconds since 1970; 0, INT32_MAX by default */
 	uint32_t daytime_start, daytime_stop; /* seconds of the day; stop 86399 by default */
-	uint32_t monthdays;		   /* bit 1..31; all by default */
-	uint8_t weekdays;		   /* bit 1 Monday .. bit 7 Sunday; all by default */
+	uint32_t monthdays; /* bit 1..31; all by default, may be none; inverting is done */
+	uint8_t weekdays;   /* bit 1 Monday .. bit 7 Sunday; likewise */
 	bool kerneltz, contiguous;
 };
 
@@ -147,12 +156,13 @@ struct pg_u32_range {
 enum pg_ttl_op { PG_TTL_EQ, PG_TTL_NE, PG_TTL_LT, PG_TTL_GT };
 
 /* --chunk-types of sctp */
+#define PG_SCTP_FLAGS_MAX 4 /* IPT_NUM_SCTP_FLAGS: types whose flags are asked for */
 enum pg_chunk_op { PG_CHUNK_NONE, PG_CHUNK_ANY, PG_CHUNK_ALL, PG_CHUNK_ONLY };
 struct pg_sctp_chunks { /* owned by its match */
 	enum pg_chunk_op op;
 	bool invert;
 	uint8_t map[32]; /* bit per type */
-	struct { uint8_t type, flag, mask; } flag[20];
+	struct { uint8_t type, flag, mask; } flag[PG_SCTP_FLAGS_MAX];
 	unsigned n_flags;
 };
 
@@ -166,7 +176,7 @@ struct pg_match {
 			struct pg_port_range sport, dport;
 			bool flags_set, flags_invert; /* TCP only */
 			uint8_t flags_mask, flags_comp;
-			struct pg_u32_range option;    /* --tcp-option, --dccp-option: lo */
+			struct pg_u32_range option;    /* --tcp-option, --dccp-option: lo, hi the same */
 			uint16_t dccp_types;	       /* --dccp-types: bit per type */
 			bool dccp_types_set, dccp_types_invert;
 			struct pg_sctp_chunks *chunks; /* SCTP; owned, NULL: not asked */
@@ -186,7 +196,8 @@ struct pg_match {
 		struct {       /* STATE, CONNTRACK */
 			uint16_t states; /* PG_CT_* */
 			uint32_t given, inverted; /* bit per enum pg_ct_part; STATE has its own */
-			struct pg_conntrack *more; /* owned; NULL for STATE */
+			/* Owned; NULL where nothing but PG_CT_PART_STATE is given. */
+			struct pg_conntrack *more;
 		} conntrack;
 		struct {
 			uint32_t avg; /* 1/10000 s between packets, as struct xt_rateinfo */
@@ -196,7 +207,9 @@ struct pg_match {
 		struct {
 			uint32_t limit;
 			bool upto, dest; /* otherwise above, source */
-			uint8_t mask;	 /* prefix length; 255: the family's whole address */
+			/* Prefix length; 255: whole addresses, in a rule of both families. */
+			uint8_t mask;
+			uint8_t mask_family; /* while being read: it was written as an address */
 		} connlimit;
 		struct pg_recent *recent; /* owned, never NULL */
 		struct {
@@ -206,11 +219,11 @@ struct pg_match {
 		struct {
 			bool nth, invert;
 			uint32_t probability;	  /* of 0x80000000, as the kernel has it */
-			uint32_t every, packet; /* every >= 1 */
+			uint32_t every, packet; /* packet < every */
 		} statistic;
 		struct {
 			char name[PG_SET_NAME_MAX + 1];
-			uint8_t n_dirs, dirs; /* bit i: the i-th is src */
+			uint8_t n_dirs, dirs; /* 1..6; bit i: the i-th is src */
 			bool invert;
 		} set;
 		struct pg_time *time; /* owned, never NULL */
@@ -234,7 +247,7 @@ struct pg_match {
 			bool invert;
 		} bits;
 		struct {
-			uint8_t type; /* PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST */
+			uint8_t type; /* PACKET_HOST … PACKET_OTHERHOST */
 			bool invert;
 		} pkttype;
 		struct {

@@ -48,6 +48,9 @@ static void print_help(void)
 	       "  -m tcp: [!] --tcp-flags MASK SET, [!] --syn\n"
 	       "  -m multiport: [!] --sports LIST, --dports LIST, --ports LIST\n"
 	       "  -m icmp: [!] --icmp-type TYPE; -m icmp6: [!] --icmpv6-type TYPE\n"
+	       "  -m addrtype, pkttype, mac, iprange, length, ttl, hl, tos, dscp, mark, tcpmss,\n"
+	       "  -m esp, ah, frag, rt; --tcp-option, --dccp-types, --chunk-types …: as iptables\n"
+	       "  -m vlan: [!] --vlan-id ID[:ID]\n"
 	       "  -m comment: --comment TEXT\n"
 	       "It holds for IPv4 and IPv6 unless -4, -6 or what it asks for says otherwise.\n"
 	       "Every verb takes -w [SECONDS], -t filter or -t raw, and -v.\n");

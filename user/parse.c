@@ -83,18 +83,14 @@ static int load_match(struct pg_parser *p, enum pg_match_kind kind, const struct
 	loaded[p->rule.n_match] = (struct pg_loaded){ .at = *at };
 	p->rule.n_match++;
 	pg_opt_load(&p->scan, kind);
-	if (row->protos && row->protos[0] == p->rule.proto)
+	if (row->implied && row->protos[0] == p->rule.proto)
 		p->proto_used = true;
 	return 0;
 }
 
 static bool family_has(const struct pg_parser *p, const struct pg_match_row *row)
 {
-	unsigned family = p->from->family ? p->from->family : PG_V46;
-
-	if (p->cmd.families)
-		family &= p->cmd.families;
-	return row->families & family;
+	return row->families & pg_parse_families(p);
 }
 
 static int parse_match(struct pg_parser *p)
@@ -108,8 +104,9 @@ static int parse_match(struct pg_parser *p)
 	if (kind < 0 && pg_match_known(p->opt.value))
 		return pg_diag(p->diag, PG_DIAG_UNSUPPORTED, &p->opt.at,
 			       "match `%s' is not supported yet", p->opt.value);
+	/* An alias is looked up by its proper name. */
 	return FAIL(p, &p->opt.at, "Couldn't load match `%s':No such file or directory",
-		    p->opt.value);
+		    kind < 0 ? p->opt.value : pg_match_rows[kind].name);
 }
 
 static int check_target_name(struct pg_parser *p)
@@ -298,6 +295,7 @@ static int parse_global(struct pg_parser *p)
 
 static int parse_match_option(struct pg_parser *p)
 {
+	const struct pg_match_row *row = &pg_match_rows[p->opt.match];
 	const struct pg_match_option *option = p->opt.option;
 	size_t i = p->rule.n_match, taken = 0;
 	struct pg_match_use use = {
@@ -309,6 +307,7 @@ static int parse_match_option(struct pg_parser *p)
 		.n_rest = p->scan.n - p->scan.next,
 		.ret_taken = &taken,
 		.rule = &p->rule,
+		.families = pg_parse_families(p),
 	};
 	int r;
 
@@ -316,11 +315,13 @@ static int parse_match_option(struct pg_parser *p)
 	do {
 		i--;
 	} while (p->rule.match[i].kind != p->opt.match);
+	if (row->only6 & 1U << option->id && !(use.families & PG_V6))
+		return FAIL(p, &p->opt.name, "unknown option \"%s\"", p->opt.name.text);
 	if (option->unsupported)
 		return pg_diag(p->diag, PG_DIAG_UNSUPPORTED, &p->opt.name,
 			       "option `--%s' is not supported yet", option->name);
 	use.seen = p->loaded[i].seen;
-	r = pg_match_rows[p->opt.match].parse(&p->rule.match[i], &use, p->diag);
+	r = row->parse(&p->rule.match[i], &use, p->diag);
 	if (r < 0)
 		return r;
 	p->loaded[i].seen |= 1U << option->id;
@@ -359,8 +360,7 @@ static int parse_target_option(struct pg_parser *p)
 /* Options that only an implicitly loaded match has that portguard lacks. */
 static bool unsupported_option(const char *name)
 {
-	static const char *const known[] = { "--ahlen",	 "--ahres",	"--ahspi", "--compres",
-					     "--espspi", "--ipcompspi", "--mh-type" };
+	static const char *const known[] = { "--compres", "--ipcompspi", "--mh-type" };
 	size_t len = strcspn(name, "=");
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -377,7 +377,7 @@ static int parse_unknown(struct pg_parser *p)
 	for (int i = 0; i < _PG_MATCH_MAX && p->rule.proto && !p->proto_used; i++) {
 		const struct pg_match_row *row = &pg_match_rows[i];
 
-		if (!row->protos || row->protos[0] != p->rule.proto || !family_has(p, row))
+		if (!row->implied || row->protos[0] != p->rule.proto || !family_has(p, row))
 			continue;
 		if (p->opt.letter)
 			break; /* of matches, no option has one letter */
