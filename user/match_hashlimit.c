@@ -56,7 +56,7 @@ const struct pg_match_option pg_hashlimit_options[] = {
 #define BYTES_BURST_UNIT_S 60
 #define DEFAULT_GC_INTERVAL_MS 1000
 #define TABLE_MAX 1048576 /* the kernel takes larger tables down to this */
-#define NAME_MAX_LEN 255  /* iptables cuts off the rest */
+#define NAME_MAX_LEN 254  /* iptables cuts off the rest */
 
 /* In iptables' order of printing. */
 static const struct {
@@ -95,6 +95,12 @@ static uint64_t cost_of(uint64_t bytes)
 static uint64_t bytes_of(uint64_t cost)
 {
 	return (UINT32_MAX / cost - 1) << BYTE_SHIFT;
+}
+
+/* How many rates a burst in bytes is: rounded up, but with 32 bits in one place. */
+static uint64_t rates_in(uint64_t bytes, uint64_t rate)
+{
+	return (uint32_t)bytes / rate + (bytes % rate ? 1 : 0);
 }
 
 static uint32_t factor(char unit)
@@ -261,7 +267,7 @@ int pg_hashlimit_parse(struct pg_match *m, const struct pg_match_use *use, struc
 	return parse_number(m, use, diag);
 }
 
-/* A burst in bytes is kept as so many rates, rounded up, in 32 bits. */
+/* A burst in bytes is kept as so many rates. */
 static int settle_bytes(struct pg_hashlimit *h, uint32_t seen, const struct pg_arg *at,
 			struct pg_diag *diag)
 {
@@ -278,7 +284,7 @@ static int settle_bytes(struct pg_hashlimit *h, uint32_t seen, const struct pg_a
 		return pg_diag(diag, PG_DIAG_PARAM, at,
 			       "burst cannot be smaller than %" PRIu64 "b", rate);
 	h->unit_s = BYTES_BURST_UNIT_S;
-	h->burst = (uint32_t)h->burst / rate + (h->burst % rate ? 1 : 0);
+	h->burst = rates_in(h->burst, rate);
 	return 0;
 }
 
@@ -375,20 +381,25 @@ void pg_hashlimit_settle(struct pg_match *m, struct pg_rule *rule)
 		h->dstmask = PG_PREFIX_WHOLE;
 }
 
-/* iptables prints a burst in the largest unit, which may read back as a smaller one. */
+/*
+ * In the largest unit, as iptables prints it, that reads back as the same number of rates. Bytes
+ * do, but for those that 32 bits don't hold.
+ */
 static void print_bytes_burst(struct pg_text *t, const struct pg_hashlimit *h, uint64_t rate)
 {
-	uint64_t burst = h->burst * rate;
-	size_t i;
+	uint64_t bytes = h->burst * rate;
 
-	for (i = 0; i < BYTES; i++) {
-		uint64_t whole = burst / units[i].bytes * units[i].bytes;
+	for (size_t i = 0; i < BYTES; i++) {
+		uint64_t whole = bytes / units[i].bytes * units[i].bytes;
 
-		if (burst >= units[i].bytes && whole >= rate && whole <= UINT32_MAX &&
-		    (whole + rate - 1) / rate == h->burst)
-			break;
+		if (whole < rate || rates_in(whole, rate) != h->burst)
+			continue;
+		pg_text_add(t, " %" PRIu64 "%sb", whole / units[i].bytes, units[i].name);
+		return;
 	}
-	pg_text_add(t, " %" PRIu64 "%sb", burst / units[i].bytes, units[i].name);
+	if (rates_in(bytes, rate) != h->burst)
+		bytes = h->burst > 1 ? (h->burst - 1) * rate + 1 : rate + 1;
+	pg_text_add(t, " %" PRIu64 "b", bytes);
 }
 
 /* " 512kb/s": in the largest unit that reads back as the same. */

@@ -225,7 +225,7 @@ int pg_time_check(const struct pg_match *m, const struct pg_rule *rule, uint32_t
 			       "time: --contiguous only makes sense when stoptime is smaller than "
 			       "starttime");
 	return pg_option_exclude(m, OPT_UTC, OPT_KERNELTZ, seen, at, diag) ?:
-	       pg_option_exclude(m, OPT_UTC, OPT_LOCALTZ, seen, at, diag);
+	       pg_option_exclude(m, OPT_LOCALTZ, OPT_UTC, seen, at, diag);
 }
 
 /* Numbers for the days of the month, with 1st, 2nd, … for -L, where 11st is iptables' own. */
