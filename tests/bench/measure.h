@@ -42,7 +42,8 @@ struct bench_row {
 	char tool[48], packets[16];
 	unsigned rules;
 	bool ipv6;
-	enum { BENCH_IS_BASE, BENCH_IS_OURS, BENCH_IS_PEER } what;
+	/* LESSER: a filter that does not look at all that the rules ask for. */
+	enum { BENCH_IS_BASE, BENCH_IS_OURS, BENCH_IS_PEER, BENCH_IS_LESSER } what;
 	char why_not[256]; /* it is not measured; "": it is */
 	/* Until the group is done: */
 	struct bench_run run;

@@ -28,7 +28,8 @@ static const struct {
 } kinds[] = {
 	[BENCH_STACK_FOREIGN] = { "no rules, frames up the stack", BENCH_STACK_FOREIGN },
 	[BENCH_STACK_LOCAL] = { "no rules, frames up to routing", BENCH_STACK_LOCAL },
-	[BENCH_XDP_FILTER] = { "xdp-filter (ports only)", BENCH_XDP_FILTER },
+	[BENCH_XDP_FILTER] = { "xdp-filter", BENCH_XDP_FILTER },
+	[BENCH_XDP_FILTER_TCP] = { "xdp-filter, sees ports only", BENCH_XDP_FILTER_TCP },
 	[BENCH_NFT_LINEAR] = { "nft ingress, rules", BENCH_STACK_FOREIGN },
 	[BENCH_NFT_HOSTS] = { "nft ingress, set of addresses", BENCH_STACK_FOREIGN },
 	[BENCH_NFT_PREFIXES] = { "nft ingress, set of prefixes", BENCH_STACK_FOREIGN },
@@ -38,6 +39,16 @@ static const struct {
 const char *bench_peer_name(enum bench_peer_kind kind)
 {
 	return kinds[kind].name;
+}
+
+bool bench_peer_compares(enum bench_peer_kind kind)
+{
+	return kind != BENCH_XDP_FILTER_TCP;
+}
+
+bool bench_peer_is_xdp(enum bench_peer_kind kind)
+{
+	return kind == BENCH_XDP_FILTER || kind == BENCH_XDP_FILTER_TCP;
 }
 
 enum bench_peer_kind bench_peer_base(enum bench_peer_kind kind)
@@ -122,6 +133,16 @@ static int make_veth(struct bench_peer *p, struct pg_err *err)
 	return 0;
 }
 
+/* Without IPv6 the kernel has nothing to send by itself that rules would count. */
+static int silence(void)
+{
+	_close_ int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno; /* a kernel without IPv6 */
+	return write(fd, "1", 1) == 1 ? 0 : -errno;
+}
+
 static int make_netns(struct bench_peer *p, struct pg_err *err)
 {
 	if (unshare(CLONE_NEWNET))
@@ -129,6 +150,8 @@ static int make_netns(struct bench_peer *p, struct pg_err *err)
 	p->netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (p->netns < 0)
 		return pg_fail(err, -errno, "cannot open a network namespace: %s", strerror(errno));
+	if (silence())
+		return pg_fail(err, -EIO, "cannot switch IPv6 off in a network namespace");
 	return make_veth(p, err);
 }
 
@@ -166,7 +189,7 @@ static int load_iptables(struct bench_peer *p, const struct bench_rules *rules, 
 /* A port's element is flags, and above them how often it was met. */
 enum { XDPFILT_DST = 2, XDPFILT_TCP = 4, XDPFILT_COUNTER_SHIFT = 6 };
 
-static int find_object(char *ret, size_t size, struct pg_err *err)
+static int find_object(const char *name, char *ret, size_t size, struct pg_err *err)
 {
 	static const char *const places[] = { "/usr/lib/*/bpf", "/usr/lib64/bpf", "/usr/lib/bpf",
 					      "/usr/local/lib/bpf" };
@@ -174,7 +197,7 @@ static int find_object(char *ret, size_t size, struct pg_err *err)
 	glob_t g;
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		snprintf(pattern, sizeof(pattern), "%s/xdpfilt_alw_tcp.o", places[i]);
+		snprintf(pattern, sizeof(pattern), "%s/%s", places[i], name);
 		if (glob(pattern, 0, NULL, &g))
 			continue;
 		snprintf(ret, size, "%s", g.gl_pathv[0]);
@@ -208,7 +231,8 @@ static int load_xdp_filter(struct bench_peer *p, const struct bench_rules *rules
 	struct bpf_program *prog;
 	struct bpf_map *map;
 	char path[256];
-	int r = find_object(path, sizeof(path), err);
+	int r = find_object(p->kind == BENCH_XDP_FILTER ? "xdpfilt_alw_all.o" : "xdpfilt_alw_tcp.o",
+			    path, sizeof(path), err);
 
 	if (r)
 		return r;
@@ -257,7 +281,7 @@ int bench_peer_open(enum bench_peer_kind kind, const struct bench_rules *rules,
 	if (!p)
 		return pg_fail(err, -ENOMEM, "out of memory");
 	*p = (struct bench_peer){ .kind = kind, .ipv6 = rules->ipv6, .netns = -1, .prog = -1 };
-	if (kind == BENCH_XDP_FILTER)
+	if (bench_peer_is_xdp(kind))
 		r = load_xdp_filter(p, rules, err);
 	else
 		r = make_netns(p, err);
@@ -315,7 +339,7 @@ int bench_peer_counted(const struct bench_peer *p, uint64_t *ret, struct pg_err 
 	*ret = 0;
 	if (r)
 		return r;
-	if (p->kind == BENCH_XDP_FILTER) {
+	if (bench_peer_is_xdp(p->kind)) {
 		r = count_xdp_filter(p, ret);
 		return r ? pg_fail(err, r, "cannot read xdp-filter's counters") : 0;
 	}

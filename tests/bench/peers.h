@@ -9,9 +9,10 @@
 #include "kern.h"
 
 enum bench_peer_kind {
-	BENCH_STACK_FOREIGN, /* no rules; frames for another host, which IP drops first thing */
-	BENCH_STACK_LOCAL,   /* no rules; frames for this host, which have no route */
-	BENCH_XDP_FILTER,    /* knows only the rules' ports, and drops */
+	BENCH_STACK_FOREIGN,  /* no rules; frames for another host, which IP drops first thing */
+	BENCH_STACK_LOCAL,    /* no rules; frames for this host, which have no route */
+	BENCH_XDP_FILTER,     /* all features, as it loads by default; has the rules' ports, and drops */
+	BENCH_XDP_FILTER_TCP, /* the program that looks at TCP ports and at nothing else */
 	BENCH_NFT_LINEAR,
 	BENCH_NFT_HOSTS, /* a hash of whole addresses and ports */
 	BENCH_NFT_PREFIXES,
@@ -20,8 +21,13 @@ enum bench_peer_kind {
 };
 
 const char *bench_peer_name(enum bench_peer_kind kind);
+/* It looks at all that the rules ask for: addresses and ports. */
+bool bench_peer_compares(enum bench_peer_kind kind);
 /* The rows to subtract: BENCH_STACK_*, or the kind itself where that is the empty program. */
 enum bench_peer_kind bench_peer_base(enum bench_peer_kind kind);
+
+/* An XDP program; otherwise frames go up the stack. */
+bool bench_peer_is_xdp(enum bench_peer_kind kind);
 
 struct bench_peer;
 /* Fails where the tool is not there, or cannot do it; err says so. */

@@ -163,6 +163,7 @@ static void print_matrix(const struct bench_table *t, enum bench_group group, bo
 	printf("\n");
 	print_lines(t, group, ipv6, BENCH_IS_OURS);
 	print_lines(t, group, ipv6, BENCH_IS_PEER);
+	print_lines(t, group, ipv6, BENCH_IS_LESSER);
 	printf(" in all, to be subtracted (and was):\n");
 	print_lines(t, group, ipv6, BENCH_IS_BASE);
 }
@@ -237,7 +238,7 @@ static void add_number(json_object *o, const char *key, double v)
 
 static json_object *row_json(const struct bench_table *t, const struct bench_row *row)
 {
-	static const char *const what[] = { "base", "portguard", "peer" };
+	static const char *const what[] = { "base", "portguard", "peer", "lesser" };
 	json_object *o = json_object_new_object();
 
 	add_text(o, "set", row->set);

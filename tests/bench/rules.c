@@ -151,6 +151,9 @@ static struct bench_flow flow_for(const struct bench_rule *rule, bool ipv6, bool
 		set_host(f.src, rule->src.len, ipv6 ? 128 : 32, host);
 	random_bytes(r, host, sizeof(host));
 	set_host(f.dst, rule->dst.len, ipv6 ? 128 : 32, host);
+	/* Where any will do, one that a packet may well have: not multicast, not loopback. */
+	if (!rule->dst.len)
+		memcpy(f.dst, random_prefix(r, ipv6).addr, 4);
 	f.sport = port_in(r, &rule->sport);
 	f.dport = port_in(r, &rule->dport);
 	return f;

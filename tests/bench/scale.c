@@ -135,10 +135,11 @@ static int add_peer(struct bench_table *t, struct set *s, enum bench_peer_kind k
 {
 	const struct way *w = &s->way[i];
 	struct bench_row row = new_row(s, w, bench_peer_name(kind));
-	bool exact = kind == BENCH_NFT_HOSTS, stack = kind != BENCH_XDP_FILTER;
+	bool exact = kind == BENCH_NFT_HOSTS, stack = !bench_peer_is_xdp(kind);
 	int r = 0;
 
-	row.what = bench_peer_base(kind) == kind && stack ? BENCH_IS_BASE : BENCH_IS_PEER;
+	row.what = kind == BENCH_STACK_FOREIGN || kind == BENCH_STACK_LOCAL ? BENCH_IS_BASE :
+		   bench_peer_compares(kind) ? BENCH_IS_PEER : BENCH_IS_LESSER;
 	row.base = row.what == BENCH_IS_BASE ? t->n :
 		   stack ? s->base[bench_peer_base(kind)][i] : s->empty[i];
 	snprintf(row.why_not, sizeof(row.why_not), "%.255s", why_not);
@@ -147,7 +148,7 @@ static int add_peer(struct bench_table *t, struct set *s, enum bench_peer_kind k
 			bench_peer_place(s->peer[kind].peer, &row.run);
 		else
 			row.verdict = XDP_DROP;
-		if (row.what == BENCH_IS_PEER)
+		if (row.what != BENCH_IS_BASE)
 			set_subject(&row, w, &s->peer[kind], exact);
 		r = set_program(&row, w, exact ? &w->exact : &w->flows,
 				bench_peer_prog(s->peer[kind].peer), err);
@@ -191,9 +192,8 @@ static int prepare_peer(struct bench_table *t, struct set *s, enum bench_peer_ki
 static bool knows(enum bench_peer_kind kind, const struct set *s)
 {
 	/* These have no rules but pairs of an address and a port. */
-	return s->group != BENCH_CLASSBENCH || (kind != BENCH_XDP_FILTER &&
-						kind != BENCH_NFT_HOSTS &&
-						kind != BENCH_NFT_PREFIXES);
+	return s->group != BENCH_CLASSBENCH || kind == BENCH_STACK_FOREIGN ||
+	       kind == BENCH_STACK_LOCAL || kind == BENCH_NFT_LINEAR || kind == BENCH_IPTABLES;
 }
 
 static int prepare_set(struct bench_table *t, struct set *s, const struct bench_opts *opts,
@@ -227,7 +227,7 @@ static int check_set(const struct set *s, const struct bench_table *t, size_t fr
 		bool measured = false;
 
 		for (size_t i = from; i < t->n; i++)
-			measured |= t->row[i].what == BENCH_IS_PEER && !t->row[i].why_not[0] &&
+			measured |= t->row[i].what != BENCH_IS_BASE && !t->row[i].why_not[0] &&
 				    !strcmp(t->row[i].tool, bench_peer_name(k));
 		if (s->peer[k].peer && measured && k != BENCH_STACK_FOREIGN &&
 		    k != BENCH_STACK_LOCAL) {
