@@ -124,7 +124,8 @@ static int measure_apart(struct bench_commit *c, struct pg_err *err)
 	pid = fork();
 	if (pid == 0) {
 		if (measure(shared, &why))
-			snprintf(shared->why_not, sizeof(shared->why_not), "%.255s", why.text);
+			snprintf(shared->why_not, sizeof(shared->why_not), "%.*s",
+				 (int)strcspn(why.text, "\n"), why.text);
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)

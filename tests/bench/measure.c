@@ -9,6 +9,7 @@
 
 /* One measurement of a row takes no longer, however slow the row is. */
 #define ROW_NS 25000000
+#define RUNS_MIN 64
 
 /* Tables --------------------------------------------------------------------------------------- */
 
@@ -22,6 +23,11 @@ size_t bench_table_add(struct bench_table *t, const struct bench_row *row)
 	}
 	t->row[t->n] = *row;
 	return t->n++;
+}
+
+void bench_row_refuse(struct bench_row *row, const char *why_not)
+{
+	snprintf(row->why_not, sizeof(row->why_not), "%.*s", (int)strcspn(why_not, "\n"), why_not);
 }
 
 void bench_table_free(struct bench_table *t)
@@ -46,23 +52,34 @@ static int run_row(struct bench_row *row, unsigned repeat, unsigned *ret_ns, str
 	return 0;
 }
 
-/* How often a row can run in the time it has. The first run is a cold one. */
+/* How often a row can run in the time it has. Runs until one of them was long enough to tell. */
 static int calibrate(struct bench_row *row, unsigned repeat, struct pg_err *err)
 {
-	unsigned ns = 0;
-	int r = 0;
+	unsigned ns = 0, n = RUNS_MIN;
+	int r = run_row(row, n, &ns, err);
 
-	for (unsigned n = 64; !r && n <= 1024; n *= 4) {
+	while (!r && n < repeat && (uint64_t)n * ns < ROW_NS / 8) {
+		n = 4 * n < repeat ? 4 * n : repeat;
 		r = run_row(row, n, &ns, err);
-		if ((uint64_t)n * ns > ROW_NS / 4)
-			break;
 	}
 	row->repeat = ROW_NS / (ns ? ns : 1);
 	if (row->repeat > repeat)
 		row->repeat = repeat;
-	if (row->repeat < 64)
-		row->repeat = 64;
+	if (row->repeat < RUNS_MIN)
+		row->repeat = RUNS_MIN;
 	return r;
+}
+
+/*
+ * In a network's traffic nothing comes between the packets, here it was the other rows: let them
+ * pass once and fill the caches as far as they do, before any is timed.
+ */
+static int measure_row(struct bench_row *row, unsigned round, struct pg_err *err)
+{
+	unsigned warm = row->n_packets < row->repeat / 2 ? row->n_packets : row->repeat / 2, ns;
+	int r = row->mutator ? run_row(row, warm, &ns, err) : 0;
+
+	return r ? r : run_row(row, row->repeat, &row->ns[round], err);
 }
 
 static int by_value(const void *a, const void *b)
@@ -107,18 +124,40 @@ static void let_go(struct bench_row *row)
 	row->expect = NULL;
 }
 
+/*
+ * Rows that this kernel cannot run (frames up the stack are from Linux 5.18 on), and those that are
+ * nothing without them, stay with the reason. A wrong verdict is no such reason.
+ */
+static int calibrate_all(struct bench_table *t, size_t from, const struct bench_opts *opts,
+			 struct pg_err *err)
+{
+	for (size_t k = from; k < t->n; k++) {
+		struct bench_row *row = &t->row[k], *base = &t->row[row->base];
+		int r = 0;
+
+		if (row->why_not[0])
+			continue;
+		if (base->why_not[0])
+			bench_row_refuse(row, "what would be subtracted was not measured");
+		else
+			r = calibrate(row, opts->repeat, err);
+		if (r == -EBADMSG)
+			return r;
+		if (r)
+			bench_row_refuse(row, err->text);
+	}
+	return 0;
+}
+
 int bench_measure(struct bench_table *t, size_t from, const struct bench_opts *opts,
 		  struct pg_err *err)
 {
-	int r = 0;
+	int r = calibrate_all(t, from, opts, err);
 
-	for (size_t k = from; !r && k < t->n; k++)
-		if (!t->row[k].why_not[0])
-			r = calibrate(&t->row[k], opts->repeat, err);
 	for (unsigned i = 0; !r && i < opts->rounds; i++)
 		for (size_t k = from; !r && k < t->n; k++)
 			if (!t->row[k].why_not[0])
-				r = run_row(&t->row[k], t->row[k].repeat, &t->row[k].ns[i], err);
+				r = measure_row(&t->row[k], i, err);
 	for (size_t k = from; k < t->n; k++) {
 		struct bench_row *row = &t->row[k];
 

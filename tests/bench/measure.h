@@ -42,12 +42,13 @@ struct bench_row {
 	char tool[48], packets[16];
 	unsigned rules;
 	bool ipv6;
-	/* LESSER: a filter that does not look at all that the rules ask for. */
+	/* LESSER: does not look at all that the rules ask for, and is not compared with. */
 	enum { BENCH_IS_BASE, BENCH_IS_OURS, BENCH_IS_PEER, BENCH_IS_LESSER } what;
 	char why_not[256]; /* it is not measured; "": it is */
 	/* Until the group is done: */
 	struct bench_run run;
 	struct bench_mutator *mutator; /* owned; NULL: the packet repeats */
+	size_t n_packets;	       /* that the mutator has */
 	size_t base;		       /* index of the row that is subtracted */
 	struct bench_subject *subject; /* NULL: nobody counts */
 	const size_t *expect;	       /* of each packet, the rule; n_expect of them */
@@ -64,6 +65,9 @@ struct bench_table {
 	struct bench_row *row; /* owned */
 	size_t n, cap;
 };
+
+/* Why a row is not measured: the first line of a reason, which may have more. */
+void bench_row_refuse(struct bench_row *row, const char *why_not);
 
 /* A copy of `row` at the end; its index. No memory ends the bench. */
 size_t bench_table_add(struct bench_table *t, const struct bench_row *row);

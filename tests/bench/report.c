@@ -163,6 +163,7 @@ static void print_matrix(const struct bench_table *t, enum bench_group group, bo
 	printf("\n");
 	print_lines(t, group, ipv6, BENCH_IS_OURS);
 	print_lines(t, group, ipv6, BENCH_IS_PEER);
+	printf(" not compared, because they do not look at all of it:\n");
 	print_lines(t, group, ipv6, BENCH_IS_LESSER);
 	printf(" in all, to be subtracted (and was):\n");
 	print_lines(t, group, ipv6, BENCH_IS_BASE);
@@ -307,7 +308,7 @@ int bench_report_json(const struct bench_report *r, const char *path, struct pg_
 
 static bool plotted(const struct bench_table *t, size_t i)
 {
-	return t->row[i].what != BENCH_IS_BASE && leads(t, i);
+	return t->row[i].what != BENCH_IS_BASE && t->row[i].what != BENCH_IS_LESSER && leads(t, i);
 }
 
 /* A data block of gnuplot's for each line: rules, ns. On a log axis a cost below 1 ns is 1. */
@@ -327,26 +328,49 @@ static void write_data(FILE *f, const struct bench_table *t)
 	}
 }
 
+static bool has_repeat(const struct bench_table *t, const struct bench_row *row)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->row[i].group == BENCH_REPEAT && t->row[i].ipv6 == row->ipv6 &&
+		    !strcmp(t->row[i].tool, row->tool))
+			return true;
+	return false;
+}
+
+/* A color for each tool and family, so that its two lines belong together. */
+static unsigned color_of(const struct bench_table *t, const struct bench_row *row)
+{
+	unsigned color = 1;
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct bench_row *other = &t->row[i];
+
+		if (other->ipv6 == row->ipv6 && !strcmp(other->tool, row->tool))
+			break;
+		/* The first line of a tool's counts it. */
+		if (plotted(t, i) && (other->group == BENCH_REPEAT || !has_repeat(t, other)))
+			color++;
+	}
+	return color;
+}
+
 static void write_plot(FILE *f, const struct bench_table *t, const char *path)
 {
 	const char *sep = "plot";
-	unsigned color = 0;
 
 	fprintf(f,
-		"set terminal svg size 1000,640 font 'sans,12' background '#ffffff'\n"
-		"set output '%s'\n"
-		"set title 'What rules cost a packet: one packet that meets the last (solid), "
-		"spread over all (dashed)'\n"
+		"set terminal svg size 1200,640 font 'sans,12' background '#ffffff'\n"
+		"set output '%s'\nset title 'What rules cost a packet'\n"
 		"set logscale xy\nset xlabel 'rules'\nset ylabel 'ns a packet'\n"
 		"set key outside right top\nset grid\nset xrange [0.8:130000]\n",
 		path);
 	write_data(f, t);
 	for (size_t i = 0; i < t->n; i++) {
 		const struct bench_row *row = &t->row[i];
+		unsigned color = color_of(t, row);
 
 		if (!plotted(t, i))
 			continue;
-		color++;
 		fprintf(f, "%s $line%zu using 1:2 with linespoints lw %d dt %d pt %u lc %u title "
 			   "\"%s%s, %s\"", sep, i, row->what == BENCH_IS_OURS ? 3 : 1,
 			row->group == BENCH_SPREAD ? 2 : 1, color, color, row->tool,

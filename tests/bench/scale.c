@@ -27,6 +27,9 @@ struct way {
 	size_t *expect, *expect_exact;
 };
 
+/* Without rules every packet meets this. */
+static const size_t policy = 0;
+
 /* A set with all that is measured on it. */
 struct set {
 	const char *name;
@@ -34,7 +37,7 @@ struct set {
 	struct bench_rules rules;
 	struct way way[2];
 	size_t n_ways;
-	struct bench_subject ours, peer[_BENCH_PEER_MAX];
+	struct bench_subject ours, bare, peer[_BENCH_PEER_MAX]; /* bare: no rules */
 	/* Rows to subtract, by way. */
 	size_t empty[2], base[_BENCH_PEER_MAX][2];
 };
@@ -52,6 +55,7 @@ static void free_set(struct set *s)
 	for (size_t i = 0; i < s->n_ways; i++)
 		free_way(&s->way[i]);
 	bench_subject_close(&s->ours);
+	bench_subject_close(&s->bare);
 	for (int k = 0; k < _BENCH_PEER_MAX; k++)
 		bench_subject_close(&s->peer[k]);
 	bench_rules_free(&s->rules);
@@ -85,6 +89,7 @@ static int set_program(struct bench_row *row, const struct way *w, const struct 
 		row->run.prog = prog < 0 ? bench_empty_fd(err) : prog;
 		return row->run.prog < 0 ? -EIO : 0;
 	}
+	row->n_packets = flows->n;
 	r = bench_mutator_new(flows, prog, &row->mutator, err);
 	if (!r)
 		row->run.prog = bench_mutator_fd(row->mutator);
@@ -119,7 +124,7 @@ static int add_ours(struct bench_table *t, struct set *s, size_t i, const char *
 
 	row.what = BENCH_IS_OURS;
 	row.base = s->empty[i];
-	snprintf(row.why_not, sizeof(row.why_not), "%.255s", why_not);
+	bench_row_refuse(&row, why_not);
 	if (!why_not[0]) {
 		row.verdict = w->hits ? XDP_PASS : XDP_DROP;
 		set_subject(&row, w, &s->ours, false);
@@ -142,7 +147,7 @@ static int add_peer(struct bench_table *t, struct set *s, enum bench_peer_kind k
 		   bench_peer_compares(kind) ? BENCH_IS_PEER : BENCH_IS_LESSER;
 	row.base = row.what == BENCH_IS_BASE ? t->n :
 		   stack ? s->base[bench_peer_base(kind)][i] : s->empty[i];
-	snprintf(row.why_not, sizeof(row.why_not), "%.255s", why_not);
+	bench_row_refuse(&row, why_not);
 	if (!why_not[0]) {
 		if (stack)
 			bench_peer_place(s->peer[kind].peer, &row.run);
@@ -155,6 +160,30 @@ static int add_peer(struct bench_table *t, struct set *s, enum bench_peer_kind k
 	}
 	if (!r)
 		s->base[kind][i] = bench_table_add(t, &row);
+	return r;
+}
+
+/* How much of it are the counters of ports and reasons, which there are without any rule. */
+static int prepare_bare(struct bench_table *t, struct set *s, struct pg_err *err)
+{
+	static const struct bench_rules none = { 0 };
+	const struct pg_private_opts private = { .untraced = true };
+	int r = bench_subject_portguard(&s->bare, &none, &private, err);
+
+	for (size_t i = 0; !r && i < s->n_ways; i++) {
+		struct bench_row row = new_row(s, &s->way[i], "portguard without rules");
+
+		row.what = BENCH_IS_LESSER;
+		row.base = s->empty[i];
+		row.verdict = XDP_DROP; /* the policy's */
+		row.subject = &s->bare;
+		row.expect = &policy;
+		row.n_expect = 1;
+		r = set_program(&row, &s->way[i], &s->way[i].flows,
+				pg_dp_private_prog(s->bare.dp, PG_PROG_XDP), err);
+		if (!r)
+			bench_table_add(t, &row);
+	}
 	return r;
 }
 
@@ -205,6 +234,8 @@ static int prepare_set(struct bench_table *t, struct set *s, const struct bench_
 		r = add_empty(t, s, i, err);
 	if (!r)
 		r = prepare_ours(t, s, err);
+	if (!r)
+		r = prepare_bare(t, s, err);
 	if (!(opts->groups & BENCH_PEERS) || s->rules.ipv6 || s->rules.n > PEERS_MAX_RULES)
 		return r;
 	for (int k = 0; !r && k < _BENCH_PEER_MAX; k++)
@@ -223,6 +254,8 @@ static int check_set(const struct set *s, const struct bench_table *t, size_t fr
 		 s->rules.ipv6 ? "IPv6" : "IPv4");
 	if (s->ours.dp)
 		r = bench_subject_check(&s->ours, what, err);
+	if (!r && s->bare.dp)
+		r = bench_subject_check(&s->bare, "without rules", err);
 	for (int k = 0; !r && k < _BENCH_PEER_MAX; k++) {
 		bool measured = false;
 
