@@ -29,8 +29,10 @@ static int parse_groups(char *list, unsigned *ret)
 		while (i < ARRAY_SIZE(group_names) && strcmp(word, group_names[i]))
 			i++;
 		if (i == ARRAY_SIZE(group_names)) {
-			fprintf(stderr, "bench: no group '%s': there are hooks, repeat, spread, "
-					"classbench, peers and commit\n", word);
+			fprintf(stderr,
+				"bench: no group '%s': there are hooks, repeat, spread, "
+				"classbench, peers and commit\n",
+				word);
 			return -EINVAL;
 		}
 		groups |= 1U << i;
@@ -46,12 +48,13 @@ static int parse_groups(char *list, unsigned *ret)
 static int parse_options(int argc, char **argv, struct bench_opts *opts, const char **json,
 			 const char **svg)
 {
-	static const struct option longs[] = {
-		{ "only", required_argument, NULL, 'o' },   { "rounds", required_argument, NULL, 'n' },
-		{ "repeat", required_argument, NULL, 'r' }, { "json", required_argument, NULL, 'j' },
-		{ "svg", required_argument, NULL, 's' },    { "max-rules", required_argument, NULL, 'm' },
-		{ 0 }
-	};
+	static const struct option longs[] = { { "only", required_argument, NULL, 'o' },
+					       { "rounds", required_argument, NULL, 'n' },
+					       { "repeat", required_argument, NULL, 'r' },
+					       { "json", required_argument, NULL, 'j' },
+					       { "svg", required_argument, NULL, 's' },
+					       { "max-rules", required_argument, NULL, 'm' },
+					       { 0 } };
 	int c, r = 0;
 
 	while (!r && (c = getopt_long(argc, argv, "", longs, NULL)) != -1) {

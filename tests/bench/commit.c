@@ -43,8 +43,7 @@ static void forget_peak(void)
 		fprintf(stderr, "bench: the peak of memory includes what came before\n");
 }
 
-static int parse(unsigned n, bool ipv6, struct pg_ruleset **ret, double *ret_ms,
-		 struct pg_err *err)
+static int parse(unsigned n, bool ipv6, struct pg_ruleset **ret, double *ret_ms, struct pg_err *err)
 {
 	_cleanup_(bench_rules_free) struct bench_rules rules = { 0 };
 	_cleanup_(pg_text_free) struct pg_text text = { 0 };

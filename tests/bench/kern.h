@@ -29,11 +29,11 @@ void bench_mutator_free(struct bench_mutator *m);
 int bench_mutator_fd(const struct bench_mutator *m);
 
 struct bench_run {
-	int prog;		/* fd */
+	int prog; /* fd */
 	struct bench_frame frame;
 	/*
-	 * Of an interface in network namespace `netns` (an fd): the program's frames go up the stack
-	 * as if they had been received there. 0: they go nowhere.
+	 * Of an interface in network namespace `netns` (an fd): the program's frames go up the
+	 * stack as if they had been received there. 0: they go nowhere.
 	 */
 	int ifindex, netns;
 };
@@ -41,8 +41,8 @@ struct bench_run {
  * `repeat` runs. Nanoseconds each, and what the program said the last time (not told of frames
  * that went up the stack).
  */
-int bench_run(const struct bench_run *run, unsigned repeat, unsigned *ret_ns,
-	      unsigned *ret_verdict, struct pg_err *err);
+int bench_run(const struct bench_run *run, unsigned repeat, unsigned *ret_ns, unsigned *ret_verdict,
+	      struct pg_err *err);
 
 /* Run the bench on this CPU alone: counters of its own, and caches that stay warm. */
 int bench_pin_cpu(struct pg_err *err);

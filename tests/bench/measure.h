@@ -24,14 +24,14 @@ enum bench_group {
 
 struct bench_opts {
 	uint32_t rounds, repeat, max_rules;
-	unsigned groups; /* enum bench_group */
+	unsigned groups;  /* enum bench_group */
 	const char *data; /* a folder that has classbench/; NULL: none */
 };
 
 /* Who counts: rules and what each must have counted in the end. */
 struct bench_subject {
-	struct pg_dp *dp;	  /* portguard; or */
-	struct bench_peer *peer;  /* NULL: nobody counts */
+	struct pg_dp *dp;		 /* portguard; or */
+	struct bench_peer *peer;	 /* NULL: nobody counts */
 	const struct bench_rules *rules; /* the group's */
 	uint64_t *expect;		 /* rules->n, and the policy's */
 };

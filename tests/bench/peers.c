@@ -108,7 +108,7 @@ static int tool(char *const *argv, const struct pg_text *in, struct pg_text *ret
 
 #define TOOL(in, ret, err, ...) tool((char *[]){ __VA_ARGS__, NULL }, in, ret, err)
 
-/* A veth in a network namespace of its own ------------------------------------------------------ */
+/* A veth in a network namespace of its own ----------------------------------------------------- */
 
 static int make_veth(struct bench_peer *p, struct pg_err *err)
 {

@@ -371,8 +371,10 @@ static void write_plot(FILE *f, const struct bench_table *t, const char *path)
 
 		if (!plotted(t, i))
 			continue;
-		fprintf(f, "%s $line%zu using 1:2 with linespoints lw %d dt %d pt %u lc %u title "
-			   "\"%s%s, %s\"", sep, i, row->what == BENCH_IS_OURS ? 3 : 1,
+		fprintf(f,
+			"%s $line%zu using 1:2 with linespoints lw %d dt %d pt %u lc %u title "
+			"\"%s%s, %s\"",
+			sep, i, row->what == BENCH_IS_OURS ? 3 : 1,
 			row->group == BENCH_SPREAD ? 2 : 1, color, color, row->tool,
 			row->ipv6 ? ", IPv6" : "", row->packets);
 		sep = ",";

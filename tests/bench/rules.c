@@ -55,7 +55,7 @@ void bench_flows_free(struct bench_flows *flows)
 
 /* Random --------------------------------------------------------------------------------------- */
 
-/* A linear congruential generator modulo 2^64 (Knuth's constants); the high bits are the good ones. */
+/* A linear congruential generator (Knuth's constants), whose high bits are the good ones. */
 uint32_t bench_random(struct bench_random *r)
 {
 	r->state = r->state * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -371,8 +371,10 @@ void bench_write_iptables(struct pg_text *t, const struct bench_rules *rules, co
 
 static void begin_nft(struct pg_text *t, const char *iface)
 {
-	pg_text_add(t, "add table netdev bench\nadd chain netdev bench ingress { type filter hook "
-		       "ingress device \"%s\" priority 0; policy drop; }\n", iface);
+	pg_text_add(t,
+		    "add table netdev bench\nadd chain netdev bench ingress { type filter hook "
+		    "ingress device \"%s\" priority 0; policy drop; }\n",
+		    iface);
 }
 
 static void add_nft_ports(struct pg_text *t, const struct bench_rule *rule)
@@ -429,6 +431,7 @@ void bench_write_nft_set(struct pg_text *t, const struct bench_rules *rules, con
 		if (i % 1000 == 999 || i + 1 == rules->n)
 			pg_text_add(t, " }\n");
 	}
-	pg_text_add(t, "add rule netdev bench ingress %s saddr . tcp dport @allowed counter accept\n",
+	pg_text_add(t,
+		    "add rule netdev bench ingress %s saddr . tcp dport @allowed counter accept\n",
 		    ip);
 }
