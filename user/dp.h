@@ -156,14 +156,8 @@ int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, 
 enum pg_prog { PG_PROG_XDP = 1, PG_PROG_TC_IN = 2, PG_PROG_TC_OUT = 4 };
 int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len,
 		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err);
-/*
- * Nanoseconds that one run of a frame takes, over `repeat` runs in the kernel. The instance must be
- * an untraced private one. PG_PROG_EMPTY and PG_PROG_EMPTY_TC only pass.
- */
-#define PG_PROG_EMPTY ((enum pg_prog)0)
-#define PG_PROG_EMPTY_TC ((enum pg_prog)8)
-int pg_dp_time(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len, unsigned repeat,
-	       unsigned *ret_ns, struct pg_err *err);
+/* The fd of a private instance's program, for who measures it. The instance keeps it. */
+int pg_dp_private_prog(const struct pg_dp *dp, enum pg_prog prog);
 
 /* What both are sure to take; XDP takes more where the kernel has multi-buffer support. */
 size_t pg_dp_run_max(const struct pg_dp *dp);
