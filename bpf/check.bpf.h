@@ -134,8 +134,8 @@ static __always_inline enum check_result check_hashlimit(const struct pg_check *
 		   p->l4_state != PG_L4_FULL) {
 		return CHECK_DROPS; /* hotdrop: the ports are cut off */
 	}
-	if (c->v[7]) /* a rate of bytes */
-		cost *= p->bytes;
+	if (c->v[7]) /* a rate of bytes, by sixteens (xt_hashlimit_len_to_chunks()) */
+		cost *= (p->bytes >> 4) + 1;
 	s = bpf_map_lookup_elem(&pg_hashlimits, key);
 	if (!s) {
 		bpf_map_update_elem(&pg_hashlimits, key, &fresh, 1 /* BPF_NOEXIST */);
@@ -343,8 +343,8 @@ static __always_inline bool field_of(const struct pkt *p, __u32 field, __u32 *re
 		*ret = p->mark;
 		return true;
 	case PG_FIELD_VLAN:
-		*ret = p->vlans ? p->vlan_id[0] : 0xffff;
-		return true;
+		*ret = p->vlan_id[0];
+		return p->vlans;
 	}
 	*ret = p->field[i];
 	return p->have >> i & 1;

@@ -239,7 +239,7 @@ enum pg_field {
 	PG_FIELD_TOS,	 /* or traffic class */
 	PG_FIELD_PKTTYPE, /* PACKET_* of linux/if_packet.h */
 	PG_FIELD_MARK,
-	PG_FIELD_VLAN, /* of the outermost tag; 0xffff: none */
+	PG_FIELD_VLAN, /* of the outermost tag; without one no such field */
 	PG_FIELD_ESP_SPI,
 	PG_FIELD_AH_SPI,
 	PG_FIELD_AH_LEN,

@@ -10,6 +10,7 @@
 /* Chains that are compiled into tables; rules of the others are kept and shown. */
 static const bool enforced[PG_CHAINS_BUILTIN] = {
 	[PG_CHAIN_INPUT] = true,
+	[PG_CHAIN_RAW_PREROUTING] = true,
 };
 
 int pg_chain_name_check(const struct pg_arg *name, struct pg_diag *diag)

@@ -139,29 +139,27 @@ static struct pg_check limit(const struct pg_match *m)
 	return (struct pg_check){ .kind = PG_CHECK_LIMIT, .u64 = { cost, cost * m->limit.burst } };
 }
 
-static int hashlimit(const struct pg_match *m, const struct pg_rule *rule, struct pg_check *ret,
-		     struct pg_err *err)
+static int hashlimit(const struct pg_match *m, struct pg_check *ret, struct pg_err *err)
 {
 	const struct pg_hashlimit *h = m->hashlimit;
-	bool v6 = pg_rule_families(rule) == PG_V6;
 	uint64_t cost, burst;
 
 	if (h->rate_match)
 		return unsupported(err, "--hashlimit-rate-match");
 	if (h->bytes) {
-		/* avg bytes a second, in chunks as the kernel keeps them: see match_hashlimit.c. */
-		cost = h->avg ? 1000000000ULL / h->avg : 0;
-		burst = cost * h->burst;
+		/* Of 16 bytes each (xt_hashlimit.c user2credits_byte()); a second's worth at once. */
+		cost = h->avg * 1000000000ULL >> 32;
+		burst = 1000000000ULL * (1 + h->burst);
 	} else {
-		cost = h->avg * 1000; /* XT_HASHLIMIT_SCALE_v2: microseconds */
+		cost = h->avg * 1000; /* from microseconds */
 		burst = cost * h->burst;
 	}
 	*ret = (struct pg_check){ .kind = PG_CHECK_HASHLIMIT, .invert = h->above,
 				  .u64 = { cost, burst, pg_name_hash(h->name) } };
 	ret->v[6] = h->modes;
 	ret->v[7] = h->bytes;
-	ret->bytes[32] = v6 || h->srcmask != 32 ? h->srcmask : 32;
-	ret->bytes[33] = v6 || h->dstmask != 32 ? h->dstmask : 32;
+	ret->bytes[32] = h->srcmask;
+	ret->bytes[33] = h->dstmask;
 	return 0;
 }
 
@@ -336,6 +334,18 @@ static int conntrack(const struct pg_match *m, struct pg_check *ret, struct pg_e
 	return 0;
 }
 
+/* What of the transport header nothing looks at yet. */
+static int header_extras(const struct pg_match *m, struct pg_err *err)
+{
+	if (m->ports.option.set)
+		return unsupported(err, m->kind == PG_MATCH_TCP ? "--tcp-option" : "--dccp-option");
+	if (m->ports.dccp_types_set)
+		return unsupported(err, "--dccp-types");
+	if (m->ports.chunks)
+		return unsupported(err, "--chunk-types");
+	return 0;
+}
+
 static struct pg_check simple_check(const struct pg_match *m)
 {
 	switch (m->kind) {
@@ -374,7 +384,7 @@ static struct pg_check simple_check(const struct pg_match *m)
 	}
 }
 
-int pg_match_make_checks(const struct pg_match *m, const struct pg_rule *rule, uint32_t state,
+int pg_match_make_checks(const struct pg_match *m, uint32_t state,
 			 const struct pg_check_sets *sets, struct pg_check *ret,
 			 struct pg_err *err)
 {
@@ -383,7 +393,11 @@ int pg_match_make_checks(const struct pg_match *m, const struct pg_rule *rule, u
 	case PG_MATCH_CONNTRACK:
 		return conntrack(m, ret, err);
 	case PG_MATCH_HASHLIMIT:
-		return hashlimit(m, rule, ret, err);
+		return hashlimit(m, ret, err);
+	case PG_MATCH_TCP:
+	case PG_MATCH_DCCP:
+	case PG_MATCH_SCTP:
+		return header_extras(m, err);
 	case PG_MATCH_CONNLIMIT:
 		return unsupported(err, "match `connlimit'");
 	case PG_MATCH_RECENT:
@@ -402,6 +416,8 @@ int pg_match_make_checks(const struct pg_match *m, const struct pg_rule *rule, u
 	case PG_MATCH_RT:
 		return rt(m, ret, err);
 	default:
+		if (!pg_match_checks(m))
+			return 0;
 		*ret = simple_check(m);
 		ret->state = state;
 		return 0;

@@ -37,8 +37,7 @@ struct pg_check_sets {
  * The checks of a match, pg_match_checks() of them. `state`: the first of pg_states that the match
  * may use; it uses one per check that remembers. -EOPNOTSUPP, -ENOENT with a message in err.
  */
-int pg_match_make_checks(const struct pg_match *m, const struct pg_rule *rule, uint32_t state,
-			 const struct pg_check_sets *sets, struct pg_check *ret,
+int pg_match_make_checks(const struct pg_match *m, uint32_t state, const struct pg_check_sets *sets, struct pg_check *ret,
 			 struct pg_err *err);
 
 /* The name of a recent list or a hashlimit table as the programs know it: its FNV-1a hash. */

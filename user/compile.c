@@ -832,11 +832,10 @@ static int add_checks(struct compiler *c, const struct pg_term *t, struct pg_ter
 		size_t n = pg_match_checks(m);
 
 		c->gen.needs |= pg_match_needs(m);
-		if (!n && m->kind != PG_MATCH_CONNTRACK)
+		if (m->kind == PG_MATCH_COMMENT)
 			continue;
 		memset(check, 0, sizeof(check));
-		r = pg_match_make_checks(m, t->rule, states_before(t->rule, i), c->opts->sets, check,
-					 c->err);
+		r = pg_match_make_checks(m, states_before(t->rule, i), c->opts->sets, check, c->err);
 		if (!r && n)
 			r = add_check(c, check, n);
 	}
