@@ -689,9 +689,8 @@ static void emit_conditions(struct ctx *c, enum purpose purpose)
 		emit_matches(c, 1);
 }
 
-static void add_rule(struct ctx *c, struct rules *rules, unsigned passing)
+static void add_rule(struct ctx *c, struct rules *rules, enum purpose purpose)
 {
-	enum purpose purpose = any_purpose(c, passing);
 	char *spec, *target;
 
 	c->f = text_open(&spec);
@@ -700,6 +699,26 @@ static void add_rule(struct ctx *c, struct rules *rules, unsigned passing)
 	fclose(c->f);
 	c->f = text_open(&target);
 	emit_target(c, rules, purpose);
+	fclose(c->f);
+	rules_add(rules, c->chain, spec, target, c->expands);
+}
+
+/* Mostly, something leads to a chain that has rules. */
+static void add_way_to(struct ctx *c, struct rules *rules, unsigned chain)
+{
+	char *spec, *target;
+
+	c->chain = gen_below(c->g, chain);
+	if (c->chain && !rules->chain[c->chain].n)
+		c->chain = 0;
+	c->f = text_open(&spec);
+	c->expands = 1;
+	if (chance(c, 50))
+		emit_conditions(c, JUMPS);
+	fclose(c->f);
+	c->f = text_open(&target);
+	fprintf(c->f, "-%c %s", enabled(c, "goto") && chance(c, 20) ? 'g' : 'j',
+		rules->chain[chain].name);
 	fclose(c->f);
 	rules_add(rules, c->chain, spec, target, c->expands);
 }
@@ -738,7 +757,7 @@ struct rules *random_rules(struct gen *g, const struct random_opts *opts)
 	n = chance(&c, 50) ? between(&c, 1, 20) : between(&c, 1, RULES_MAX);
 	/* A set in which every packet ends at the first rules tests only those. */
 	passing = chance(&c, 30) ? 70 : 20;
-	c.chains = enabled(&c, "chains") && chance(&c, 80) ? between(&c, 2, CHAINS_MAX) : 1;
+	c.chains = enabled(&c, "chains") && chance(&c, 80) ? between(&c, 2, n < 24 ? 4 : CHAINS_MAX) : 1;
 	for (unsigned i = 1; i < c.chains; i++) {
 		snprintf(name, sizeof(name), "c%u%s", i, chance(&c, 20) ? "-long_name.x" : "");
 		rules_chain(rules, name);
@@ -746,8 +765,12 @@ struct rules *random_rules(struct gen *g, const struct random_opts *opts)
 	if (enabled(&c, "set"))
 		rules->sets = make_sets(&c);
 	for (unsigned i = 0; i < n; i++) {
-		c.chain = chance(&c, 40) ? 0 : gen_below(g, c.chains);
-		add_rule(&c, rules, passing);
+		unsigned chain = chance(&c, 40) ? 0 : gen_below(g, c.chains);
+
+		if (chain && !rules->chain[chain].n && chance(&c, 90))
+			add_way_to(&c, rules, chain);
+		c.chain = chain;
+		add_rule(&c, rules, any_purpose(&c, passing));
 	}
 	return rules;
 }

@@ -10,7 +10,7 @@
  *	PG_ROUND	only that round of the seed: what a difference names
  *	PG_NOW		seconds since 1970 that rules with -m time are written for
  *	PG_FEATURES	"all,-limit", "chains,ports": see random.c
- *	PG_TEST_DATA	a folder with captures, for frames
+ *	PG_TEST_DATA	a folder with captures, for frames, and rule files, which follow the random ones
  *
  * Frames that portguard drops although the kernel would not are not compared, by decision of
  * portguard's: a TCP data offset below 20 bytes (bad-doff), and more than 12 IPv6 extension
@@ -18,6 +18,7 @@
  * no filter's business (options of a leading hop-by-hop header, multicast sources and the like)
  * aren't either; they are counted.
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #include "bpf/harness.h"
 #include "bpf/oracle.h"
 #include "captures.h"
+#include "dumps.h"
 #include "judge.h"
 #include "random.h"
 
@@ -81,6 +83,53 @@ static void read_captures(struct referee *t)
 	       captures_count(t->captures, false), captures_count(t->captures, true));
 }
 
+/* One rule file, or nothing where the seed's one round is asked for. */
+static void dump_of(struct referee *t, const char *folder, const char *name, struct dump *sum)
+{
+	struct gen gen = { .state = t->seed };
+	struct dump d;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	dump_read(path, t->judge.portguard.iface, &d);
+	sum->lines += d.lines;
+	sum->refused += d.refused;
+	sum->unknown += d.unknown;
+	sum->states += d.states;
+	t->judge.with_oracle = false;
+	snprintf(t->judge.where, sizeof(t->judge.where), "%.80s, PG_SEED=%llu", name,
+		 (unsigned long long)t->seed);
+	judge_rules(&t->judge, &gen, d.rules, t->captures, FRAMES);
+	rules_free(d.rules);
+}
+
+static void run_dumps(struct referee *t)
+{
+	const char *data = getenv("PG_TEST_DATA");
+	struct dirent **entry;
+	struct dump sum = { 0 };
+	char folder[2048];
+	unsigned files = 0;
+	int n;
+
+	snprintf(folder, sizeof(folder), "%s/rules", data && *data ? data : "");
+	n = data && *data ? scandir(folder, &entry, NULL, alphasort) : -1;
+	for (int i = 0; i < n; i++) {
+		if (entry[i]->d_name[0] != '.') {
+			dump_of(t, folder, entry[i]->d_name, &sum);
+			files++;
+		}
+		free(entry[i]);
+	}
+	if (n < 0)
+		return;
+	free(entry);
+	printf("referee: %u rule files with %u rules that packets to this host meet: %u judged, %u ask "
+	       "for connections, %u portguard does not know, %u iptables refuses here\n", files,
+	       sum.lines + sum.refused, sum.lines - sum.states - sum.unknown, sum.states, sum.unknown,
+	       sum.refused);
+}
+
 static void run(struct referee *t)
 {
 	uint64_t n = env_number("PG_N", 100000), only = env_number("PG_ROUND", UINT64_MAX);
@@ -91,11 +140,14 @@ static void run(struct referee *t)
 		round_of(t, only);
 	for (unsigned round = 0; only == UINT64_MAX && t->judge.verdicts < n; round++)
 		round_of(t, round);
+	if (only == UINT64_MAX)
+		run_dumps(t);
 	judge_report(&t->judge);
 }
 
 int main(int argc, char **argv)
 {
+	const char *features = getenv("PG_FEATURES");
 	static struct referee t;
 	struct pg_err err = { 0 };
 
@@ -105,7 +157,7 @@ int main(int argc, char **argv)
 	}
 	t.seed = env_number("PG_SEED", 20261120);
 	t.now = env_number("PG_NOW", time(NULL));
-	t.features = random_features(getenv("PG_FEATURES"));
+	t.features = random_features(features && *features ? features : NULL);
 	/* What the oracle knows. */
 	t.simple = random_features("ports,multiport,flags,icmp,icmp6,comment,protocols,fragments,"
 				   "interfaces");
