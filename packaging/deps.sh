@@ -46,6 +46,7 @@ table() {
 	test   cmd   nc              netcat-openbsd      netcat
 	test   cmd   iperf3          iperf3              iperf3
 	test   cmd   iptables-legacy iptables            iptables-legacy
+	test   cmd   ipset           ipset               ipset
 	test   cmd   curl            curl                curl
 	test   cmd   nginx           nginx               nginx-core
 	test   cmd   nmap            nmap                nmap
