@@ -7,6 +7,7 @@
 
 enum { false, true };
 
+#define BPF_F_NO_PREALLOC (1U << 0)
 #define BPF_F_MMAPABLE (1U << 10)
 #define TC_ACT_UNSPEC (-1)
 #define TC_ACT_SHOT 2

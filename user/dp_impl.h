@@ -13,7 +13,10 @@
 	X(IFACES, pg_ifaces)                                                                       \
 	X(SHARDS, pg_shards)                                                                       \
 	X(SCRATCH, pg_scratch)                                                                     \
-	X(TRACE, pg_trace)
+	X(TRACE, pg_trace)                                                                         \
+	X(SET_INFO, pg_set_info)                                                                   \
+	X(SETS_HASH, pg_sets_hash)                                                                 \
+	X(SETS_NET, pg_sets_net)
 
 #define PG_ENUM_MAP(sym, name) PG_MAP_##sym,
 enum pg_map_id { PG_MAPS(PG_ENUM_MAP) _PG_MAP_MAX };
@@ -42,6 +45,8 @@ struct pg_dp {
 	struct portguard_bpf *skel;
 	void *private_text;
 	size_t private_text_len;
+	/* Inner maps of sets, by set number, opened when first asked for; NULL: none yet. */
+	int *set_fd;
 };
 
 static inline struct pg_ctl *pg_dp_ctl(const struct pg_dp *dp)
@@ -93,6 +98,13 @@ int pg_dp_create(struct pg_dp *dp, struct pg_err *err);
 int pg_dp_open_maps(struct pg_dp *dp, struct pg_err *err);
 int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err);
 void pg_dp_unload(struct portguard_bpf *skel);
+
+/* dp_set.c */
+/* Make the maps of maps and pg_set_info of a new instance. 0 or a negative errno. */
+int pg_dp_sets_make(struct pg_dp *dp);
+void pg_dp_sets_close(struct pg_dp *dp);
+/* Memory of all sets' entries, in bytes. */
+__u64 pg_dp_sets_memory(struct pg_dp *dp);
 
 /* dp.c */
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */

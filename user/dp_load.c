@@ -90,7 +90,7 @@ static int reuse_maps(struct portguard_bpf *skel, const struct pg_dp *dp)
 
 	for (int i = 0; !r && i < _PG_MAP_MAX; i++) {
 		m = skel_map(skel, i);
-		if (m) /* pg_ifaces is the command's own */
+		if (m) /* pg_ifaces and pg_set_info are the command's own */
 			r = bpf_map__reuse_fd(m, dp->map[i].fd);
 	}
 	return r;
@@ -134,6 +134,8 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel->rodata->cfg.no_l2 = opts->no_l2;
 	skel->rodata->cfg.trace = opts->trace;
 	skel->rodata->cfg.skip_csum = opts->skip_csum;
+	skel->rodata->set_coarse_clock =
+		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_ktime_get_coarse_ns, NULL) == 1;
 	skel->rodata->cfg.fast = fast_path_for(opts, skel->rodata->cfg.atomic);
 	r = portguard_bpf__load(skel);
 	if (r)
@@ -161,6 +163,8 @@ int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err)
 	__u32 len = sizeof(info);
 	void *mem;
 
+	if (id == PG_MAP_SETS_HASH || id == PG_MAP_SETS_NET)
+		return 0; /* maps of maps are reached by system calls only */
 	if (bpf_obj_get_info_by_fd(m->fd, &info, &len))
 		return pg_dp_fail(err, -errno, "cannot read a map's size");
 	m->value_size = info.value_size;
@@ -237,17 +241,17 @@ static int make_all(struct pg_dp *dp, __u32 shards)
 		make_map(pg_map_names[PG_MAP_TABLES], sizeof(struct pg_tables_map), 1);
 	m[PG_MAP_IFACES].fd = make_map(pg_map_names[PG_MAP_IFACES], sizeof(struct pg_iface),
 				       PG_MAX_IFACES);
-	for (int i = PG_MAP_SHARDS; i < _PG_MAP_MAX; i++) {
+	for (int i = PG_MAP_SHARDS; i <= PG_MAP_TRACE; i++) {
 		__u32 n = i == PG_MAP_TRACE   ? 1 :
 			  i == PG_MAP_SCRATCH ? (__u32)libbpf_num_possible_cpus() :
 						shards;
 
 		m[i].fd = make_map(pg_map_names[i], bpf_map__value_size(skel_map(skel, i)), n);
 	}
-	for (int i = 0; i < _PG_MAP_MAX; i++)
+	for (int i = 0; i <= PG_MAP_TRACE; i++)
 		if (m[i].fd < 0)
 			return m[i].fd;
-	return 0;
+	return pg_dp_sets_make(dp);
 }
 
 int pg_dp_create(struct pg_dp *dp, struct pg_err *err)
