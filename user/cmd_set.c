@@ -181,6 +181,8 @@ static int apply_test(struct session *s, struct pg_set *set, const struct pg_ips
 		      struct pg_ipset_range *range, bool *ret_in, struct pg_err *err)
 {
 	char elem[PG_IPSET_ELEM_MAX], shown[256];
+	unsigned whole = set->info.family == PG_FAMILY_V4 ? 32 : 128;
+	const char *as = cmd->second;
 	struct pg_set_entry e;
 	int r;
 
@@ -188,10 +190,10 @@ static int apply_test(struct session *s, struct pg_set *set, const struct pg_ips
 	r = pg_set_test(s->sets, set, &e, ret_in, err);
 	if (r < 0 || cmd->quiet)
 		return r;
-	/* A protocol that was not named is told; addresses are as they were typed. */
-	pg_printable(set->info.type == PG_SET_HASH_IP_PORT ? pg_ipset_elem(elem, &set->info, &e) :
-							     cmd->second,
-		     shown, sizeof(shown));
+	/* Ranges and networks as they were typed; the rest as it was understood. */
+	if (set->info.type == PG_SET_HASH_IP_PORT || e.prefix == whole)
+		as = pg_ipset_elem(elem, &set->info, &e);
+	pg_printable(as, shown, sizeof(shown));
 	if (*ret_in)
 		fprintf(stderr, "Warning: %s is in set %s.\n", shown, set->info.name);
 	else

@@ -524,7 +524,7 @@ static struct extent split_address(const char *text, size_t n)
 	if (slash) {
 		x.n = (size_t)(slash - text);
 		x.cidr = slash + 1;
-	} else if (dash) {
+	} else if (dash && dash > text && dash + 1 < text + n) {
 		x.n = (size_t)(dash - text);
 		x.to = dash + 1;
 		x.to_n = n - x.n - 1;
