@@ -157,6 +157,17 @@ $(O)/portguard.skel.h: $(O)/portguard.bpf.o
 	$(call say,SKEL)
 	$(Q)$(BPFTOOL) gen skeleton $< name portguard_bpf > $@.tmp && mv $@.tmp $@
 
+$(O)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c $(O)/flags
+	$(call say,BPF)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/tests/bpf/%.skel.h: $(O)/tests/bpf/%.bpf.o
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
+
+$(O)/tests/bpf/test_set.o: | $(O)/tests/bpf/set.skel.h
+
 $(O)/tests/%.o: tests/%.c $(O)/flags | $(O)/portguard.skel.h
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)

@@ -105,3 +105,46 @@ static __always_inline struct pkt *this_pkt(void)
 
 	return bpf_map_lookup_elem(&pg_scratch, &cpu);
 }
+
+/* Named sets ----------------------------------------------------------------------------------- */
+
+/*
+ * Both by set number. A set's entries are in one of them, by its kind: whole addresses in a hash,
+ * prefixes in a trie. The command makes the inner maps, each as large as its set needs it; what
+ * stands here is only what the verifier must know of them. Sizes and not types: of a type that is
+ * only named behind two pointers clang describes no more than the name.
+ */
+struct set_hash {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(struct pg_set_key));
+	__uint(value_size, sizeof(struct pg_set_value));
+};
+struct set_net {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(struct pg_set_net_key));
+	__uint(value_size, sizeof(struct pg_set_value));
+};
+
+/* Written by the command. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, PG_SETS);
+	__type(key, __u32);
+	__array(values, struct set_hash);
+} pg_sets_hash SEC(".maps");
+
+/* Written by the command. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, PG_SETS);
+	__type(key, __u32);
+	__array(values, struct set_net);
+} pg_sets_net SEC(".maps");
+
+/* Set by the command before loading, as cfg: the kernel has bpf_ktime_get_coarse_ns (5.11). */
+const volatile bool set_coarse_clock = false;
+/* End of named sets */

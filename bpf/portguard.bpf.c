@@ -21,6 +21,8 @@
 
 #include "maps.bpf.h"
 
+#include "set.bpf.h"
+
 #include "parse.bpf.h"
 
 #include "count.bpf.h"

@@ -439,3 +439,75 @@ _Static_assert(sizeof(struct pg_iface) == 136, "ABI");
 _Static_assert(_PG_REASON_MAX <= PG_TOTALS_REASONS, "totals have room for every reason");
 _Static_assert(_PG_VERDICT_MAX <= PG_TOTALS_VERDICTS, "totals have room for every verdict");
 _Static_assert(_PG_L4_MAX <= 8, "pg_gen.proto has room for every state");
+
+/* Named sets ----------------------------------------------------------------------------------- */
+
+#define PG_SETS 256U /* of one instance, as ip_set has them */
+
+enum pg_set_type {
+	PG_SET_NONE, /* the slot is free */
+	PG_SET_HASH_IP,
+	PG_SET_HASH_NET,
+	PG_SET_HASH_IP_PORT,
+	_PG_SET_TYPE_MAX
+};
+
+/*
+ * What a rule asks of a set: bit i, the i-th dimension is taken from the source; and whether the
+ * port is one of them.
+ */
+#define PG_SET_WITH_PORT (1U << 7)
+
+/* Of the maps in pg_sets_hash. What a set's type has no use for is zero. */
+struct pg_set_key {
+	__be32 addr[4]; /* IPv4 in [0] */
+	__u16 port;	/* host order; ICMP: type << 8 | code */
+	__u8 proto;
+	__u8 family; /* enum pg_family */
+};
+
+/*
+ * Of the maps in pg_sets_net. The family stands before the address and is part of every prefix, so
+ * that IPv4 and IPv6 never meet; prefixlen counts its bits, too.
+ */
+#define PG_SET_FAMILY_BITS 32U
+struct pg_set_net_key {
+	__u32 prefixlen;
+	__u32 family; /* enum pg_family */
+	__be32 addr[4];
+};
+
+/*
+ * Expiry is a moment of CLOCK_MONOTONIC, which is what BPF programs can read on every kernel;
+ * jiffies would be cheaper, but the command cannot read them. In nanoseconds, because dividing by
+ * a billion costs the program more than the comparison.
+ */
+struct pg_set_value {
+	__u64 expires_ns; /* 0: never */
+	__u8 prefix;	  /* in pg_sets_net: its own length, without the family's bits */
+	__u8 nomatch;	  /* an exception: what it matches is not in the set */
+	__u8 unused[6];
+};
+
+/* Of one set, in pg_set_info. Written and read by the command only. */
+struct pg_set_info {
+	char name[32]; /* ends with a NUL */
+	__u8 type;     /* enum pg_set_type; NONE: the slot is free */
+	__u8 family;   /* enum pg_family */
+	__u8 net;      /* its entries are in pg_sets_net */
+	__u8 netmask;  /* of hash:ip; 0: none was given */
+	__u8 has_timeout;
+	__u8 unused[3];
+	__u32 timeout; /* seconds, of entries that come without one; 0: for ever */
+	__u32 maxelem;
+	__u32 hashsize; /* entries that its map takes now; it grows as needed */
+	__u32 count;	/* entries; some of them may have expired */
+	__u64 earliest_ns;  /* no entry expires before; 0: none expires at all */
+	__u64 collected_ns; /* when expired entries were last looked for */
+};
+
+_Static_assert(sizeof(struct pg_set_key) == 20, "ABI");
+_Static_assert(sizeof(struct pg_set_net_key) == 24, "ABI");
+_Static_assert(sizeof(struct pg_set_value) == 16, "ABI");
+_Static_assert(sizeof(struct pg_set_info) == 72, "ABI");
+/* End of named sets */

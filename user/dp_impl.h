@@ -20,10 +20,13 @@
 	X(STATES, pg_states)                                                                       \
 	X(EVENT_RATE, pg_event_rate)                                                               \
 	X(REPLY_RATE, pg_reply_rate)                                                               \
+	X(SET_INFO, pg_set_info)                                                                   \
 	X(RECENTS, pg_recents)                                                                     \
 	X(HASHLIMITS, pg_hashlimits)                                                               \
 	X(LOCALS, pg_locals)                                                                       \
-	X(EVENTS, pg_events)
+	X(EVENTS, pg_events)                                                                       \
+	X(SETS_HASH, pg_sets_hash)                                                                 \
+	X(SETS_NET, pg_sets_net)
 
 #define PG_ENUM_MAP(sym, name) PG_MAP_##sym,
 enum pg_map_id { PG_MAPS(PG_ENUM_MAP) _PG_MAP_MAX };
@@ -53,6 +56,8 @@ struct pg_dp {
 	struct portguard_bpf *skel;
 	void *private_text;
 	size_t private_text_len;
+	/* Inner maps of sets, by set number, opened when first asked for; NULL: none yet. */
+	int *set_fd;
 };
 
 static inline struct pg_ctl *pg_dp_ctl(const struct pg_dp *dp)
@@ -105,6 +110,13 @@ int pg_dp_create(struct pg_dp *dp, struct pg_err *err);
 int pg_dp_open_maps(struct pg_dp *dp, struct pg_err *err);
 int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err);
 void pg_dp_unload(struct portguard_bpf *skel);
+
+/* dp_set.c */
+/* Make the maps of maps and pg_set_info of a new instance. 0 or a negative errno. */
+int pg_dp_sets_make(struct pg_dp *dp);
+void pg_dp_sets_close(struct pg_dp *dp);
+/* Memory of all sets' entries, in bytes. */
+__u64 pg_dp_sets_memory(struct pg_dp *dp);
 
 /* dp.c */
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */

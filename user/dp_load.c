@@ -90,7 +90,7 @@ static int reuse_maps(struct portguard_bpf *skel, const struct pg_dp *dp)
 
 	for (int i = 0; !r && i < _PG_MAP_MAX; i++) {
 		m = skel_map(skel, i);
-		if (m) /* pg_ifaces is the command's own */
+		if (m) /* pg_ifaces and pg_set_info are the command's own */
 			r = bpf_map__reuse_fd(m, dp->map[i].fd);
 	}
 	return r;
@@ -135,6 +135,8 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel->rodata->cfg.no_l2 = opts->no_l2;
 	skel->rodata->cfg.trace = opts->trace;
 	skel->rodata->cfg.skip_csum = opts->skip_csum;
+	skel->rodata->set_coarse_clock =
+		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_ktime_get_coarse_ns, NULL) == 1;
 	skel->rodata->cfg.fast = fast_path_for(opts, skel->rodata->cfg.atomic);
 	r = portguard_bpf__load(skel);
 	if (r)
@@ -162,6 +164,8 @@ int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err)
 	__u32 len = sizeof(info);
 	void *mem;
 
+	if (id == PG_MAP_SETS_HASH || id == PG_MAP_SETS_NET)
+		return 0; /* maps of maps are reached by system calls only */
 	if (bpf_obj_get_info_by_fd(m->fd, &info, &len))
 		return pg_dp_fail(err, -errno, "cannot read a map's size");
 	m->value_size = info.value_size;
@@ -259,9 +263,11 @@ static int make_all(struct pg_dp *dp, __u32 shards)
 
 	if (!skel)
 		return -errno;
-	for (int i = 0; i < _PG_MAP_MAX; i++) {
+	for (int i = 0; i < PG_MAP_SETS_HASH; i++) {
 		struct bpf_map *m = skel_map(skel, i);
 
+		if (i == PG_MAP_SET_INFO)
+			continue; /* with the sets */
 		if (i == PG_MAP_IFACES)
 			map[i].fd = make_map(pg_map_names[i], sizeof(struct pg_iface), PG_MAX_IFACES);
 		else if (i >= _PG_MAP_MAPPED)
@@ -272,7 +278,7 @@ static int make_all(struct pg_dp *dp, __u32 shards)
 		if (map[i].fd < 0)
 			return map[i].fd;
 	}
-	return 0;
+	return pg_dp_sets_make(dp);
 }
 
 int pg_dp_create(struct pg_dp *dp, struct pg_err *err)

@@ -345,3 +345,21 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 		return pg_fail(err, -ENOMEM, "out of memory");
 	return pg_dp_commit(dp, tables, text.buf, text.len, err);
 }
+
+uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name)
+{
+	uint32_t n = 0;
+
+	for (size_t c = 0; c < rules->n_chains; c++) {
+		const struct pg_chain *chain = &rules->chain[c];
+
+		for (size_t r = 0; r < chain->n_rules; r++) {
+			const struct pg_rule *rule = &chain->rule[r];
+
+			for (size_t m = 0; m < rule->n_match; m++)
+				n += rule->match[m].kind == PG_MATCH_SET &&
+				     !strcmp(rule->match[m].set.name, name);
+		}
+	}
+	return n;
+}
