@@ -20,6 +20,7 @@ const volatile struct {
 	bool trace;	 /* fill pg_trace (replay, tests) */
 	bool skip_csum;	 /* do not verify the IPv4 header checksum (benchmark only) */
 	__u32 fast;	 /* enum pg_fast: which copy of the fast path */
+	__u32 netns;	 /* inode number of the interface's network namespace */
 } cfg = { .shards = 1 };
 
 #define ARRAY(name, value_type)                                                                    \
@@ -51,3 +52,21 @@ ARRAY(pg_trace, struct pg_trace);
 		__u32 zero_ = 0;                                                                   \
 		bpf_map_lookup_elem(&name, &zero_);                                                \
 	})
+
+/* Flows ---------------------------------------------------------------------------------------- */
+
+/* Written by the programs; by the command for connections that were there before it. */
+#define FLOW_TABLE(name, entries)                                                                  \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                               \
+		__uint(max_entries, entries);                                                      \
+		__type(key, struct pg_flow_key);                                                   \
+		__type(value, struct pg_flow);                                                     \
+	} name SEC(".maps")
+
+FLOW_TABLE(pg_flows, PG_FLOWS);
+/* TCP until PG_FLOW_ASSURED. */
+FLOW_TABLE(pg_half_open, PG_HALF_OPEN);
+
+#undef FLOW_TABLE
+/* End of flows --------------------------------------------------------------------------------- */

@@ -27,6 +27,8 @@
 
 #include "classify.bpf.h"
 
+#include "flow.bpf.h"
+
 #include "trace.bpf.h"
 
 #include "fast.bpf.h"
@@ -66,6 +68,7 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 					      __u32 tags, bool last_try)
 {
 	struct decision d = { .term = PG_TRACE_NO_TERM };
+	bool asked;
 
 	trace_frame_len(c);
 	p->bytes = c->len;
@@ -74,12 +77,16 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 		return _PG_VERDICT_MAX;
 	/* What was stored is now read back: no value is carried over in a register. */
 	barrier();
+	asked = !d.reason;
 	if (d.reason && !harmless(d.reason) && c->dir == PG_DIR_IN)
 		d.verdict = PG_VERDICT_DROP;
 	if (!d.reason && c->dir == PG_DIR_IN)
 		classify(p, &p->progress, &d);
 	else if (!d.reason)
 		by_output_policy(&d);
+	/* Until rules can ask for states: only where a test wants to see them. */
+	if (cfg.trace && asked)
+		flow_commit(c, ctx, p, d.verdict == PG_VERDICT_ACCEPT);
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
 	trace_packet(c, p, &d);
 	return d.verdict;

@@ -45,4 +45,5 @@ static __always_inline void trace_packet(const struct cursor *c, const struct pk
 	t->frag = p->frag;
 	t->verdict = d->verdict;
 	t->reason = d->reason;
+	t->ct_state = p->ct_state;
 }

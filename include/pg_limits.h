@@ -41,3 +41,12 @@
 
 /* Rules that match one packet and let it go on (no target), per policy. */
 #define PG_MAX_PASSING 64
+
+/*
+ * Flows tracked, and TCP connections that are not established yet, which have a table of their own:
+ * a flood of SYNs evicts others of its kind and no established connection. The kernel makes both
+ * whole at once: an entry takes 160 bytes, with its share of the buckets 176, so 11.5 MB each.
+ */
+#define PG_FLOWS 65536
+#define PG_HALF_OPEN 65536
+#define PG_FLOW_BYTES 176

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pg_abi.h"
 #include "pg_limits.h"
 #include "util.h"
 
@@ -87,15 +88,6 @@ enum pg_match_kind {
 	PG_MATCH_VLAN, /* portguard's own */
 	_PG_MATCH_MAX
 };
-
-/* Connection states of -m state and --ctstate, as bits. */
-#define PG_CT_INVALID (1U << 0)
-#define PG_CT_ESTABLISHED (1U << 1)
-#define PG_CT_RELATED (1U << 2)
-#define PG_CT_NEW (1U << 3)
-#define PG_CT_UNTRACKED (1U << 4)
-#define PG_CT_SNAT (1U << 5) /* these two are never true: portguard does no NAT */
-#define PG_CT_DNAT (1U << 6)
 
 /* Parts of -m conntrack that were given; each may be inverted. */
 enum pg_ct_part {

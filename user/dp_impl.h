@@ -13,7 +13,9 @@
 	X(IFACES, pg_ifaces)                                                                       \
 	X(SHARDS, pg_shards)                                                                       \
 	X(SCRATCH, pg_scratch)                                                                     \
-	X(TRACE, pg_trace)
+	X(TRACE, pg_trace)                                                                         \
+	X(FLOWS, pg_flows)                                                                         \
+	X(HALF_OPEN, pg_half_open)
 
 #define PG_ENUM_MAP(sym, name) PG_MAP_##sym,
 enum pg_map_id { PG_MAPS(PG_ENUM_MAP) _PG_MAP_MAX };
@@ -22,7 +24,13 @@ extern const char *const pg_map_names[_PG_MAP_MAX];
 
 struct portguard_bpf;
 
-/* A map's memory, mapped; 0 entries: not mapped. */
+/* Hashes of flows, which have no memory to map. */
+static inline bool pg_map_is_flows(enum pg_map_id id)
+{
+	return id == PG_MAP_FLOWS || id == PG_MAP_HALF_OPEN;
+}
+
+/* A map's memory, mapped; NULL: not mapped, `bytes` is what it takes in the kernel. */
 struct pg_map {
 	int fd;
 	void *mem;

@@ -134,6 +134,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel->rodata->cfg.no_l2 = opts->no_l2;
 	skel->rodata->cfg.trace = opts->trace;
 	skel->rodata->cfg.skip_csum = opts->skip_csum;
+	skel->rodata->cfg.netns = (__u32)dp->netns;
 	skel->rodata->cfg.fast = fast_path_for(opts, skel->rodata->cfg.atomic);
 	r = portguard_bpf__load(skel);
 	if (r)
@@ -165,6 +166,10 @@ int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err)
 		return pg_dp_fail(err, -errno, "cannot read a map's size");
 	m->value_size = info.value_size;
 	m->entries = info.max_entries;
+	if (pg_map_is_flows(id)) {
+		m->bytes = (size_t)m->entries * PG_FLOW_BYTES;
+		return 0;
+	}
 	m->bytes = round_up((size_t)round_up(m->value_size, 8) * m->entries,
 			    sysconf(_SC_PAGESIZE));
 	mem = mmap(NULL, m->bytes, dp->writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
@@ -226,6 +231,15 @@ static int make_map(const char *name, size_t value_size, __u32 entries)
 	return fd < 0 ? -errno : fd;
 }
 
+static int make_flows(enum pg_map_id id)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, pg_map_names[id], sizeof(struct pg_flow_key),
+				sizeof(struct pg_flow),
+				id == PG_MAP_FLOWS ? PG_FLOWS : PG_HALF_OPEN, NULL);
+
+	return fd < 0 ? -errno : fd;
+}
+
 static int make_all(struct pg_dp *dp, __u32 shards)
 {
 	_cleanup_(destroy_skelp) struct portguard_bpf *skel = portguard_bpf__open();
@@ -237,13 +251,15 @@ static int make_all(struct pg_dp *dp, __u32 shards)
 		make_map(pg_map_names[PG_MAP_TABLES], sizeof(struct pg_tables_map), 1);
 	m[PG_MAP_IFACES].fd = make_map(pg_map_names[PG_MAP_IFACES], sizeof(struct pg_iface),
 				       PG_MAX_IFACES);
-	for (int i = PG_MAP_SHARDS; i < _PG_MAP_MAX; i++) {
+	for (int i = PG_MAP_SHARDS; i < PG_MAP_FLOWS; i++) {
 		__u32 n = i == PG_MAP_TRACE   ? 1 :
 			  i == PG_MAP_SCRATCH ? (__u32)libbpf_num_possible_cpus() :
 						shards;
 
 		m[i].fd = make_map(pg_map_names[i], bpf_map__value_size(skel_map(skel, i)), n);
 	}
+	for (int i = PG_MAP_FLOWS; i <= PG_MAP_HALF_OPEN; i++)
+		m[i].fd = make_flows(i);
 	for (int i = 0; i < _PG_MAP_MAX; i++)
 		if (m[i].fd < 0)
 			return m[i].fd;
