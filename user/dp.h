@@ -155,6 +155,13 @@ int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err);
  */
 int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err);
 
+/* One entry. False: there is none; one that has expired may still be there. */
+bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_flow *ret,
+		    bool *ret_half_open);
+/* 0 or a negative errno. */
+int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct pg_flow *flow,
+		   bool half_open);
+
 /* Running frames through the program ----------------------------------------------------------- */
 
 /*

@@ -94,15 +94,24 @@ static __u8 key_of(const struct inet_diag_msg *msg, __u64 netns, struct pg_flow_
 	return local;
 }
 
-static bool is_tracked(const struct pg_dp *dp, const struct pg_flow_key *key, __u64 now_ns)
+bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_flow *ret,
+		    bool *ret_half_open)
 {
 	for (int id = PG_MAP_FLOWS; id <= PG_MAP_HALF_OPEN; id++) {
-		struct pg_flow flow;
-
-		if (!bpf_map_lookup_elem(dp->map[id].fd, key, &flow) && flow.expires_ns > now_ns)
+		if (!bpf_map_lookup_elem(dp->map[id].fd, key, ret)) {
+			*ret_half_open = id == PG_MAP_HALF_OPEN;
 			return true;
+		}
 	}
 	return false;
+}
+
+int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct pg_flow *flow,
+		   bool half_open)
+{
+	int fd = dp->map[half_open ? PG_MAP_HALF_OPEN : PG_MAP_FLOWS].fd;
+
+	return bpf_map_update_elem(fd, key, flow, BPF_ANY) ? -errno : 0;
 }
 
 static int take_connection(const struct nlmsghdr *nlh, void *data)
@@ -114,6 +123,7 @@ static int take_connection(const struct nlmsghdr *nlh, void *data)
 	struct pg_flow flow;
 	bool half_open;
 	__u8 local;
+	int r;
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg))
 		return MNL_CB_OK;
@@ -121,7 +131,7 @@ static int take_connection(const struct nlmsghdr *nlh, void *data)
 	if (state == PG_TCP_NONE)
 		return MNL_CB_OK;
 	local = key_of(msg, a->dp->netns, &key);
-	if (is_tracked(a->dp, &key, a->now_ns))
+	if (pg_dp_flow_get(a->dp, &key, &flow, &half_open) && flow.expires_ns > a->now_ns)
 		return MNL_CB_OK;
 	half_open = state == PG_TCP_SYN_SENT || state == PG_TCP_SYN_RECV;
 	flow = (struct pg_flow){
@@ -135,10 +145,9 @@ static int take_connection(const struct nlmsghdr *nlh, void *data)
 		flow.status |= PG_FLOW_SEEN_REPLY;
 	if (!half_open)
 		flow.status |= PG_FLOW_ASSURED;
-	/* Over what has expired. */
-	if (bpf_map_update_elem(a->dp->map[half_open ? PG_MAP_HALF_OPEN : PG_MAP_FLOWS].fd, &key,
-				&flow, BPF_ANY) && !a->r)
-		a->r = -errno;
+	r = pg_dp_flow_put(a->dp, &key, &flow, half_open); /* perhaps over one that has expired */
+	if (r && !a->r)
+		a->r = r;
 	return MNL_CB_OK;
 }
 
