@@ -48,6 +48,7 @@ table() {
 	test   cmd   curl            curl                curl
 	test   cmd   nginx           nginx               nginx-core
 	test   cmd   nmap            nmap                nmap
+	test   cmd   ping            iputils-ping        iputils
 	demo   cmd   ip              iproute2            iproute
 	demo   cmd   sysctl          procps              procps-ng
 	demo   cmd   nsenter         util-linux          util-linux-core
