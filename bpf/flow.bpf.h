@@ -9,9 +9,11 @@
  * kernel too has done its tracking when it asks the rules. Two CPUs may work on one flow at once:
  * status changes by compare-and-swap, counters by atomic adds, and of times the last one wins.
  *
- * Not as the kernel: TCP sequence numbers and transport checksums are not looked at; a fragment that
- * is not the first is INVALID, because it is not put together here; SCTP has no states of its own
- * and GRE no calls; there are no helpers, so nothing but ICMP errors is RELATED.
+ * Not as the kernel: TCP sequence numbers and transport checksums are not looked at; a fragment
+ * that is not the first is INVALID, because it is not put together here; SCTP has no states of its
+ * own and GRE no calls; there are no helpers, so nothing but ICMP errors is RELATED. A packet that
+ * passes two hooks of one instance (forwarded, or on lo) is two packets: a FIN closes its flow twice
+ * as far, and the RST that ends an unanswered flow is INVALID at the second.
  */
 #pragma once
 
@@ -275,8 +277,8 @@ static __always_inline int read_icmp(const struct source *s)
 }
 
 /*
- * Functions of their own, and global ones: the verifier looks at them once, whatever is known of the
- * packet where they are called, and their stack is not added to their caller's for good.
+ * Functions of their own, and global ones: the verifier looks at them once, whatever is known of
+ * the packet where they are called.
  */
 __noinline int flow_icmp_xdp(struct xdp_md *ctx, struct pkt *p)
 {
@@ -335,9 +337,9 @@ static __always_inline enum flow_kind read_flow(const struct source *s)
 		return FLOW_UNTRACKED;
 	if (!l4_is_sound(p))
 		return FLOW_INVALID;
+	p->flow.event = tcp_event(p->tcp_flags);
 	if (p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6)
 		return s->xdp ? flow_icmp_xdp(s->ctx, p) : flow_icmp_tc(s->ctx, p);
-	p->flow.event = tcp_event(p->tcp_flags);
 	if (p->proto == IPPROTO_TCP && p->flow.event == FLOW_NO_EVENT)
 		return FLOW_INVALID;
 	set_ends(&p->flow, p->family, p->saddr, p->daddr);
@@ -352,9 +354,9 @@ static __always_inline enum flow_kind read_flow(const struct source *s)
 static const __u32 tcp_timeouts[16] = { PG_TCP_TIMEOUTS(PG_TCP_TIMEOUT) };
 
 /*
- * What a segment makes of the state, by its event, by whether the opener (0) or the other end (1) sent it,
- * and by the state before. PG_TCP_NONE: it can't be. IGNORED: our entry may be out of step with the ends, so
- * what they may be sorting out among themselves is let through, but not believed.
+ * What a segment makes of the state, by its event, by whether the opener (0) or the other end (1)
+ * sent it, and by the state before. PG_TCP_NONE: it can't be. IGNORED: our entry may be out of step
+ * with the ends, so what they may be sorting out among themselves is let through, but not believed.
  */
 #define TCP_IGNORED _PG_TCP_MAX
 

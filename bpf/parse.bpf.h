@@ -140,8 +140,8 @@ static __always_inline void count_segments(struct pkt *p, __u32 headers)
 
 /*
  * Are the lengths of a UDP or UDP-Lite header right for a packet that has `have` bytes of it? UDP's
- * is the whole datagram's, also in its first fragment; UDP-Lite's is what its checksum covers (0: all
- * of it), and that checksum must be there.
+ * is the whole datagram's, also in its first fragment; UDP-Lite's is what its checksum covers (0:
+ * all of it), and that checksum must be there.
  */
 static __always_inline bool udp_is_sound(const struct udp_header *h, const struct pkt *p,
 					 __u32 have)

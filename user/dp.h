@@ -143,8 +143,8 @@ __u64 pg_dp_memory(struct pg_dp *dp);
 /* Flows ---------------------------------------------------------------------------------------- */
 
 /*
- * Put the TCP connections of this network namespace that are not tracked yet among the flows, so that
- * their packets are ESTABLISHED. Before a policy that asks for states is in force, and once more
+ * Put the TCP connections of this network namespace that are not tracked yet among the flows, so
+ * that their packets are ESTABLISHED. Before a policy that asks for states is in force, and once more
  * behind it, for those that opened in between: what the programs track themselves is left alone.
  */
 int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err);

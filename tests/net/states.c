@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * states INTERFACE [adopt]: what states the connections on a real interface are in. Every frame that
- * passes it goes, in the order in which they do, through the programs of a private instance;
+ * states INTERFACE [adopt]: what states the connections on a real interface are in. Every frame
+ * that passes it goes, in the order in which they do, through the programs of a private instance;
  * with `adopt`, that takes over the connections that exist. Says "ready" and counts; at SIGUSR1 it
  * prints one line for each direction and state that occurred ("in NEW 3"), "done", and begins
  * with 0 again.
