@@ -37,7 +37,7 @@ BPF_TESTS := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test
 TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o bpf/gen.o)
 BENCH_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 REFEREE_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(wildcard tests/referee/*.c))
-NET_TOOLS := $(O)/tests/referee/referee $(O)/tests/net/send $(O)/tests/net/list
+NET_TOOLS := $(addprefix $(O)/tests/,referee/referee net/send net/list net/states)
 
 .PHONY: all
 all: portguard ## build ./portguard (the default)
@@ -206,6 +206,10 @@ $(O)/tests/bench/bench: $(BENCH_OBJ) $(O)/tests/pkt.o $(LIB_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(O)/tests/net/list: $(O)/tests/net/list.o $(LIB_OBJ)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(O)/tests/net/states: $(O)/tests/net/states.o $(LIB_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

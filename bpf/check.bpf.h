@@ -6,7 +6,7 @@
  */
 #pragma once
 
-enum check_result { CHECK_FAILS, CHECK_HOLDS, CHECK_DROPS };
+enum check_result { CHECK_FAILS, CHECK_HOLDS, CHECK_DROPS, CHECK_WAITS };
 
 static __always_inline enum check_result holds(bool yes)
 {
@@ -371,11 +371,15 @@ static __always_inline enum check_result check_bits(const struct pg_check *c, co
 	return holds(((v & c->v[1]) == c->v[2]) != c->invert);
 }
 
-static __always_inline enum check_result check_holds(const struct pg_check *c, struct pkt *p,
-						     struct loop *loop)
+static __always_inline enum check_result check_holds(const struct pg_check *c, struct pkt *p)
 {
-	(void)loop;
 	switch (c->kind) {
+	case PG_CHECK_STATE:
+		if (!p->ct_state)
+			return CHECK_WAITS;
+		return holds(!!(p->ct_state & c->v[0]) != c->invert);
+	case PG_CHECK_SET:
+		return holds(set_contains(c->v[0], c->v[2], p, c->v[1]) != c->invert);
 	case PG_CHECK_LIMIT:
 		return check_limit(c);
 	case PG_CHECK_HASHLIMIT:

@@ -261,15 +261,17 @@ static __always_inline const struct pg_term_record *record(const struct tables *
 	return &t->map->term[t->active][term & (PG_MAX_TERMS - 1)];
 }
 
-/* What departs is not filtered yet: OUTPUT's policy accepts it. */
-static __always_inline void by_output_policy(struct decision *d)
+/* What departs is not filtered yet: OUTPUT's policy accepts it. False: its flow is tracked. */
+static __always_inline bool by_output_policy(struct decision *d)
 {
 	const struct pg_tables_map *map = ONLY(pg_tables);
+	const struct pg_gen *gen = map ? &map->ctl.gen[map->ctl.active & 1] : NULL;
 
 	d->verdict = PG_VERDICT_ACCEPT;
 	d->reason = PG_REASON_POLICY;
 	d->term = PG_NO_TERM;
-	d->slot = map ? map->ctl.gen[map->ctl.active & 1].output_slot : 0;
+	d->slot = gen ? gen->output_slot : 0;
+	return !gen || !(gen->needs & PG_NEED_STATE);
 }
 
 /* By the policy of filter's chain. */
@@ -511,7 +513,7 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 
 	if (!find_tables(&t, d))
 		return d->reason != PG_REASON_INTERNAL;
-	if (t.gen->needs & PG_NEED_RAW)
+	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_STATE))
 		return false;
 	if (t.gen->form == PG_FORM_TINY) {
 		first = find_rows(&t, p, true, true, &r);
@@ -780,7 +782,10 @@ static __always_inline long one_check(const struct tables *t, struct pkt *p, str
 {
 	struct progress *at = &p->progress;
 
-	switch (check_holds(check_at(t, at->check), p, loop)) {
+	switch (check_holds(check_at(t, at->check), p)) {
+	case CHECK_WAITS:
+		at->wants_state = 1;
+		return 1;
 	case CHECK_FAILS:
 		at->check = at->checks_end;
 		return 0;
@@ -848,6 +853,7 @@ static __always_inline bool begin(struct pkt *p)
 	struct progress *at = &p->progress;
 	struct tables t;
 
+	at->wants_state = 0;
 	finish(at, PG_VERDICT_DROP, PG_REASON_INTERNAL, 0);
 	at->term = PG_NO_TERM;
 	at->stage = PG_STAGE_FILTER;
@@ -883,6 +889,10 @@ __noinline int classify_xdp(struct xdp_md *ctx)
 
 	if (!p)
 		return 0;
+	if (p->progress.wants_state) {
+		bpf_loop(MAX_STEPS, loop_xdp, &loop, 0); /* goes on where it stopped */
+		return 0;
+	}
 	load_headers(ctx, true, p);
 	barrier();
 	if (begin(p))
@@ -897,6 +907,10 @@ __noinline int classify_tc(struct __sk_buff *skb)
 
 	if (!p)
 		return 0;
+	if (p->progress.wants_state) {
+		bpf_loop(MAX_STEPS, loop_tc, &loop, 0); /* goes on where it stopped */
+		return 0;
+	}
 	load_headers(skb, false, p);
 	barrier();
 	if (begin(p))

@@ -31,9 +31,7 @@ static __always_inline enum pg_verdict fast_decide(const struct cursor *c, const
 {
 	struct decision d;
 
-	if (c->dir == PG_DIR_OUT)
-		by_output_policy(&d);
-	else if (!classify_fast(p, &d))
+	if (c->dir == PG_DIR_OUT ? !by_output_policy(&d) : !classify_fast(p, &d))
 		return _PG_VERDICT_MAX;
 	/* Two copies, in which the reason and with it the total's place are constants. */
 	if (d.reason == PG_REASON_RULE) {

@@ -21,6 +21,7 @@ const volatile struct {
 	bool trace;	 /* fill pg_trace (replay, tests) */
 	bool skip_csum;	 /* do not verify the IPv4 header checksum (benchmark only) */
 	__u32 fast;	 /* enum pg_fast: which copy of the fast path */
+	__u32 netns;	 /* inode number of the interface's network namespace */
 } cfg = { .shards = 1 };
 
 #define ARRAY(name, value_type)                                                                    \
@@ -148,3 +149,21 @@ struct {
 /* Set by the command before loading, as cfg: the kernel has bpf_ktime_get_coarse_ns (5.11). */
 const volatile bool set_coarse_clock = false;
 /* End of named sets */
+
+/* Flows ---------------------------------------------------------------------------------------- */
+
+/* Written by the programs; by the command for connections that were there before it. */
+#define FLOW_TABLE(name, entries)                                                                  \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                               \
+		__uint(max_entries, entries);                                                      \
+		__type(key, struct pg_flow_key);                                                   \
+		__type(value, struct pg_flow);                                                     \
+	} name SEC(".maps")
+
+FLOW_TABLE(pg_flows, PG_FLOWS);
+/* TCP until PG_FLOW_ASSURED. */
+FLOW_TABLE(pg_half_open, PG_HALF_OPEN);
+
+#undef FLOW_TABLE
+/* End of flows --------------------------------------------------------------------------------- */

@@ -104,6 +104,11 @@ struct tcp_header {
 	__be16 urg_ptr;
 };
 
+struct udp_header {
+	__be16 source, dest, len;
+	__sum16 check;
+};
+
 struct icmp_header {
 	__u8 type, code;
 };

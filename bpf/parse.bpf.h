@@ -139,6 +139,24 @@ static __always_inline void count_segments(struct pkt *p, __u32 headers)
 }
 
 /*
+ * Are the lengths of a UDP or UDP-Lite header right for a packet that has `have` bytes of it? UDP's
+ * is the whole datagram's, also in its first fragment; UDP-Lite's is what its checksum covers (0:
+ * all of it), and that checksum must be there.
+ */
+static __always_inline bool udp_is_sound(const struct udp_header *h, const struct pkt *p,
+					 __u32 have)
+{
+	__u32 len = bpf_ntohs(h->len);
+
+	if (p->proto == IPPROTO_UDPLITE) {
+		if (!h->check)
+			return false;
+		len = len ?: sizeof(*h);
+	}
+	return len >= sizeof(*h) && (len <= have || p->frag == PG_FRAG_FIRST);
+}
+
+/*
  * The transport header, of which the IP packet holds `have` bytes (negative: extension headers
  * already ran over the end).
  */
@@ -175,6 +193,7 @@ static __always_inline enum pg_reason parse_l4(struct cursor *c, struct pkt *p)
 		p->tcp_flags = tcp->flags;
 		p->has_ports = p->has_flags = 1;
 		size = (tcp->doff >> 4) * 4;
+		p->l4_bad = (__s32)size > have;
 		count_segments(p, p->l4 - p->l3 + size);
 		return tcp->doff >> 4 < 5 ? PG_REASON_BAD_DOFF : PG_REASON_RULE;
 	}
@@ -193,6 +212,12 @@ static __always_inline enum pg_reason parse_l4(struct cursor *c, struct pkt *p)
 	p->sport = bpf_ntohs(ports->source);
 	p->dport = bpf_ntohs(ports->dest);
 	p->has_ports = 1;
+	if ((p->proto == IPPROTO_UDP || p->proto == IPPROTO_UDPLITE) &&
+	    p->l4_state == PG_L4_FULL) {
+		if (!pull(c, sizeof(struct udp_header) - sizeof(*ports)))
+			return PG_REASON_SPLIT_HEADER;
+		p->l4_bad = !udp_is_sound((void *)ports, p, have);
+	}
 	if (p->proto == IPPROTO_UDP && p->l4_state == PG_L4_FULL)
 		count_segments(p, p->l4 - p->l3 + size);
 	return PG_REASON_RULE;

@@ -49,6 +49,7 @@ struct progress {
 	__u32 check, checks_end;
 	__u8 restart;	   /* cursor and end are new */
 	__u8 then_drop;	   /* the checks lead to a header that is not there */
+	__u8 wants_state;  /* a check asks for the connection's state, which is not known yet */
 	__u8 done;	   /* enum pg_verdict + 1 */
 	__u8 cannot;	   /* PG_ASK_* that the packet cannot answer */
 	__u8 missing_why;  /* enum pg_reason, if it is asked nevertheless */
@@ -58,6 +59,26 @@ struct progress {
 	__u32 slot;	   /* when done */
 	__u32 arg;	   /* of the term that decided */
 	struct frame stack[PG_MAX_DEPTH];
+};
+
+/*
+ * What flow.bpf.h keeps of a packet from its state to its commit. Like all of struct pkt it lies in
+ * memory that the verifier takes for any value, and so keeps its ways few.
+ */
+struct flow_pkt {
+	__be32 addr[2][4]; /* sender, receiver; of the packet that an ICMP error quotes */
+	__u16 port[2];	   /* theirs; ICMP: identifier, type << 8 | code of the query */
+	__u8 proto;
+	__u8 kind;     /* enum flow_kind */
+	__u8 is_query; /* ICMP: the order of the ends is given */
+	__u8 from;     /* the end of the key that sent it */
+	__u8 event;    /* enum flow_event */
+	__u8 effect;   /* enum flow_effect */
+	__u8 opens;    /* it begins a flow, if it is accepted */
+	__u8 unused;
+	__u32 old, status; /* of the flow, before and after */
+	struct pg_flow_key key;
+	struct pg_flow fresh; /* an entry under construction: a stack is too small for it */
 };
 
 /*
@@ -79,7 +100,7 @@ struct pkt {
 	__u16 sport; /* ICMP type */
 	__u16 dport; /* ICMP code */
 	union {
-		__u64 found[2]; /* all of these are zero at the start */
+		__u64 found[3]; /* all of these are zero at the start */
 		struct {
 			__u8 family;   /* enum pg_family */
 			__u8 proto;    /* after IPv6 extension headers */
@@ -89,18 +110,18 @@ struct pkt {
 			__u8 has_ports; /* sport and dport are ports */
 			__u8 has_flags;
 			__u8 has_icmp;
+			__u8 l4_bad; /* a length in it is wrong, which only tracking minds */
 			/* For the trace only. */
 			__u8 has_l3, has_proto, frag, vlans;
 			__u16 frag_offset;
-			__u16 unused;
+			__u8 untracked; /* table raw said so */
+			__u8 ct_state;	/* PG_CT_*; 0: nobody asked yet */
 		};
 	};
 	__u16 ethertype, l3_type, vlan_id[3]; /* for the trace, l3_type for the parser too */
 	/* For checks. */
 	__u8 smac[6], dmac[6];
 	__u8 has_l2, pkttype;	  /* PACKET_*, by the destination's address */
-	__u8 ct_state;		  /* PG_CT_*; 0: not asked yet */
-	__u8 untracked;
 	__u8 tos, ttl;
 	__u32 mark, mark_was;
 	__u32 frame_len;
@@ -112,4 +133,5 @@ struct pkt {
 	__u32 path[PG_TRACE_PATH];
 	struct query query;	  /* the fast path's */
 	struct progress progress; /* the classifier's */
+	struct flow_pkt flow;
 };

@@ -39,6 +39,8 @@
 
 #include "reject.bpf.h"
 
+#include "flow.bpf.h"
+
 #include "fast.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -63,7 +65,7 @@ static __always_inline struct pkt *new_pkt(void)
 	p->packets = 1;
 	p->gso_size = p->gso_segs = 0;
 	p->l3 = p->l4 = 0;
-	p->mark = p->ct_state = p->untracked = p->pkttype = p->has_l2 = 0;
+	p->mark = p->pkttype = p->has_l2 = 0;
 	if (cfg.trace)
 		p->n_path = 0;
 	__builtin_memset(&p->found, 0, sizeof(p->found));
@@ -92,6 +94,35 @@ static __always_inline void take_l2(struct pkt *p, const struct eth_header *eth)
 				     PACKET_MULTICAST;
 }
 
+static __always_inline void run_rules(const struct cursor *c, void *ctx)
+{
+	if (c->xdp)
+		classify_xdp(ctx);
+	else
+		classify_tc(ctx);
+	barrier();
+}
+
+/*
+ * Ask the rules. The first check that wants the connection's state stops them until it is found:
+ * their stack and that of the search do not fit into one.
+ */
+static __always_inline void decide(const struct cursor *c, void *ctx, struct pkt *p,
+				   struct decision *d)
+{
+	p->progress.wants_state = 0;
+	run_rules(c, ctx);
+	if (p->progress.wants_state) {
+		flow_state(c, ctx, p);
+		barrier();
+		run_rules(c, ctx);
+	}
+	d->verdict = p->progress.done - 1;
+	d->reason = p->progress.reason;
+	d->slot = p->progress.slot;
+	d->term = p->progress.term;
+}
+
 /*
  * From the Ethernet header's end to the verdict; `tags` VLAN tags were taken off the frame before.
  * _PG_VERDICT_MAX: a header is not in the linear part, and this was not the last try.
@@ -100,7 +131,7 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 					      __u32 tags, bool last_try)
 {
 	struct decision d = { .term = PG_TRACE_NO_TERM };
-	bool classified;
+	bool asked, classified;
 
 	trace_frame_len(c);
 	take_policy(p);
@@ -112,19 +143,16 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 	barrier();
 	if (d.reason && !harmless(d.reason) && c->dir == PG_DIR_IN)
 		d.verdict = PG_VERDICT_DROP;
-	classified = !d.reason && c->dir == PG_DIR_IN;
-	if (classified) {
-		if (c->xdp)
-			classify_xdp(ctx);
-		else
-			classify_tc(ctx);
-		barrier();
-		d.verdict = p->progress.done - 1;
-		d.reason = p->progress.reason;
-		d.slot = p->progress.slot;
-		d.term = p->progress.term;
-	} else if (!d.reason)
+	asked = !d.reason;
+	classified = asked && c->dir == PG_DIR_IN;
+	if (classified)
+		decide(c, ctx, p, &d);
+	else if (asked)
 		by_output_policy(&d);
+	/* What raw drops was never a connection's; with a trace, tests look at every state. */
+	if (asked && (p->needs & PG_NEED_STATE || cfg.trace) &&
+	    !(classified && p->progress.stage == PG_STAGE_RAW))
+		flow_commit(c, ctx, p, d.verdict == PG_VERDICT_ACCEPT);
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
 	trace_packet(c, p, &d);
 	if (classified)

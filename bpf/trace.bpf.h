@@ -73,4 +73,5 @@ static __always_inline void trace_packet(const struct cursor *c, const struct pk
 	t->reason = d->reason;
 	t->n_path = 0;
 	t->stage = PG_STAGE_FILTER;
+	t->ct_state = p->ct_state;
 }

@@ -333,14 +333,6 @@ struct pg_state {
 	__u64 unused;
 };
 
-/* Connection states of -m state and --ctstate, as bits. */
-#define PG_CT_INVALID (1U << 0)
-#define PG_CT_ESTABLISHED (1U << 1)
-#define PG_CT_RELATED (1U << 2)
-#define PG_CT_NEW (1U << 3)
-#define PG_CT_UNTRACKED (1U << 4)
-#define PG_CT_SNAT (1U << 5) /* these two are never true: portguard does no NAT */
-#define PG_CT_DNAT (1U << 6)
 
 /* Writing `active` is what commits a policy. */
 struct pg_ctl {
@@ -415,6 +407,8 @@ struct pg_trace {
 	__u8 reason;  /* enum pg_reason */
 	__u8 stage;   /* enum pg_stage whose chain decided */
 	__u8 n_path;  /* terms in path; the first PG_TRACE_PATH of them */
+	__u8 ct_state; /* PG_CT_*; 0: nobody asked */
+	__u8 unused[3];
 	__u32 path[PG_TRACE_PATH]; /* terms that matched, in order */
 };
 
@@ -434,7 +428,7 @@ _Static_assert(sizeof(struct pg_event) == 216, "ABI");
 _Static_assert(sizeof(struct pg_gen) == 16 + 32 + 40 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
 _Static_assert(sizeof(struct pg_ctl) == 24 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
-_Static_assert(sizeof(struct pg_trace) == 72 + 4 * PG_TRACE_PATH, "ABI");
+_Static_assert(sizeof(struct pg_trace) == 76 + 4 * PG_TRACE_PATH, "ABI");
 _Static_assert(sizeof(struct pg_iface) == 136, "ABI");
 _Static_assert(_PG_REASON_MAX <= PG_TOTALS_REASONS, "totals have room for every reason");
 _Static_assert(_PG_VERDICT_MAX <= PG_TOTALS_VERDICTS, "totals have room for every verdict");
@@ -511,3 +505,84 @@ _Static_assert(sizeof(struct pg_set_net_key) == 24, "ABI");
 _Static_assert(sizeof(struct pg_set_value) == 16, "ABI");
 _Static_assert(sizeof(struct pg_set_info) == 72, "ABI");
 /* End of named sets */
+
+/* Flows ---------------------------------------------------------------------------------------- */
+
+/* Connection states of -m state and --ctstate, as bits. */
+#define PG_CT_INVALID (1U << 0)
+#define PG_CT_ESTABLISHED (1U << 1)
+#define PG_CT_RELATED (1U << 2)
+#define PG_CT_NEW (1U << 3)
+#define PG_CT_UNTRACKED (1U << 4)
+#define PG_CT_SNAT (1U << 5) /* these two are never true: portguard does no NAT */
+#define PG_CT_DNAT (1U << 6)
+
+/*
+ * A flow's two ends in an order that does not depend on who sends: sorted by address and port; for
+ * ICMP queries the one that asks first. So packets of both directions have the same key. Padding
+ * does not exist: all bytes of it are hashed.
+ */
+struct pg_flow_key {
+	__be32 addr[2][4]; /* IPv4 in [0], the rest 0 */
+	__u16 port[2];	   /* host order; ICMP: identifier, type << 8 | code of the query */
+	__u32 netns;	   /* inode number of the network namespace: each has its own addresses */
+	__u8 family;	   /* enum pg_family */
+	__u8 proto;
+	__u16 unused;
+};
+
+/* A TCP connection's state in conntrack's words. NONE: not TCP. */
+enum pg_tcp_state {
+	PG_TCP_NONE,
+	PG_TCP_SYN_SENT,
+	PG_TCP_SYN_RECV,
+	PG_TCP_ESTABLISHED,
+	PG_TCP_FIN_WAIT,
+	PG_TCP_CLOSE_WAIT,
+	PG_TCP_LAST_ACK,
+	PG_TCP_TIME_WAIT,
+	PG_TCP_CLOSE,
+	PG_TCP_SYN_SENT2, /* both ends sent a SYN */
+	_PG_TCP_MAX
+};
+
+/*
+ * pg_flow.status: one word, so that two CPUs change it by compare-and-swap. The state, and
+ */
+#define PG_FLOW_TCP_STATE 0xfU	       /* enum pg_tcp_state */
+#define PG_FLOW_SEEN_REPLY (1U << 4)   /* both ends have sent */
+#define PG_FLOW_ASSURED (1U << 5)      /* conntrack's word for what is not to be evicted early */
+#define PG_FLOW_CLOSING (1U << 6)      /* an end has sent the first FIN */
+#define PG_FLOW_SIMULTANEOUS (1U << 7) /* it went through SYN_SENT2 */
+#define PG_FLOW_LAST_SYN (1U << 8)     /* the last packet was a SYN */
+#define PG_FLOW_LAST_RST (1U << 9)     /* or a RST, */
+#define PG_FLOW_LAST_FROM_1 (1U << 10) /* sent by end 1 of the key */
+
+/* Times are CLOCK_MONOTONIC_COARSE's. */
+struct pg_flow {
+	struct pg_count sent[2]; /* by each end of the key, of packets that are the flow's */
+	__u64 first_ns, last_ns;
+	__u64 expires_ns; /* from then on it is as if there were none */
+	__u32 status;	  /* PG_FLOW_* */
+	__u8 opener;	  /* the end of the key that sent its first packet */
+	__u8 unused[3];
+};
+
+/* nf_conntrack's default timeouts in seconds; TCP's by state are in PG_TCP_TIMEOUTS. */
+#define PG_TIMEOUT_TCP_UNREPLIED 300U /* picked up in mid-stream, and no answer yet */
+#define PG_TIMEOUT_UDP 30U
+#define PG_TIMEOUT_UDP_STREAM 120U    /* replied, and still alive after two seconds */
+#define PG_TIMEOUT_ICMP 30U
+#define PG_TIMEOUT_SCTP 210U	      /* replied; until then as UDP */
+#define PG_TIMEOUT_OTHER 600U
+
+/* X(state, seconds) */
+#define PG_TCP_TIMEOUTS(X)                                                                         \
+	X(SYN_SENT, 120) X(SYN_RECV, 60) X(ESTABLISHED, 432000) X(FIN_WAIT, 120)                   \
+	X(CLOSE_WAIT, 60) X(LAST_ACK, 30) X(TIME_WAIT, 120) X(CLOSE, 10) X(SYN_SENT2, 120)
+#define PG_TCP_TIMEOUT(state, seconds) [PG_TCP_##state] = (seconds),
+
+_Static_assert(sizeof(struct pg_flow_key) == 44, "ABI");
+_Static_assert(sizeof(struct pg_flow) == 64, "ABI");
+_Static_assert(_PG_TCP_MAX <= PG_FLOW_TCP_STATE, "a state fits in its bits");
+/* End of flows --------------------------------------------------------------------------------- */

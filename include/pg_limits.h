@@ -79,3 +79,12 @@
 #define PG_REPLY_BURST 50
 /* The longest: Ethernet, two tags, IPv6 and ICMPv6 headers, and what they quote. */
 #define PG_REPLY_MAX 672
+
+/*
+ * Flows tracked, and TCP connections that are not established yet, which have a table of their own:
+ * a flood of SYNs evicts others of its kind and no established connection. The kernel makes both
+ * whole at once: an entry takes 160 bytes, with its share of the buckets 176, so 11.5 MB each.
+ */
+#define PG_FLOWS 65536
+#define PG_HALF_OPEN 65536
+#define PG_FLOW_BYTES 176

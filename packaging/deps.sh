@@ -55,6 +55,7 @@ table() {
 	bench  cmd   nft             nftables            nftables
 	bench  cmd   iptables-legacy iptables            iptables-legacy
 	bench  cmd   gnuplot         gnuplot-nox         gnuplot-minimal
+	test   cmd   ping            iputils-ping        iputils
 	demo   cmd   ip              iproute2            iproute
 	demo   cmd   sysctl          procps              procps-ng
 	demo   cmd   nsenter         util-linux          util-linux-core

@@ -252,7 +252,8 @@ static int emit_l4(struct build *b, const struct pkt_layer *l)
 		put8(b, l->icmp.type);
 		put8(b, l->icmp.code);
 		put16(b, 0);
-		put32(b, 1);
+		put16(b, l->icmp.id);
+		put16(b, 1);
 		return l->icmp.cut;
 	default:
 		for (size_t i = 0; i < l->data.len; i++)

@@ -105,7 +105,7 @@ struct pkt_layer {
 			int sport, dport, type, csum, cut;
 		} dccp;
 		struct {
-			int proto, type, code, csum, cut;
+			int proto, type, code, id, csum, cut;
 		} icmp;
 		struct {
 			size_t len;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "pg_abi.h"
+#include "pg_limits.h"
 #include "util.h"
 
 #define PG_CHAIN_NAME_MAX 28	/* XT_FUNCTION_MAXNAMELEN - 1 - 1 */

@@ -143,6 +143,28 @@ void pg_dp_totals_read(struct pg_dp *dp, struct pg_totals *ret);
 /* All memory of the instance's maps, in bytes. */
 __u64 pg_dp_memory(struct pg_dp *dp);
 
+/* Flows ---------------------------------------------------------------------------------------- */
+
+/*
+ * Put the TCP connections of this network namespace that are not tracked yet among the flows, so
+ * that their packets are ESTABLISHED. Before a policy that asks for states is in force, and once more
+ * behind it, for those that opened in between: what the programs track themselves is left alone.
+ */
+int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err);
+/*
+ * Forget all flows: what an earlier policy tracked is out of date when the one in force does not
+ * track. Before the first pg_dp_flow_adopt() of a policy that asks for states, if the one before it
+ * did not.
+ */
+int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err);
+
+/* One entry. False: there is none; one that has expired may still be there. */
+bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_flow *ret,
+		    bool *ret_half_open);
+/* 0 or a negative errno. */
+int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct pg_flow *flow,
+		   bool half_open);
+
 /* Running frames through the program ----------------------------------------------------------- */
 
 /*

@@ -25,6 +25,8 @@
 	X(HASHLIMITS, pg_hashlimits)                                                               \
 	X(LOCALS, pg_locals)                                                                       \
 	X(EVENTS, pg_events)                                                                       \
+	X(FLOWS, pg_flows)                                                                         \
+	X(HALF_OPEN, pg_half_open)                                                                 \
 	X(SETS_HASH, pg_sets_hash)                                                                 \
 	X(SETS_NET, pg_sets_net)
 
@@ -36,7 +38,13 @@ extern const char *const pg_map_names[_PG_MAP_MAX];
 
 struct portguard_bpf;
 
-/* A map's memory, mapped; 0 entries: not mapped. */
+/* Hashes of flows, which have no memory to map. */
+static inline bool pg_map_is_flows(enum pg_map_id id)
+{
+	return id == PG_MAP_FLOWS || id == PG_MAP_HALF_OPEN;
+}
+
+/* A map's memory, mapped; NULL: not mapped, `bytes` is what it takes in the kernel. */
 struct pg_map {
 	int fd;
 	void *mem;

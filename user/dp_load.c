@@ -137,6 +137,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel->rodata->cfg.skip_csum = opts->skip_csum;
 	skel->rodata->set_coarse_clock =
 		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_ktime_get_coarse_ns, NULL) == 1;
+	skel->rodata->cfg.netns = (__u32)dp->netns;
 	skel->rodata->cfg.fast = fast_path_for(opts, skel->rodata->cfg.atomic);
 	r = portguard_bpf__load(skel);
 	if (r)
@@ -170,6 +171,10 @@ int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err)
 		return pg_dp_fail(err, -errno, "cannot read a map's size");
 	m->value_size = info.value_size;
 	m->entries = info.max_entries;
+	if (pg_map_is_flows(id)) {
+		m->bytes = (size_t)m->entries * PG_FLOW_BYTES;
+		return 0;
+	}
 	m->bytes = round_up((size_t)round_up(m->value_size, 8) * m->entries,
 			    sysconf(_SC_PAGESIZE));
 	mem = mmap(NULL, m->bytes, dp->writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
