@@ -157,7 +157,7 @@ struct pg_span {
 };
 
 /* A built-in chain. Packets pass raw's and then filter's. */
-enum pg_stage { PG_STAGE_RAW, PG_STAGE_FILTER, _PG_STAGE_MAX };
+enum pg_stage { PG_STAGE_FILTER, PG_STAGE_RAW, _PG_STAGE_MAX };
 struct pg_base {
 	struct pg_span span;
 	__u32 policy_kind; /* PG_ACT_ACCEPT or PG_ACT_DROP */
