@@ -43,7 +43,7 @@ static __always_inline enum pg_verdict fast_decide(const struct cursor *c, const
 		count_packet(c->dir, PG_REASON_POLICY, atomic, &d, p);
 	}
 	if (trace)
-		trace_packet(c, p, &d);
+		trace_packet(c, p, &d); /* no path: what decided is all there was */
 	return d.verdict;
 }
 

@@ -14,6 +14,7 @@
 const volatile struct {
 	__u32 shards;	 /* that counters have */
 	__u32 iface;	 /* slot of the interface this copy is attached to */
+	__u32 ifindex;	 /* and its index */
 	bool atomic;	 /* more CPUs than shards: count with atomics */
 	bool frags;	 /* the kernel hands over multi-buffer frames, and has their length */
 	bool no_l2;	 /* the interface has no Ethernet header (tun, wireguard) */
@@ -43,6 +44,51 @@ ARRAY(pg_scratch, struct pkt);
 /* One packet's reading: written by the programs when cfg.trace, read by the command. */
 ARRAY(pg_trace, struct pg_trace);
 
+/* Limits, quotas and the like: the command gives each its start, the programs go on from there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PG_STATES);
+	__type(key, __u32);
+	__type(value, struct pg_state);
+} pg_states SEC(".maps");
+
+/* Written by the programs. The kernel forgets what was not used for the longest time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PG_RECENTS);
+	__type(key, struct pg_recent_key);
+	__type(value, struct pg_recent_entry);
+} pg_recents SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PG_HASHLIMITS);
+	__type(key, struct pg_hashlimit_key);
+	__type(value, struct pg_state);
+} pg_hashlimits SEC(".maps");
+
+/* Written by the command. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PG_LOCALS);
+	__type(key, struct pg_local_key);
+	__type(value, struct pg_local);
+} pg_locals SEC(".maps");
+
+/* Events of LOG and NFLOG: written by the programs, read by `portguard log`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, PG_EVENT_RING);
+} pg_events SEC(".maps");
+
+/* By CPU: the token bucket of its events, and how many were lost. */
+ARRAY(pg_event_rate, struct pg_state);
+
+/* By CPU: the token bucket of REJECT's ICMP errors. */
+ARRAY(pg_reply_rate, struct pg_state);
+
 #undef ARRAY
 
 /* The one element of an array. */
@@ -51,3 +97,54 @@ ARRAY(pg_trace, struct pg_trace);
 		__u32 zero_ = 0;                                                                   \
 		bpf_map_lookup_elem(&name, &zero_);                                                \
 	})
+
+/* This CPU's packet. Never NULL: the map has an element for every possible CPU. */
+static __always_inline struct pkt *this_pkt(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&pg_scratch, &cpu);
+}
+
+/* Named sets ----------------------------------------------------------------------------------- */
+
+/*
+ * Both by set number. A set's entries are in one of them, by its kind: whole addresses in a hash,
+ * prefixes in a trie. The command makes the inner maps, each as large as its set needs it; what
+ * stands here is only what the verifier must know of them. Sizes and not types: of a type that is
+ * only named behind two pointers clang describes no more than the name.
+ */
+struct set_hash {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(struct pg_set_key));
+	__uint(value_size, sizeof(struct pg_set_value));
+};
+struct set_net {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(struct pg_set_net_key));
+	__uint(value_size, sizeof(struct pg_set_value));
+};
+
+/* Written by the command. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, PG_SETS);
+	__type(key, __u32);
+	__array(values, struct set_hash);
+} pg_sets_hash SEC(".maps");
+
+/* Written by the command. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, PG_SETS);
+	__type(key, __u32);
+	__array(values, struct set_net);
+} pg_sets_net SEC(".maps");
+
+/* Set by the command before loading, as cfg: the kernel has bpf_ktime_get_coarse_ns (5.11). */
+const volatile bool set_coarse_clock = false;
+/* End of named sets */

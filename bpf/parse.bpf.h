@@ -248,6 +248,8 @@ static __always_inline enum pg_reason parse_ip4(struct cursor *c, void *ctx, str
 	p->saddr[0] = h->saddr;
 	p->daddr[0] = h->daddr;
 	p->proto = h->protocol;
+	p->tos = h->tos;
+	p->ttl = h->ttl;
 	total = bpf_ntohs(h->tot_len);
 	/* A header that is longer than its packet is not believed in the rest either. */
 	p->has_l3 = p->has_proto = total >= hlen;
@@ -401,6 +403,8 @@ static __always_inline enum pg_reason parse_ip6(struct cursor *c, void *ctx, str
 	__builtin_memcpy(p->saddr, h->saddr, 16);
 	__builtin_memcpy(p->daddr, h->daddr, 16);
 	p->has_l3 = 1;
+	p->tos = bpf_ntohl(h->version_class_flow) >> 20;
+	p->ttl = h->hop_limit;
 	nexthdr = h->nexthdr;
 	total = bpf_ntohs(h->payload_len);
 	if (!total && nexthdr == IPPROTO_HOPOPTS) {
@@ -430,7 +434,7 @@ static __always_inline enum pg_reason parse_vlans(struct cursor *c, void *ctx, s
 		h = pull(c, sizeof(*h));
 		if (!h)
 			return missing(c, ctx, p->l3 + sizeof(*h));
-		if (cfg.trace && tags <= PG_MAX_VLANS)
+		if (tags <= PG_MAX_VLANS)
 			p->vlan_id[tags] = bpf_ntohs(h->tci) & 0xfff;
 		p->l3_type = bpf_ntohs(h->type);
 		p->l3 += sizeof(*h);

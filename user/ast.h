@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pg_limits.h"
+#include "pg_abi.h"
 #include "util.h"
 
 #define PG_CHAIN_NAME_MAX 28	/* XT_FUNCTION_MAXNAMELEN - 1 - 1 */
@@ -88,15 +88,6 @@ enum pg_match_kind {
 	_PG_MATCH_MAX
 };
 
-/* Connection states of -m state and --ctstate, as bits. */
-#define PG_CT_INVALID (1U << 0)
-#define PG_CT_ESTABLISHED (1U << 1)
-#define PG_CT_RELATED (1U << 2)
-#define PG_CT_NEW (1U << 3)
-#define PG_CT_UNTRACKED (1U << 4)
-#define PG_CT_SNAT (1U << 5) /* these two are never true: portguard does no NAT */
-#define PG_CT_DNAT (1U << 6)
-
 /* Parts of -m conntrack that were given; each may be inverted. */
 enum pg_ct_part {
 	PG_CT_PART_STATE, PG_CT_PART_PROTO, PG_CT_PART_ORIGSRC, PG_CT_PART_ORIGDST,
@@ -117,13 +108,6 @@ struct pg_conntrack {
 	uint8_t status; /* EXPECTED 1, SEEN_REPLY 2, ASSURED 4, CONFIRMED 8; 0: NONE, never true */
 	bool reply;	/* --ctdir REPLY */
 };
-
-enum pg_recent_op { PG_RECENT_SET, PG_RECENT_CHECK, PG_RECENT_UPDATE, PG_RECENT_REMOVE };
-
-#define PG_HASHLIMIT_DIP (1U << 0) /* as XT_HASHLIMIT_HASH_* */
-#define PG_HASHLIMIT_DPT (1U << 1)
-#define PG_HASHLIMIT_SIP (1U << 2)
-#define PG_HASHLIMIT_SPT (1U << 3)
 
 /* Owned by its match. Numbers are those of the kernel's struct hashlimit_cfg3. */
 struct pg_hashlimit {
@@ -172,12 +156,13 @@ struct pg_u32_range {
 enum pg_ttl_op { PG_TTL_EQ, PG_TTL_NE, PG_TTL_LT, PG_TTL_GT };
 
 /* --chunk-types of sctp */
+#define PG_SCTP_FLAGS_MAX 4 /* IPT_NUM_SCTP_FLAGS: types whose flags are asked for */
 enum pg_chunk_op { PG_CHUNK_NONE, PG_CHUNK_ANY, PG_CHUNK_ALL, PG_CHUNK_ONLY };
 struct pg_sctp_chunks { /* owned by its match */
 	enum pg_chunk_op op;
 	bool invert;
 	uint8_t map[32]; /* bit per type */
-	struct { uint8_t type, flag, mask; } flag[20];
+	struct { uint8_t type, flag, mask; } flag[PG_SCTP_FLAGS_MAX];
 	unsigned n_flags;
 };
 
@@ -191,7 +176,7 @@ struct pg_match {
 			struct pg_port_range sport, dport;
 			bool flags_set, flags_invert; /* TCP only */
 			uint8_t flags_mask, flags_comp;
-			struct pg_u32_range option;    /* --tcp-option, --dccp-option: lo */
+			struct pg_u32_range option;    /* --tcp-option, --dccp-option: lo, hi the same */
 			uint16_t dccp_types;	       /* --dccp-types: bit per type */
 			bool dccp_types_set, dccp_types_invert;
 			struct pg_sctp_chunks *chunks; /* SCTP; owned, NULL: not asked */
@@ -262,7 +247,7 @@ struct pg_match {
 			bool invert;
 		} bits;
 		struct {
-			uint8_t type; /* PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST */
+			uint8_t type; /* PACKET_HOST … PACKET_OTHERHOST */
 			bool invert;
 		} pkttype;
 		struct {
@@ -296,7 +281,7 @@ enum pg_target {
 	PG_TARGET_LOG,
 	PG_TARGET_NFLOG,
 	PG_TARGET_MARK,
-	PG_TARGET_CT, /* raw; --notrack, also written NOTRACK */
+	PG_TARGET_CT, /* table raw */
 	_PG_TARGET_MAX
 };
 
@@ -312,7 +297,10 @@ enum pg_reject {
 	_PG_REJECT_MAX
 };
 
-/* As xt_mark's: mark = (mark & ~mask) ^ mark. --set-mark, --set-xmark, --or-mark … all become it. */
+/*
+ * What a target was given. A mark is as xt_mark has it, mark = (mark & ~mask) ^ mark: --set-mark,
+ * --or-mark and the like all become it.
+ */
 union pg_target_args {
 	enum pg_reject reject;
 	struct {
@@ -329,6 +317,10 @@ union pg_target_args {
 	struct {
 		uint32_t mark, mask;
 	} mark;
+	struct {
+		bool notrack; /* otherwise it does nothing */
+		bool old;     /* written NOTRACK, which iptables takes for another target */
+	} ct;
 };
 
 struct pg_rule {
@@ -347,6 +339,7 @@ struct pg_rule {
 	union pg_target_args args;
 	uint64_t packets, bytes; /* as restored with -c, or as read from the kernel */
 	uint32_t slot;		 /* of its counter; PG_NO_SLOT: none yet. Belongs to dp.c */
+	uint32_t state;		 /* first of what its matches remember; PG_NO_SLOT: none */
 };
 #define PG_NO_SLOT UINT32_MAX
 
@@ -364,7 +357,8 @@ struct pg_chain {
 
 /*
  * Built-in chains stand first and are always there: INPUT, FORWARD and OUTPUT of table filter,
- * PREROUTING and OUTPUT of table raw. User-defined ones follow, tables mixed.
+ * PREROUTING and OUTPUT of table raw. User-defined ones follow, by table, then by name: the order in
+ * which iptables shows them.
  */
 enum {
 	PG_CHAIN_INPUT, PG_CHAIN_FORWARD, PG_CHAIN_OUTPUT, PG_CHAIN_RAW_PREROUTING,
@@ -384,9 +378,11 @@ static inline void pg_ruleset_freep(struct pg_ruleset **set)
 }
 /* A deep copy. NULL: no memory. */
 struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set);
-/* NULL: no chain of that name. */
+/* NULL: no chain of that name. Good until chains are added or removed, which moves them. */
 struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
 				  const char *name);
+/* Where among the user-defined chains one of that name is, or belongs. */
+size_t pg_chain_place(const struct pg_ruleset *set, enum pg_table_id table, const char *name);
 /* How many rules jump or go to it: -X and -L's "(N references)". */
 size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *chain);
 

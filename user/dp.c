@@ -100,6 +100,7 @@ void pg_dp_close(struct pg_dp *dp)
 			munmap(dp->map[i].mem, dp->map[i].bytes);
 		pg_closep(&dp->map[i].fd);
 	}
+	pg_dp_sets_close(dp);
 	free(dp->private_text);
 	pg_closep(&dp->bpffs_fd);
 	pg_closep(&dp->lock_fd);
@@ -113,7 +114,7 @@ const char *pg_dp_state_dir(const struct pg_dp *dp)
 
 __u64 pg_dp_memory(struct pg_dp *dp)
 {
-	__u64 sum = 0;
+	__u64 sum = pg_dp_sets_memory(dp);
 
 	for (int i = 0; i < _PG_MAP_MAX; i++)
 		sum += dp->map[i].bytes;
@@ -144,6 +145,11 @@ void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count)
 
 		shard->rule[slot] = s ? (struct pg_count){ 0 } : *count;
 	}
+}
+
+void pg_dp_state_set(struct pg_dp *dp, __u32 state, const struct pg_state *start)
+{
+	((struct pg_state *)dp->map[PG_MAP_STATES].mem)[state % PG_STATES] = *start;
 }
 
 void pg_dp_slot_read(struct pg_dp *dp, __u32 slot, struct pg_count *ret)

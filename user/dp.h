@@ -13,6 +13,7 @@
 
 #include "compile.h"
 #include "pg_abi.h"
+#include "sets.h"
 #include "util.h"
 
 struct pg_dp;
@@ -122,6 +123,8 @@ void pg_dp_settle(struct pg_dp *dp);
  * Set a counter that no policy in force uses, before the commit that starts using it.
  */
 void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count);
+/* The same for what a check remembers. */
+void pg_dp_state_set(struct pg_dp *dp, __u32 state, const struct pg_state *start);
 
 /* Counters: sums over all shards --------------------------------------------------------------- */
 
@@ -154,14 +157,44 @@ int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, 
 enum pg_prog { PG_PROG_XDP = 1, PG_PROG_TC_IN = 2, PG_PROG_TC_OUT = 4 };
 int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len,
 		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err);
-/*
- * Nanoseconds that one run of a frame takes, over `repeat` runs in the kernel. The instance must be
- * an untraced private one. PG_PROG_EMPTY and PG_PROG_EMPTY_TC only pass.
- */
-#define PG_PROG_EMPTY ((enum pg_prog)0)
-#define PG_PROG_EMPTY_TC ((enum pg_prog)8)
-int pg_dp_time(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len, unsigned repeat,
-	       unsigned *ret_ns, struct pg_err *err);
+/* The fd of a private instance's program, for who measures it. The instance keeps it. */
+int pg_dp_private_prog(const struct pg_dp *dp, enum pg_prog prog);
 
 /* What both are sure to take; XDP takes more where the kernel has multi-buffer support. */
 size_t pg_dp_run_max(const struct pg_dp *dp);
+
+/* Named sets ----------------------------------------------------------------------------------- */
+
+/* All of them by number, PG_SETS; dp may be NULL: there are none. */
+void pg_dp_sets_read(struct pg_dp *dp, struct pg_set_info *ret);
+
+/* For rules that name a set. -ENOENT, without a message: none of that name, or dp is NULL. */
+int pg_dp_set_find(struct pg_dp *dp, const char *name, __u32 *ret_id, struct pg_set_info *ret_info);
+
+/* Every entry, also those that have expired; `fn` ends the walk with anything but 0. */
+int pg_dp_set_walk(struct pg_dp *dp, __u32 number,
+		   int (*fn)(void *arg, const struct pg_set_entry *entry), void *arg,
+		   struct pg_err *err);
+
+/* Bytes that a set's entries take. */
+__u64 pg_dp_set_memory(struct pg_dp *dp, __u32 number);
+
+/* For pg_sets_new(), on an instance opened for writing and not changed by others meanwhile. */
+void pg_dp_sets_base(struct pg_dp *dp, struct pg_sets_base *ret);
+
+/*
+ * Delete entries that have expired. Sets that were looked through not long ago are put off, unless
+ * they are full or `force` is set.
+ */
+int pg_dp_sets_collect(struct pg_dp *dp, __u64 now_ns, bool force, bool *ret_put_off,
+		       struct pg_err *err);
+
+/*
+ * Write what was changed. Sets that are new, were flushed or grow are built aside and then
+ * installed whole; the others are changed entry by entry. Packets see each entry either way, never
+ * a set half built. A failure before that leaves everything as it was.
+ */
+int pg_dp_sets_commit(struct pg_dp *dp, struct pg_sets *sets, struct pg_err *err);
+
+/* Give a private instance the sets of another: the same entries, not copies. */
+int pg_dp_sets_share(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err);

@@ -7,16 +7,30 @@
 
 #include "dp.h"
 
-/* Every map that is pinned, under its own name. */
+/*
+ * Every map that is pinned, under its own name: arrays, which are mapped into memory, and behind
+ * SCRATCH's and TRACE's those that are reached by system calls.
+ */
 #define PG_MAPS(X)                                                                                 \
 	X(TABLES, pg_tables)                                                                       \
 	X(IFACES, pg_ifaces)                                                                       \
 	X(SHARDS, pg_shards)                                                                       \
 	X(SCRATCH, pg_scratch)                                                                     \
-	X(TRACE, pg_trace)
+	X(TRACE, pg_trace)                                                                         \
+	X(STATES, pg_states)                                                                       \
+	X(EVENT_RATE, pg_event_rate)                                                               \
+	X(REPLY_RATE, pg_reply_rate)                                                               \
+	X(SET_INFO, pg_set_info)                                                                   \
+	X(RECENTS, pg_recents)                                                                     \
+	X(HASHLIMITS, pg_hashlimits)                                                               \
+	X(LOCALS, pg_locals)                                                                       \
+	X(EVENTS, pg_events)                                                                       \
+	X(SETS_HASH, pg_sets_hash)                                                                 \
+	X(SETS_NET, pg_sets_net)
 
 #define PG_ENUM_MAP(sym, name) PG_MAP_##sym,
 enum pg_map_id { PG_MAPS(PG_ENUM_MAP) _PG_MAP_MAX };
+#define _PG_MAP_MAPPED PG_MAP_RECENTS /* those before it are mapped into memory */
 
 extern const char *const pg_map_names[_PG_MAP_MAX];
 
@@ -42,6 +56,8 @@ struct pg_dp {
 	struct portguard_bpf *skel;
 	void *private_text;
 	size_t private_text_len;
+	/* Inner maps of sets, by set number, opened when first asked for; NULL: none yet. */
+	int *set_fd;
 };
 
 static inline struct pg_ctl *pg_dp_ctl(const struct pg_dp *dp)
@@ -79,6 +95,7 @@ void pg_dp_libbpf_listen(bool verbose);
 struct pg_load_opts {
 	unsigned progs; /* a mask of enum pg_prog */
 	__u32 iface;	/* slot that this copy is for */
+	__u32 ifindex;
 	bool no_l2, trace, skip_csum, no_fast;
 };
 /*
@@ -93,6 +110,13 @@ int pg_dp_create(struct pg_dp *dp, struct pg_err *err);
 int pg_dp_open_maps(struct pg_dp *dp, struct pg_err *err);
 int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err);
 void pg_dp_unload(struct portguard_bpf *skel);
+
+/* dp_set.c */
+/* Make the maps of maps and pg_set_info of a new instance. 0 or a negative errno. */
+int pg_dp_sets_make(struct pg_dp *dp);
+void pg_dp_sets_close(struct pg_dp *dp);
+/* Memory of all sets' entries, in bytes. */
+__u64 pg_dp_sets_memory(struct pg_dp *dp);
 
 /* dp.c */
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */

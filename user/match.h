@@ -35,9 +35,15 @@ struct pg_match_row {
 	const struct pg_match_option *option; /* ends with a NULL name */
 	/* Protocols that `-p` must give (one of them, not inverted); 0-terminated. NULL: any. */
 	const uint8_t *protos;
+	unsigned any_proto; /* families that need none of `protos` */
+	/* One of its options loads it where `-p` gives protos[0]. */
+	bool implied;
 	unsigned families; /* that the match exists for */
+	uint32_t only6;	   /* bit per id: options that it has for IPv6 only */
 	/* Of those, the ones that what stands in the match leaves; NULL: all. */
 	unsigned (*holds)(const struct pg_match *m);
+	/* Built-in chains, as bits 1 << PG_CHAIN_*, that may lead to it; NULL: all. */
+	unsigned (*chains)(const struct pg_match *m);
 	/* Takes its options before other matches that have the same names. */
 	bool first;
 	/* Gets a match of zero bytes. Where it allocates and fails, what it owns stays NULL. */
@@ -73,9 +79,8 @@ extern const struct pg_match_row pg_match_rows[_PG_MATCH_MAX];
 
 /* By the name of -m; -1: not one of ours. */
 int pg_match_find(const char *name);
-/* Whether iptables has a match, or a target, of that name. */
+/* Whether iptables has a match of that name. */
 bool pg_match_known(const char *name);
-bool pg_target_known(const char *name);
 
 /* icmp.c */
 int pg_icmp_parse(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag);
@@ -94,6 +99,8 @@ int pg_port_parse(const char *text, const char *proto, int radix, const struct p
 extern const struct pg_match_option pg_tcp_options[], pg_udp_options[], pg_sctp_options[],
 	pg_dccp_options[], pg_multiport_options[];
 void pg_ports_init(struct pg_match *m);
+void pg_ports_clear(struct pg_match *m);
+int pg_ports_copy(struct pg_match *ret, const struct pg_match *m);
 bool pg_ports_equal(const struct pg_match *a, const struct pg_match *b);
 bool pg_multiport_equal(const struct pg_match *a, const struct pg_match *b);
 int pg_ports_parse(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag);

@@ -92,8 +92,8 @@ int pg_value_range(const struct pg_match *m, const struct pg_match_use *use, uin
 	for (;; text++) {
 		if (n == 2)
 			return pg_diag(diag, PG_DIAG_PARAM, &use->at,
-				       "%s: Too many components for option \"--%s\" (max: 2)", match,
-				       option);
+				       "%s: Too many components for option \"--%s\" (max: 2)",
+				       match, option);
 		if (!*text || *text == ':')
 			v[n] = n ? max : 0;
 		else if (!pg_number_prefix(text, max, &v[n], &text))

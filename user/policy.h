@@ -27,6 +27,9 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
 		      struct pg_tables **ret_tables, struct pg_err *err);
 
+/* How many rules ask for the named set (-m set). */
+uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name);
+
 /*
  * For a set that replaces the policy as a whole (restore): rules that are in `old` too take its
  * slots, each at most once, first to first. Built-in chains keep their policy's counter.

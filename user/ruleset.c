@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "match.h"
+#include "target.h"
 
 static bool addr_equal(const struct pg_addr *a, const struct pg_addr *b)
 {
@@ -119,13 +119,37 @@ struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set)
 	return TAKE_PTR(dup);
 }
 
+static int compare(const struct pg_chain *chain, enum pg_table_id table, const char *name)
+{
+	if (chain->table != table)
+		return chain->table < table ? -1 : 1;
+	return strcmp(chain->name, name);
+}
+
+size_t pg_chain_place(const struct pg_ruleset *set, enum pg_table_id table, const char *name)
+{
+	size_t lo = PG_CHAINS_BUILTIN, hi = set->n_chains;
+
+	while (lo < hi) {
+		size_t middle = lo + (hi - lo) / 2;
+
+		if (compare(&set->chain[middle], table, name) < 0)
+			lo = middle + 1;
+		else
+			hi = middle;
+	}
+	return lo;
+}
+
 struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
 				  const char *name)
 {
-	for (size_t i = 0; i < set->n_chains; i++)
-		if (set->chain[i].table == table && !strcmp(set->chain[i].name, name))
+	size_t at = pg_chain_place(set, table, name);
+
+	for (size_t i = 0; i < PG_CHAINS_BUILTIN; i++)
+		if (!compare(&set->chain[i], table, name))
 			return &set->chain[i];
-	return NULL;
+	return at < set->n_chains && !compare(&set->chain[at], table, name) ? &set->chain[at] : NULL;
 }
 
 size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *chain)
@@ -148,7 +172,9 @@ void pg_rule_clear(struct pg_rule *rule)
 		if (pg_match_rows[rule->match[i].kind].clear)
 			pg_match_rows[rule->match[i].kind].clear(&rule->match[i]);
 	free(rule->match);
-	*rule = (struct pg_rule){ .narrowed = PG_V46, .slot = PG_NO_SLOT };
+	pg_target_clear(rule);
+	*rule = (struct pg_rule){ .narrowed = PG_V46, .slot = PG_NO_SLOT,
+				  .state = PG_NO_SLOT };
 }
 
 int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule)
@@ -157,10 +183,14 @@ int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule)
 
 	copy.match = NULL;
 	copy.n_match = 0;
+	if (pg_target_copy(&copy, rule) < 0)
+		return -ENOMEM;
 	if (rule->n_match) {
 		copy.match = calloc(rule->n_match, sizeof(*copy.match));
-		if (!copy.match)
+		if (!copy.match) {
+			pg_target_clear(&copy);
 			return -ENOMEM;
+		}
 	}
 	for (size_t i = 0; i < rule->n_match; i++) {
 		const struct pg_match_row *row = &pg_match_rows[rule->match[i].kind];
@@ -180,8 +210,8 @@ int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule)
 bool pg_rule_equal(const struct pg_rule *a, const struct pg_rule *b)
 {
 	if (a->narrowed != b->narrowed || a->proto != b->proto ||
-	    a->proto_invert != b->proto_invert || a->target != b->target ||
-	    a->fragment_set != b->fragment_set || a->n_match != b->n_match)
+	    a->proto_invert != b->proto_invert || a->fragment_set != b->fragment_set ||
+	    a->n_match != b->n_match || !pg_target_equal(a, b))
 		return false;
 	if (a->fragment_set && a->fragment_invert != b->fragment_invert)
 		return false;
@@ -204,6 +234,7 @@ unsigned pg_rule_families(const struct pg_rule *rule)
 		families &= rule->dst.family;
 	if (rule->fragment_set)
 		families &= PG_V4;
+	families &= pg_target_families(rule);
 	for (size_t i = 0; i < rule->n_match; i++) {
 		const struct pg_match_row *row = &pg_match_rows[rule->match[i].kind];
 
