@@ -38,7 +38,7 @@ finish() {
 # ask FAMILY CHAIN ARGUMENTS: 0, and said is the rule as printed; otherwise said is why not
 ask() {
 	if out=$(printf '*filter\n-A %s %s\nCOMMIT\n' "$2" "$3" |
-		"$portguard" restore --test --print ${1:+"-$1"} 2>&1); then
+		"$portguard" restore --test --print "-$1" 2>&1); then
 		said=$(sed -n "s/^-A $2 //p" <<<"$out")
 		return 0
 	fi
@@ -48,7 +48,7 @@ ask() {
 
 # one FAMILY CHAIN ARGUMENTS SAVED OK|FAIL
 one() {
-	local what="$file: ${1:+-$1 }-A $2 $3" out said wanted=$4
+	local what="$file: -$1 -A $2 $3" out said wanted=$4
 
 	[ "$wanted" != = ] || wanted=$3
 	if ! ask "$1" "$2" "$3"; then
@@ -68,18 +68,18 @@ one() {
 	fi
 }
 
-# libxt_ is for both families, libipt_ for IPv4, libip6t_ for IPv6.
-families() {
+# iptables runs those of libip6t_ as ip6tables, all others as iptables.
+family_of() {
 	case $1 in
-	libipt_*) echo 4 ;;
 	libip6t_*) echo 6 ;;
-	*) echo "4 6" ;;
+	*) echo 4 ;;
 	esac
 }
 
 run_file() {
 	local line chain family chains=() arguments saved verdict
 
+	family=$(family_of "$file")
 	while IFS= read -r line; do
 		case $line in
 		"" | \#*) continue ;;
@@ -97,9 +97,7 @@ run_file() {
 		arguments=${saved%;*}
 		saved=${saved##*;}
 		for chain in "${chains[@]}"; do
-			for family in $(families "$file"); do
-				one "$family" "$chain" "$arguments" "$saved" "$verdict"
-			done
+			one "$family" "$chain" "$arguments" "$saved" "$verdict"
 		done
 	done <"$1"
 }
