@@ -615,34 +615,44 @@ static __always_inline void restart(const struct tables *t, struct pkt *p)
 		find_best(t, at);
 }
 
-/* The next word or block that may have a term before `best`. False: there is none. */
+/* Bits of `each` terms, the first of which is `first`: those at or behind the cursor. */
+static __always_inline __u64 from_cursor(__u32 cursor, __u32 first, __u32 each)
+{
+	__u32 skip = cursor > first ? (cursor - first) / each : 0;
+
+	return skip > 63 ? 0 : from_bit(skip);
+}
+
+/*
+ * The next word or block that may have a term before `best`. False: there is none; those behind
+ * `best` stay for when it has been visited.
+ */
 static __always_inline bool go_on(const struct tables *t, struct progress *at)
 {
-	__u32 i;
+	__u32 i, base;
 
 	if (at->summary) {
 		i = lowest_bit(at->summary);
-		at->summary &= at->summary - 1;
-		at->base = at->block_base + i * 64;
-		if (at->base >= at->best)
+		base = at->block_base + i * 64;
+		if (base >= at->best)
 			return false;
+		at->summary &= at->summary - 1;
+		at->base = base;
 		at->word = intersect(t, t->gen->form == PG_FORM_HUGE ? &at->block : &at->rows,
-				     i + 1);
-		if (at->base < at->cursor)
-			at->word &= from_bit(at->cursor - at->base);
+				     i + 1) &
+			   from_cursor(at->cursor, base, 1);
 		return true;
 	}
 	if (!at->top)
 		return false;
 	i = lowest_bit(at->top);
-	at->top &= at->top - 1;
-	at->block_base = i * PG_BLOCK_TERMS;
-	if (at->block_base >= at->best)
+	base = i * PG_BLOCK_TERMS;
+	if (base >= at->best)
 		return false;
+	at->top &= at->top - 1;
+	at->block_base = base;
 	find_blocks(t, &at->rows, i, &at->block);
-	at->summary = intersect(t, &at->block, 0);
-	if (at->block_base < at->cursor)
-		at->summary &= from_bit((at->cursor - at->block_base) / 64);
+	at->summary = intersect(t, &at->block, 0) & from_cursor(at->cursor, base, 64);
 	return true;
 }
 
