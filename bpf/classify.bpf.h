@@ -376,6 +376,8 @@ static __always_inline bool header_holds(const struct pg_term_record *rec,
 static __always_inline __u32 query_few(const struct tables *t, const struct query *q, __u32 row,
 				       __u32 best)
 {
+	if (best == FAST_UNSURE)
+		return best;
 	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
 		__u32 term = row_few(t, row, i);
 		const struct pg_term_record *rec;
