@@ -261,11 +261,24 @@ static __always_inline const struct pg_term_record *record(const struct tables *
 	return &t->map->term[t->active][term & (PG_MAX_TERMS - 1)];
 }
 
+/*
+ * The generation in force. Read once: this is the packet's policy. One that nobody confirmed in time
+ * is not: then the one before it is, though no command may be alive to say so.
+ */
+static __always_inline __u32 generation(const struct pg_ctl *ctl)
+{
+	__u64 choice = *(const volatile __u64 *)&ctl->choice;
+
+	if (!(choice & PG_CHOICE_DEADLINE)) /* so it is nearly always, and needs no clock */
+		return choice & 1;
+	return pg_choice_generation(choice, bpf_ktime_get_coarse_ns()) & 1;
+}
+
 /* What departs is not filtered yet: OUTPUT's policy accepts it. False: its flow is tracked. */
 static __always_inline bool by_output_policy(struct decision *d)
 {
 	const struct pg_tables_map *map = ONLY(pg_tables);
-	const struct pg_gen *gen = map ? &map->ctl.gen[map->ctl.active & 1] : NULL;
+	const struct pg_gen *gen = map ? &map->ctl.gen[generation(&map->ctl)] : NULL;
 
 	d->verdict = PG_VERDICT_ACCEPT;
 	d->reason = PG_REASON_POLICY;
@@ -292,7 +305,7 @@ static __always_inline bool find_tables(struct tables *t, struct decision *d)
 	t->map = ONLY(pg_tables);
 	if (!t->map)
 		return false;
-	t->active = t->map->ctl.active & 1; /* read once: this is the packet's policy */
+	t->active = generation(&t->map->ctl);
 	t->gen = &t->map->ctl.gen[t->active];
 	if (t->gen->form != PG_FORM_EMPTY)
 		return true;
