@@ -115,9 +115,12 @@ static __always_inline __u32 few_word(const struct tables *t, __u32 row, __u32 i
 /* The i-th term that a row of few names. */
 static __always_inline __u32 row_few(const struct tables *t, __u32 row, __u32 i)
 {
+	__u32 word;
+
 	if (row & PG_ONE_LEAF)
-		return i ? PG_NO_TERM : row & (PG_MAX_TERMS - 1);
-	return few_word(t, row, i);
+		return i ? PG_NO_TERM : row & PG_FEW_TERM;
+	word = few_word(t, row, i);
+	return word == PG_NO_TERM ? word : word & PG_FEW_TERM;
 }
 
 /* What is left of a set of terms; in the TINY form the leaf's other bits are one itself. */
@@ -370,11 +373,11 @@ static __always_inline bool in_row(const struct tables *t, __u32 row, __u32 few,
 	if (t->gen->form == PG_FORM_HUGE)
 		row = row_block(t, row, term / PG_BLOCK_TERMS & (PG_MAX_BLOCKS - 1));
 	if (few & PG_ONE_LEAF) {
-		all_differ = (few & (PG_MAX_TERMS - 1)) != term;
+		all_differ = (few & PG_FEW_TERM) != term;
 	} else if (few) {
 #pragma unroll
 		for (int i = 0; i < PG_FEW; i++) {
-			__u32 differ = few_word(t, few, i) ^ term;
+			__u32 differ = (few_word(t, few, i) ^ term) & PG_FEW_TERM;
 
 			all_differ &= (differ | -differ) >> 31;
 		}
@@ -402,23 +405,43 @@ static __always_inline bool header_holds(const struct pg_term_record *rec,
 	       q->sport <= rec->sport_hi && (!q->tcp || (q->flags & rec->flags_mask) == rec->flags_comp);
 }
 
+/* A term that a row of few names: does it hold? FAST_UNSURE where only bitmaps know. */
+static __always_inline __u32 query_term(const struct tables *t, const struct query *q, __u32 term)
+{
+	const struct pg_term_record *rec = record(t, term);
+
+	if (rec->rows & ~PG_DIM_IFACE)
+		return FAST_UNSURE;
+	if (header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr) &&
+	    (!rec->rows || in_row(t, q->rows.iface, 0, term)))
+		return term;
+	return PG_NO_TERM;
+}
+
 /* One row's first term that holds and comes before `best`. */
 static __always_inline __u32 query_few(const struct tables *t, const struct query *q, __u32 row,
 				       __u32 best)
 {
+	__u32 word, term;
+
 	if (best == FAST_UNSURE)
 		return best;
+	if (row & PG_ONE_LEAF) {
+		term = row & PG_FEW_TERM;
+		if (term < best)
+			term = query_term(t, q, term);
+		return term < best || term == FAST_UNSURE ? term : best;
+	}
 	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
-		__u32 term = row_few(t, row, i);
-		const struct pg_term_record *rec;
-
-		if (term >= best)
+		word = few_word(t, row, i);
+		term = word & PG_FEW_TERM;
+		if (term >= best || word == PG_NO_TERM)
 			break;
-		rec = record(t, term);
-		if (rec->rows & ~PG_DIM_IFACE)
-			return FAST_UNSURE;
-		if (header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr) &&
-		    (!rec->rows || in_row(t, q->rows.iface, 0, term)))
+		if (word & PG_FEW_PORT &&
+		    word >> PG_FEW_PORT_SHIFT != (q->dport & PG_FEW_PORT_MASK))
+			continue;
+		term = query_term(t, q, term);
+		if (term != PG_NO_TERM)
 			return term;
 	}
 	return best;

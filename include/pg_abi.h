@@ -134,12 +134,18 @@ struct pg_term_record {
  * number, ascending, 0xffffffff behind the last. They are the terms that ask something of this
  * dimension and may hold here; those that ask nothing of it are the dimension's base row. The
  * trie may end early there, so a term from such a row must be verified against its record. With
- * PG_ONE_LEAF there is no row: the leaf's other bits are the only term.
+ * PG_ONE_LEAF there is no row: the leaf's other bits are the only term. Beside its number a term may
+ * have the low bits of its only destination port (PG_FEW_PORT): of several that share an address,
+ * the records of the others need not be fetched from memory then.
  */
 #define PG_LEAF (1U << 31)
 #define PG_FEW_LEAF (1U << 30)
 #define PG_ONE_LEAF (1U << 29)
 #define PG_NO_TERM 0xffffffffU
+#define PG_FEW_TERM (PG_MAX_TERMS - 1) /* the number; the largest is not used */
+#define PG_FEW_PORT PG_MAX_TERMS       /* there is a port, in the bits above */
+#define PG_FEW_PORT_SHIFT 18
+#define PG_FEW_PORT_MASK 0x1fffU
 
 /* Dimensions that some term asks for; one bit for both families and all spaces together. */
 #define PG_DIM_SADDR (1U << 0)
@@ -455,6 +461,7 @@ _Static_assert(sizeof(struct pg_check) == 64, "ABI");
 _Static_assert(sizeof(struct pg_event) == 216, "ABI");
 _Static_assert(sizeof(struct pg_gen) == 16 + 32 + 40 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
 _Static_assert(sizeof(struct pg_ctl) == 32 + 2 * sizeof(struct pg_gen), "ABI");
+_Static_assert(PG_FEW_PORT << 1 == 1U << PG_FEW_PORT_SHIFT, "the port follows its flag");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
 _Static_assert(sizeof(struct pg_tcp_port) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_trace) == 76 + 4 * PG_TRACE_PATH, "ABI");

@@ -12,7 +12,7 @@
 #include "print.h"
 #include "rulefile.h"
 
-/* A file of PG_MAX_TERMS rules is under 2 MB; iptables-restore takes lines up to 10 KB. */
+/* A file of (PG_MAX_TERMS - 1) rules is under 2 MB; iptables-restore takes lines up to 10 KB. */
 #define MAX_FILE (16U << 20)
 #define MAX_LINE 10240
 
@@ -253,8 +253,8 @@ static int apply_rule(struct reader *rd, struct pg_command *cmd, const struct pg
 			       verb->text);
 	if (adds)
 		rd->n_rules += cmd->n_rules;
-	if (rd->n_rules > PG_MAX_TERMS)
-		return pg_diag(&rd->diag, PG_DIAG_FAILED, verb, "more than %d rules", PG_MAX_TERMS);
+	if (rd->n_rules > (PG_MAX_TERMS - 1))
+		return pg_diag(&rd->diag, PG_DIAG_FAILED, verb, "more than %d rules", (PG_MAX_TERMS - 1));
 	if (cmd->warning.oom)
 		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL, "out of memory");
 	if (cmd->warning.len)
