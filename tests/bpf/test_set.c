@@ -13,7 +13,7 @@
 
 #include "dp_impl.h"
 #include "ipset.h"
-#include "set_question.h"
+#include "set_test.h"
 #include "tests/bpf/set.skel.h"
 
 enum { SRC = 1, SRC2 = 2, PORT = PG_SET_WITH_PORT };
@@ -102,7 +102,7 @@ static void no_sets(void)
 }
 
 /* One question to a program; `drop` is its answer for yes. */
-static bool ask_program(int fd, const struct set_question *q, uint32_t drop)
+static bool ask_program(int fd, const struct set_test *q, uint32_t drop)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = q, .data_size_in = sizeof(*q));
 
@@ -111,7 +111,7 @@ static bool ask_program(int fd, const struct set_question *q, uint32_t drop)
 }
 
 /* Every program must give the same answer. */
-static bool ask(const struct set_question *q)
+static bool ask(const struct set_test *q)
 {
 	bool yes = ask_program(bpf_program__fd(skel[0]->progs.ask_xdp), q, 1);
 
@@ -122,10 +122,10 @@ static bool ask(const struct set_question *q)
 	return yes;
 }
 
-static struct set_question question(const char *name, const char *src, const char *dst,
+static struct set_test question(const char *name, const char *src, const char *dst,
 				    unsigned dirs)
 {
-	struct set_question q = { .dirs = dirs, .l4_state = PG_L4_FULL };
+	struct set_test q = { .dirs = dirs, .l4_state = PG_L4_FULL };
 	struct pg_set_info info;
 	int af = strchr(src, ':') ? AF_INET6 : AF_INET;
 
@@ -144,7 +144,7 @@ static struct set_question question(const char *name, const char *src, const cha
 
 static bool from(const char *name, const char *src)
 {
-	struct set_question q =
+	struct set_test q =
 		question(name, src, strchr(src, ':') ? "2001:db8:ffff::1" : "203.0.113.77", SRC);
 
 	return ask(&q);
@@ -152,7 +152,7 @@ static bool from(const char *name, const char *src)
 
 static bool to(const char *name, const char *dst)
 {
-	struct set_question q =
+	struct set_test q =
 		question(name, strchr(dst, ':') ? "2001:db8:ffff::1" : "203.0.113.77", dst, 0);
 
 	return ask(&q);
@@ -178,7 +178,7 @@ static void addresses(void **state)
 
 static void only_the_asked_side_counts(void **state)
 {
-	struct set_question q;
+	struct set_test q;
 
 	(void)state;
 	sets("create a hash:ip\nadd a 192.0.2.1");
@@ -221,7 +221,7 @@ static void netmasks_are_prefixes(void **state)
 
 static bool ports(uint8_t proto, uint16_t sport, uint16_t dport, unsigned dirs)
 {
-	struct set_question q = question("p", "192.0.2.1", "192.0.2.2", dirs);
+	struct set_test q = question("p", "192.0.2.1", "192.0.2.2", dirs);
 
 	q.proto = proto;
 	q.has_ports = proto != IPPROTO_ICMP && proto != IPPROTO_GRE;
@@ -284,7 +284,7 @@ static void ports_that_cannot_be_read(void **state)
 	     "add p6 2001:db8::1,59:0");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		bool v4 = rows[i].family == PG_FAMILY_V4;
-		struct set_question q = v4 ? question("p4", "192.0.2.1", "192.0.2.2", SRC | SRC2) :
+		struct set_test q = v4 ? question("p4", "192.0.2.1", "192.0.2.2", SRC | SRC2) :
 					     question("p6", "2001:db8::1", "2001:db8::2", SRC | SRC2);
 
 		q.proto = rows[i].proto;
@@ -339,7 +339,7 @@ static void as_many_prefixes_as_there_are(void **state)
 
 static void swapped_flushed_and_destroyed(void **state)
 {
-	struct set_question q;
+	struct set_test q;
 
 	(void)state;
 	sets("create a hash:ip\nadd a 192.0.2.1\ncreate b hash:ip\nadd b 192.0.2.2");
