@@ -35,8 +35,9 @@ LIB_OBJ := $(filter-out $(O)/user/main.o,$(USER_OBJ))
 UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o bpf/gen.o)
+BENCH_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 REFEREE_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(wildcard tests/referee/*.c))
-NET_TOOLS := $(O)/tests/referee/referee $(O)/tests/net/send
+NET_TOOLS := $(addprefix $(O)/tests/,referee/referee net/send net/list net/states)
 
 .PHONY: all
 all: portguard ## build ./portguard (the default)
@@ -64,10 +65,20 @@ test: deps ## install what is missing, then all tests: also BPF, namespaces, cap
 test-build: portguard $(UNIT) $(BPF_TESTS) $(NET_TOOLS)
 	$(call give_back)
 
-.PHONY: bench
-bench: $(O)/tests/bench/bench ## what a packet costs, as a table and as .output/bench.json (root)
+# SEED=, ROUND= and FEATURES= as tests/referee/referee.c describes them.
+.PHONY: test-diff
+test-diff: portguard $(O)/tests/referee/referee ## N=1000000 verdicts against the kernel's iptables (root)
 	$(call give_back)
-	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) $< --json $(O)/bench.json
+	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env PG_N=$(or $(N),1000000) PG_SEED=$(SEED) \
+		PG_ROUND=$(ROUND) PG_FEATURES=$(FEATURES) PG_TEST_DATA='$(PG_TEST_DATA)' \
+		PG_TEST_TIMEOUT=0 tests/net/test_referee.sh
+
+.PHONY: bench
+bench: | need-bench ## what a packet costs, beside other filters: table, bench.json, bench.svg (root)
+bench: $(O)/tests/bench/bench
+	$(call give_back)
+	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env 'PG_TEST_DATA=$(PG_TEST_DATA)' $< \
+		--json $(O)/bench.json --svg $(O)/bench.svg $(BENCH)
 	$(call give_back)
 
 .PHONY: demo
@@ -77,11 +88,16 @@ demo: deps ## install what is missing, build, and show it: a lab of its own, or 
 
 .PHONY: deps
 deps: ## install the tools and libraries that are missing (apt-get or dnf; calls sudo)
-	$(Q)packaging/deps.sh install
+	$(Q)packaging/deps.sh install build test demo
 
-.PHONY: need-build need-test
-need-build need-test: need-%:
-	$(Q)packaging/deps.sh check $(if $(filter test,$*),build test,$*)
+.PHONY: deps-bench
+deps-bench: ## install the filters that `make bench` compares with, and gnuplot
+	$(Q)packaging/deps.sh install build bench
+
+.PHONY: need-build need-test need-bench
+need-build need-test need-bench: need-%:
+	$(Q)packaging/deps.sh check $(if $(filter test,$*),build test,build)
+	$(if $(filter bench,$*),$(Q)packaging/deps.sh check bench || echo "portguard: going on without")
 	$(Q)mkdir -p $(O) && test -w $(O) || \
 		{ echo "$(O) cannot be written to (built by root?): remove it as its owner" >&2; exit 1; }
 
@@ -171,7 +187,29 @@ $(O)/tests/referee/referee: $(REFEREE_OBJ) $(filter-out %/check.o,$(TEST_OBJ)) $
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(O)/tests/bench/bench: $(O)/tests/bench/bench.o $(O)/tests/pkt.o $(LIB_OBJ)
+# The mutator is the bench's own program; it shares nothing with portguard's.
+$(O)/tests/bench/mutate.bpf.o: tests/bench/mutate.bpf.c $(O)/flags
+	$(call say,BPF)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/tests/bench/mutate.skel.h: $(O)/tests/bench/mutate.bpf.o
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name mutate_bpf > $@.tmp && mv $@.tmp $@
+
+$(O)/tests/bench/kern.o: $(O)/tests/bench/mutate.skel.h
+
+$(O)/tests/unit/test_classbench: $(O)/tests/bench/classbench.o $(O)/tests/bench/rules.o
+
+$(O)/tests/bench/bench: $(BENCH_OBJ) $(O)/tests/pkt.o $(LIB_OBJ)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(O)/tests/net/list: $(O)/tests/net/list.o $(LIB_OBJ)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(O)/tests/net/states: $(O)/tests/net/states.o $(LIB_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

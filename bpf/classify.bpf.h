@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * struct pkt → verdict, through the compiled tables. Each dimension of the packet leads to a row,
- * the set of terms it satisfies; the terms that match the packet are the bits that all rows share,
- * in rule order. So the data path is one loop: next common bit, do what its term says, go on or
- * stop.
+ * struct pkt → which terms it matches, through the compiled tables. Each dimension of the packet
+ * leads to a row, the set of terms it satisfies; the terms that match the packet are the bits that
+ * all rows share, in rule order. A row that names few terms takes no part in that: its terms are
+ * verified one by one, and the earlier of the two finds is next.
  */
 #pragma once
 
-/* Steps of the loop: a word of terms looked at, or a term that matched. */
-#define MAX_STEPS (PG_MAX_TERMS / 64 + PG_MAX_PASSING + 1)
-
 /* Where the tables are, for one packet. */
 struct tables {
+	const struct pg_tables_map *map;
 	const struct pg_gen *gen;
-	const struct pg_action *action; /* this generation's */
-	const void *nodes, *rows;
+	__u32 active;
 };
+
+#define NODES(t) ((const void *)(t)->map->nodes)
+#define ROWS(t) ((const void *)(t)->map->rows)
 
 /* One byte down a trie; a leaf stays where it is. */
 static __always_inline __u32 step(const struct tables *t, __u32 entry, __u8 byte)
@@ -24,7 +24,7 @@ static __always_inline __u32 step(const struct tables *t, __u32 entry, __u8 byte
 
 	if (entry & PG_LEAF)
 		return entry;
-	return *(const __u32 *)(t->nodes + at);
+	return *(const __u32 *)(NODES(t) + at);
 }
 
 /* Two bytes at once, at a wide node. */
@@ -34,7 +34,7 @@ static __always_inline __u32 wide_step(const struct tables *t, __u32 entry, __u1
 
 	if (entry & PG_LEAF)
 		return entry;
-	return *(const __u32 *)(t->nodes + at);
+	return *(const __u32 *)(NODES(t) + at);
 }
 
 static __always_inline __u32 walk_word(const struct tables *t, __u32 entry, __be32 addr)
@@ -95,16 +95,40 @@ static __always_inline __u32 walk_port(const struct tables *t, __u32 entry, __u8
 	return walk_u16(t, entry, port);
 }
 
-/* Word `i` of a row. The leaf bit falls to the mask. */
+/* Word `i` of a row. The leaf bits fall to the mask. */
 static __always_inline __u64 row_word(const struct tables *t, __u32 row, __u32 i)
 {
-	return *(const __u64 *)(t->rows + ((row + i * 8) & (PG_ROW_WORDS * 8 - 8)));
+	return *(const __u64 *)(ROWS(t) + ((row + i * 8) & (PG_ROW_WORDS * 8 - 8)));
+}
+
+/* Where block `i` of a row of the HUGE form is. */
+static __always_inline __u32 row_block(const struct tables *t, __u32 row, __u32 i)
+{
+	return *(const __u32 *)(ROWS(t) + ((row + 8 + i * 4) & (PG_ROW_WORDS * 8 - 4)));
+}
+
+/* The i-th term that a row of few names. */
+static __always_inline __u32 row_few(const struct tables *t, __u32 row, __u32 i)
+{
+	return *(const __u32 *)(ROWS(t) + ((row + i * 4) & (PG_ROW_WORDS * 8 - 4)));
 }
 
 /* What is left of a set of terms; in the TINY form the leaf's other bits are one itself. */
 static __always_inline __u64 narrow(const struct tables *t, __u64 set, __u32 leaf, bool tiny)
 {
 	return set & (tiny ? leaf : row_word(t, leaf, 0));
+}
+
+/*
+ * A leaf becomes the dimension's bitmap and, where it is one, the row of few; the bitmap is then the
+ * base row. Without a branch, which the verifier would follow both ways for every dimension.
+ */
+static __always_inline __u32 sort_leaf(__u32 leaf, __u32 base, __u32 few_none, __u32 *few)
+{
+	__u32 is_few = -(leaf >> 30 & 1);
+
+	*few = (leaf & is_few) | (few_none & ~is_few);
+	return (base & is_few) | (leaf & ~is_few);
 }
 
 /*
@@ -117,7 +141,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	const struct pg_gen *gen = t->gen;
 	/* The verifier must see that these stay within their arrays. */
 	__u32 v6 = p->family & 1, space = p->space & (_PG_SPACE_MAX - 1);
-	__u32 l4 = p->l4_state & 7, dims = gen->dims, any = gen->any;
+	__u32 l4 = p->l4_state & 7, dims = gen->dims, any = gen->any, few_none = gen->few_none;
 	__u64 word;
 
 	if (whole) /* what the step would lead to, in one */
@@ -126,12 +150,19 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 		r->proto = step(t, gen->proto[v6][l4], p->proto);
 	word = tiny ? r->proto & ~PG_LEAF : row_word(t, r->proto, 0);
 	r->saddr = r->daddr = r->sport = r->dport = r->detail = r->iface = any;
+	r->few[FEW_SADDR] = r->few[FEW_DADDR] = r->few[FEW_SPORT] = r->few[FEW_DPORT] = few_none;
 	if (dims & PG_DIM_SADDR) {
 		r->saddr = walk_addr(t, gen->saddr, v6, p->saddr);
+		if (!tiny)
+			r->saddr = sort_leaf(r->saddr, gen->saddr_base[v6], few_none,
+					     &r->few[FEW_SADDR]);
 		word = narrow(t, word, r->saddr, tiny);
 	}
 	if (dims & PG_DIM_DPORT) {
 		r->dport = walk_port(t, gen->dport[space], space, p->dport);
+		if (!tiny)
+			r->dport = sort_leaf(r->dport, gen->dport_base[space], few_none,
+					     &r->few[FEW_DPORT]);
 		word = narrow(t, word, r->dport, tiny);
 	}
 	/* Most policies ask for the two above or fewer: one test for the four others. */
@@ -139,10 +170,16 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 		return word;
 	if (dims & PG_DIM_DADDR) {
 		r->daddr = walk_addr(t, gen->daddr, v6, p->daddr);
+		if (!tiny)
+			r->daddr = sort_leaf(r->daddr, gen->daddr_base[v6], few_none,
+					     &r->few[FEW_DADDR]);
 		word = narrow(t, word, r->daddr, tiny);
 	}
 	if (dims & PG_DIM_SPORT) {
 		r->sport = walk_port(t, gen->sport[space], space, p->sport);
+		if (!tiny)
+			r->sport = sort_leaf(r->sport, gen->sport_base[space], few_none,
+					     &r->few[FEW_SPORT]);
 		word = narrow(t, word, r->sport, tiny);
 	}
 	if (dims & PG_DIM_DETAIL) {
@@ -166,6 +203,18 @@ static __always_inline __u64 intersect(const struct tables *t, const struct rows
 	       row_word(t, r->iface, i);
 }
 
+static __always_inline void find_blocks(const struct tables *t, const struct rows *r, __u32 i,
+					struct rows *ret)
+{
+	ret->proto = row_block(t, r->proto, i);
+	ret->saddr = row_block(t, r->saddr, i);
+	ret->daddr = row_block(t, r->daddr, i);
+	ret->sport = row_block(t, r->sport, i);
+	ret->dport = row_block(t, r->dport, i);
+	ret->detail = row_block(t, r->detail, i);
+	ret->iface = row_block(t, r->iface, i);
+}
+
 /*
  * Index of the lowest bit set, by a de Bruijn sequence: BPF has no instruction for it, and
  * clang's substitute takes some fifteen.
@@ -179,6 +228,12 @@ static const __u8 debruijn[64] = {
 static __always_inline __u32 lowest_bit(__u64 word)
 {
 	return debruijn[((word & -word) * 0x022fdd63cc95386dULL) >> 58];
+}
+
+/* All bits from `bit` on. */
+static __always_inline __u64 from_bit(__u32 bit)
+{
+	return ~0ULL << (bit & 63);
 }
 
 /* What the packet cannot be asked, and why it is dropped when a term asks nevertheless. */
@@ -201,157 +256,664 @@ static __always_inline __u8 unanswerable(const struct pkt *p, enum pg_reason *re
 	return 0;
 }
 
-/* Of an action that decides. */
-static __always_inline enum pg_verdict verdict_of(__u32 kind)
+static __always_inline const struct pg_term_record *record(const struct tables *t, __u32 term)
 {
-	return (kind - PG_ACT_ACCEPT) & 1;
+	return &t->map->term[t->active][term & (PG_MAX_TERMS - 1)];
 }
 
-static __always_inline void by_policy(const struct pg_gen *gen, struct decision *d)
-{
-	d->verdict = verdict_of(gen->policy_kind);
-	d->reason = PG_REASON_POLICY;
-	d->slot = gen->policy_slot;
-	d->term = PG_TRACE_NO_TERM;
-}
-
-/* The next 64 terms among which one may match. False: there are none. */
-static __always_inline bool next_word(struct progress *at, const struct tables *t)
-{
-	__u32 i;
-
-	if (!at->summary)
-		return false;
-	i = lowest_bit(at->summary);
-	at->summary &= at->summary - 1;
-	at->base = i * 64;
-	at->word = intersect(t, &at->rows, i + 1);
-	return true;
-}
-
-/* The lowest term of at->word. True: it decided; false: it matched and lets the packet go on. */
-static __always_inline bool visit(struct progress *at, const struct tables *t,
-				  struct decision *d)
-{
-	const struct pg_action *act;
-
-	d->term = at->base + lowest_bit(at->word);
-	at->word &= at->word - 1;
-	act = &t->action[d->term & (PG_MAX_TERMS - 1)];
-	d->slot = act->slot;
-	if (act->asks & at->cannot) {
-		d->verdict = PG_VERDICT_DROP;
-		d->reason = at->missing_why;
-		return true;
-	}
-	d->verdict = verdict_of(act->kind);
-	d->reason = PG_REASON_RULE;
-	return act->kind != PG_ACT_CONTINUE;
-}
-
-/* What departs is not filtered yet: OUTPUT's policy accepts it. */
-static __always_inline void by_output_policy(struct decision *d)
+/* What departs is not filtered yet: OUTPUT's policy accepts it. False: its flow is tracked. */
+static __always_inline bool by_output_policy(struct decision *d)
 {
 	const struct pg_tables_map *map = ONLY(pg_tables);
+	const struct pg_gen *gen = map ? &map->ctl.gen[map->ctl.active & 1] : NULL;
 
 	d->verdict = PG_VERDICT_ACCEPT;
 	d->reason = PG_REASON_POLICY;
-	d->term = PG_TRACE_NO_TERM;
-	d->slot = map ? map->ctl.gen[map->ctl.active & 1].output_slot : 0;
+	d->term = PG_NO_TERM;
+	d->slot = gen ? gen->output_slot : 0;
+	return !gen || !(gen->needs & PG_NEED_STATE);
+}
+
+/* By the policy of filter's chain. */
+static __always_inline void by_policy(const struct pg_gen *gen, struct decision *d)
+{
+	d->verdict = (gen->base[PG_STAGE_FILTER].policy_kind - PG_ACT_ACCEPT) & 1;
+	d->reason = PG_REASON_POLICY;
+	d->slot = gen->base[PG_STAGE_FILTER].policy_slot;
+	d->term = PG_NO_TERM;
 }
 
 /* This packet's tables. False: there are no rules, and it is decided. */
 static __always_inline bool find_tables(struct tables *t, struct decision *d)
 {
-	const struct pg_tables_map *map = ONLY(pg_tables);
-	__u32 active;
-
 	d->verdict = PG_VERDICT_DROP;
 	d->reason = PG_REASON_INTERNAL;
-	d->term = PG_TRACE_NO_TERM;
-	if (!map)
+	d->term = PG_NO_TERM;
+	t->map = ONLY(pg_tables);
+	if (!t->map)
 		return false;
-	active = map->ctl.active & 1; /* read once: this is the packet's policy */
-	t->gen = &map->ctl.gen[active];
-	t->action = map->action[active];
-	t->nodes = map->nodes;
-	t->rows = map->rows;
+	t->active = t->map->ctl.active & 1; /* read once: this is the packet's policy */
+	t->gen = &t->map->ctl.gen[t->active];
 	if (t->gen->form != PG_FORM_EMPTY)
 		return true;
 	by_policy(t->gen, d);
 	return false;
 }
 
-/*
- * What the loop carries from step to step lies in *at, in a map: from there the verifier takes it
- * for any value, so that the ways through one step meet again before the next, instead of doubling
- * with each.
- */
-static __always_inline void classify(const struct pkt *p, struct progress *at, struct decision *d)
-{
-	enum pg_reason missing_why = PG_REASON_INTERNAL;
-	struct tables t;
-	__u64 first;
+/* Verifying one term -------------------------------------------------------------------------- */
 
-	if (!find_tables(&t, d))
-		return;
-	if (t.gen->form == PG_FORM_TINY)
-		first = find_rows(&t, p, false, true, &at->rows);
-	else
-		first = find_rows(&t, p, false, false, &at->rows);
-	at->word = t.gen->form == PG_FORM_TREE ? 0 : first;
-	at->summary = t.gen->form == PG_FORM_TREE ? first : 0;
-	at->base = 0;
-	at->cannot = unanswerable(p, &missing_why);
-	at->missing_why = missing_why;
-	for (int i = 0; i < MAX_STEPS; i++) {
-		barrier();
-		if (at->word) {
-			if (visit(at, &t, d))
-				return;
-			count_rule(d->slot, p);
-		} else if (!next_word(at, &t)) {
-			return by_policy(t.gen, d);
+static __always_inline __u64 be64(const __be32 *at)
+{
+	return (__u64)bpf_ntohl(at[0]) << 32 | bpf_ntohl(at[1]);
+}
+
+/* The first `bits` bits are those of the record. */
+static __always_inline bool same_prefix(const __be32 *addr, const __be32 *want, __u8 bits)
+{
+	__u64 hi = be64(addr) ^ be64(want), lo;
+
+	if (bits < 64)
+		return !bits || !(hi >> (64 - bits & 63));
+	lo = be64(addr + 2) ^ be64(want + 2);
+	return !hi && (bits == 64 || !(lo >> (128 - bits & 63)));
+}
+
+static __always_inline bool addr_holds(bool v6, const __be32 *addr, const __be32 *want, __u8 bits,
+				       bool invert)
+{
+	bool same = v6 ? same_prefix(addr, want, bits) : !((addr[0] ^ want[0]) & want[1]);
+
+	return same != invert;
+}
+
+/* Its addresses, which is what a trie that ended early has not looked at. */
+static __always_inline bool addrs_hold(const struct pg_term_record *rec, bool v6,
+				       const __be32 *saddr, const __be32 *daddr)
+{
+	return addr_holds(v6, saddr, rec->saddr, rec->slen, rec->invert & PG_DIM_SADDR) &&
+	       addr_holds(v6, daddr, rec->daddr, rec->dlen, rec->invert & PG_DIM_DADDR);
+}
+
+/* Is the term in this row, or among the few? Without branches, for the verifier's sake. */
+static __always_inline bool in_row(const struct tables *t, __u32 row, __u32 few, __u32 term)
+{
+	__u32 word = 1 + (term / 64 & 63), all_differ = 1;
+
+	if (t->gen->form == PG_FORM_HUGE)
+		row = row_block(t, row, term / PG_BLOCK_TERMS & (PG_MAX_BLOCKS - 1));
+	if (few) {
+#pragma unroll
+		for (int i = 0; i < PG_FEW; i++) {
+			__u32 differ = row_few(t, few, i) ^ term;
+
+			all_differ &= (differ | -differ) >> 31;
 		}
 	}
-	d->verdict = PG_VERDICT_DROP;
-	d->reason = PG_REASON_INTERNAL;
+	return (row_word(t, row, word) >> (term & 63) & 1) | (all_differ ^ 1);
+}
+
+/* The fast way ---------------------------------------------------------------------------------- */
+
+/*
+ * For a packet with nothing wrong, of which mostly the first term that matches decides. Nothing is
+ * counted on the way, so it can be given up at any point: FAST_UNSURE leaves it to the loop.
+ */
+#define FAST_STEPS 8
+#define FAST_UNSURE (PG_NO_TERM - 1)
+
+/* rec->rows is 0. */
+static __always_inline bool header_holds(const struct pg_term_record *rec,
+					 const struct query *q)
+{
+	__u32 bit = q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
+
+	return rec->whole >> (bit & 3) & 1 && q->dport >= rec->dport_lo &&
+	       q->dport <= rec->dport_hi && q->sport >= rec->sport_lo &&
+	       q->sport <= rec->sport_hi && (!q->tcp || (q->flags & rec->flags_mask) == rec->flags_comp);
+}
+
+/* One row's first term that holds and comes before `best`. */
+static __always_inline __u32 query_few(const struct tables *t, const struct query *q, __u32 row,
+				       __u32 best)
+{
+	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
+		__u32 term = row_few(t, row, i);
+		const struct pg_term_record *rec;
+
+		if (term >= best)
+			break;
+		rec = record(t, term);
+		if (rec->rows & ~PG_DIM_IFACE)
+			return FAST_UNSURE;
+		if (header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr) &&
+		    (!rec->rows || in_row(t, q->rows.iface, 0, term)))
+			return term;
+	}
+	return best;
+}
+
+static __always_inline bool load_tables(struct tables *t, __u32 active)
+{
+	t->map = ONLY(pg_tables);
+	if (!t->map)
+		return false;
+	t->active = active & 1;
+	t->gen = &t->map->ctl.gen[t->active];
+	return true;
+}
+
+/* The first term that all rows share, if it comes before `best`. */
+static __always_inline __u32 fast_search(const struct tables *t, const struct rows *r, __u64 first,
+					 __u32 best)
+{
+	bool huge = t->gen->form == PG_FORM_HUGE;
+	__u64 top = huge ? first : 0, summary = huge ? 0 : first, word;
+	struct rows block = *r;
+	__u32 block_base = 0, base, i;
+
+	NO_UNROLL for (int n = 0; n < FAST_STEPS; n++) {
+		if (summary) {
+			i = lowest_bit(summary);
+			summary &= summary - 1;
+			base = block_base + i * 64;
+			if (base >= best)
+				return best;
+			word = intersect(t, &block, i + 1);
+			if (word) {
+				base += lowest_bit(word);
+				return base < best ? base : best;
+			}
+		} else if (top) {
+			i = lowest_bit(top);
+			top &= top - 1;
+			block_base = i * PG_BLOCK_TERMS;
+			if (block_base >= best)
+				return best;
+			find_blocks(t, r, i, &block);
+			summary = intersect(t, &block, 0);
+		} else {
+			return best;
+		}
+	}
+	return FAST_UNSURE;
 }
 
 /*
- * The same for a packet with nothing wrong, of which mostly the first term that matches decides.
- * False: it takes more steps than that, and nothing was counted yet. The TINY form has code of its
- * own: it has no use for rows, and most policies are that small.
+ * The first term that holds; PG_NO_TERM: none; FAST_UNSURE. A global function, which the verifier
+ * looks at once: inlined, every turn of its loops would be verified for every way that leads there.
  */
-#define FAST_WORDS 4
+__noinline __u32 best_term(struct query *q)
+{
+	__u32 best = PG_NO_TERM;
+	struct tables t;
+
+	if (!q || !load_tables(&t, q->active))
+		return FAST_UNSURE;
+	best = query_few(&t, q, q->rows.few[FEW_SADDR], best);
+	best = query_few(&t, q, q->rows.few[FEW_DPORT], best);
+	if (t.gen->dims & (PG_DIM_DADDR | PG_DIM_SPORT)) {
+		best = query_few(&t, q, q->rows.few[FEW_DADDR], best);
+		best = query_few(&t, q, q->rows.few[FEW_SPORT], best);
+	}
+	if (!q->first || best == FAST_UNSURE)
+		return best;
+	return fast_search(&t, &q->rows, q->first, best);
+}
+
+/* False: more is to be done than to accept or drop, and nothing was counted yet. */
+static __always_inline bool fast_take(const struct tables *t, __u32 term, struct decision *d)
+{
+	const struct pg_base *base = &t->gen->base[PG_STAGE_FILTER];
+	const struct pg_term_record *rec;
+
+	/* Behind INPUT's terms stand those of the chains it jumps to. */
+	if (term >= base->span.end) {
+		by_policy(t->gen, d);
+		return true;
+	}
+	rec = record(t, term);
+	d->term = term;
+	d->slot = rec->slot;
+	d->verdict = (rec->kind - PG_ACT_ACCEPT) & 1;
+	d->reason = PG_REASON_RULE;
+	return !rec->checks && (rec->kind == PG_ACT_ACCEPT || rec->kind == PG_ACT_DROP);
+}
+
+/* In memory of its own, because the stack is short. */
+static __always_inline __u32 ask_tables(const struct tables *t, const struct pkt *p)
+{
+	struct pkt *scratch = this_pkt();
+	struct query *q;
+
+	if (!scratch)
+		return FAST_UNSURE;
+	q = &scratch->query;
+	q->saddr[0] = p->saddr[0];
+	q->daddr[0] = p->daddr[0];
+	if (p->family == PG_FAMILY_V6) {
+		__builtin_memcpy(q->saddr, p->saddr, 16);
+		__builtin_memcpy(q->daddr, p->daddr, 16);
+	}
+	q->sport = p->sport;
+	q->dport = p->dport;
+	q->v6 = p->family & 1;
+	q->tcp = p->proto == IPPROTO_TCP;
+	q->flags = p->tcp_flags;
+	q->active = t->active;
+	q->first = find_rows(t, p, true, false, &q->rows);
+	return best_term(q);
+}
+
 static __always_inline bool classify_fast(const struct pkt *p, struct decision *d)
 {
-	struct progress at = { 0 };
 	struct tables t;
+	struct rows r;
+	__u64 first;
+	__u32 term;
 
 	if (!find_tables(&t, d))
 		return d->reason != PG_REASON_INTERNAL;
+	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_STATE))
+		return false;
 	if (t.gen->form == PG_FORM_TINY) {
-		at.word = find_rows(&t, p, true, true, &at.rows);
-		if (at.word)
-			return visit(&at, &t, d);
-		by_policy(t.gen, d);
+		first = find_rows(&t, p, true, true, &r);
+		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
+	}
+	if (t.gen->form == PG_FORM_WORD) {
+		first = find_rows(&t, p, true, false, &r);
+		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
+	}
+	term = ask_tables(&t, p);
+	return term != FAST_UNSURE && fast_take(&t, term, d);
+}
+
+/* The loop -------------------------------------------------------------------------------------- */
+
+/*
+ * What it carries from step to step lies in p->progress, in a map: from there the verifier takes it
+ * for any value, and checks one step only (bpf_loop() runs the rest).
+ */
+#define MAX_STEPS (1 << 19)
+
+/* A term against all the rows of its packet; addresses only if the record says so. */
+static __always_inline bool rows_hold(const struct tables *t, const struct rows *r, __u32 term,
+				      __u16 addrs)
+{
+	return in_row(t, r->proto, 0, term) && in_row(t, r->sport, r->few[FEW_SPORT], term) &&
+	       in_row(t, r->dport, r->few[FEW_DPORT], term) && in_row(t, r->detail, 0, term) &&
+	       in_row(t, r->iface, 0, term) &&
+	       (!(addrs & PG_DIM_SADDR) || in_row(t, r->saddr, r->few[FEW_SADDR], term)) &&
+	       (!(addrs & PG_DIM_DADDR) || in_row(t, r->daddr, r->few[FEW_DADDR], term));
+}
+
+/* Does a term that a row of few names hold? */
+static __always_inline bool few_holds(const struct tables *t, const struct pkt *p, __u32 term)
+{
+	const struct pg_term_record *rec = record(t, term);
+
+	return addrs_hold(rec, p->family & 1, p->saddr, p->daddr) &&
+	       rows_hold(t, &p->progress.rows, term, rec->rows);
+}
+
+#define FEW_END (FEW_ROWS * PG_FEW)
+
+/* Look for `best` anew. */
+static __always_inline void find_best(const struct tables *t, struct progress *at)
+{
+	__u32 none = t->gen->few_none;
+	const __u32 *few = at->rows.few;
+
+	at->best = PG_NO_TERM;
+	at->few_at = few[0] == none && few[1] == none && few[2] == none && few[3] == none ?
+			     FEW_END :
+			     0;
+}
+
+/* The next term that a row of few names: the first from the cursor on that holds is `best`. */
+static __always_inline void few_step(const struct tables *t, struct pkt *p)
+{
+	struct progress *at = &p->progress;
+	__u32 i = at->few_at, term;
+
+	term = row_few(t, at->rows.few[i / PG_FEW & (FEW_ROWS - 1)], i % PG_FEW);
+	at->few_at = i + 1;
+	if (term < at->cursor)
+		return;
+	if (term < at->best) {
+		if (!few_holds(t, p, term))
+			return;
+		at->best = term;
+	}
+	at->few_at = (i / PG_FEW + 1) * PG_FEW; /* the next row: this one is ascending */
+}
+
+/* Go on at a term, with the rows that were found. */
+static __always_inline void search_from(struct progress *at, __u32 cursor, __u32 end)
+{
+	at->cursor = cursor;
+	at->end = end;
+	at->restart = 1;
+}
+
+static __always_inline void restart(const struct tables *t, struct pkt *p)
+{
+	struct progress *at = &p->progress;
+	__u32 form = t->gen->form, cursor = at->cursor;
+
+	at->restart = 0;
+	at->top = at->summary = at->word = 0;
+	at->block_base = at->base = 0;
+	at->best = PG_NO_TERM;
+	if (form == PG_FORM_HUGE)
+		at->top = at->first & from_bit(cursor / PG_BLOCK_TERMS);
+	else if (form == PG_FORM_TREE)
+		at->summary = at->first & from_bit(cursor / 64);
+	else
+		at->word = cursor < 64 ? at->first & from_bit(cursor) : 0;
+	at->few_at = FEW_END;
+	if (form == PG_FORM_HUGE || form == PG_FORM_TREE)
+		find_best(t, at);
+}
+
+/* The next word or block that may have a term before `best`. False: there is none. */
+static __always_inline bool go_on(const struct tables *t, struct progress *at)
+{
+	__u32 i;
+
+	if (at->summary) {
+		i = lowest_bit(at->summary);
+		at->summary &= at->summary - 1;
+		at->base = at->block_base + i * 64;
+		if (at->base >= at->best)
+			return false;
+		at->word = intersect(t, t->gen->form == PG_FORM_HUGE ? &at->block : &at->rows,
+				     i + 1);
+		if (at->base < at->cursor)
+			at->word &= from_bit(at->cursor - at->base);
 		return true;
 	}
-	at.summary = find_rows(&t, p, true, false, &at.rows);
-	if (t.gen->form == PG_FORM_WORD) {
-		at.word = at.summary;
-		at.summary = 0;
-		if (at.word)
-			return visit(&at, &t, d);
+	if (!at->top)
+		return false;
+	i = lowest_bit(at->top);
+	at->top &= at->top - 1;
+	at->block_base = i * PG_BLOCK_TERMS;
+	if (at->block_base >= at->best)
+		return false;
+	find_blocks(t, &at->rows, i, &at->block);
+	at->summary = intersect(t, &at->block, 0);
+	if (at->block_base < at->cursor)
+		at->summary &= from_bit((at->cursor - at->block_base) / 64);
+	return true;
+}
+
+static __always_inline long finish(struct progress *at, enum pg_verdict verdict,
+				   enum pg_reason reason, __u32 slot)
+{
+	at->done = verdict + 1;
+	at->reason = reason;
+	at->slot = slot;
+	return 1;
+}
+
+static __always_inline void begin_stage(const struct tables *t, struct pkt *p, enum pg_stage stage)
+{
+	const struct pg_base *base = &t->gen->base[stage];
+
+	p->progress.stage = stage;
+	p->progress.depth = 0;
+	search_from(&p->progress, base->span.start, base->span.end);
+}
+
+/* Accepted by this stage: the packet is the next one's, or through. */
+static __always_inline long accept_stage(const struct tables *t, struct pkt *p,
+					 enum pg_reason reason, __u32 slot)
+{
+	if (p->progress.stage == PG_STAGE_FILTER)
+		return finish(&p->progress, PG_VERDICT_ACCEPT, reason, slot);
+	count_rule(slot, p);
+	begin_stage(t, p, PG_STAGE_FILTER);
+	return 0;
+}
+
+/* Back to the chain that jumped here, `extra` frames further up; without one, the policy. */
+static __always_inline long leave_chain(const struct tables *t, struct pkt *p, __u32 extra)
+{
+	struct progress *at = &p->progress;
+	const struct pg_base *base;
+	__u32 up = 1 + extra;
+
+	if (at->depth >= up) {
+		at->depth -= up;
+		barrier();
+		search_from(at, at->stack[at->depth & (PG_MAX_DEPTH - 1)].cursor,
+			    at->stack[at->depth & (PG_MAX_DEPTH - 1)].end);
+		return 0;
 	}
-	for (int i = 0; i < FAST_WORDS; i++) {
-		if (!next_word(&at, &t)) {
-			by_policy(t.gen, d);
-			return true;
-		}
-		if (at.word)
-			return visit(&at, &t, d);
+	base = &t->gen->base[at->stage & 1];
+	at->term = PG_NO_TERM;
+	if (base->policy_kind == PG_ACT_ACCEPT)
+		return accept_stage(t, p, PG_REASON_POLICY, base->policy_slot);
+	return finish(at, PG_VERDICT_DROP, PG_REASON_POLICY, base->policy_slot);
+}
+
+static __always_inline long enter_chain(const struct tables *t, struct pkt *p, __u32 chain,
+					bool come_back)
+{
+	const struct pg_span *span = &t->map->chain[t->active][chain & (PG_MAX_CHAINS - 1)];
+	struct progress *at = &p->progress;
+
+	if (come_back) {
+		__u32 top = at->depth & (PG_MAX_DEPTH - 1); /* the compiler counts */
+
+		at->stack[top].cursor = at->cursor;
+		at->stack[top].end = at->end;
+		at->depth = top + 1;
 	}
-	return false;
+	search_from(at, span->start, span->end);
+	return 0;
+}
+
+static __always_inline const struct pg_check *check_at(const struct tables *t, __u32 i)
+{
+	return &t->map->check[t->active][i & (PG_MAX_CHECKS / 2 - 1)];
+}
+
+/* The term holds: do what it says. 1: the packet is decided. */
+static __always_inline long act(const struct tables *t, struct pkt *p, struct loop *loop)
+{
+	struct progress *at = &p->progress;
+	const struct pg_term_record *rec = record(t, at->term);
+	const struct pg_check *arg;
+
+	if (rec->kind != PG_ACT_SPLIT)
+		trace_term(p, at->term);
+	switch (rec->kind) {
+	case PG_ACT_ACCEPT:
+		return accept_stage(t, p, PG_REASON_RULE, rec->slot);
+	case PG_ACT_DROP:
+		return finish(at, PG_VERDICT_DROP, PG_REASON_RULE, rec->slot);
+	case PG_ACT_REJECT:
+		at->arg = rec->arg;
+		return finish(at, PG_VERDICT_REJECT, PG_REASON_RULE, rec->slot);
+	case PG_ACT_SPLIT:
+		return enter_chain(t, p, rec->arg, true);
+	}
+	count_rule(rec->slot, p);
+	switch (rec->kind) {
+	case PG_ACT_RETURN:
+		return leave_chain(t, p, rec->arg);
+	case PG_ACT_JUMP:
+		return enter_chain(t, p, rec->arg, true);
+	case PG_ACT_GOTO:
+		/* From within a split rule: as if from the chain the rule stands in. */
+		at->depth -= rec->arg >> 24;
+		return enter_chain(t, p, rec->arg & 0xffffff, false);
+	case PG_ACT_LOG:
+		log_packet(loop, p, at->term, rec, check_at(t, rec->arg));
+		return 0;
+	case PG_ACT_MARK:
+		arg = check_at(t, rec->arg);
+		p->mark = (p->mark & ~arg->v[1]) ^ arg->v[0];
+		return 0;
+	case PG_ACT_NOTRACK:
+		p->untracked = 1;
+		return 0;
+	}
+	return 0;
+}
+
+/* The term's bitmaps hold: now its checks, and what it asks of a header that is not all there. */
+static __always_inline long meet(const struct tables *t, struct pkt *p, struct loop *loop)
+{
+	struct progress *at = &p->progress;
+	const struct pg_term_record *rec = record(t, at->term);
+
+	at->check = rec->check;
+	at->then_drop = !!(rec->asks & at->cannot);
+	at->checks_end = rec->check + (at->then_drop ? rec->before : rec->checks);
+	if (at->check != at->checks_end)
+		return 0;
+	if (at->then_drop)
+		return finish(at, PG_VERDICT_DROP, at->missing_why, 0);
+	return act(t, p, loop);
+}
+
+static __always_inline long one_check(const struct tables *t, struct pkt *p, struct loop *loop)
+{
+	struct progress *at = &p->progress;
+
+	switch (check_holds(check_at(t, at->check), p)) {
+	case CHECK_WAITS:
+		at->wants_state = 1;
+		return 1;
+	case CHECK_FAILS:
+		at->check = at->checks_end;
+		return 0;
+	case CHECK_DROPS:
+		return finish(at, PG_VERDICT_DROP, PG_REASON_SHORT_L4, 0);
+	case CHECK_HOLDS:
+		break;
+	}
+	if (++at->check != at->checks_end)
+		return 0;
+	if (at->then_drop)
+		return finish(at, PG_VERDICT_DROP, at->missing_why, 0);
+	return act(t, p, loop);
+}
+
+/* One step: a check, a word, a block, or a term. 1: decided. */
+static __always_inline long loop_step(struct loop *loop)
+{
+	struct pkt *p = this_pkt();
+	struct progress *at;
+	struct tables t;
+	__u32 next;
+
+	if (!p || !load_tables(&t, p->active))
+		return 1;
+	at = &p->progress;
+	if (at->check != at->checks_end)
+		return one_check(&t, p, loop);
+	if (at->restart)
+		restart(&t, p);
+	if (at->few_at < FEW_END) {
+		few_step(&t, p);
+		return 0;
+	}
+	if (!at->word && go_on(&t, at))
+		return 0;
+	next = at->word ? at->base + lowest_bit(at->word) : PG_NO_TERM;
+	at->term = next < at->best ? next : at->best;
+	if (at->term >= at->end)
+		return leave_chain(&t, p, 0);
+	if (at->word && next == at->term)
+		at->word &= at->word - 1;
+	at->cursor = at->term + 1;
+	if (at->best == at->term)
+		find_best(&t, at);
+	return meet(&t, p, loop);
+}
+
+static long loop_xdp(__u64 i, void *loop)
+{
+	(void)i;
+	return loop_step(loop);
+}
+
+static long loop_tc(__u64 i, void *loop)
+{
+	(void)i;
+	return loop_step(loop);
+}
+
+/* Every packet's way, whatever it is, up to where the loop begins. False: it needs no loop. */
+static __always_inline bool begin(struct pkt *p)
+{
+	enum pg_reason missing_why = PG_REASON_INTERNAL;
+	struct progress *at = &p->progress;
+	struct tables t;
+
+	at->wants_state = 0;
+	finish(at, PG_VERDICT_DROP, PG_REASON_INTERNAL, 0);
+	at->term = PG_NO_TERM;
+	at->stage = PG_STAGE_FILTER;
+	if (!load_tables(&t, p->active))
+		return false;
+	if (t.gen->form == PG_FORM_EMPTY) {
+		const struct pg_base *base = &t.gen->base[PG_STAGE_FILTER];
+
+		finish(at, (base->policy_kind - PG_ACT_ACCEPT) & 1, PG_REASON_POLICY,
+		       base->policy_slot);
+		return false;
+	}
+	if (t.gen->form == PG_FORM_TINY)
+		at->first = find_rows(&t, p, false, true, &at->rows);
+	else
+		at->first = find_rows(&t, p, false, false, &at->rows);
+	at->cannot = unanswerable(p, &missing_why);
+	at->missing_why = missing_why;
+	at->check = at->checks_end = 0;
+	barrier();
+	begin_stage(&t, p, t.gen->needs & PG_NEED_RAW ? PG_STAGE_RAW : PG_STAGE_FILTER);
+	return true;
+}
+
+/*
+ * Global functions, which the verifier looks at once and not for every way that leads here. They
+ * find the packet where the parser has left it, and leave there what comes of it.
+ */
+__noinline int classify_xdp(struct xdp_md *ctx)
+{
+	struct loop loop = { .ctx = ctx, .xdp = true };
+	struct pkt *p = this_pkt();
+
+	if (!p)
+		return 0;
+	if (p->progress.wants_state) {
+		bpf_loop(MAX_STEPS, loop_xdp, &loop, 0); /* goes on where it stopped */
+		return 0;
+	}
+	load_headers(ctx, true, p);
+	barrier();
+	if (begin(p))
+		bpf_loop(MAX_STEPS, loop_xdp, &loop, 0);
+	return 0;
+}
+
+__noinline int classify_tc(struct __sk_buff *skb)
+{
+	struct loop loop = { .ctx = skb, .xdp = false };
+	struct pkt *p = this_pkt();
+
+	if (!p)
+		return 0;
+	if (p->progress.wants_state) {
+		bpf_loop(MAX_STEPS, loop_tc, &loop, 0); /* goes on where it stopped */
+		return 0;
+	}
+	load_headers(skb, false, p);
+	barrier();
+	if (begin(p))
+		bpf_loop(MAX_STEPS, loop_tc, &loop, 0);
+	return 0;
 }

@@ -82,7 +82,7 @@ static __always_inline void count_port(const struct counter *to, enum pg_dir dir
 	__u16 port = dir == PG_DIR_IN ? p->dport : p->sport;
 
 	add(to, &to->shard->port[dir][proto][port], p);
-	if (dir == PG_DIR_IN && verdict == PG_VERDICT_DROP)
+	if (dir == PG_DIR_IN && verdict != PG_VERDICT_ACCEPT)
 		add_u64(to, &to->shard->dropped[proto][port], p->packets);
 	if (p->has_flags)
 		count_flags(to, port, p);
@@ -100,7 +100,7 @@ static __always_inline void count_packet(enum pg_dir dir, enum pg_reason reason,
 	if (!to.shard)
 		return;
 	add(&to,
-	    &to.shard->total[cfg.iface & (PG_MAX_IFACES - 1)][dir][d->verdict & 1]
+	    &to.shard->total[cfg.iface & (PG_MAX_IFACES - 1)][dir][d->verdict & (PG_TOTALS_VERDICTS - 1)]
 			    [reason & (PG_TOTALS_REASONS - 1)],
 	    p);
 	if (reason == PG_REASON_RULE || reason == PG_REASON_POLICY)

@@ -31,9 +31,7 @@ static __always_inline enum pg_verdict fast_decide(const struct cursor *c, const
 {
 	struct decision d;
 
-	if (c->dir == PG_DIR_OUT)
-		by_output_policy(&d);
-	else if (!classify_fast(p, &d))
+	if (c->dir == PG_DIR_OUT ? !by_output_policy(&d) : !classify_fast(p, &d))
 		return _PG_VERDICT_MAX;
 	/* Two copies, in which the reason and with it the total's place are constants. */
 	if (d.reason == PG_REASON_RULE) {
@@ -43,7 +41,7 @@ static __always_inline enum pg_verdict fast_decide(const struct cursor *c, const
 		count_packet(c->dir, PG_REASON_POLICY, atomic, &d, p);
 	}
 	if (trace)
-		trace_packet(c, p, &d);
+		trace_packet(c, p, &d); /* no path: what decided is all there was */
 	return d.verdict;
 }
 

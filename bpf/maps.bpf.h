@@ -14,12 +14,14 @@
 const volatile struct {
 	__u32 shards;	 /* that counters have */
 	__u32 iface;	 /* slot of the interface this copy is attached to */
+	__u32 ifindex;	 /* and its index */
 	bool atomic;	 /* more CPUs than shards: count with atomics */
 	bool frags;	 /* the kernel hands over multi-buffer frames, and has their length */
 	bool no_l2;	 /* the interface has no Ethernet header (tun, wireguard) */
 	bool trace;	 /* fill pg_trace (replay, tests) */
 	bool skip_csum;	 /* do not verify the IPv4 header checksum (benchmark only) */
 	__u32 fast;	 /* enum pg_fast: which copy of the fast path */
+	__u32 netns;	 /* inode number of the interface's network namespace */
 } cfg = { .shards = 1 };
 
 #define ARRAY(name, value_type)                                                                    \
@@ -43,6 +45,51 @@ ARRAY(pg_scratch, struct pkt);
 /* One packet's reading: written by the programs when cfg.trace, read by the command. */
 ARRAY(pg_trace, struct pg_trace);
 
+/* Limits, quotas and the like: the command gives each its start, the programs go on from there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PG_STATES);
+	__type(key, __u32);
+	__type(value, struct pg_state);
+} pg_states SEC(".maps");
+
+/* Written by the programs. The kernel forgets what was not used for the longest time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PG_RECENTS);
+	__type(key, struct pg_recent_key);
+	__type(value, struct pg_recent_entry);
+} pg_recents SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PG_HASHLIMITS);
+	__type(key, struct pg_hashlimit_key);
+	__type(value, struct pg_state);
+} pg_hashlimits SEC(".maps");
+
+/* Written by the command. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PG_LOCALS);
+	__type(key, struct pg_local_key);
+	__type(value, struct pg_local);
+} pg_locals SEC(".maps");
+
+/* Events of LOG and NFLOG: written by the programs, read by `portguard log`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, PG_EVENT_RING);
+} pg_events SEC(".maps");
+
+/* By CPU: the token bucket of its events, and how many were lost. */
+ARRAY(pg_event_rate, struct pg_state);
+
+/* By CPU: the token bucket of REJECT's ICMP errors. */
+ARRAY(pg_reply_rate, struct pg_state);
+
 #undef ARRAY
 
 /* The one element of an array. */
@@ -51,6 +98,14 @@ ARRAY(pg_trace, struct pg_trace);
 		__u32 zero_ = 0;                                                                   \
 		bpf_map_lookup_elem(&name, &zero_);                                                \
 	})
+
+/* This CPU's packet. Never NULL: the map has an element for every possible CPU. */
+static __always_inline struct pkt *this_pkt(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&pg_scratch, &cpu);
+}
 
 /* Named sets ----------------------------------------------------------------------------------- */
 
@@ -112,3 +167,21 @@ struct {
 /* Set by the command before loading, as cfg: the kernel has bpf_ktime_get_coarse_ns (5.11). */
 const volatile bool set_coarse_clock = false;
 /* End of named sets */
+
+/* Flows ---------------------------------------------------------------------------------------- */
+
+/* Written by the programs; by the command for connections that were there before it. */
+#define FLOW_TABLE(name, entries)                                                                  \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                               \
+		__uint(max_entries, entries);                                                      \
+		__type(key, struct pg_flow_key);                                                   \
+		__type(value, struct pg_flow);                                                     \
+	} name SEC(".maps")
+
+FLOW_TABLE(pg_flows, PG_FLOWS);
+/* TCP until PG_FLOW_ASSURED. */
+FLOW_TABLE(pg_half_open, PG_HALF_OPEN);
+
+#undef FLOW_TABLE
+/* End of flows --------------------------------------------------------------------------------- */

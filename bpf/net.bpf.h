@@ -7,8 +7,14 @@
 
 enum { false, true };
 
-#define BPF_F_NO_PREALLOC (1U << 0)
+/* A loop that stays one: unrolled it would be a program of its own size for each of its turns. */
+#define NO_UNROLL _Pragma("clang loop unroll(disable)")
+
 #define BPF_F_MMAPABLE (1U << 10)
+#define BPF_F_NO_PREALLOC (1U << 0)
+/* linux/if_packet.h */
+enum { PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST };
+
 #define TC_ACT_UNSPEC (-1)
 #define TC_ACT_SHOT 2
 
@@ -33,6 +39,7 @@ enum {
 	IPPROTO_DCCP = 33,
 	IPPROTO_ROUTING = 43,
 	IPPROTO_FRAGMENT = 44,
+	IPPROTO_ESP = 50,
 	IPPROTO_AH = 51,
 	IPPROTO_ICMPV6 = 58,
 	IPPROTO_NONE = 59,
@@ -95,6 +102,11 @@ struct tcp_header {
 	__be16 window;
 	__sum16 check;
 	__be16 urg_ptr;
+};
+
+struct udp_header {
+	__be16 source, dest, len;
+	__sum16 check;
 };
 
 struct icmp_header {

@@ -139,6 +139,24 @@ static __always_inline void count_segments(struct pkt *p, __u32 headers)
 }
 
 /*
+ * Are the lengths of a UDP or UDP-Lite header right for a packet that has `have` bytes of it? UDP's
+ * is the whole datagram's, also in its first fragment; UDP-Lite's is what its checksum covers (0:
+ * all of it), and that checksum must be there.
+ */
+static __always_inline bool udp_is_sound(const struct udp_header *h, const struct pkt *p,
+					 __u32 have)
+{
+	__u32 len = bpf_ntohs(h->len);
+
+	if (p->proto == IPPROTO_UDPLITE) {
+		if (!h->check)
+			return false;
+		len = len ?: sizeof(*h);
+	}
+	return len >= sizeof(*h) && (len <= have || p->frag == PG_FRAG_FIRST);
+}
+
+/*
  * The transport header, of which the IP packet holds `have` bytes (negative: extension headers
  * already ran over the end).
  */
@@ -175,6 +193,7 @@ static __always_inline enum pg_reason parse_l4(struct cursor *c, struct pkt *p)
 		p->tcp_flags = tcp->flags;
 		p->has_ports = p->has_flags = 1;
 		size = (tcp->doff >> 4) * 4;
+		p->l4_bad = (__s32)size > have;
 		count_segments(p, p->l4 - p->l3 + size);
 		return tcp->doff >> 4 < 5 ? PG_REASON_BAD_DOFF : PG_REASON_RULE;
 	}
@@ -193,6 +212,12 @@ static __always_inline enum pg_reason parse_l4(struct cursor *c, struct pkt *p)
 	p->sport = bpf_ntohs(ports->source);
 	p->dport = bpf_ntohs(ports->dest);
 	p->has_ports = 1;
+	if ((p->proto == IPPROTO_UDP || p->proto == IPPROTO_UDPLITE) &&
+	    p->l4_state == PG_L4_FULL) {
+		if (!pull(c, sizeof(struct udp_header) - sizeof(*ports)))
+			return PG_REASON_SPLIT_HEADER;
+		p->l4_bad = !udp_is_sound((void *)ports, p, have);
+	}
 	if (p->proto == IPPROTO_UDP && p->l4_state == PG_L4_FULL)
 		count_segments(p, p->l4 - p->l3 + size);
 	return PG_REASON_RULE;
@@ -248,6 +273,8 @@ static __always_inline enum pg_reason parse_ip4(struct cursor *c, void *ctx, str
 	p->saddr[0] = h->saddr;
 	p->daddr[0] = h->daddr;
 	p->proto = h->protocol;
+	p->tos = h->tos;
+	p->ttl = h->ttl;
 	total = bpf_ntohs(h->tot_len);
 	/* A header that is longer than its packet is not believed in the rest either. */
 	p->has_l3 = p->has_proto = total >= hlen;
@@ -401,6 +428,8 @@ static __always_inline enum pg_reason parse_ip6(struct cursor *c, void *ctx, str
 	__builtin_memcpy(p->saddr, h->saddr, 16);
 	__builtin_memcpy(p->daddr, h->daddr, 16);
 	p->has_l3 = 1;
+	p->tos = bpf_ntohl(h->version_class_flow) >> 20;
+	p->ttl = h->hop_limit;
 	nexthdr = h->nexthdr;
 	total = bpf_ntohs(h->payload_len);
 	if (!total && nexthdr == IPPROTO_HOPOPTS) {
@@ -430,7 +459,7 @@ static __always_inline enum pg_reason parse_vlans(struct cursor *c, void *ctx, s
 		h = pull(c, sizeof(*h));
 		if (!h)
 			return missing(c, ctx, p->l3 + sizeof(*h));
-		if (cfg.trace && tags <= PG_MAX_VLANS)
+		if (tags <= PG_MAX_VLANS)
 			p->vlan_id[tags] = bpf_ntohs(h->tci) & 0xfff;
 		p->l3_type = bpf_ntohs(h->type);
 		p->l3 += sizeof(*h);

@@ -2,19 +2,83 @@
 /* What parsing leaves of a packet. */
 #pragma once
 
-/* The rows of one packet: leaves of the tables it was led to. */
+/*
+ * The rows of one packet: leaves of the tables it was led to, and the rows that name few terms,
+ * where the dimension had one (its bitmap is then the base row).
+ */
+enum { FEW_SADDR, FEW_DPORT, FEW_DADDR, FEW_SPORT, FEW_ROWS };
 struct rows {
 	__u32 proto, saddr, daddr, sport, dport, detail, iface;
+	__u32 few[FEW_ROWS];
 };
 
-/* How far the classifier is in its loop. */
-struct progress {
-	__u64 word;    /* terms still to visit of these 64 */
-	__u64 summary; /* words still to visit */
-	__u32 base;    /* the first of these 64 */
+/* What best_term() is asked: a whole TCP or UDP header, and the rows it led to. */
+struct query {
+	__u64 first; /* what the rows' first words share */
+	__be32 saddr[4], daddr[4];
 	struct rows rows;
-	__u8 cannot;	  /* PG_ASK_* that the packet cannot answer */
-	__u8 missing_why; /* enum pg_reason, if it is asked nevertheless */
+	__u16 sport, dport;
+	__u8 v6, tcp, flags, active;
+	__u32 unused;
+};
+
+/* What the classifier's steps are given beside the packet at hand. */
+struct loop {
+	void *ctx;
+	bool xdp;
+};
+
+/* A chain that waits for a RETURN. */
+struct frame {
+	__u32 cursor, end;
+};
+
+/* How far the classifier is. */
+struct progress {
+	/* The bitmap's part of the search: what is left, from the outside in. */
+	__u64 first;   /* what the rows' first words share; kept to begin again */
+	__u64 top;     /* blocks, in the HUGE form */
+	__u64 summary; /* words of this block */
+	__u64 word;    /* terms of this word */
+	__u32 block_base, base; /* first term of the block, of the word */
+	struct rows rows, block; /* rows, and in the HUGE form their blocks */
+	__u32 few_at;	   /* find_best()'s place in the rows of few */
+	__u32 best;	   /* next term that a row of few names and that holds, or PG_NO_TERM */
+	__u32 cursor, end; /* the chain's terms that are still to be asked */
+	__u32 term;	   /* at hand: its checks are being made */
+	__u32 check, checks_end;
+	__u8 restart;	   /* cursor and end are new */
+	__u8 then_drop;	   /* the checks lead to a header that is not there */
+	__u8 wants_state;  /* a check asks for the connection's state, which is not known yet */
+	__u8 done;	   /* enum pg_verdict + 1 */
+	__u8 cannot;	   /* PG_ASK_* that the packet cannot answer */
+	__u8 missing_why;  /* enum pg_reason, if it is asked nevertheless */
+	__u8 stage;	   /* enum pg_stage */
+	__u8 reason;	   /* enum pg_reason, when done */
+	__u8 depth;
+	__u32 slot;	   /* when done */
+	__u32 arg;	   /* of the term that decided */
+	struct frame stack[PG_MAX_DEPTH];
+};
+
+/*
+ * What flow.bpf.h keeps of a packet from its state to its commit. Like all of struct pkt it lies in
+ * memory that the verifier takes for any value, and so keeps its ways few.
+ */
+struct flow_pkt {
+	__be32 addr[2][4]; /* sender, receiver; of the packet that an ICMP error quotes */
+	__u16 port[2];	   /* theirs; ICMP: identifier, type << 8 | code of the query */
+	__u8 proto;
+	__u8 kind;     /* enum flow_kind */
+	__u8 is_query; /* ICMP: the order of the ends is given */
+	__u8 from;     /* the end of the key that sent it */
+	__u8 event;    /* enum flow_event */
+	__u8 effect;   /* enum flow_effect */
+	__u8 opens;    /* it begins a flow, if it is accepted */
+	__u8 unused;
+	__u32 old, status; /* of the flow, before and after */
+	struct pg_flow_key key;
+	struct pg_flow fresh; /* an entry under construction: a stack is too small for it */
 };
 
 /*
@@ -27,6 +91,8 @@ struct pkt {
 	__be32 daddr[4];
 	__u32 packets;	/* wire packets: 1, or what a GSO packet becomes */
 	__u32 bytes;	/* IP bytes of all of them */
+	__u32 active;	/* generation of the tables: read once, this is the packet's policy */
+	__u32 needs;	/* PG_NEED_* of that generation */
 	__u32 gso_size; /* payload of each, 0 outside GSO */
 	__u32 gso_segs; /* how many; 0 where the sender left that to others */
 	__u32 ip_len;
@@ -34,7 +100,7 @@ struct pkt {
 	__u16 sport; /* ICMP type */
 	__u16 dport; /* ICMP code */
 	union {
-		__u64 found[2]; /* all of these are zero at the start */
+		__u64 found[3]; /* all of these are zero at the start */
 		struct {
 			__u8 family;   /* enum pg_family */
 			__u8 proto;    /* after IPv6 extension headers */
@@ -44,12 +110,28 @@ struct pkt {
 			__u8 has_ports; /* sport and dport are ports */
 			__u8 has_flags;
 			__u8 has_icmp;
+			__u8 l4_bad; /* a length in it is wrong, which only tracking minds */
 			/* For the trace only. */
 			__u8 has_l3, has_proto, frag, vlans;
 			__u16 frag_offset;
-			__u16 unused;
+			__u8 untracked; /* table raw said so */
+			__u8 ct_state;	/* PG_CT_*; 0: nobody asked yet */
 		};
 	};
 	__u16 ethertype, l3_type, vlan_id[3]; /* for the trace, l3_type for the parser too */
+	/* For checks. */
+	__u8 smac[6], dmac[6];
+	__u8 has_l2, pkttype;	  /* PACKET_*, by the destination's address */
+	__u8 tos, ttl;
+	__u32 mark, mark_was;
+	__u32 frame_len;
+	__u16 have, cut;      /* bit per enum pg_field from ESP_SPI on; cut: asked for, it drops */
+	__u32 field[_PG_FIELD_MAX - PG_FIELD_ESP_SPI];
+	__u32 ext_off, ext_next; /* load_ext()'s walk */
+	__u8 out[PG_REPLY_MAX + 64]; /* bytes at work: headers that are read, the answer of REJECT */
+	__u32 n_path;	      /* for the trace */
+	__u32 path[PG_TRACE_PATH];
+	struct query query;	  /* the fast path's */
 	struct progress progress; /* the classifier's */
+	struct flow_pkt flow;
 };

@@ -27,9 +27,19 @@
 
 #include "count.bpf.h"
 
+#include "trace.bpf.h"
+
+#include "headers.bpf.h"
+
+#include "check.bpf.h"
+
+#include "event.bpf.h"
+
 #include "classify.bpf.h"
 
-#include "trace.bpf.h"
+#include "reject.bpf.h"
+
+#include "flow.bpf.h"
 
 #include "fast.bpf.h"
 
@@ -45,19 +55,72 @@ static __always_inline bool harmless(enum pg_reason why)
 	       why == PG_REASON_RARP;
 }
 
-/* This CPU's packet, blank. Never NULL: the map has an element for every possible CPU. */
+/* This CPU's packet, blank. */
 static __always_inline struct pkt *new_pkt(void)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct pkt *p = bpf_map_lookup_elem(&pg_scratch, &cpu);
+	struct pkt *p = this_pkt();
 
 	if (!p)
 		return NULL;
 	p->packets = 1;
 	p->gso_size = p->gso_segs = 0;
 	p->l3 = p->l4 = 0;
+	p->mark = p->pkttype = p->has_l2 = 0;
+	if (cfg.trace)
+		p->n_path = 0;
 	__builtin_memset(&p->found, 0, sizeof(p->found));
 	return p;
+}
+
+/* The policy that this packet meets: from here on only its generation is looked at. */
+static __always_inline void take_policy(struct pkt *p)
+{
+	const struct pg_tables_map *map = ONLY(pg_tables);
+
+	p->active = map ? map->ctl.active & 1 : 0;
+	p->needs = map ? map->ctl.gen[p->active & 1].needs : 0;
+}
+
+static __always_inline void take_l2(struct pkt *p, const struct eth_header *eth)
+{
+	const __u8 *dst = eth->dst;
+
+	__builtin_memcpy(p->smac, eth->src, 6);
+	__builtin_memcpy(p->dmac, dst, 6);
+	p->has_l2 = 1;
+	if (dst[0] & 1)
+		p->pkttype = (dst[0] & dst[1] & dst[2] & dst[3] & dst[4] & dst[5]) == 0xff ?
+				     PACKET_BROADCAST :
+				     PACKET_MULTICAST;
+}
+
+static __always_inline void run_rules(const struct cursor *c, void *ctx)
+{
+	if (c->xdp)
+		classify_xdp(ctx);
+	else
+		classify_tc(ctx);
+	barrier();
+}
+
+/*
+ * Ask the rules. The first check that wants the connection's state stops them until it is found:
+ * their stack and that of the search do not fit into one.
+ */
+static __always_inline void decide(const struct cursor *c, void *ctx, struct pkt *p,
+				   struct decision *d)
+{
+	p->progress.wants_state = 0;
+	run_rules(c, ctx);
+	if (p->progress.wants_state) {
+		flow_state(c, ctx, p);
+		barrier();
+		run_rules(c, ctx);
+	}
+	d->verdict = p->progress.done - 1;
+	d->reason = p->progress.reason;
+	d->slot = p->progress.slot;
+	d->term = p->progress.term;
 }
 
 /*
@@ -68,9 +131,11 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 					      __u32 tags, bool last_try)
 {
 	struct decision d = { .term = PG_TRACE_NO_TERM };
+	bool asked, classified;
 
 	trace_frame_len(c);
-	p->bytes = c->len;
+	take_policy(p);
+	p->bytes = p->frame_len = c->len;
 	d.reason = parse_packet(c, ctx, p, tags);
 	if (d.reason == PG_REASON_SPLIT_HEADER && !last_try)
 		return _PG_VERDICT_MAX;
@@ -78,13 +143,37 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 	barrier();
 	if (d.reason && !harmless(d.reason) && c->dir == PG_DIR_IN)
 		d.verdict = PG_VERDICT_DROP;
-	if (!d.reason && c->dir == PG_DIR_IN)
-		classify(p, &p->progress, &d);
-	else if (!d.reason)
+	asked = !d.reason;
+	classified = asked && c->dir == PG_DIR_IN;
+	if (classified)
+		decide(c, ctx, p, &d);
+	else if (asked)
 		by_output_policy(&d);
+	/* What raw drops was never a connection's; with a trace, tests look at every state. */
+	if (asked && (p->needs & PG_NEED_STATE || cfg.trace) &&
+	    !(classified && p->progress.stage == PG_STAGE_RAW))
+		flow_commit(c, ctx, p, d.verdict == PG_VERDICT_ACCEPT);
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
 	trace_packet(c, p, &d);
+	if (classified)
+		trace_path(p);
 	return d.verdict;
+}
+
+__noinline int answer_xdp(struct xdp_md *ctx)
+{
+	struct pkt *p = this_pkt();
+
+	return p && reject(ctx, true, p, p->progress.arg) ? XDP_TX : XDP_DROP;
+}
+
+__noinline int answer_tc(struct __sk_buff *skb)
+{
+	struct pkt *p = this_pkt();
+
+	if (!p || !reject(skb, false, p, p->progress.arg))
+		return TC_ACT_SHOT;
+	return bpf_redirect(skb->ifindex, 0);
 }
 
 SEC("xdp.frags")
@@ -108,10 +197,13 @@ int portguard_xdp(struct xdp_md *ctx)
 		eth = pull(&c, sizeof(*eth));
 		if (!eth || !p)
 			return XDP_DROP; /* no driver hands over less than an Ethernet header */
+		take_l2(p, eth);
 		p->l3 = sizeof(*eth);
 		p->ethertype = p->l3_type = bpf_ntohs(eth->type);
 		verdict = handle(&c, ctx, p, 0, true);
 	}
+	if (verdict == PG_VERDICT_REJECT)
+		return answer_xdp(ctx);
 	return verdict == PG_VERDICT_DROP ? XDP_DROP : XDP_PASS;
 }
 
@@ -143,8 +235,11 @@ static __always_inline enum pg_verdict try_skb(struct __sk_buff *skb, enum pg_di
 		eth = pull(&c, sizeof(*eth));
 		if (!eth)
 			return PG_VERDICT_DROP; /* no memory to pull it */
+		take_l2(p, eth);
 		p->ethertype = p->l3_type = bpf_ntohs(eth->type);
 	}
+	p->mark = p->mark_was = skb->mark;
+	p->pkttype = skb->pkt_type;
 	if (skb->vlan_present) {
 		p->vlan_id[0] = skb->vlan_tci & 0xfff;
 		p->ethertype = bpf_ntohs(skb->vlan_proto);
@@ -177,6 +272,8 @@ static __always_inline int tc(struct __sk_buff *skb, enum pg_dir dir)
 		verdict = try_skb(skb, dir, TC_LINEAR, false);
 	if (verdict == _PG_VERDICT_MAX)
 		verdict = try_skb(skb, dir, skb->len, true);
+	if (verdict == PG_VERDICT_REJECT)
+		return answer_tc(skb);
 	return verdict == PG_VERDICT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 

@@ -14,6 +14,32 @@ static __always_inline void trace_frame_len(struct cursor *c)
 		c->len = t->frame_len;
 }
 
+/* A term that matched. */
+static __always_inline void trace_term(struct pkt *p, __u32 term)
+{
+	__u32 i = p->n_path;
+
+	if (!cfg.trace || i >= PG_TRACE_PATH)
+		return;
+	p->path[i] = term;
+	p->n_path = i + 1;
+}
+
+/* The general path's way through the rules, after trace_packet(). */
+static __always_inline void trace_path(const struct pkt *p)
+{
+	struct pg_trace *t;
+
+	if (!cfg.trace)
+		return;
+	t = ONLY(pg_trace);
+	if (!t)
+		return;
+	t->stage = p->progress.stage;
+	t->n_path = p->n_path;
+	__builtin_memcpy(t->path, p->path, sizeof(t->path));
+}
+
 static __always_inline void trace_packet(const struct cursor *c, const struct pkt *p,
 					 const struct decision *d)
 {
@@ -45,4 +71,7 @@ static __always_inline void trace_packet(const struct cursor *c, const struct pk
 	t->frag = p->frag;
 	t->verdict = d->verdict;
 	t->reason = d->reason;
+	t->n_path = 0;
+	t->stage = PG_STAGE_FILTER;
+	t->ct_state = p->ct_state;
 }

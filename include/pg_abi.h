@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 1
+#define PG_ABI 2
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -72,13 +72,50 @@ enum pg_space {
 #define PG_ASK_TCP (1U << 3)	/* -m tcp on a fragment at offset 1 */
 
 /* What a term does with the packets it matches. */
-enum pg_action_kind { PG_ACT_CONTINUE, PG_ACT_ACCEPT, PG_ACT_DROP, _PG_ACT_MAX };
+enum pg_action_kind {
+	PG_ACT_CONTINUE, /* counts, and the next term is asked */
+	PG_ACT_ACCEPT,
+	PG_ACT_DROP,
+	PG_ACT_REJECT, /* arg: enum pg_reject_with */
+	PG_ACT_RETURN,
+	PG_ACT_JUMP, /* arg: chain */
+	PG_ACT_GOTO,
+	PG_ACT_SPLIT, /* JUMP to the rest of the same rule: not counted here */
+	PG_ACT_LOG,   /* arg: check that holds prefix and level; goes on */
+	PG_ACT_MARK,  /* arg: check that holds mark and mask; goes on */
+	PG_ACT_NOTRACK, /* decides, in raw */
+	_PG_ACT_MAX
+};
 
-struct pg_action {
-	__u32 slot; /* of pg_shard.rule */
-	__u8 kind;  /* enum pg_action_kind */
-	__u8 asks;  /* PG_ASK_* */
-	__u16 unused;
+/* What REJECT answers with; ICMP codes are those of each family (RFC 792, 1812, 4443). */
+enum pg_reject_with {
+	PG_REJECT_ICMP, /* + code << 8: destination unreachable */
+	PG_REJECT_RESET
+};
+
+/*
+ * A term: what it does, and its conditions in the form in which one term alone can be verified,
+ * which is how rows that name few terms are used. Bitmaps know the same conditions, and more.
+ */
+struct pg_term_record {
+	/*
+	 * IPv6 addresses and the prefix lengths below. Of an IPv4 address [0] is the address and
+	 * [1] the mask, both in network order; an address that is not asked for has mask 0.
+	 */
+	__be32 saddr[4], daddr[4];
+	__u8 slen, dlen; /* IPv6 */
+	__u8 invert;	 /* PG_DIM_SADDR, PG_DIM_DADDR: the address is not that one */
+	__u8 whole;	 /* bit 2 * family + protocol: holds for whole TCP or UDP headers */
+	__u16 sport_lo, sport_hi, dport_lo, dport_hi;
+	__u8 flags_mask, flags_comp; /* TCP flags */
+	__u16 rows;		     /* PG_DIM_*: dimensions that only the bitmaps know */
+	__u32 slot;		     /* of pg_shard.rule */
+	__u8 kind;		     /* enum pg_action_kind */
+	__u8 asks;		     /* PG_ASK_* */
+	__u8 checks;		     /* how many follow the bitmaps, from .check */
+	__u8 before;		     /* that many of them come before what `asks` asks */
+	__u32 check;
+	__u32 arg;
 };
 
 /*
@@ -88,11 +125,19 @@ struct pg_action {
  * Offsets are absolute: each generation owns one half of the nodes and one half of the rows.
  *
  * A row is the set of terms that a value satisfies: one word in the WORD form; in the TREE form a
- * summary word (bit i: word i is not zero) and then one word for every 64 terms. The first row of
- * each half is all ones; dimensions in which every value leads there are not in pg_gen.dims. In the
- * TINY form there are no rows: the other 31 bits of a leaf are the set itself.
+ * block, which is a summary word (bit i: word i is not zero) and then one word for every 64 terms;
+ * in the HUGE form a word with a bit for every block that is not empty, and the offsets of all
+ * blocks. In the TINY form there are no rows: the other 31 bits of a leaf are the set itself. The
+ * row pg_gen.any is all ones; dimensions in which every value leads there are not in pg_gen.dims.
+ *
+ * In TREE and HUGE a leaf with PG_FEW_LEAF leads to a row of another kind: up to PG_FEW terms by
+ * number, ascending, 0xffffffff behind the last. They are the terms that ask something of this
+ * dimension and may hold here; those that ask nothing of it are the dimension's base row. The
+ * trie may end early there, so a term from such a row must be verified against its record.
  */
 #define PG_LEAF (1U << 31)
+#define PG_FEW_LEAF (1U << 30)
+#define PG_NO_TERM 0xffffffffU
 
 /* Dimensions that some term asks for; one bit for both families and all spaces together. */
 #define PG_DIM_SADDR (1U << 0)
@@ -102,20 +147,42 @@ struct pg_action {
 #define PG_DIM_DETAIL (1U << 4)
 #define PG_DIM_IFACE (1U << 5)
 
-enum pg_form { PG_FORM_EMPTY, PG_FORM_WORD, PG_FORM_TREE, PG_FORM_TINY, _PG_FORM_MAX };
+enum pg_form { PG_FORM_EMPTY, PG_FORM_WORD, PG_FORM_TREE, PG_FORM_TINY, PG_FORM_HUGE, _PG_FORM_MAX };
 
 #define PG_TINY_TERMS 31
 
-struct pg_gen {
-	__u32 form;	   /* enum pg_form */
-	__u32 terms;	   /* in use, PG_MAX_TERMS at most */
+/* Terms of one chain: they are neighbours. */
+struct pg_span {
+	__u32 start, end; /* end is behind the last */
+};
+
+/* A built-in chain. Packets pass raw's and then filter's. */
+enum pg_stage { PG_STAGE_RAW, PG_STAGE_FILTER, _PG_STAGE_MAX };
+struct pg_base {
+	struct pg_span span;
 	__u32 policy_kind; /* PG_ACT_ACCEPT or PG_ACT_DROP */
 	__u32 policy_slot; /* of pg_shard.rule */
+};
+
+/* What some rule of the policy needs to know of a packet (pg_gen.needs). */
+#define PG_NEED_STATE (1U << 0)	  /* connection state */
+#define PG_NEED_HEADERS (1U << 1) /* what the parser leaves aside: options, extension headers */
+#define PG_NEED_RAW (1U << 2)	  /* table raw has rules or a policy: the general path only */
+
+struct pg_gen {
+	__u32 form;   /* enum pg_form */
+	__u32 terms;  /* in use, PG_MAX_TERMS at most */
+	__u32 needs;  /* PG_NEED_* */
+	__u32 blocks; /* of a row in the HUGE form */
+	struct pg_base base[_PG_STAGE_MAX]; /* for arrivals */
 	__u32 output_slot; /* of OUTPUT's policy, which accepts what departs */
 	__u32 number;	   /* of this generation; grows with every commit */
 	__u32 nodes, row_words, rows; /* in use, for `status` */
 	__u32 dims;		      /* PG_DIM_* */
 	__u32 any;		      /* leaf: the row of all ones */
+	__u32 none;		      /* leaf: the empty row */
+	__u32 few_none;		      /* a row of few that names none */
+	__u32 unused;
 	__u32 whole[_PG_FAMILY_MAX][_PG_PORT_PROTO_MAX]; /* leaf: whole TCP or UDP headers */
 	/* Entries at which a walk starts: by address bytes, most significant first. */
 	__u32 saddr[_PG_FAMILY_MAX];
@@ -126,9 +193,146 @@ struct pg_gen {
 	__u32 sport[_PG_SPACE_MAX];
 	__u32 dport[_PG_SPACE_MAX];
 	__u32 detail[_PG_SPACE_MAX];
+	/* Rows of the terms that ask nothing of a dimension, for leaves that name few. */
+	__u32 saddr_base[_PG_FAMILY_MAX];
+	__u32 daddr_base[_PG_FAMILY_MAX];
+	__u32 sport_base[_PG_SPACE_MAX];
+	__u32 dport_base[_PG_SPACE_MAX];
 	/* By interface slot: leaves. */
 	__u32 iface[PG_MAX_IFACES];
 };
+
+/*
+ * A condition that is evaluated when a term's bitmaps have said yes, in the order of the rule. What
+ * it compares with stands in `v`, `addr` or `bytes`, as each kind's line says.
+ */
+#define PG_CHECKS(X)                                                                               \
+	X(STATE)	 /* v[0]: PG_CT_* */                                                       \
+	X(LIMIT)	 /* u64[0]: ns between packets; u64[1]: ns that the burst is worth */      \
+	X(HASHLIMIT)	 /* the same; u64[2]: name; v[6]: PG_HASHLIMIT_*; bytes[28..29]: masks */  \
+	X(RECENT)	 /* u64[0]: name; v[2] op, v[3] seconds, v[4] hits, v[5] flags; addr: mask */\
+	X(QUOTA)	 /* u64[0]: bytes at the start */                                          \
+	X(NTH)		 /* v[0]: every - 1 */                                                     \
+	X(RANDOM)	 /* v[0]: of 2^31 */                                                       \
+	X(SET)		 /* v[0]: set; v[1]: dirs, v[2]: 1 for a set of networks */                \
+	X(TIME)		 /* s64[0..1]: dates; v[4..5]: daytime; v[6] monthdays; v[7] weekdays; */  \
+			 /* v[8]: 1 contiguous; v[9]: seconds that the zone is west */             \
+	X(ADDRTYPE)	 /* v[0]: source's, v[1]: destination's types; invert bit 0, 1 */          \
+	X(MAC)		 /* bytes[0..5] */                                                         \
+	X(SRC_RANGE)	 /* u64[0..1]: lowest, u64[2..3]: highest address, host order */           \
+	X(DST_RANGE)	 /* the same */                                                            \
+	X(FIELD)	 /* v[0]: enum pg_field; v[1], v[2]: lowest, highest value */              \
+	X(BITS)		 /* v[0]: enum pg_field; v[1]: mask, v[2]: value */                        \
+	X(RT_ADDRS)	 /* v[0]: how many; the packet's are not kept: see NEED_HEADERS */         \
+	X(ACTION)	 /* no condition: arguments of LOG, MARK */
+
+#define PG_ENUM_CHECK(sym) PG_CHECK_##sym,
+enum pg_check_kind { PG_CHECKS(PG_ENUM_CHECK) _PG_CHECK_MAX };
+
+/*
+ * Numbers of a packet that FIELD and BITS compare. Those from ESP on exist in some packets only;
+ * a field that does not exist satisfies no condition, inverted or not.
+ */
+enum pg_field {
+	PG_FIELD_LENGTH, /* of the IP packet */
+	PG_FIELD_TTL,	 /* or hop limit */
+	PG_FIELD_TOS,	 /* or traffic class */
+	PG_FIELD_PKTTYPE, /* PACKET_* of linux/if_packet.h */
+	PG_FIELD_MARK,
+	PG_FIELD_VLAN, /* of the outermost tag; without one no such field */
+	PG_FIELD_ESP_SPI,
+	PG_FIELD_AH_SPI,
+	PG_FIELD_AH_LEN,
+	PG_FIELD_AH_RES,
+	PG_FIELD_MSS,
+	PG_FIELD_FRAG_ID,
+	PG_FIELD_FRAG_BITS, /* offset << 3 | reserved << 1 | more, as on the wire */
+	PG_FIELD_FRAG_RES,
+	PG_FIELD_RT_TYPE,
+	PG_FIELD_RT_SEGS,
+	PG_FIELD_RT_LEN,
+	_PG_FIELD_MAX = 32
+};
+
+struct pg_check {
+	__u8 kind;   /* enum pg_check_kind */
+	__u8 invert;
+	__u8 bytes2[2];
+	__u32 state; /* of pg_states, where the kind has one */
+	union {
+		__u32 v[14];
+		__u64 u64[7];
+		__s64 s64[7];
+		__be32 addr[14];
+		__u8 bytes[56];
+	};
+};
+
+/* v[6] of HASHLIMIT, as XT_HASHLIMIT_HASH_*. v[7]: 1 where the rate is in bytes. */
+#define PG_HASHLIMIT_DIP (1U << 0)
+#define PG_HASHLIMIT_DPT (1U << 1)
+#define PG_HASHLIMIT_SIP (1U << 2)
+#define PG_HASHLIMIT_SPT (1U << 3)
+
+struct pg_hashlimit_key {
+	__u64 name; /* hash of --hashlimit-name */
+	__be32 src[4], dst[4];
+	__u16 sport, dport;
+	__u32 family;
+};
+
+/* v[2] and v[5] of RECENT; its mask is addr[6..9]. */
+enum pg_recent_op { PG_RECENT_SET, PG_RECENT_CHECK, PG_RECENT_UPDATE, PG_RECENT_REMOVE };
+#define PG_RECENT_DEST (1U << 0)
+#define PG_RECENT_TTL (1U << 1)
+
+#define PG_RECENT_STAMPS 32 /* --hitcount can't be larger */
+
+struct pg_recent_key {
+	__u64 name; /* hash of --name */
+	__be32 addr[4];
+	__u64 family;
+};
+
+struct pg_recent_entry {
+	__u16 stamps, next; /* in use; where the next one goes */
+	__u8 ttl, unused[3];
+	__u32 stamp[PG_RECENT_STAMPS]; /* milliseconds, wrapping around */
+};
+
+/* The host's own addresses, for addrtype; written by the command. */
+struct pg_local_key {
+	__u32 prefixlen; /* in bits, family included */
+	__u32 family;	 /* enum pg_family */
+	__be32 addr[4];
+};
+
+struct pg_local {
+	__u32 type; /* RTN_* */
+	__u32 ifindex;
+};
+
+/* One packet for LOG or NFLOG. */
+struct pg_event {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u32 slot;    /* of the rule's counter */
+	__u32 term;
+	__u32 ifindex, mark;
+	__u32 len;	/* of the frame */
+	__u16 captured; /* bytes of it in data */
+	__u16 l3;	/* where the IP header is */
+	__u8 level, flags, nflog, unused;
+	__u32 group;
+	char prefix[48];
+	__u8 data[128];
+};
+
+/* What a stateful check remembers. Limits: the time at which the bucket is full again. */
+struct pg_state {
+	__u64 value;
+	__u64 unused;
+};
+
 
 /* Writing `active` is what commits a policy. */
 struct pg_ctl {
@@ -136,7 +340,8 @@ struct pg_ctl {
 	__u32 active;  /* 0 or 1 */
 	__u32 settled; /* number of the generation that every CPU is known to have reached */
 	__u32 shards;  /* that the instance's counters have */
-	__u32 unused[2];
+	__s32 tai_offset; /* seconds that TAI is ahead of UTC */
+	__u32 unused;
 	struct pg_gen gen[2];
 };
 
@@ -146,9 +351,11 @@ enum pg_fast { PG_FAST_NONE, PG_FAST_PLAIN, PG_FAST_ATOMIC, PG_FAST_TRACE };
 /* The one element of pg_tables. */
 struct pg_tables_map {
 	struct pg_ctl ctl;
-	struct pg_action action[2][PG_MAX_TERMS];
+	struct pg_term_record term[2][PG_MAX_TERMS] __attribute__((aligned(64)));
+	struct pg_span chain[2][PG_MAX_CHAINS];
+	struct pg_check check[2][PG_MAX_CHECKS / 2];
 	__u32 nodes[PG_NODES * 256];
-	__u64 rows[PG_ROW_WORDS];
+	__u64 rows[PG_ROW_WORDS] __attribute__((aligned(64)));
 };
 
 /*
@@ -156,6 +363,7 @@ struct pg_tables_map {
  */
 #define PG_PORTS 65536U
 #define PG_TOTALS_REASONS 128U
+#define PG_TOTALS_VERDICTS 4U
 
 struct pg_flags {
 	__u64 count[_PG_FLAG_MAX];
@@ -163,7 +371,7 @@ struct pg_flags {
 
 struct pg_shard {
 	struct pg_count rule[PG_COUNTER_SLOTS]; /* by slot: rules and chains' policies */
-	struct pg_count total[PG_MAX_IFACES][_PG_DIR_MAX][_PG_VERDICT_MAX][PG_TOTALS_REASONS];
+	struct pg_count total[PG_MAX_IFACES][_PG_DIR_MAX][PG_TOTALS_VERDICTS][PG_TOTALS_REASONS];
 	struct pg_count port[_PG_DIR_MAX][_PG_PORT_PROTO_MAX][PG_PORTS];
 	__u64 dropped[_PG_PORT_PROTO_MAX][PG_PORTS]; /* packets, arrivals */
 	struct pg_flags flags[PG_PORTS];	     /* TCP, both directions */
@@ -197,7 +405,11 @@ struct pg_trace {
 	__u8 frag;    /* enum pg_frag */
 	__u8 verdict; /* enum pg_verdict */
 	__u8 reason;  /* enum pg_reason */
-	__u8 unused[2];
+	__u8 stage;   /* enum pg_stage whose chain decided */
+	__u8 n_path;  /* terms in path; the first PG_TRACE_PATH of them */
+	__u8 ct_state; /* PG_CT_*; 0: nobody asked */
+	__u8 unused[3];
+	__u32 path[PG_TRACE_PATH]; /* terms that matched, in order */
 };
 
 /* An interface of the instance, in pg_ifaces. Written and read by the command only. */
@@ -210,13 +422,16 @@ struct pg_iface {
 };
 
 _Static_assert(sizeof(struct pg_count) == 16, "ABI");
-_Static_assert(sizeof(struct pg_action) == 8, "ABI");
-_Static_assert(sizeof(struct pg_gen) == 60 + 8 + 8 + 64 + 3 * 64 + 256, "ABI");
+_Static_assert(sizeof(struct pg_term_record) == 64, "ABI: a cache line");
+_Static_assert(sizeof(struct pg_check) == 64, "ABI");
+_Static_assert(sizeof(struct pg_event) == 216, "ABI");
+_Static_assert(sizeof(struct pg_gen) == 16 + 32 + 40 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
 _Static_assert(sizeof(struct pg_ctl) == 24 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
-_Static_assert(sizeof(struct pg_trace) == 72, "ABI");
+_Static_assert(sizeof(struct pg_trace) == 76 + 4 * PG_TRACE_PATH, "ABI");
 _Static_assert(sizeof(struct pg_iface) == 136, "ABI");
 _Static_assert(_PG_REASON_MAX <= PG_TOTALS_REASONS, "totals have room for every reason");
+_Static_assert(_PG_VERDICT_MAX <= PG_TOTALS_VERDICTS, "totals have room for every verdict");
 _Static_assert(_PG_L4_MAX <= 8, "pg_gen.proto has room for every state");
 
 /* Named sets ----------------------------------------------------------------------------------- */
@@ -290,3 +505,84 @@ _Static_assert(sizeof(struct pg_set_net_key) == 24, "ABI");
 _Static_assert(sizeof(struct pg_set_value) == 16, "ABI");
 _Static_assert(sizeof(struct pg_set_info) == 72, "ABI");
 /* End of named sets */
+
+/* Flows ---------------------------------------------------------------------------------------- */
+
+/* Connection states of -m state and --ctstate, as bits. */
+#define PG_CT_INVALID (1U << 0)
+#define PG_CT_ESTABLISHED (1U << 1)
+#define PG_CT_RELATED (1U << 2)
+#define PG_CT_NEW (1U << 3)
+#define PG_CT_UNTRACKED (1U << 4)
+#define PG_CT_SNAT (1U << 5) /* these two are never true: portguard does no NAT */
+#define PG_CT_DNAT (1U << 6)
+
+/*
+ * A flow's two ends in an order that does not depend on who sends: sorted by address and port; for
+ * ICMP queries the one that asks first. So packets of both directions have the same key. Padding
+ * does not exist: all bytes of it are hashed.
+ */
+struct pg_flow_key {
+	__be32 addr[2][4]; /* IPv4 in [0], the rest 0 */
+	__u16 port[2];	   /* host order; ICMP: identifier, type << 8 | code of the query */
+	__u32 netns;	   /* inode number of the network namespace: each has its own addresses */
+	__u8 family;	   /* enum pg_family */
+	__u8 proto;
+	__u16 unused;
+};
+
+/* A TCP connection's state in conntrack's words. NONE: not TCP. */
+enum pg_tcp_state {
+	PG_TCP_NONE,
+	PG_TCP_SYN_SENT,
+	PG_TCP_SYN_RECV,
+	PG_TCP_ESTABLISHED,
+	PG_TCP_FIN_WAIT,
+	PG_TCP_CLOSE_WAIT,
+	PG_TCP_LAST_ACK,
+	PG_TCP_TIME_WAIT,
+	PG_TCP_CLOSE,
+	PG_TCP_SYN_SENT2, /* both ends sent a SYN */
+	_PG_TCP_MAX
+};
+
+/*
+ * pg_flow.status: one word, so that two CPUs change it by compare-and-swap. The state, and
+ */
+#define PG_FLOW_TCP_STATE 0xfU	       /* enum pg_tcp_state */
+#define PG_FLOW_SEEN_REPLY (1U << 4)   /* both ends have sent */
+#define PG_FLOW_ASSURED (1U << 5)      /* conntrack's word for what is not to be evicted early */
+#define PG_FLOW_CLOSING (1U << 6)      /* an end has sent the first FIN */
+#define PG_FLOW_SIMULTANEOUS (1U << 7) /* it went through SYN_SENT2 */
+#define PG_FLOW_LAST_SYN (1U << 8)     /* the last packet was a SYN */
+#define PG_FLOW_LAST_RST (1U << 9)     /* or a RST, */
+#define PG_FLOW_LAST_FROM_1 (1U << 10) /* sent by end 1 of the key */
+
+/* Times are CLOCK_MONOTONIC_COARSE's. */
+struct pg_flow {
+	struct pg_count sent[2]; /* by each end of the key, of packets that are the flow's */
+	__u64 first_ns, last_ns;
+	__u64 expires_ns; /* from then on it is as if there were none */
+	__u32 status;	  /* PG_FLOW_* */
+	__u8 opener;	  /* the end of the key that sent its first packet */
+	__u8 unused[3];
+};
+
+/* nf_conntrack's default timeouts in seconds; TCP's by state are in PG_TCP_TIMEOUTS. */
+#define PG_TIMEOUT_TCP_UNREPLIED 300U /* picked up in mid-stream, and no answer yet */
+#define PG_TIMEOUT_UDP 30U
+#define PG_TIMEOUT_UDP_STREAM 120U    /* replied, and still alive after two seconds */
+#define PG_TIMEOUT_ICMP 30U
+#define PG_TIMEOUT_SCTP 210U	      /* replied; until then as UDP */
+#define PG_TIMEOUT_OTHER 600U
+
+/* X(state, seconds) */
+#define PG_TCP_TIMEOUTS(X)                                                                         \
+	X(SYN_SENT, 120) X(SYN_RECV, 60) X(ESTABLISHED, 432000) X(FIN_WAIT, 120)                   \
+	X(CLOSE_WAIT, 60) X(LAST_ACK, 30) X(TIME_WAIT, 120) X(CLOSE, 10) X(SYN_SENT2, 120)
+#define PG_TCP_TIMEOUT(state, seconds) [PG_TCP_##state] = (seconds),
+
+_Static_assert(sizeof(struct pg_flow_key) == 44, "ABI");
+_Static_assert(sizeof(struct pg_flow) == 64, "ABI");
+_Static_assert(_PG_TCP_MAX <= PG_FLOW_TCP_STATE, "a state fits in its bits");
+/* End of flows --------------------------------------------------------------------------------- */

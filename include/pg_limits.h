@@ -2,14 +2,31 @@
 /* Capacities, each with the memory it costs. */
 #pragma once
 
-/* Rules of one policy after expansion (a rule with `--ports` becomes two terms). */
-#define PG_MAX_TERMS 4096
+/*
+ * Rules of one policy after expansion (a rule with `--ports` becomes two terms), 64 bytes each for
+ * both generations: 16 MB. Blocks are what large bitmaps are made of.
+ */
+#define PG_MAX_TERMS (1U << 17)
+#define PG_BLOCK_TERMS 4096U
+#define PG_MAX_BLOCKS (PG_MAX_TERMS / PG_BLOCK_TERMS)
+
+/* Chains of one policy that can be jumped to, 8 bytes each; split rules are chains of their own. */
+#define PG_MAX_CHAINS (1U << 14)
+
+/* Chains that wait for a RETURN at once: the program's stack. */
+#define PG_MAX_DEPTH 32
+
+/* Conditions that no bitmap answers (a limit, a set, a length, …), 64 bytes each. */
+#define PG_MAX_CHECKS (1U << 15) /* 4 MB */
+
+/* What limits, quotas and the like remember, 16 bytes each, for both generations together. */
+#define PG_STATES (1U << 15)
 
 /*
  * Rule counters, 16 bytes a slot and shard. A policy change needs fresh slots while the old
- * policy still counts in its own, so there are more than twice PG_MAX_TERMS.
+ * policy still counts in its own, so there are twice PG_MAX_TERMS.
  */
-#define PG_COUNTER_SLOTS 16384 /* a power of two: the programs mask it */
+#define PG_COUNTER_SLOTS (1U << 18) /* a power of two: the programs mask it */
 
 /*
  * Interfaces of one instance; totals are kept for each. The last slot is no interface's: it holds
@@ -20,18 +37,24 @@
 
 /*
  * Counters are kept once per shard, and a shard belongs to one CPU while there are no more CPUs
- * than shards; above that CPUs share shards and count with atomics. One shard is 9.8 MB:
- * ports 4 MB, drops 1 MB, flags 4 MB, rules 256 KB, totals 512 KB. 15 shards stay under 160 MB.
+ * than shards; above that CPUs share shards and count with atomics. One shard is 13.5 MB:
+ * ports 4 MB, drops 1 MB, flags 4 MB, rules 4 MB, totals 1 MB. 11 shards stay under 160 MB.
  */
-#define PG_MAX_SHARDS 15
+#define PG_MAX_SHARDS 11
 
 /*
  * The compiled tables, both generations together; powers of two, because the programs mask their
- * indices. A node is 256 entries of 4 bytes, a row is 8 bytes for up to 64 terms and up to 520
- * bytes for 4 096.
+ * indices. A node is 256 entries of 4 bytes; a row is 8 bytes for up to 64 terms, up to 520 bytes
+ * for 4 096, and beyond that some bytes and the blocks that are not shared.
  */
 #define PG_NODES (1U << 14)	/* 16 MB */
-#define PG_ROW_WORDS (1U << 20) /* 8 MB */
+#define PG_ROW_WORDS (1U << 21) /* 16 MB */
+
+/* Terms that a row may name instead of having a bitmap: half a cache line. */
+#define PG_FEW 8
+
+/* Terms visited that the trace of one packet remembers. */
+#define PG_TRACE_PATH 64
 
 /* IPv6 extension headers in one packet, the transport header not counted. */
 #define PG_MAX_EXT_HEADERS 12
@@ -39,5 +62,29 @@
 /* VLAN tags that rules see through; one more is dropped under its own reason. */
 #define PG_MAX_VLANS 2
 
-/* Rules that match one packet and let it go on (no target), per policy. */
-#define PG_MAX_PASSING 64
+/* Addresses that `recent` remembers, 176 bytes each, and buckets of hashlimit, 72 each. */
+#define PG_RECENTS 65536
+#define PG_HASHLIMITS 65536
+
+/* Addresses of the host, for addrtype. */
+#define PG_LOCALS 4096
+
+/* Packets that LOG and NFLOG may report, per CPU and second, and at once; and the ring's bytes. */
+#define PG_EVENT_RATE 1000
+#define PG_EVENT_BURST 200
+#define PG_EVENT_RING (1U << 20)
+
+/* ICMP errors that REJECT may send, per CPU and second, and at once (the kernel's own bounds). */
+#define PG_REPLY_RATE 1000
+#define PG_REPLY_BURST 50
+/* The longest: Ethernet, two tags, IPv6 and ICMPv6 headers, and what they quote. */
+#define PG_REPLY_MAX 672
+
+/*
+ * Flows tracked, and TCP connections that are not established yet, which have a table of their own:
+ * a flood of SYNs evicts others of its kind and no established connection. The kernel makes both
+ * whole at once: an entry takes 160 bytes, with its share of the buckets 176, so 11.5 MB each.
+ */
+#define PG_FLOWS 65536
+#define PG_HALF_OPEN 65536
+#define PG_FLOW_BYTES 176

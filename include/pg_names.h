@@ -48,7 +48,7 @@
 
 /* What a packet's fate was, as replay and test print it. */
 #define PG_VERDICTS(X)                                                                             \
-	X(ACCEPT, "accept") X(DROP, "drop")
+	X(ACCEPT, "accept") X(DROP, "drop") X(REJECT, "reject")
 
 /* Fragment of what kind; `atomic` is an IPv6 fragment header on a whole packet (RFC 6946). */
 #define PG_FRAGS(X)                                                                                \

@@ -3,10 +3,11 @@
 #
 # What portguard needs from the distribution, and whether it is there.
 #   deps.sh check GROUP…   name everything that is missing, with the package that brings it
-#   deps.sh install        install all groups' missing packages (apt-get, or dnf); sudo if need be
+#   deps.sh install GROUP… install what is missing of them (apt-get, or dnf); sudo if need be
 #   deps.sh bpftool|clang  print which one to use
 #
-# Groups: build (make), test (make check, make test), demo (make demo).
+# Groups: build (make), test (make check, make test), demo (make demo), bench (the filters that
+# make bench compares with; it goes on without those that are missing).
 set -u
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -45,9 +46,16 @@ table() {
 	test   cmd   nc              netcat-openbsd      netcat
 	test   cmd   iperf3          iperf3              iperf3
 	test   cmd   iptables-legacy iptables            iptables-legacy
+	test   cmd   ipset           ipset               ipset
 	test   cmd   curl            curl                curl
 	test   cmd   nginx           nginx               nginx-core
 	test   cmd   nmap            nmap                nmap
+	bench  cmd   ip              iproute2            iproute
+	bench  cmd   xdp-filter      xdp-tools           xdp-tools
+	bench  cmd   nft             nftables            nftables
+	bench  cmd   iptables-legacy iptables            iptables-legacy
+	bench  cmd   gnuplot         gnuplot-nox         gnuplot-minimal
+	test   cmd   ping            iputils-ping        iputils
 	demo   cmd   ip              iproute2            iproute
 	demo   cmd   sysctl          procps              procps-ng
 	demo   cmd   nsenter         util-linux          util-linux-core
@@ -169,7 +177,7 @@ check() {
 			printf 'WHAT\tDEBIAN, UBUNTU\tFEDORA\n'
 			echo "$list"
 		} | awk -F'\t' '{ printf "  %-44s  %-16s  %s\n", $1, $2, $3 }'
-		echo "Install all of them with: make deps"
+		echo "Install all of them with: make $([ "$*" = bench ] && echo deps-bench || echo deps)"
 	} >&2
 	return 1
 }
@@ -219,10 +227,11 @@ units() {
 	grep -q '^sshd	' <<<"$1" && echo ssh.service ssh.socket sshd.service
 }
 
+# install_missing GROUP…
 install_missing() {
 	local list packages daemons
 
-	list=$(missing build test demo)
+	list=$(missing "$@")
 	if [ -z "$list" ]; then
 		echo "portguard: all tools and libraries are there"
 		return 0
@@ -238,7 +247,7 @@ install_missing() {
 		# shellcheck disable=SC2086
 		as_root dnf install -y --setopt=install_weak_deps=False $packages || return
 	else
-		check build test demo
+		check "$@"
 		echo "portguard: neither apt-get nor dnf here: please install these yourself" >&2
 		return 1
 	fi
@@ -249,16 +258,16 @@ install_missing() {
 		echo "portguard: not enabled, because only the programs are needed: $daemons"
 	fi
 	hash -r
-	check build test demo
+	check "$@"
 }
 
 case ${1:-} in
 check) shift && check "$@" ;;
-install) install_missing ;;
+install) shift && install_missing "$@" ;;
 clang) find_clang ;;
 bpftool) find_bpftool ;;
 *)
-	echo "usage: deps.sh check GROUP… | install | clang | bpftool" >&2
+	echo "usage: deps.sh check GROUP… | install GROUP… | clang | bpftool" >&2
 	exit 2
 	;;
 esac

@@ -159,8 +159,9 @@ static void emit_ip4(struct build *b, const struct pkt_layer *l)
 
 static void emit_ip6(struct build *b, const struct pkt_layer *l)
 {
-	put8(b, l->ip6.version << 4);
-	fill(b, 0, 3);
+	put8(b, l->ip6.version << 4 | l->ip6.tclass >> 4);
+	put8(b, l->ip6.tclass << 4);
+	put16(b, 0);
 	put16(b, 0);
 	put8(b, or_auto(l->ip6.next, proto_of(l + 1, true)));
 	put8(b, l->ip6.hop);
@@ -178,11 +179,14 @@ static void emit_ext(struct build *b, const struct pkt_layer *l)
 	if (routing) {
 		put8(b, l->ext.type);
 		put8(b, l->ext.segleft);
-	} else if (!ah && l->ext.jumbo) {
+	} else if (ah) {
+		put16(b, 0);
+		put32(b, l->ext.spi);
+	} else if (l->ext.jumbo) {
 		put8(b, 0xc2);
 		put8(b, 4);
 		put32(b, l->ext.jumbo);
-	} else if (!ah && len >= 4) { /* one PadN option */
+	} else if (len >= 4) { /* one PadN option */
 		put8(b, 1);
 		put8(b, len - 4 > 255 ? 255 : len - 4);
 	}
@@ -248,7 +252,8 @@ static int emit_l4(struct build *b, const struct pkt_layer *l)
 		put8(b, l->icmp.type);
 		put8(b, l->icmp.code);
 		put16(b, 0);
-		put32(b, 1);
+		put16(b, l->icmp.id);
+		put16(b, 1);
 		return l->icmp.cut;
 	default:
 		for (size_t i = 0; i < l->data.len; i++)

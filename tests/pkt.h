@@ -76,6 +76,7 @@ struct pkt_layer {
 		} ip4;
 		struct {
 			int version, payload_len, next, hop;
+			int tclass; /* traffic class */
 			const char *src, *dst;
 		} ip6;
 		struct {
@@ -85,6 +86,7 @@ struct pkt_layer {
 			int hdrlen; /* the length field; follows from len */
 			int type, segleft; /* routing */
 			int jumbo; /* hop-by-hop: a jumbo payload option of this length */
+			uint32_t spi; /* AH */
 			int cut;
 		} ext;
 		struct {
@@ -103,7 +105,7 @@ struct pkt_layer {
 			int sport, dport, type, csum, cut;
 		} dccp;
 		struct {
-			int proto, type, code, csum, cut;
+			int proto, type, code, id, csum, cut;
 		} icmp;
 		struct {
 			size_t len;

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pg_abi.h"
 #include "pg_limits.h"
 #include "util.h"
 
@@ -88,15 +89,6 @@ enum pg_match_kind {
 	_PG_MATCH_MAX
 };
 
-/* Connection states of -m state and --ctstate, as bits. */
-#define PG_CT_INVALID (1U << 0)
-#define PG_CT_ESTABLISHED (1U << 1)
-#define PG_CT_RELATED (1U << 2)
-#define PG_CT_NEW (1U << 3)
-#define PG_CT_UNTRACKED (1U << 4)
-#define PG_CT_SNAT (1U << 5) /* these two are never true: portguard does no NAT */
-#define PG_CT_DNAT (1U << 6)
-
 /* Parts of -m conntrack that were given; each may be inverted. */
 enum pg_ct_part {
 	PG_CT_PART_STATE, PG_CT_PART_PROTO, PG_CT_PART_ORIGSRC, PG_CT_PART_ORIGDST,
@@ -105,46 +97,48 @@ enum pg_ct_part {
 	PG_CT_PART_DIR, _PG_CT_PART_MAX
 };
 
-struct pg_conntrack { /* owned by its match, because it is large and rare */
-	struct pg_addr addr[4];		 /* origsrc, origdst, replsrc, repldst */
-	struct pg_port_range port[4];	 /* likewise */
-	uint32_t expire_lo, expire_hi;	 /* seconds */
-	uint8_t proto;
-	uint8_t status;			 /* bits of NONE 1, EXPECTED 2, SEEN_REPLY 4, ASSURED 8, CONFIRMED 16 */
-	bool reply;			 /* --ctdir REPLY */
+/*
+ * Owned by its match, because it is large and rare. What is inverted says the match; addresses may
+ * have bits outside their mask; a range may be reversed, and then holds for nothing.
+ */
+struct pg_conntrack {
+	struct pg_addr addr[4];	       /* origsrc, origdst, replsrc, repldst */
+	struct pg_port_range port[4];  /* likewise */
+	uint32_t expire_lo, expire_hi; /* seconds */
+	uint8_t proto;		       /* 0: none has it */
+	uint8_t status; /* EXPECTED 1, SEEN_REPLY 2, ASSURED 4, CONFIRMED 8; 0: NONE, never true */
+	bool reply;	/* --ctdir REPLY */
 };
 
-enum pg_recent_op { PG_RECENT_SET, PG_RECENT_CHECK, PG_RECENT_UPDATE, PG_RECENT_REMOVE };
-
-#define PG_HASHLIMIT_DIP (1U << 0) /* as XT_HASHLIMIT_HASH_* */
-#define PG_HASHLIMIT_DPT (1U << 1)
-#define PG_HASHLIMIT_SIP (1U << 2)
-#define PG_HASHLIMIT_SPT (1U << 3)
-
-struct pg_hashlimit { /* owned by its match */
-	char *name;		   /* owned */
-	uint64_t avg, burst;	   /* as the kernel has them: struct hashlimit_cfg3 */
-	uint8_t modes;		   /* PG_HASHLIMIT_* */
-	bool above, bytes;	   /* --hashlimit-above; the rate is in bytes */
-	uint8_t srcmask, dstmask;  /* prefix lengths; 32 or 128 by default */
-	uint32_t size, max, gc_interval_ms, expire_ms; /* 0: default */
+/* Owned by its match. Numbers are those of the kernel's struct hashlimit_cfg3. */
+struct pg_hashlimit {
+	char *name;	     /* owned */
+	uint64_t avg, burst; /* 1/1000000 s between packets; or, if bytes: see match_hashlimit.c */
+	uint8_t modes;	     /* PG_HASHLIMIT_* */
+	bool above, bytes;   /* --hashlimit-above; the rate is in bytes */
 	bool rate_match;
-	uint32_t interval_s;
+	uint8_t srcmask, dstmask;    /* prefix lengths; 255: the family's whole address */
+	uint8_t mask_family;	     /* while being read: of a mask written as an address */
+	uint32_t size, max;	     /* 0: by the size of memory */
+	uint32_t gc_interval_ms, expire_ms;
+	uint32_t interval_s;	     /* of rate_match; otherwise 1 */
+	uint32_t unit_s;	     /* while being read: what the rate was given by */
 };
 
 struct pg_recent { /* owned by its match */
 	char *name; /* owned; "DEFAULT" unless given */
 	enum pg_recent_op op;
 	bool invert, dest, rttl, reap;
-	uint32_t seconds, hitcount;
-	uint8_t mask[16];
+	uint32_t seconds, hitcount; /* 0: not asked */
+	uint8_t family;		    /* of the mask; 0: whole addresses of either family */
+	uint8_t mask[16];	    /* any mask; network order */
 };
 
 struct pg_time { /* owned by its match */
-	int64_t date_start, date_stop;	   /* seconds since 1970; 0, INT_MAX by default */
+	int64_t date_start, date_stop; /* seconds since 1970; 0, INT32_MAX by default */
 	uint32_t daytime_start, daytime_stop; /* seconds of the day; stop 86399 by default */
-	uint32_t monthdays;		   /* bit 1..31; all by default */
-	uint8_t weekdays;		   /* bit 1 Monday .. bit 7 Sunday; all by default */
+	uint32_t monthdays; /* bit 1..31; all by default, may be none; inverting is done */
+	uint8_t weekdays;   /* bit 1 Monday .. bit 7 Sunday; likewise */
 	bool kerneltz, contiguous;
 };
 
@@ -163,12 +157,13 @@ struct pg_u32_range {
 enum pg_ttl_op { PG_TTL_EQ, PG_TTL_NE, PG_TTL_LT, PG_TTL_GT };
 
 /* --chunk-types of sctp */
+#define PG_SCTP_FLAGS_MAX 4 /* IPT_NUM_SCTP_FLAGS: types whose flags are asked for */
 enum pg_chunk_op { PG_CHUNK_NONE, PG_CHUNK_ANY, PG_CHUNK_ALL, PG_CHUNK_ONLY };
 struct pg_sctp_chunks { /* owned by its match */
 	enum pg_chunk_op op;
 	bool invert;
 	uint8_t map[32]; /* bit per type */
-	struct { uint8_t type, flag, mask; } flag[20];
+	struct { uint8_t type, flag, mask; } flag[PG_SCTP_FLAGS_MAX];
 	unsigned n_flags;
 };
 
@@ -182,7 +177,7 @@ struct pg_match {
 			struct pg_port_range sport, dport;
 			bool flags_set, flags_invert; /* TCP only */
 			uint8_t flags_mask, flags_comp;
-			struct pg_u32_range option;    /* --tcp-option, --dccp-option: lo */
+			struct pg_u32_range option;    /* --tcp-option, --dccp-option: lo, hi the same */
 			uint16_t dccp_types;	       /* --dccp-types: bit per type */
 			bool dccp_types_set, dccp_types_invert;
 			struct pg_sctp_chunks *chunks; /* SCTP; owned, NULL: not asked */
@@ -202,7 +197,8 @@ struct pg_match {
 		struct {       /* STATE, CONNTRACK */
 			uint16_t states; /* PG_CT_* */
 			uint32_t given, inverted; /* bit per enum pg_ct_part; STATE has its own */
-			struct pg_conntrack *more; /* owned; NULL for STATE */
+			/* Owned; NULL where nothing but PG_CT_PART_STATE is given. */
+			struct pg_conntrack *more;
 		} conntrack;
 		struct {
 			uint32_t avg; /* 1/10000 s between packets, as struct xt_rateinfo */
@@ -212,7 +208,9 @@ struct pg_match {
 		struct {
 			uint32_t limit;
 			bool upto, dest; /* otherwise above, source */
-			uint8_t mask;	 /* prefix length; 255: the family's whole address */
+			/* Prefix length; 255: whole addresses, in a rule of both families. */
+			uint8_t mask;
+			uint8_t mask_family; /* while being read: it was written as an address */
 		} connlimit;
 		struct pg_recent *recent; /* owned, never NULL */
 		struct {
@@ -222,11 +220,11 @@ struct pg_match {
 		struct {
 			bool nth, invert;
 			uint32_t probability;	  /* of 0x80000000, as the kernel has it */
-			uint32_t every, packet; /* every >= 1 */
+			uint32_t every, packet; /* packet < every */
 		} statistic;
 		struct {
 			char name[PG_SET_NAME_MAX + 1];
-			uint8_t n_dirs, dirs; /* bit i: the i-th is src */
+			uint8_t n_dirs, dirs; /* 1..6; bit i: the i-th is src */
 			bool invert;
 		} set;
 		struct pg_time *time; /* owned, never NULL */
@@ -250,7 +248,7 @@ struct pg_match {
 			bool invert;
 		} bits;
 		struct {
-			uint8_t type; /* PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST */
+			uint8_t type; /* PACKET_HOST … PACKET_OTHERHOST */
 			bool invert;
 		} pkttype;
 		struct {
@@ -284,7 +282,7 @@ enum pg_target {
 	PG_TARGET_LOG,
 	PG_TARGET_NFLOG,
 	PG_TARGET_MARK,
-	PG_TARGET_CT, /* raw; --notrack, also written NOTRACK */
+	PG_TARGET_CT, /* table raw */
 	_PG_TARGET_MAX
 };
 
@@ -300,7 +298,10 @@ enum pg_reject {
 	_PG_REJECT_MAX
 };
 
-/* As xt_mark's: mark = (mark & ~mask) ^ mark. --set-mark, --set-xmark, --or-mark … all become it. */
+/*
+ * What a target was given. A mark is as xt_mark has it, mark = (mark & ~mask) ^ mark: --set-mark,
+ * --or-mark and the like all become it.
+ */
 union pg_target_args {
 	enum pg_reject reject;
 	struct {
@@ -317,6 +318,10 @@ union pg_target_args {
 	struct {
 		uint32_t mark, mask;
 	} mark;
+	struct {
+		bool notrack; /* otherwise it does nothing */
+		bool old;     /* written NOTRACK, which iptables takes for another target */
+	} ct;
 };
 
 struct pg_rule {
@@ -335,6 +340,7 @@ struct pg_rule {
 	union pg_target_args args;
 	uint64_t packets, bytes; /* as restored with -c, or as read from the kernel */
 	uint32_t slot;		 /* of its counter; PG_NO_SLOT: none yet. Belongs to dp.c */
+	uint32_t state;		 /* first of what its matches remember; PG_NO_SLOT: none */
 };
 #define PG_NO_SLOT UINT32_MAX
 
@@ -352,7 +358,8 @@ struct pg_chain {
 
 /*
  * Built-in chains stand first and are always there: INPUT, FORWARD and OUTPUT of table filter,
- * PREROUTING and OUTPUT of table raw. User-defined ones follow, tables mixed.
+ * PREROUTING and OUTPUT of table raw. User-defined ones follow, by table, then by name: the order in
+ * which iptables shows them.
  */
 enum {
 	PG_CHAIN_INPUT, PG_CHAIN_FORWARD, PG_CHAIN_OUTPUT, PG_CHAIN_RAW_PREROUTING,
@@ -372,9 +379,11 @@ static inline void pg_ruleset_freep(struct pg_ruleset **set)
 }
 /* A deep copy. NULL: no memory. */
 struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set);
-/* NULL: no chain of that name. */
+/* NULL: no chain of that name. Good until chains are added or removed, which moves them. */
 struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
 				  const char *name);
+/* Where among the user-defined chains one of that name is, or belongs. */
+size_t pg_chain_place(const struct pg_ruleset *set, enum pg_table_id table, const char *name);
 /* How many rules jump or go to it: -X and -L's "(N references)". */
 size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *chain);
 

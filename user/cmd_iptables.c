@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "chains.h"
 #include "edit.h"
 #include "iptables.h"
 #include "list.h"
@@ -11,7 +12,7 @@ static int run_iptables(struct pg_ctx *ctx, int argc, char **argv, struct pg_err
 
 const struct pg_cmd pg_cmd_iptables = {
 	.name = "",
-	.args = "-A|-I|-D|-R|-C|-L|-S|-F|-P|-Z … (as iptables; table filter)",
+	.args = "-A|-I|-D|-R|-C|-L|-S|-F|-P|-Z|-N|-X|-E … (as iptables; tables filter and raw)",
 	.help = "iptables' verbs, with its options and its words",
 	.run = run_iptables,
 };
@@ -21,24 +22,38 @@ extern const struct pg_cmd pg_cmd_rules; /* the listing as JSON */
 static void print_help(void)
 {
 	printf("portguard v" PG_VERSION "\n\n"
-	       "Usage: portguard -A|-C|-D INPUT RULE\n"
-	       "       portguard -I INPUT [NUMBER] RULE\n"
-	       "       portguard -R INPUT NUMBER RULE\n"
-	       "       portguard -D INPUT NUMBER\n"
+	       "Usage: portguard -A|-C|-D CHAIN RULE\n"
+	       "       portguard -I CHAIN [NUMBER] RULE\n"
+	       "       portguard -R CHAIN NUMBER RULE\n"
+	       "       portguard -D CHAIN NUMBER\n"
 	       "       portguard -L|-S [CHAIN [NUMBER]] [-n] [-v] [-x] [--line-numbers]\n"
 	       "       portguard -F [CHAIN]\n"
 	       "       portguard -Z [CHAIN [NUMBER]]\n"
-	       "       portguard -P INPUT ACCEPT|DROP\n\n"
+	       "       portguard -P CHAIN ACCEPT|DROP\n"
+	       "       portguard -N CHAIN\n"
+	       "       portguard -X [CHAIN]\n"
+	       "       portguard -E CHAIN NEW-NAME\n\n"
 	       "A rule is made of\n"
 	       "  [!] -p PROTOCOL, [!] -s ADDRESS[/MASK][,…], [!] -d ADDRESS[/MASK][,…]\n"
-	       "  [!] -i NAME[+], [!] -f, -4, -6, -j ACCEPT|DROP, -c PACKETS BYTES\n"
+	       "  [!] -i NAME[+], [!] -o NAME[+], [!] -f, -4, -6, -c PACKETS BYTES\n"
+	       "  -j ACCEPT, DROP, RETURN, CHAIN; -g CHAIN\n"
+	       "  -j REJECT [--reject-with TYPE]\n"
+	       "  -j LOG [--log-prefix TEXT] [--log-level LEVEL] [--log-tcp-sequence]\n"
+	       "     [--log-tcp-options] [--log-ip-options] [--log-uid] [--log-macdecode]\n"
+	       "  -j NFLOG [--nflog-group N] [--nflog-prefix TEXT] [--nflog-size N]\n"
+	       "     [--nflog-threshold N]\n"
+	       "  -j MARK --set-xmark|--set-mark VALUE[/MASK], --and-mark|--or-mark|--xor-mark VALUE\n"
+	       "  -j CT --notrack, -j NOTRACK (in table raw)\n"
 	       "  -m tcp, udp, udplite, sctp, dccp: [!] --sport PORT[:PORT], [!] --dport …\n"
 	       "  -m tcp: [!] --tcp-flags MASK SET, [!] --syn\n"
 	       "  -m multiport: [!] --sports LIST, --dports LIST, --ports LIST\n"
 	       "  -m icmp: [!] --icmp-type TYPE; -m icmp6: [!] --icmpv6-type TYPE\n"
+	       "  -m addrtype, pkttype, mac, iprange, length, ttl, hl, tos, dscp, mark, tcpmss,\n"
+	       "  -m esp, ah, frag, rt; --tcp-option, --dccp-types, --chunk-types …: as iptables\n"
+	       "  -m vlan: [!] --vlan-id ID[:ID]\n"
 	       "  -m comment: --comment TEXT\n"
 	       "It holds for IPv4 and IPv6 unless -4, -6 or what it asks for says otherwise.\n"
-	       "Every verb takes -w [SECONDS], -t filter and -v.\n");
+	       "Every verb takes -w [SECONDS], -t filter or -t raw, and -v.\n");
 }
 
 static int parse_argv(int argc, char **argv, struct pg_command *ret, struct pg_err *err)
@@ -69,6 +84,7 @@ static int print_listing(const struct pg_command *cmd, const struct pg_ruleset *
 			 struct pg_err *err)
 {
 	const struct pg_list_opts opts = {
+		.table = cmd->table,
 		.chain = cmd->chain,
 		.num = cmd->num,
 		.family = cmd->families,
@@ -96,17 +112,39 @@ static int print_rules(const struct pg_command *cmd, struct pg_err *err)
 	return print_text(&t, err);
 }
 
-static int print_chains(const struct pg_command *cmd, const struct pg_ruleset *set,
+/* What iptables says with -v about chains. `before`: as they were, -X has taken some away. */
+static int print_chains(const struct pg_command *cmd, const struct pg_ruleset *before,
 			struct pg_err *err)
 {
+	bool flush = cmd->verb == PG_VERB_FLUSH, zero = cmd->verb == PG_VERB_ZERO || cmd->zero;
+	bool drop = cmd->verb == PG_VERB_DELETE_CHAIN || cmd->verb == PG_VERB_DELETE_CHAINS;
+	const char *what = flush ? "Flushing" : drop ? "Deleting" : "Zeroing";
 	_cleanup_(pg_text_free) struct pg_text t = {};
-	const char *what = cmd->verb == PG_VERB_FLUSH ? "Flushing" : "Zeroing";
-	bool chains = cmd->verb == PG_VERB_FLUSH || cmd->verb == PG_VERB_ZERO || cmd->zero;
 
-	for (size_t i = 0; cmd->verbose && chains && i < set->n_chains; i++)
-		if (!cmd->chain || !strcmp(cmd->chain, set->chain[i].name))
-			pg_text_add(&t, "%s chain `%s'\n", what, set->chain[i].name);
+	for (size_t i = 0; cmd->verbose && (flush || zero || drop) && i < before->n_chains; i++) {
+		const struct pg_chain *chain = &before->chain[i];
+
+		if (chain->table != cmd->table || (cmd->chain && strcmp(cmd->chain, chain->name)) ||
+		    (drop && pg_chain_is_builtin(before, chain)))
+			continue;
+		pg_text_add(&t, "%s chain `%s'\n", what, chain->name);
+	}
 	return print_text(&t, err);
+}
+
+/* What the user should know though all went well: a line each, on standard error. */
+static int print_warnings(const struct pg_command *cmd, const struct pg_ruleset *set,
+			  struct pg_err *err)
+{
+	_cleanup_(pg_text_free) struct pg_text names = {};
+
+	if (cmd->warning.len)
+		fprintf(stderr, "portguard: warning: %s\n", cmd->warning.buf);
+	if (pg_command_unenforced(cmd, set, &names))
+		fprintf(stderr, "portguard: warning: kept but not enforced yet: %s\n", names.buf);
+	if (cmd->warning.oom || names.oom)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	return 0;
 }
 
 static int change(const struct pg_command *cmd, struct pg_edit *edit, struct pg_err *err)
@@ -131,7 +169,9 @@ static int change(const struct pg_command *cmd, struct pg_edit *edit, struct pg_
 	/* -L -Z shows the counters that it has just forgotten. */
 	if (cmd->verb == PG_VERB_LIST || cmd->verb == PG_VERB_LIST_RULES)
 		r = print_listing(cmd, edit->set, err);
-	return r < 0 ? r : print_chains(cmd, set, err);
+	if (!r)
+		r = print_chains(cmd, edit->set, err);
+	return r < 0 ? r : print_warnings(cmd, set, err);
 }
 
 static int execute(struct pg_ctx *ctx, const struct pg_command *cmd, struct pg_err *err)
@@ -161,8 +201,6 @@ static int run_iptables(struct pg_ctx *ctx, int argc, char **argv, struct pg_err
 		break;
 	case PG_VERB_VERSION:
 		printf("portguard v" PG_VERSION "\n");
-		break;
-	case PG_VERB_DELETE_CHAINS:
 		break;
 	default:
 		r = execute(ctx, &cmd, err);

@@ -118,7 +118,9 @@ static int commit(struct pg_dp *dp, struct pg_ruleset *set, const char *iface,
 	if (r < 0)
 		return r;
 	snprintf(ifnames[0], sizeof(ifnames[0]), "%s", iface);
-	return pg_compile(set, (const char(*)[IFNAMSIZ])ifnames, ret_tables, err);
+	return pg_compile(set,
+			  &(struct pg_compile_opts){ .ifnames = (const char(*)[IFNAMSIZ])ifnames },
+			  ret_tables, err);
 }
 
 static int open_verdicts(const char *path, FILE **ret_file, struct pg_err *err)

@@ -10,13 +10,14 @@ static int run_restore(struct pg_ctx *ctx, int argc, char **argv, struct pg_err 
 
 const struct pg_cmd pg_cmd_restore = {
 	.name = "restore",
-	.args = "[-c] [-n] [-4|-6] [-t|--test] [--print] [--skip-tables] [--skip-unsupported] "
-		"[-w [SECONDS]] [FILE]",
+	.args = "[-c] [-n] [-4|-6] [-T TABLE] [-t|--test] [--print] [--skip-tables] "
+		"[--skip-unsupported] [-w [SECONDS]] [FILE]",
 	.help = "Make a file in iptables-save's format the policy, all of it or nothing",
 	.details =
 		"  -c, --counters      take over the file's counters; otherwise rules that stay keep theirs\n"
 		"  -n, --noflush       add to the policy in force\n"
 		"  -4, -6              read the file as iptables-restore or ip6tables-restore would\n"
+		"  -T, --table TABLE   read only that table's lines\n"
 		"  -t, --test          change nothing; needs no privileges\n"
 		"  --print             print the policy as it was understood\n"
 		"  --skip-tables       go on without tables that portguard does not enforce\n"
@@ -56,6 +57,9 @@ static int take_option(int c, int argc, char **argv, struct options *o, struct p
 		return set_family(o, PG_V4, err);
 	case '6':
 		return set_family(o, PG_V6, err);
+	case 'T':
+		o->file.table = optarg;
+		return 0;
 	case 't':
 		o->test = true;
 		return 0;
@@ -85,6 +89,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 		{ "noflush", no_argument, NULL, 'n' },
 		{ "ipv4", no_argument, NULL, '4' },
 		{ "ipv6", no_argument, NULL, '6' },
+		{ "table", required_argument, NULL, 'T' },
 		{ "test", no_argument, NULL, 't' },
 		{ "print", no_argument, NULL, OPT_PRINT },
 		{ "skip-tables", no_argument, NULL, OPT_SKIP_TABLES },
@@ -95,7 +100,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 	int c, r = 0;
 
 	optind = 0;
-	while (!r && (c = pg_getopt(&pg_cmd_restore, argc, argv, ":cn46tw::", longs, err)) != -1)
+	while (!r && (c = pg_getopt(&pg_cmd_restore, argc, argv, ":cn46T:tw::", longs, err)) != -1)
 		r = take_option(c, argc, argv, o, err);
 	if (r)
 		return r;
@@ -128,7 +133,7 @@ static int test_set(const struct pg_ruleset *set, struct pg_err *err)
 	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
 	const char names[PG_MAX_IFACES][IFNAMSIZ] = { "" };
 
-	return pg_compile(set, names, &tables, err);
+	return pg_compile(set, &(struct pg_compile_opts){ .ifnames = names }, &tables, err);
 }
 
 static int print_set(const struct options *o, const struct pg_ruleset *set, struct pg_err *err)

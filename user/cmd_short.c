@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* allow, deny, delete: rules for ports in a few words. */
+/* allow, deny, limit, delete: rules for ports in a few words. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@
 
 static int run_allow(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
 static int run_deny(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
+static int run_limit(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
 static int run_delete(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
 
 #define SHORT_ARGS "PORT[:PORT][,…][/tcp|/udp] [from ADDRESS[/MASK]] [on IFACE]"
@@ -27,10 +28,20 @@ const struct pg_cmd pg_cmd_deny = {
 	.run = run_deny,
 };
 
+const struct pg_cmd pg_cmd_limit = {
+	.name = "limit",
+	.args = SHORT_ARGS,
+	.help = "Allow a port, but not to an address that opens 6 connections within 30 seconds",
+	.details = "Makes three rules: one notes in a list (-m recent) where a new connection\n"
+		   "comes from, one drops it where the list has six of the last 30 seconds, one\n"
+		   "accepts.\n",
+	.run = run_limit,
+};
+
 const struct pg_cmd pg_cmd_delete = {
 	.name = "delete",
-	.args = "allow|deny " SHORT_ARGS,
-	.help = "Take back an allow or a deny",
+	.args = "allow|deny|limit " SHORT_ARGS,
+	.help = "Take back an allow, a deny or a limit",
 	.run = run_delete,
 };
 
@@ -88,13 +99,13 @@ static int change(struct pg_edit *edit, const struct pg_short *rules, bool remov
 	return r;
 }
 
-static int execute(const struct pg_ctx *ctx, const struct options *o, enum pg_target target,
+static int execute(const struct pg_ctx *ctx, const struct options *o, enum pg_short_kind kind,
 		   bool remove, struct pg_err *err)
 {
 	_cleanup_(pg_edit_close) struct pg_edit edit = {};
 	_cleanup_(pg_short_free) struct pg_short rules = {};
 	struct pg_diag diag;
-	int r = pg_short_parse(o->word, o->n_words, target, &rules, &diag);
+	int r = pg_short_parse(o->word, o->n_words, kind, &rules, &diag);
 
 	if (r < 0)
 		return pg_diag_report(&diag, r, err);
@@ -102,39 +113,48 @@ static int execute(const struct pg_ctx *ctx, const struct options *o, enum pg_ta
 	return r < 0 ? r : change(&edit, &rules, remove, err);
 }
 
-static int run_allow(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
+static int run(struct pg_ctx *ctx, const struct pg_cmd *cmd, enum pg_short_kind kind, int argc,
+	       char **argv, struct pg_err *err)
 {
 	struct options o = {};
-	int r = parse_options(&pg_cmd_allow, argc, argv, &o, err);
+	int r = parse_options(cmd, argc, argv, &o, err);
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
-	return execute(ctx, &o, PG_TARGET_ACCEPT, false, err);
+	return execute(ctx, &o, kind, false, err);
+}
+
+static int run_allow(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
+{
+	return run(ctx, &pg_cmd_allow, PG_SHORT_ALLOW, argc, argv, err);
 }
 
 static int run_deny(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
-	struct options o = {};
-	int r = parse_options(&pg_cmd_deny, argc, argv, &o, err);
+	return run(ctx, &pg_cmd_deny, PG_SHORT_DENY, argc, argv, err);
+}
 
-	if (r)
-		return r == PG_OPT_HELP ? 0 : r;
-	return execute(ctx, &o, PG_TARGET_DROP, false, err);
+static int run_limit(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
+{
+	return run(ctx, &pg_cmd_limit, PG_SHORT_LIMIT, argc, argv, err);
 }
 
 static int run_delete(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
+	static const char *const verbs[] = { [PG_SHORT_ALLOW] = "allow", [PG_SHORT_DENY] = "deny",
+					     [PG_SHORT_LIMIT] = "limit" };
 	struct options o = {};
 	int r = parse_options(&pg_cmd_delete, argc, argv, &o, err);
-	bool allow;
+	size_t kind = 0;
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
-	allow = o.n_words && !strcmp(o.word[0], "allow");
-	if (!allow && (!o.n_words || strcmp(o.word[0], "deny")))
+	while (kind < ARRAY_SIZE(verbs) && (!o.n_words || strcmp(o.word[0], verbs[kind])))
+		kind++;
+	if (kind == ARRAY_SIZE(verbs))
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
-				    "delete what? `allow …' or `deny …'");
+				    "delete what? `allow …', `deny …' or `limit …'");
 	o.word++;
 	o.n_words--;
-	return execute(ctx, &o, allow ? PG_TARGET_ACCEPT : PG_TARGET_DROP, true, err);
+	return execute(ctx, &o, (enum pg_short_kind)kind, true, err);
 }

@@ -10,31 +10,287 @@
 
 struct compiler {
 	const struct pg_ruleset *set;
-	const char (*ifnames)[IFNAMSIZ];
+	const struct pg_compile_opts *opts;
 	struct pg_trie *trie;
 	struct pg_term *term;
-	size_t n_terms;
+	size_t n_terms, cap_terms;
+	uint32_t *span_of; /* by chain: its span + 1; 0: not reached */
+	uint8_t *depth;	   /* by chain: frames needed below it + 1; 0: not known */
+	struct pg_tables *tables;
 	struct pg_gen gen;
 	struct pg_err *err;
 };
 
-static int add_terms(struct compiler *c, uint32_t chain, size_t at)
+static int no_memory(struct compiler *c)
+{
+	return pg_fail(c->err, -ENOMEM, "no memory to compile the policy");
+}
+
+static int too_many(struct compiler *c, const char *what, unsigned max)
+{
+	return pg_fail(c->err, -E2BIG, "policy too large: more than %u %s", max, what);
+}
+
+/* Chains --------------------------------------------------------------------------------------- */
+
+static size_t chain_index(const struct compiler *c, const struct pg_rule *rule, size_t from)
+{
+	const struct pg_chain *to =
+		pg_ruleset_chain(c->set, c->set->chain[from].table, rule->chain);
+
+	return to ? (size_t)(to - c->set->chain) : SIZE_MAX;
+}
+
+static size_t segments_of(const struct pg_rule *rule)
+{
+	size_t n = 0, at = 0;
+
+	do {
+		at = pg_segment_end(rule, at);
+		n++;
+	} while (at < rule->n_match);
+	return n;
+}
+
+static int reach(struct compiler *c, size_t chain);
+
+/* The chain a rule leads to is reached too, and how deep that goes. */
+static int reach_by(struct compiler *c, size_t chain, const struct pg_rule *rule, unsigned *depth)
+{
+	unsigned frames = segments_of(rule) - 1;
+	size_t to;
+	int r;
+
+	if (rule->target == PG_TARGET_CHAIN) {
+		to = chain_index(c, rule, chain);
+		if (to == SIZE_MAX)
+			return pg_fail(c->err, -ENOENT, "chain `%s' does not exist", rule->chain);
+		r = reach(c, to);
+		if (r)
+			return r;
+		frames += c->depth[to] - 1 + !rule->is_goto;
+	}
+	if (frames > *depth)
+		*depth = frames;
+	return 0;
+}
+
+#define ON_THE_WAY 255
+
+static int reach(struct compiler *c, size_t chain)
+{
+	const struct pg_chain *ch = &c->set->chain[chain];
+	unsigned depth = 0;
+	int r = 0;
+
+	if (c->depth[chain] == ON_THE_WAY)
+		return pg_fail(c->err, -ELOOP, "chain `%s' leads back to itself", ch->name);
+	if (c->depth[chain])
+		return 0;
+	c->depth[chain] = ON_THE_WAY;
+	for (size_t i = 0; !r && i < ch->n_rules; i++)
+		r = reach_by(c, chain, &ch->rule[i], &depth);
+	if (!r && depth > PG_MAX_DEPTH)
+		return pg_fail(c->err, -E2BIG,
+			       "policy too large: chains jump more than %d deep (at `%s')",
+			       PG_MAX_DEPTH, ch->name);
+	c->depth[chain] = depth + 1;
+	return r;
+}
+
+static int add_span(struct compiler *c, uint32_t *ret)
+{
+	struct pg_tables *t = c->tables;
+	struct pg_span *spans;
+
+	if (t->n_spans == PG_MAX_CHAINS)
+		return too_many(c, "chains (a rule with a match behind a limit or the like is one)",
+				PG_MAX_CHAINS);
+	spans = reallocarray(t->spans, t->n_spans + 1, sizeof(*spans));
+	if (!spans)
+		return no_memory(c);
+	t->spans = spans;
+	spans[t->n_spans] = (struct pg_span){ 0 };
+	*ret = t->n_spans++;
+	return 0;
+}
+
+/* Terms ---------------------------------------------------------------------------------------- */
+
+static int add_segment(struct compiler *c, uint32_t chain, size_t at, size_t from, size_t to,
+		       uint32_t span)
 {
 	const struct pg_rule *rule = &c->set->chain[chain].rule[at];
-	unsigned n = pg_terms_of(rule);
+	unsigned n = pg_terms_of(rule, from, to);
 	int r;
 
 	if (n == PG_TERMS_TOO_MANY || c->n_terms + n > PG_MAX_TERMS)
-		return pg_fail(c->err, -E2BIG,
-			       "policy too large: more than %u rules (each --ports in a rule makes "
-			       "it count twice)",
-			       PG_MAX_TERMS);
+		return too_many(c, "rules (each --ports in a rule makes it count twice)",
+				PG_MAX_TERMS);
+	if (c->n_terms + n > c->cap_terms) {
+		size_t cap = 2 * c->cap_terms + 64;
+		struct pg_term *bigger = reallocarray(c->term, cap, sizeof(*bigger));
+
+		if (!bigger)
+			return no_memory(c);
+		c->term = bigger;
+		c->cap_terms = cap;
+	}
 	for (unsigned which = 0; which < n; which++) {
-		r = pg_term_make(rule, chain, at + 1, which, &c->term[c->n_terms++]);
+		struct pg_term *t = &c->term[c->n_terms++];
+
+		r = pg_term_make(rule, chain, at + 1, from, to, which, t);
 		if (r)
-			return pg_fail(c->err, r, "no memory to compile the policy");
+			return no_memory(c);
+		t->span = span;
 	}
 	return 0;
+}
+
+/* The rule's first segment; spans for the others follow each other. */
+static int add_first_segments(struct compiler *c, uint32_t chain)
+{
+	const struct pg_chain *ch = &c->set->chain[chain];
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ch->n_rules; i++) {
+		const struct pg_rule *rule = &ch->rule[i];
+		size_t n = segments_of(rule);
+		uint32_t span = 0, other;
+
+		for (size_t k = 1; !r && k < n; k++)
+			r = add_span(c, k == 1 ? &span : &other);
+		if (!r)
+			r = add_segment(c, chain, i, 0, pg_segment_end(rule, 0), span);
+	}
+	return r;
+}
+
+/* Segments behind the first, each in the span that the one before it leads to. */
+static int add_other_segments(struct compiler *c, const struct pg_term *first)
+{
+	const struct pg_rule *rule = first->rule;
+	size_t number = first->number, from = first->to;
+	uint32_t chain = first->chain, span = first->span;
+
+	while (from < rule->n_match) {
+		size_t to = pg_segment_end(rule, from);
+		int r;
+
+		c->tables->spans[span].start = c->n_terms;
+		r = add_segment(c, chain, number - 1, from, to, span + 1);
+		if (r)
+			return r;
+		c->tables->spans[span++].end = c->n_terms;
+		from = to;
+	}
+	return 0;
+}
+
+static int add_chain(struct compiler *c, uint32_t chain, struct pg_span *ret)
+{
+	int r;
+
+	ret->start = c->n_terms;
+	r = add_first_segments(c, chain);
+	ret->end = c->n_terms;
+	return r;
+}
+
+static void set_base(struct compiler *c, enum pg_stage stage, uint32_t chain, struct pg_span span)
+{
+	const struct pg_chain *ch = &c->set->chain[chain];
+
+	c->gen.base[stage] = (struct pg_base){
+		.span = span,
+		.policy_kind = ch->policy == PG_TARGET_DROP ? PG_ACT_DROP : PG_ACT_ACCEPT,
+		.policy_slot = ch->slot,
+	};
+}
+
+static bool is_used(const struct pg_chain *ch)
+{
+	return ch->n_rules || ch->policy == PG_TARGET_DROP;
+}
+
+/* Arrivals' chains, INPUT's terms first: the fast path begins at term 0. */
+static int add_base_chains(struct compiler *c)
+{
+	static const struct {
+		enum pg_stage stage;
+		uint32_t chain;
+	} bases[] = { { PG_STAGE_FILTER, PG_CHAIN_INPUT }, { PG_STAGE_RAW, PG_CHAIN_RAW_PREROUTING } };
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(bases); i++) {
+		struct pg_span span = { 0 };
+
+		if (bases[i].stage == PG_STAGE_RAW && !is_used(&c->set->chain[bases[i].chain]))
+			continue;
+		if (bases[i].stage == PG_STAGE_RAW)
+			c->gen.needs |= PG_NEED_RAW;
+		r = reach(c, bases[i].chain);
+		if (!r)
+			r = add_chain(c, bases[i].chain, &span);
+		set_base(c, bases[i].stage, bases[i].chain, span);
+	}
+	return r;
+}
+
+static int add_user_chains(struct compiler *c)
+{
+	int r = 0;
+
+	for (size_t i = PG_CHAINS_BUILTIN; !r && i < c->set->n_chains; i++) {
+		uint32_t span;
+
+		if (!c->depth[i])
+			continue;
+		r = add_span(c, &span);
+		if (r)
+			return r;
+		c->span_of[i] = span + 1;
+		r = add_chain(c, i, &(struct pg_span){ 0 });
+	}
+	return r;
+}
+
+/* Terms of one chain are neighbours: where they begin and end. */
+static void find_spans(struct compiler *c)
+{
+	for (size_t i = 0; i < c->n_terms; i++) {
+		uint32_t span = c->span_of[c->term[i].chain];
+
+		if (!span || !c->term[i].first)
+			continue;
+		if (!c->tables->spans[span - 1].end)
+			c->tables->spans[span - 1].start = i;
+		c->tables->spans[span - 1].end = i + 1;
+	}
+}
+
+static int add_all_terms(struct compiler *c)
+{
+	size_t firsts;
+	int r = add_base_chains(c);
+
+	if (!r)
+		r = add_user_chains(c);
+	if (r)
+		return r;
+	find_spans(c);
+	firsts = c->n_terms;
+	for (size_t i = 0; !r && i < firsts; i++) {
+		size_t end = i + 1;
+
+		/* One rule's terms at a time. */
+		while (end < firsts && c->term[end].rule == c->term[i].rule)
+			end++;
+		if (!c->term[i].last)
+			r = add_other_segments(c, &c->term[i]);
+		i = end - 1;
+	}
+	return r;
 }
 
 /* Dimensions ----------------------------------------------------------------------------------- */
@@ -44,7 +300,7 @@ static bool holds_in_state(const struct pg_term *t, enum pg_family family, enum 
 			   uint8_t proto)
 {
 	const struct pg_rule *rule = t->rule;
-	const struct pg_match *first = pg_first_l4_match(rule);
+	const struct pg_match *first = pg_first_l4_match(t);
 	bool later = state == PG_L4_LATER || state == PG_L4_OFF1;
 
 	if (!(t->families & (family == PG_FAMILY_V4 ? PG_V4 : PG_V6)))
@@ -62,36 +318,93 @@ static bool holds_in_state(const struct pg_term *t, enum pg_family family, enum 
 	return state != PG_L4_LATER;
 }
 
-static uint64_t *new_set(void)
+/* What holds_in_state() looks at: terms that agree in it are asked once. */
+static uint32_t signature(const struct pg_term *t)
 {
-	return calloc(PG_MAX_TERMS / 64, 8);
+	const struct pg_match *first = pg_first_l4_match(t);
+
+	return t->rule->proto | t->rule->proto_invert << 8 | t->rule->fragment_set << 9 |
+	       t->rule->fragment_invert << 10 | t->families << 11 |
+	       (!first ? 0 : first->kind == PG_MATCH_TCP ? 1 : 2) << 13;
+}
+
+struct group {
+	uint32_t signature;
+	size_t of; /* a term of the group */
+	bool holds;
+};
+
+struct groups {
+	struct group *group;
+	size_t n;
+	uint16_t *of_term;
+};
+
+static void groups_done(struct groups *g)
+{
+	free(g->group);
+	free(g->of_term);
+}
+
+static int group_terms(const struct compiler *c, struct groups *g)
+{
+	g->of_term = calloc(c->n_terms + 1, sizeof(*g->of_term));
+	g->group = calloc(1U << 15, sizeof(*g->group)); /* more signatures there can't be */
+	if (!g->of_term || !g->group)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_terms; i++) {
+		uint32_t s = signature(&c->term[i]);
+		size_t k = i && g->group[g->of_term[i - 1]].signature == s ? g->of_term[i - 1] : 0;
+
+		while (k < g->n && g->group[k].signature != s)
+			k++;
+		if (k == g->n)
+			g->group[g->n++] = (struct group){ s, i, false };
+		g->of_term[i] = k;
+	}
+	return 0;
+}
+
+static uint64_t *new_set(const struct compiler *c)
+{
+	return calloc(pg_trie_words(c->trie) + 1, 8);
+}
+
+/* The terms that hold in this family, state and protocol. */
+static __u32 proto_leaf(struct compiler *c, const struct groups *g, int family, int state, int proto,
+			uint64_t *set)
+{
+	memset(set, 0, pg_trie_words(c->trie) * 8);
+	for (size_t i = 0; i < g->n; i++)
+		g->group[i].holds =
+			holds_in_state(&c->term[g->group[i].of], family, state, proto);
+	for (size_t i = 0; i < c->n_terms; i++)
+		if (g->group[g->of_term[i]].holds)
+			pg_set_add(set, i);
+	return pg_trie_leaf(c->trie, set);
 }
 
 /* One node per family and state: protocol → the terms that it satisfies. */
 static int compile_proto(struct compiler *c)
 {
-	_free_ uint64_t *set = new_set();
+	_cleanup_(groups_done) struct groups g = { 0 };
+	_free_ uint64_t *set = new_set(c);
 	bool named[256] = { false };
 	__u32 entries[256], other = 0;
 
-	if (!set)
+	if (!set || group_terms(c, &g))
 		return -ENOMEM;
-	for (size_t i = 0; i < c->n_terms; i++)
-		named[c->term[i].rule->proto] = true;
+	for (size_t i = 0; i < g.n; i++)
+		named[c->term[g.group[i].of].rule->proto] = true;
 	for (int f = 0; f < _PG_FAMILY_MAX; f++) {
 		for (int s = 0; s < _PG_L4_MAX; s++) {
 			bool have_other = false;
 
 			for (int p = 0; p < 256; p++) {
-				if (!named[p] && have_other) {
+				if (named[p] || !have_other)
+					entries[p] = proto_leaf(c, &g, f, s, p, set);
+				else
 					entries[p] = other;
-					continue;
-				}
-				memset(set, 0, PG_MAX_TERMS / 8);
-				for (size_t i = 0; i < c->n_terms; i++)
-					if (holds_in_state(&c->term[i], f, s, p))
-						pg_set_add(set, i);
-				entries[p] = pg_trie_leaf(c->trie, set);
 				if (!named[p]) {
 					other = entries[p];
 					have_other = true;
@@ -107,11 +420,26 @@ static int compile_proto(struct compiler *c)
 	return pg_trie_error(c->trie);
 }
 
-static int compile_addr(struct compiler *c, bool source, enum pg_family family, __u32 *ret_entry)
+/* Number of leading one bits; -1: there are gaps, no prefix describes it. */
+static int prefix_len(const uint8_t *mask, unsigned bytes)
+{
+	unsigned n = 0;
+
+	while (n < bytes * 8 && mask[n / 8] >> (7 - n % 8) & 1)
+		n++;
+	for (unsigned i = n; i < bytes * 8; i++)
+		if (mask[i / 8] >> (7 - i % 8) & 1)
+			return -1;
+	return n;
+}
+
+static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 {
 	_free_ struct pg_trie_pattern *pattern = calloc(c->n_terms + 1, sizeof(*pattern));
-	_free_ uint64_t *always = new_set();
-	unsigned v = family == PG_FAMILY_V4 ? PG_V4 : PG_V6;
+	__u32 *entry = source ? &c->gen.saddr[family] : &c->gen.daddr[family];
+	__u32 *base = source ? &c->gen.saddr_base[family] : &c->gen.daddr_base[family];
+	unsigned v = family == PG_FAMILY_V4 ? PG_V4 : PG_V6, bytes = v == PG_V4 ? 4 : 16;
+	_free_ uint64_t *always = new_set(c);
 	size_t n = 0;
 
 	if (!pattern || !always)
@@ -129,13 +457,15 @@ static int compile_addr(struct compiler *c, bool source, enum pg_family family, 
 		}
 		p->term = i;
 		p->invert = a->invert;
-		for (int b = 0; b < 16; b++) {
+		p->verified = v == PG_V4 || prefix_len(a->mask, bytes) >= 0;
+		for (unsigned b = 0; b < bytes; b++) {
 			p->mask[b] = a->mask[b];
 			p->value[b] = a->addr[b] & a->mask[b];
 		}
 		n++;
 	}
-	*ret_entry = pg_trie_patterns(c->trie, v == PG_V4 ? 4 : 16, pattern, n, always);
+	*base = pg_trie_leaf(c->trie, always);
+	*entry = pg_trie_patterns(c->trie, bytes, pattern, n, always);
 	return pg_trie_error(c->trie);
 }
 
@@ -163,36 +493,48 @@ static bool in_space(const struct pg_term *t, size_t i, bool partial)
 	       (spaces[i].v6 && holds_in_state(t, PG_FAMILY_V6, state, spaces[i].proto));
 }
 
-static int compile_ports(struct compiler *c, size_t i, bool partial, bool source, __u32 *ret_entry)
+static const struct pg_ranges *ports_of(const struct pg_term *t, bool partial, bool source)
 {
+	if (partial)
+		return source ? &t->part_sport : &t->part_dport;
+	return source ? &t->sport : &t->dport;
+}
+
+static int compile_ports(struct compiler *c, size_t i, bool partial, bool source)
+{
+	enum pg_space space = spaces[i].space + (partial ? PG_SPACE_PARTIAL : 0);
+	__u32 *entry = source ? &c->gen.sport[space] : &c->gen.dport[space];
+	__u32 *base = source ? &c->gen.sport_base[space] : &c->gen.dport_base[space];
 	_free_ struct pg_trie_range *range = NULL;
-	_free_ uint64_t *never = new_set();
+	_free_ uint64_t *always = new_set(c);
 	size_t n = 0, total = 0;
 
 	for (size_t k = 0; k < c->n_terms; k++)
-		total += c->term[k].sport.n + c->term[k].dport.n + c->term[k].part_sport.n +
-			 c->term[k].part_dport.n;
+		total += ports_of(&c->term[k], partial, source)->n;
 	range = calloc(total + 1, sizeof(*range));
-	if (!range || !never)
+	if (!range || !always)
 		return -ENOMEM;
 	for (size_t k = 0; k < c->n_terms; k++) {
-		const struct pg_term *t = &c->term[k];
-		const struct pg_ranges *s = partial ? (source ? &t->part_sport : &t->part_dport) :
-						   (source ? &t->sport : &t->dport);
+		const struct pg_ranges *s = ports_of(&c->term[k], partial, source);
 
-		if (!in_space(t, i, partial))
+		if (!in_space(&c->term[k], i, partial))
 			continue;
+		if (pg_ranges_is_all(s)) {
+			pg_set_add(always, k);
+			continue;
+		}
 		for (size_t j = 0; j < s->n; j++)
 			range[n++] = (struct pg_trie_range){ k, s->r[j].lo, s->r[j].hi };
 	}
-	*ret_entry = pg_trie_ranges(c->trie, spaces[i].wide && !partial, range, n, never);
+	*base = pg_trie_leaf(c->trie, always);
+	*entry = n ? pg_trie_ranges(c->trie, spaces[i].wide && !partial, range, n, always) : *base;
 	return pg_trie_error(c->trie);
 }
 
-static bool flags_hold(const struct pg_rule *rule, unsigned flags)
+static bool flags_hold(const struct pg_term *t, unsigned flags)
 {
-	for (size_t i = 0; i < rule->n_match; i++) {
-		const struct pg_match *m = &rule->match[i];
+	for (size_t i = t->from; i < t->to; i++) {
+		const struct pg_match *m = &t->rule->match[i];
 
 		if (m->kind == PG_MATCH_TCP && m->ports.flags_set &&
 		    ((flags & m->ports.flags_mask) == m->ports.flags_comp) == m->ports.flags_invert)
@@ -201,58 +543,98 @@ static bool flags_hold(const struct pg_rule *rule, unsigned flags)
 	return true;
 }
 
+/* How many matches ask for flags; *ret: the first of them. */
+static unsigned asks_flags(const struct pg_term *t, const struct pg_match **ret)
+{
+	unsigned n = 0;
+
+	for (size_t i = t->from; i < t->to; i++) {
+		const struct pg_match *m = &t->rule->match[i];
+
+		if (m->kind == PG_MATCH_TCP && m->ports.flags_set && !n++ && ret)
+			*ret = m;
+	}
+	return n;
+}
+
 /* TCP flags: one byte, one node. */
 static int compile_flags(struct compiler *c, __u32 *ret_entry)
 {
-	_free_ uint64_t *set = new_set();
+	_free_ uint64_t *set = new_set(c), *always = new_set(c);
+	_free_ uint32_t *asking = calloc(c->n_terms + 1, sizeof(*asking));
 	__u32 entries[256];
+	size_t n = 0;
 
-	if (!set)
+	if (!set || !always || !asking)
 		return -ENOMEM;
+	for (size_t i = 0; i < c->n_terms; i++) {
+		if (!in_space(&c->term[i], AT_TCP, false))
+			continue;
+		if (asks_flags(&c->term[i], NULL))
+			asking[n++] = i;
+		else
+			pg_set_add(always, i);
+	}
 	for (unsigned flags = 0; flags < 256; flags++) {
-		memset(set, 0, PG_MAX_TERMS / 8);
-		for (size_t i = 0; i < c->n_terms; i++)
-			if (in_space(&c->term[i], AT_TCP, false) && flags_hold(c->term[i].rule, flags))
-				pg_set_add(set, i);
-		entries[flags] = pg_trie_leaf(c->trie, set);
+		memcpy(set, always, pg_trie_words(c->trie) * 8);
+		for (size_t i = 0; i < n; i++)
+			if (flags_hold(&c->term[asking[i]], flags))
+				pg_set_add(set, asking[i]);
+		entries[flags] = flags && !n ? entries[0] : pg_trie_leaf(c->trie, set);
 	}
 	*ret_entry = pg_trie_node(c->trie, entries);
 	return pg_trie_error(c->trie);
 }
 
+static bool ranges_have(const struct pg_ranges *s, unsigned v)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (v >= s->r[i].lo && v <= s->r[i].hi)
+			return true;
+	return false;
+}
+
+/* Type and code. Which terms ask is no matter here: the leaves must be bitmaps. */
 static int compile_icmp(struct compiler *c, size_t space, enum pg_match_kind kind, __u32 *ret_entry)
 {
-	_free_ struct pg_trie_range *range = NULL;
-	_free_ uint64_t *never = new_set();
-	size_t n = 0, cap = 0;
+	_free_ uint64_t *set = new_set(c), *always = new_set(c);
+	_free_ struct pg_ranges *ranges = calloc(c->n_terms + 1, sizeof(*ranges));
+	_free_ uint32_t *asking = calloc(c->n_terms + 1, sizeof(*asking));
+	__u32 root[256], entries[256];
+	size_t n = 0;
 	int r = 0;
 
-	if (!never)
+	if (!set || !always || !ranges || !asking)
 		return -ENOMEM;
-	for (size_t i = 0; i < c->n_terms; i++) {
-		struct pg_ranges s = { 0 };
-
+	for (size_t i = 0; !r && i < c->n_terms; i++) {
 		if (!in_space(&c->term[i], space, false))
 			continue;
-		r = pg_icmp_ranges(c->term[i].rule, kind, &s);
-		if (!r && n + s.n > cap) {
-			void *bigger;
-
-			cap = 2 * (n + s.n);
-			bigger = reallocarray(range, cap, sizeof(*range));
-			if (!bigger)
-				r = -ENOMEM;
-			else
-				range = bigger;
+		r = pg_icmp_ranges(&c->term[i], kind, &ranges[n]);
+		if (!r && pg_ranges_is_all(&ranges[n])) {
+			free(ranges[n].r);
+			pg_set_add(always, i);
+		} else {
+			asking[n++] = i;
 		}
-		for (size_t j = 0; !r && j < s.n; j++)
-			range[n++] = (struct pg_trie_range){ i, s.r[j].lo, s.r[j].hi };
-		free(s.r);
-		if (r)
-			return r;
 	}
-	*ret_entry = pg_trie_ranges(c->trie, false, range, n, never);
-	return pg_trie_error(c->trie);
+	for (unsigned type = 0; !r && type < 256; type++) {
+		for (unsigned code = 0; code < 256; code++) {
+			if (!n && (type || code)) {
+				entries[code] = entries[0];
+				continue;
+			}
+			memcpy(set, always, pg_trie_words(c->trie) * 8);
+			for (size_t i = 0; i < n; i++)
+				if (ranges_have(&ranges[i], type << 8 | code))
+					pg_set_add(set, asking[i]);
+			entries[code] = pg_trie_leaf(c->trie, set);
+		}
+		root[type] = pg_trie_node(c->trie, entries);
+	}
+	for (size_t i = 0; i < n; i++)
+		free(ranges[i].r);
+	*ret_entry = pg_trie_node(c->trie, root);
+	return r ? r : pg_trie_error(c->trie);
 }
 
 /* `eth+` holds for every name that begins with eth; a lone '+' for every name. */
@@ -270,16 +652,18 @@ static bool ifname_holds(const struct pg_ifname *pattern, const char *name)
 	return same != pattern->invert;
 }
 
+/* Arrivals have no outgoing interface: what asks for one holds only inverted. */
 static int compile_iface(struct compiler *c)
 {
-	_free_ uint64_t *set = new_set();
+	_free_ uint64_t *set = new_set(c);
 
 	if (!set)
 		return -ENOMEM;
 	for (int slot = 0; slot < PG_MAX_IFACES; slot++) {
-		memset(set, 0, PG_MAX_TERMS / 8);
+		memset(set, 0, pg_trie_words(c->trie) * 8);
 		for (size_t i = 0; i < c->n_terms; i++)
-			if (ifname_holds(&c->term[i].rule->in, c->ifnames[slot]))
+			if (ifname_holds(&c->term[i].rule->in, c->opts->ifnames[slot]) &&
+			    ifname_holds(&c->term[i].rule->out, ""))
 				pg_set_add(set, i);
 		c->gen.iface[slot] = pg_trie_leaf(c->trie, set);
 	}
@@ -291,42 +675,41 @@ static int compile_spaces(struct compiler *c)
 	int r = 0;
 
 	for (int s = 0; s < _PG_SPACE_MAX; s++)
-		c->gen.sport[s] = c->gen.dport[s] = c->gen.detail[s] = c->gen.any;
+		c->gen.sport[s] = c->gen.dport[s] = c->gen.sport_base[s] = c->gen.dport_base[s] =
+			c->gen.detail[s] = c->gen.any;
 	for (size_t i = 0; !r && i < ARRAY_SIZE(spaces); i++) {
-		enum pg_space s = spaces[i].space;
-
-		if (s == PG_SPACE_ICMP || s == PG_SPACE_ICMP6)
+		if (spaces[i].space == PG_SPACE_ICMP || spaces[i].space == PG_SPACE_ICMP6)
 			continue;
-		r = compile_ports(c, i, false, true, &c->gen.sport[s]) ?:
-		    compile_ports(c, i, false, false, &c->gen.dport[s]) ?:
-		    compile_ports(c, i, true, true, &c->gen.sport[s + PG_SPACE_PARTIAL]) ?:
-		    compile_ports(c, i, true, false, &c->gen.dport[s + PG_SPACE_PARTIAL]);
+		for (int which = 0; !r && which < 4; which++) {
+			__u32 dim = which & 1 ? PG_DIM_SPORT : PG_DIM_DPORT;
+
+			if (c->gen.dims & dim)
+				r = compile_ports(c, i, which & 2, which & 1);
+		}
 	}
-	return r ?: compile_flags(c, &c->gen.detail[PG_SPACE_TCP]) ?:
+	if (r || !(c->gen.dims & PG_DIM_DETAIL))
+		return r;
+	return compile_flags(c, &c->gen.detail[PG_SPACE_TCP]) ?:
 	       compile_icmp(c, AT_ICMP, PG_MATCH_ICMP, &c->gen.detail[PG_SPACE_ICMP]) ?:
 	       compile_icmp(c, AT_ICMP6, PG_MATCH_ICMP6, &c->gen.detail[PG_SPACE_ICMP6]);
 }
 
-/* Which dimensions any term asks for; the programs skip the others. */
-static __u32 dims_of(const struct compiler *c)
+/* The dimensions in which a term asks for something. */
+static __u32 dims_of_term(const struct pg_term *t)
 {
 	__u32 dims = 0;
 
-	for (size_t i = 0; i < c->n_terms; i++) {
-		const struct pg_term *t = &c->term[i];
+	dims |= t->rule->src.set ? PG_DIM_SADDR : 0;
+	dims |= t->rule->dst.set ? PG_DIM_DADDR : 0;
+	dims |= t->rule->in.set || t->rule->out.set ? PG_DIM_IFACE : 0;
+	dims |= pg_ranges_is_all(&t->sport) && pg_ranges_is_all(&t->part_sport) ? 0 : PG_DIM_SPORT;
+	dims |= pg_ranges_is_all(&t->dport) && pg_ranges_is_all(&t->part_dport) ? 0 : PG_DIM_DPORT;
+	for (size_t k = t->from; k < t->to; k++) {
+		const struct pg_match *m = &t->rule->match[k];
 
-		dims |= t->rule->src.set ? PG_DIM_SADDR : 0;
-		dims |= t->rule->dst.set ? PG_DIM_DADDR : 0;
-		dims |= t->rule->in.set ? PG_DIM_IFACE : 0;
-		dims |= pg_ranges_is_all(&t->sport) && pg_ranges_is_all(&t->part_sport) ? 0 : PG_DIM_SPORT;
-		dims |= pg_ranges_is_all(&t->dport) && pg_ranges_is_all(&t->part_dport) ? 0 : PG_DIM_DPORT;
-		for (size_t k = 0; k < t->rule->n_match; k++) {
-			const struct pg_match *m = &t->rule->match[k];
-
-			if (m->kind == PG_MATCH_ICMP || m->kind == PG_MATCH_ICMP6 ||
-			    (m->kind == PG_MATCH_TCP && m->ports.flags_set))
-				dims |= PG_DIM_DETAIL;
-		}
+		if (m->kind == PG_MATCH_ICMP || m->kind == PG_MATCH_ICMP6 ||
+		    (m->kind == PG_MATCH_TCP && m->ports.flags_set))
+			dims |= PG_DIM_DETAIL;
 	}
 	return dims;
 }
@@ -335,93 +718,288 @@ static int compile_dimensions(struct compiler *c)
 {
 	int r = 0;
 
-	c->gen.dims = dims_of(c);
+	for (size_t i = 0; i < c->n_terms; i++)
+		c->gen.dims |= dims_of_term(&c->term[i]);
 	c->gen.any = pg_trie_all(c->trie);
-
+	c->gen.none = pg_trie_none(c->trie);
 	for (int f = 0; !r && f < _PG_FAMILY_MAX; f++)
-		r = compile_addr(c, true, f, &c->gen.saddr[f]) ?:
-		    compile_addr(c, false, f, &c->gen.daddr[f]);
+		r = compile_addr(c, true, f) ?: compile_addr(c, false, f);
 	return r ?: compile_proto(c) ?: compile_spaces(c) ?: compile_iface(c);
+}
+
+/* Records -------------------------------------------------------------------------------------- */
+
+/* True: the record says all there is to say of it. */
+static bool record_addr(const struct pg_addr *a, unsigned families, __be32 *ret, __u8 *ret_len)
+{
+	int len;
+
+	if (!a->set)
+		return true;
+	if (families == PG_V4) {
+		memcpy(ret, a->addr, 4);
+		memcpy(ret + 1, a->mask, 4);
+		ret[0] &= ret[1];
+		return true;
+	}
+	len = prefix_len(a->mask, 16);
+	if (len < 0)
+		return false;
+	memcpy(ret, a->addr, 16);
+	*ret_len = len;
+	return true;
+}
+
+static bool record_range(const struct pg_ranges *s, __u16 *lo, __u16 *hi)
+{
+	*lo = s->n ? s->r[0].lo : 1;
+	*hi = s->n ? s->r[0].hi : 0; /* none: never holds */
+	return s->n <= 1;
+}
+
+/* What a row of few terms is verified by. */
+static void record_conditions(const struct pg_term *t, struct pg_term_record *rec)
+{
+	static const uint8_t proto[] = { [PG_PORT_TCP] = IPPROTO_TCP, [PG_PORT_UDP] = IPPROTO_UDP };
+	const struct pg_match *flags = NULL;
+	unsigned n;
+
+	if (!record_addr(&t->rule->src, t->families, rec->saddr, &rec->slen))
+		rec->rows |= PG_DIM_SADDR;
+	if (!record_addr(&t->rule->dst, t->families, rec->daddr, &rec->dlen))
+		rec->rows |= PG_DIM_DADDR;
+	rec->invert = (t->rule->src.set && t->rule->src.invert ? PG_DIM_SADDR : 0) |
+		      (t->rule->dst.set && t->rule->dst.invert ? PG_DIM_DADDR : 0);
+	for (int f = 0; f < _PG_FAMILY_MAX; f++)
+		for (int p = 0; p < _PG_PORT_PROTO_MAX; p++)
+			if (holds_in_state(t, f, PG_L4_FULL, proto[p]))
+				rec->whole |= 1 << (2 * f + p);
+	if (!record_range(&t->sport, &rec->sport_lo, &rec->sport_hi))
+		rec->rows |= PG_DIM_SPORT;
+	if (!record_range(&t->dport, &rec->dport_lo, &rec->dport_hi))
+		rec->rows |= PG_DIM_DPORT;
+	n = asks_flags(t, &flags);
+	if (n == 1 && !flags->ports.flags_invert &&
+	    !(flags->ports.flags_comp & ~flags->ports.flags_mask)) {
+		rec->flags_mask = flags->ports.flags_mask;
+		rec->flags_comp = flags->ports.flags_comp;
+	} else if (n) {
+		rec->rows |= PG_DIM_DETAIL;
+	}
+	if (t->rule->in.set || t->rule->out.set)
+		rec->rows |= PG_DIM_IFACE;
+}
+
+static int add_check(struct compiler *c, const struct pg_check *check, size_t n)
+{
+	struct pg_tables *t = c->tables;
+	struct pg_check *bigger;
+
+	if (t->n_checks + n > PG_MAX_CHECKS / 2)
+		return too_many(c, "limits, sets and other conditions that no table answers",
+				PG_MAX_CHECKS / 2);
+	bigger = reallocarray(t->checks, t->n_checks + n, sizeof(*bigger));
+	if (!bigger)
+		return no_memory(c);
+	t->checks = bigger;
+	memcpy(bigger + t->n_checks, check, n * sizeof(*check));
+	t->n_checks += n;
+	return 0;
+}
+
+#define CHECKS_OF_MATCH 8
+
+/* The index of a rule's next state, of those that matches before `to` use. */
+static uint32_t states_before(const struct pg_rule *rule, size_t to)
+{
+	struct pg_rule before = { .match = rule->match, .n_match = to };
+
+	return (rule->state == PG_NO_SLOT ? 0 : rule->state) + pg_rule_states(&before);
+}
+
+static int add_checks(struct compiler *c, const struct pg_term *t, struct pg_term_record *rec)
+{
+	struct pg_check check[CHECKS_OF_MATCH];
+	int r = 0;
+
+	rec->check = c->tables->n_checks;
+	if (t->n_checks > UINT8_MAX)
+		return too_many(c, "conditions in one rule", UINT8_MAX);
+	rec->checks = t->n_checks;
+	rec->before = t->before;
+	for (size_t i = t->from; !r && i < t->to; i++) {
+		const struct pg_match *m = &t->rule->match[i];
+		size_t n = pg_match_checks(m);
+
+		c->gen.needs |= pg_match_needs(m);
+		if (m->kind == PG_MATCH_COMMENT)
+			continue;
+		memset(check, 0, sizeof(check));
+		r = pg_match_make_checks(m, states_before(t->rule, i), c->opts->sets, check, c->err);
+		if (!r && n)
+			r = add_check(c, check, n);
+	}
+	return r;
+}
+
+static uint32_t reject_arg(enum pg_reject with)
+{
+	/* Codes of ICMP's and of ICMPv6's destination unreachable (RFC 792, 1122, 1812, 4443). */
+	static const struct {
+		uint8_t v4, v6;
+	} code[_PG_REJECT_MAX] = {
+		[PG_REJECT_DEFAULT] = { 3, 4 },
+		[PG_REJECT_NET_UNREACH] = { 0, 0 },
+		[PG_REJECT_HOST_UNREACH] = { 1, 0 },
+		[PG_REJECT_PROTO_UNREACH] = { 2, 0 },
+		[PG_REJECT_PORT_UNREACH] = { 3, 4 },
+		[PG_REJECT_NET_PROHIBITED] = { 9, 0 },
+		[PG_REJECT_HOST_PROHIBITED] = { 10, 0 },
+		[PG_REJECT_ADMIN_PROHIBITED] = { 13, 1 },
+		[PG_REJECT6_NO_ROUTE] = { 0, 0 },
+		[PG_REJECT6_ADM_PROHIBITED] = { 0, 1 },
+		[PG_REJECT6_ADDR_UNREACH] = { 0, 3 },
+		[PG_REJECT6_PORT_UNREACH] = { 0, 4 },
+		[PG_REJECT6_POLICY_FAIL] = { 0, 5 },
+		[PG_REJECT6_REJECT_ROUTE] = { 0, 6 },
+	};
+
+	if (with == PG_REJECT_TCP_RESET)
+		return PG_REJECT_RESET;
+	return PG_REJECT_ICMP | code[with].v4 << 8 | code[with].v6 << 12;
+}
+
+/* Prefix and level of LOG, as event.bpf.h reads them. */
+static struct pg_check log_arg(const struct pg_rule *rule)
+{
+	struct pg_check arg = { .kind = PG_CHECK_ACTION };
+	bool nflog = rule->target == PG_TARGET_NFLOG;
+	const char *prefix = nflog ? rule->args.nflog.prefix : rule->args.log.prefix;
+
+	arg.bytes[0] = nflog ? 0 : rule->args.log.level;
+	arg.bytes[1] = nflog ? 0 : rule->args.log.flags;
+	arg.bytes[2] = nflog;
+	arg.v[1] = nflog ? rule->args.nflog.group : 0;
+	if (prefix)
+		snprintf((char *)arg.bytes + 8, sizeof(arg.bytes) - 8, "%s", prefix);
+	return arg;
+}
+
+/* Frames that the segments before this one have put on the stack. */
+static unsigned frames_of(const struct pg_term *t)
+{
+	unsigned n = 0;
+
+	for (size_t at = 0; at < t->from; at = pg_segment_end(t->rule, at))
+		n++;
+	return n;
+}
+
+static int record_action(struct compiler *c, const struct pg_term *t, struct pg_term_record *rec)
+{
+	const struct pg_rule *rule = t->rule;
+	struct pg_check arg = { .kind = PG_CHECK_ACTION };
+
+	rec->slot = rule->slot;
+	if (!t->last) {
+		rec->kind = PG_ACT_SPLIT;
+		rec->arg = t->span;
+		return 0;
+	}
+	switch (rule->target) {
+	case PG_TARGET_ACCEPT:
+		rec->kind = PG_ACT_ACCEPT;
+		return 0;
+	case PG_TARGET_DROP:
+		rec->kind = PG_ACT_DROP;
+		return 0;
+	case PG_TARGET_RETURN:
+		rec->kind = PG_ACT_RETURN;
+		rec->arg = frames_of(t);
+		return 0;
+	case PG_TARGET_CHAIN:
+		rec->kind = rule->is_goto ? PG_ACT_GOTO : PG_ACT_JUMP;
+		rec->arg = c->span_of[chain_index(c, rule, t->chain)] - 1;
+		if (rule->is_goto)
+			rec->arg |= frames_of(t) << 24;
+		return 0;
+	case PG_TARGET_REJECT:
+		rec->kind = PG_ACT_REJECT;
+		rec->arg = reject_arg(rule->args.reject);
+		return 0;
+	case PG_TARGET_LOG:
+	case PG_TARGET_NFLOG:
+		rec->kind = PG_ACT_LOG;
+		arg = log_arg(rule);
+		break;
+	case PG_TARGET_MARK:
+		rec->kind = PG_ACT_MARK;
+		arg.v[0] = rule->args.mark.mark;
+		arg.v[1] = rule->args.mark.mask;
+		c->tables->marks = true;
+		break;
+	case PG_TARGET_CT:
+		rec->kind = PG_ACT_NOTRACK;
+		return 0;
+	default:
+		rec->kind = PG_ACT_CONTINUE;
+		return 0;
+	}
+	rec->arg = c->tables->n_checks;
+	return add_check(c, &arg, 1);
+}
+
+static int fill_records(struct compiler *c)
+{
+	struct pg_tables *tables = c->tables;
+	int r = 0;
+
+	tables->records = calloc(c->n_terms + 1, sizeof(*tables->records));
+	tables->terms = calloc(c->n_terms + 1, sizeof(*tables->terms));
+	if (!tables->records || !tables->terms)
+		return no_memory(c);
+	for (size_t i = 0; !r && i < c->n_terms; i++) {
+		const struct pg_term *t = &c->term[i];
+		struct pg_term_record *rec = &tables->records[i];
+
+		rec->asks = t->asks;
+		record_conditions(t, rec);
+		r = add_checks(c, t, rec);
+		if (!r)
+			r = record_action(c, t, rec);
+		tables->terms[i].chain = t->chain;
+		tables->terms[i].rule = t->number;
+	}
+	return r;
 }
 
 /* The whole ------------------------------------------------------------------------------------ */
 
-static int check_passing(struct compiler *c)
+static int compile_tables(struct compiler *c)
 {
-	size_t n = 0;
+	struct pg_tables *tables = c->tables;
+	/* Without rules raw's policy still has a say: tables of one term that no packet matches. */
+	size_t n = c->n_terms ?: c->gen.base[PG_STAGE_RAW].policy_kind == PG_ACT_DROP;
+	int r;
 
-	for (size_t i = 0; i < c->n_terms; i++)
-		n += c->term[i].rule->target == PG_TARGET_NONE;
-	if (n > PG_MAX_PASSING)
-		return pg_fail(c->err, -E2BIG,
-			       "policy too large: %zu rules without a target, %d can be followed",
-			       n, PG_MAX_PASSING);
-	return 0;
-}
-
-static enum pg_action_kind action_of(enum pg_target target)
-{
-	switch (target) {
-	case PG_TARGET_ACCEPT:
-		return PG_ACT_ACCEPT;
-	case PG_TARGET_DROP:
-		return PG_ACT_DROP;
-	default:
-		return PG_ACT_CONTINUE;
-	}
-}
-
-static int fill_actions(struct compiler *c, struct pg_tables *tables)
-{
-	tables->actions = calloc(c->n_terms + 1, sizeof(*tables->actions));
-	tables->terms = calloc(c->n_terms + 1, sizeof(*tables->terms));
-	if (!tables->actions || !tables->terms)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->n_terms; i++) {
-		const struct pg_term *t = &c->term[i];
-
-		tables->actions[i] = (struct pg_action){
-			.slot = t->rule->slot,
-			.kind = action_of(t->rule->target),
-			.asks = t->asks,
-		};
-		tables->terms[i].chain = t->chain;
-		tables->terms[i].rule = t->number;
-	}
-	return 0;
-}
-
-static int compile_chain(struct compiler *c, uint32_t chain, struct pg_tables *tables)
-{
-	const struct pg_chain *ch = &c->set->chain[chain];
-	int r = 0;
-
-	c->gen.policy_kind = action_of(ch->policy);
-	c->gen.policy_slot = ch->slot;
-	c->gen.output_slot = c->set->chain[PG_CHAIN_OUTPUT].slot;
-	for (size_t i = 0; !r && i < ch->n_rules; i++)
-		r = add_terms(c, chain, i);
-	if (r || !c->n_terms)
-		return r;
-	r = check_passing(c);
-	if (r)
-		return r;
 	c->gen.terms = c->n_terms;
-	c->gen.form = c->n_terms <= PG_TINY_TERMS ? PG_FORM_TINY :
-		      c->n_terms <= 64		  ? PG_FORM_WORD :
-						    PG_FORM_TREE;
-	c->trie = pg_trie_new(c->n_terms, PG_NODES / 2, PG_ROW_WORDS / 2);
+	c->gen.form = pg_form_of(n);
+	c->gen.blocks = (n + PG_BLOCK_TERMS - 1) / PG_BLOCK_TERMS;
+	if (!n)
+		return 0;
+	c->trie = pg_trie_new(n, PG_NODES / 2, PG_ROW_WORDS / 2);
 	if (!c->trie)
-		return pg_fail(c->err, -ENOMEM, "no memory to compile the policy");
-	r = compile_dimensions(c) ?: fill_actions(c, tables);
+		return no_memory(c);
+	r = compile_dimensions(c);
 	if (r == -ENOSPC)
 		return pg_fail(c->err, -E2BIG,
 			       "policy too large: its tables would need more than %u nodes or "
 			       "%u KB of bitmaps",
 			       PG_NODES / 2, PG_ROW_WORDS / 2 / 128);
 	if (r)
-		return pg_fail(c->err, r, "no memory to compile the policy");
+		return no_memory(c);
 	tables->nodes = pg_trie_take_nodes(c->trie, &tables->n_nodes);
+	tables->block_row = pg_trie_take_block_rows(c->trie, &tables->n_block_rows);
 	tables->rows = pg_trie_take_rows(c->trie, &tables->n_row_words, &tables->n_classes);
 	return 0;
 }
@@ -431,20 +1009,29 @@ static void compiler_done(struct compiler *c)
 	for (size_t i = 0; c->term && i < c->n_terms; i++)
 		pg_term_clear(&c->term[i]);
 	free(c->term);
+	free(c->span_of);
+	free(c->depth);
 	pg_trie_free(c->trie);
 }
 
-int pg_compile(const struct pg_ruleset *set, const char (*ifnames)[IFNAMSIZ],
+int pg_compile(const struct pg_ruleset *set, const struct pg_compile_opts *opts,
 	       struct pg_tables **ret_tables, struct pg_err *err)
 {
 	_cleanup_(pg_tables_freep) struct pg_tables *tables = calloc(1, sizeof(*tables));
-	_cleanup_(compiler_done) struct compiler c = { .set = set, .ifnames = ifnames, .err = err };
+	_cleanup_(compiler_done) struct compiler c = { .set = set, .opts = opts, .err = err,
+						       .tables = tables };
 	int r;
 
-	c.term = calloc(PG_MAX_TERMS, sizeof(*c.term));
-	if (!tables || !c.term)
-		return pg_fail(err, -ENOMEM, "no memory to compile the policy");
-	r = compile_chain(&c, PG_CHAIN_INPUT, tables);
+	c.span_of = calloc(set->n_chains, sizeof(*c.span_of));
+	c.depth = calloc(set->n_chains, sizeof(*c.depth));
+	if (!tables || !c.span_of || !c.depth)
+		return no_memory(&c);
+	c.gen.output_slot = set->chain[PG_CHAIN_OUTPUT].slot;
+	r = add_all_terms(&c);
+	if (!r)
+		r = fill_records(&c);
+	if (!r)
+		r = compile_tables(&c);
 	if (r)
 		return r;
 	tables->gen = c.gen;
@@ -461,7 +1048,10 @@ void pg_tables_free(struct pg_tables *tables)
 		return;
 	free(tables->nodes);
 	free(tables->rows);
-	free(tables->actions);
+	free(tables->block_row);
+	free(tables->records);
+	free(tables->spans);
+	free(tables->checks);
 	free(tables->terms);
 	free(tables);
 }
@@ -476,7 +1066,9 @@ const char *pg_form_name(enum pg_form form)
 	case PG_FORM_WORD:
 		return "one-word bitmaps";
 	case PG_FORM_TREE:
-		return "two-level bitmaps";
+		return "two-level bitmaps and rows of few";
+	case PG_FORM_HUGE:
+		return "three-level bitmaps and rows of few";
 	default:
 		return "unknown";
 	}

@@ -8,11 +8,12 @@
 #include <stddef.h>
 
 #include "ast.h"
+#include "checks.h"
 #include "pg_abi.h"
 
 /*
  * One generation. Node indices and row offsets are relative to it (the first node is 0); the door
- * to the kernel rebases them. Row 0 is all ones.
+ * to the kernel rebases them.
  */
 struct pg_tables {
 	struct pg_gen gen;
@@ -20,20 +21,32 @@ struct pg_tables {
 	size_t n_nodes;
 	__u64 *rows; /* n_row_words */
 	size_t n_row_words;
-	struct pg_action *actions; /* gen.terms */
+	__u32 *block_row; /* HUGE form: rows (as words) that hold offsets of blocks */
+	size_t n_block_rows;
+	struct pg_term_record *records; /* gen.terms */
+	struct pg_span *spans;		/* of chains that are jumped to, and of split rules */
+	size_t n_spans;
+	struct pg_check *checks;
+	size_t n_checks;
 	struct {
 		__u32 chain; /* index in the ruleset */
 		__u32 rule;  /* number within the chain, from 1 */
 	} *terms;	     /* gen.terms: whose rule each term is */
 	size_t n_classes;    /* distinct rows */
+	bool marks;	     /* some rule sets the packet's mark */
+};
+
+struct pg_compile_opts {
+	const char (*ifnames)[IFNAMSIZ]; /* by slot, PG_MAX_IFACES of them, "" for a free slot */
+	const struct pg_check_sets *sets; /* NULL: every set exists */
 };
 
 /*
- * ifnames[slot], PG_MAX_IFACES of them, "" for a free slot. Rules' and policy's counter slots must
- * be assigned. Fails with -E2BIG when the policy has more terms than PG_MAX_TERMS or needs more
- * tables than there is room for. The caller frees with pg_tables_free().
+ * Rules' and policies' counter slots and states must be assigned. Fails with -E2BIG when the policy
+ * has more terms than PG_MAX_TERMS or needs more tables than there is room for, with -ELOOP when
+ * chains jump in a circle. The caller frees with pg_tables_free().
  */
-int pg_compile(const struct pg_ruleset *set, const char (*ifnames)[IFNAMSIZ],
+int pg_compile(const struct pg_ruleset *set, const struct pg_compile_opts *opts,
 	       struct pg_tables **ret_tables, struct pg_err *err);
 void pg_tables_free(struct pg_tables *tables);
 static inline void pg_tables_freep(struct pg_tables **tables)

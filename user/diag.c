@@ -24,7 +24,7 @@ int pg_diag(struct pg_diag *diag, enum pg_diag_kind kind, const struct pg_arg *a
 	if (at)
 		diag->pos = at->pos;
 	pg_printable(text, diag->text, sizeof(diag->text));
-	return kind == PG_DIAG_UNSUPPORTED || kind == PG_DIAG_UNENFORCED ? -EOPNOTSUPP : -EINVAL;
+	return kind == PG_DIAG_UNSUPPORTED ? -EOPNOTSUPP : -EINVAL;
 }
 
 int pg_diag_exit_code(const struct pg_diag *diag)
@@ -38,7 +38,6 @@ int pg_diag_exit_code(const struct pg_diag *diag)
 	case PG_DIAG_TABLE:
 		return PG_EXIT_VERSION;
 	case PG_DIAG_FAILED:
-	case PG_DIAG_UNENFORCED:
 		break;
 	}
 	return PG_EXIT_FAILED;
@@ -63,7 +62,6 @@ int pg_diag_report(const struct pg_diag *diag, int r, struct pg_err *err)
 	case PG_DIAG_TABLE:
 	case PG_DIAG_FAILED:
 	case PG_DIAG_UNSUPPORTED:
-	case PG_DIAG_UNENFORCED:
 		prefix = "portguard: ";
 		break;
 	}

@@ -19,7 +19,6 @@ enum pg_diag_kind {
 	PG_DIAG_TABLE,	     /* a table that iptables has and portguard does not: exit 3 */
 	PG_DIAG_FAILED,	     /* the operation failed, exit 1 */
 	PG_DIAG_UNSUPPORTED, /* iptables can, portguard can't: exit 2 */
-	PG_DIAG_UNENFORCED,  /* a chain that is not enforced: exit 1 */
 };
 
 struct pg_diag {
@@ -28,7 +27,7 @@ struct pg_diag {
 	char text[512];	   /* fit for a terminal */
 };
 
-/* Fill diag; returns -EOPNOTSUPP for the last two kinds, otherwise -EINVAL. `at` may be NULL. */
+/* Fill diag; returns -EOPNOTSUPP for the last kind, otherwise -EINVAL. `at` may be NULL. */
 int pg_diag(struct pg_diag *diag, enum pg_diag_kind kind, const struct pg_arg *at, const char *fmt,
 	    ...) _printf_(4, 5);
 

@@ -123,6 +123,8 @@ void pg_dp_settle(struct pg_dp *dp);
  * Set a counter that no policy in force uses, before the commit that starts using it.
  */
 void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count);
+/* The same for what a check remembers. */
+void pg_dp_state_set(struct pg_dp *dp, __u32 state, const struct pg_state *start);
 
 /* Counters: sums over all shards --------------------------------------------------------------- */
 
@@ -141,6 +143,28 @@ void pg_dp_totals_read(struct pg_dp *dp, struct pg_totals *ret);
 /* All memory of the instance's maps, in bytes. */
 __u64 pg_dp_memory(struct pg_dp *dp);
 
+/* Flows ---------------------------------------------------------------------------------------- */
+
+/*
+ * Put the TCP connections of this network namespace that are not tracked yet among the flows, so
+ * that their packets are ESTABLISHED. Before a policy that asks for states is in force, and once more
+ * behind it, for those that opened in between: what the programs track themselves is left alone.
+ */
+int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err);
+/*
+ * Forget all flows: what an earlier policy tracked is out of date when the one in force does not
+ * track. Before the first pg_dp_flow_adopt() of a policy that asks for states, if the one before it
+ * did not.
+ */
+int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err);
+
+/* One entry. False: there is none; one that has expired may still be there. */
+bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_flow *ret,
+		    bool *ret_half_open);
+/* 0 or a negative errno. */
+int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct pg_flow *flow,
+		   bool half_open);
+
 /* Running frames through the program ----------------------------------------------------------- */
 
 /*
@@ -155,14 +179,8 @@ int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, 
 enum pg_prog { PG_PROG_XDP = 1, PG_PROG_TC_IN = 2, PG_PROG_TC_OUT = 4 };
 int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len,
 		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err);
-/*
- * Nanoseconds that one run of a frame takes, over `repeat` runs in the kernel. The instance must be
- * an untraced private one. PG_PROG_EMPTY and PG_PROG_EMPTY_TC only pass.
- */
-#define PG_PROG_EMPTY ((enum pg_prog)0)
-#define PG_PROG_EMPTY_TC ((enum pg_prog)8)
-int pg_dp_time(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len, unsigned repeat,
-	       unsigned *ret_ns, struct pg_err *err);
+/* The fd of a private instance's program, for who measures it. The instance keeps it. */
+int pg_dp_private_prog(const struct pg_dp *dp, enum pg_prog prog);
 
 /* What both are sure to take; XDP takes more where the kernel has multi-buffer support. */
 size_t pg_dp_run_max(const struct pg_dp *dp);

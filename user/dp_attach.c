@@ -314,6 +314,7 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 {
 	struct pg_load_opts load = { .progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
 				     .iface = slot,
+				     .ifindex = nic->ifindex,
 				     .no_l2 = !nic->ethernet };
 	const struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	bool ingress = !is_live(dp, slot) ||

@@ -7,25 +7,44 @@
 
 #include "dp.h"
 
-/* Every map that is pinned, under its own name. */
+/*
+ * Every map that is pinned, under its own name: arrays, which are mapped into memory, and behind
+ * SCRATCH's and TRACE's those that are reached by system calls.
+ */
 #define PG_MAPS(X)                                                                                 \
 	X(TABLES, pg_tables)                                                                       \
 	X(IFACES, pg_ifaces)                                                                       \
 	X(SHARDS, pg_shards)                                                                       \
 	X(SCRATCH, pg_scratch)                                                                     \
 	X(TRACE, pg_trace)                                                                         \
+	X(STATES, pg_states)                                                                       \
+	X(EVENT_RATE, pg_event_rate)                                                               \
+	X(REPLY_RATE, pg_reply_rate)                                                               \
 	X(SET_INFO, pg_set_info)                                                                   \
+	X(RECENTS, pg_recents)                                                                     \
+	X(HASHLIMITS, pg_hashlimits)                                                               \
+	X(LOCALS, pg_locals)                                                                       \
+	X(EVENTS, pg_events)                                                                       \
+	X(FLOWS, pg_flows)                                                                         \
+	X(HALF_OPEN, pg_half_open)                                                                 \
 	X(SETS_HASH, pg_sets_hash)                                                                 \
 	X(SETS_NET, pg_sets_net)
 
 #define PG_ENUM_MAP(sym, name) PG_MAP_##sym,
 enum pg_map_id { PG_MAPS(PG_ENUM_MAP) _PG_MAP_MAX };
+#define _PG_MAP_MAPPED PG_MAP_RECENTS /* those before it are mapped into memory */
 
 extern const char *const pg_map_names[_PG_MAP_MAX];
 
 struct portguard_bpf;
 
-/* A map's memory, mapped; 0 entries: not mapped. */
+/* Hashes of flows, which have no memory to map. */
+static inline bool pg_map_is_flows(enum pg_map_id id)
+{
+	return id == PG_MAP_FLOWS || id == PG_MAP_HALF_OPEN;
+}
+
+/* A map's memory, mapped; NULL: not mapped, `bytes` is what it takes in the kernel. */
 struct pg_map {
 	int fd;
 	void *mem;
@@ -84,6 +103,7 @@ void pg_dp_libbpf_listen(bool verbose);
 struct pg_load_opts {
 	unsigned progs; /* a mask of enum pg_prog */
 	__u32 iface;	/* slot that this copy is for */
+	__u32 ifindex;
 	bool no_l2, trace, skip_csum, no_fast;
 };
 /*

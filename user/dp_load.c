@@ -130,12 +130,14 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel->rodata->cfg.shards = ctl->shards;
 	skel->rodata->cfg.atomic = (__u32)libbpf_num_possible_cpus() > ctl->shards;
 	skel->rodata->cfg.iface = opts->iface;
+	skel->rodata->cfg.ifindex = opts->ifindex;
 	skel->rodata->cfg.frags = frags;
 	skel->rodata->cfg.no_l2 = opts->no_l2;
 	skel->rodata->cfg.trace = opts->trace;
 	skel->rodata->cfg.skip_csum = opts->skip_csum;
 	skel->rodata->set_coarse_clock =
 		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_ktime_get_coarse_ns, NULL) == 1;
+	skel->rodata->cfg.netns = (__u32)dp->netns;
 	skel->rodata->cfg.fast = fast_path_for(opts, skel->rodata->cfg.atomic);
 	r = portguard_bpf__load(skel);
 	if (r)
@@ -169,6 +171,10 @@ int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err)
 		return pg_dp_fail(err, -errno, "cannot read a map's size");
 	m->value_size = info.value_size;
 	m->entries = info.max_entries;
+	if (pg_map_is_flows(id)) {
+		m->bytes = (size_t)m->entries * PG_FLOW_BYTES;
+		return 0;
+	}
 	m->bytes = round_up((size_t)round_up(m->value_size, 8) * m->entries,
 			    sysconf(_SC_PAGESIZE));
 	mem = mmap(NULL, m->bytes, dp->writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
@@ -183,7 +189,7 @@ static int map_all(struct pg_dp *dp, struct pg_err *err)
 {
 	int r = 0;
 
-	for (int i = 0; !r && i < _PG_MAP_MAX; i++)
+	for (int i = 0; !r && i < _PG_MAP_MAPPED; i++)
 		r = pg_dp_map_memory(dp, i, err);
 	return r;
 }
@@ -230,27 +236,53 @@ static int make_map(const char *name, size_t value_size, __u32 entries)
 	return fd < 0 ? -errno : fd;
 }
 
+/* As the programs declare it. */
+static int make_declared(const struct bpf_map *m)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = bpf_map__map_flags(m));
+	int fd = bpf_map_create(bpf_map__type(m), bpf_map__name(m), bpf_map__key_size(m),
+				bpf_map__value_size(m), bpf_map__max_entries(m), &opts);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* How many elements an array has where the declaration does not know. */
+static __u32 elements(enum pg_map_id id, const struct bpf_map *m, __u32 shards)
+{
+	switch (id) {
+	case PG_MAP_SHARDS:
+		return shards;
+	case PG_MAP_SCRATCH:
+	case PG_MAP_EVENT_RATE:
+	case PG_MAP_REPLY_RATE:
+		return libbpf_num_possible_cpus();
+	default:
+		return bpf_map__max_entries(m);
+	}
+}
+
 static int make_all(struct pg_dp *dp, __u32 shards)
 {
 	_cleanup_(destroy_skelp) struct portguard_bpf *skel = portguard_bpf__open();
-	struct pg_map *m = dp->map;
+	struct pg_map *map = dp->map;
 
 	if (!skel)
 		return -errno;
-	m[PG_MAP_TABLES].fd =
-		make_map(pg_map_names[PG_MAP_TABLES], sizeof(struct pg_tables_map), 1);
-	m[PG_MAP_IFACES].fd = make_map(pg_map_names[PG_MAP_IFACES], sizeof(struct pg_iface),
-				       PG_MAX_IFACES);
-	for (int i = PG_MAP_SHARDS; i <= PG_MAP_TRACE; i++) {
-		__u32 n = i == PG_MAP_TRACE   ? 1 :
-			  i == PG_MAP_SCRATCH ? (__u32)libbpf_num_possible_cpus() :
-						shards;
+	for (int i = 0; i < PG_MAP_SETS_HASH; i++) {
+		struct bpf_map *m = skel_map(skel, i);
 
-		m[i].fd = make_map(pg_map_names[i], bpf_map__value_size(skel_map(skel, i)), n);
+		if (i == PG_MAP_SET_INFO)
+			continue; /* with the sets */
+		if (i == PG_MAP_IFACES)
+			map[i].fd = make_map(pg_map_names[i], sizeof(struct pg_iface), PG_MAX_IFACES);
+		else if (i >= _PG_MAP_MAPPED)
+			map[i].fd = make_declared(m);
+		else
+			map[i].fd = make_map(pg_map_names[i], bpf_map__value_size(m),
+					     elements(i, m, shards));
+		if (map[i].fd < 0)
+			return map[i].fd;
 	}
-	for (int i = 0; i <= PG_MAP_TRACE; i++)
-		if (m[i].fd < 0)
-			return m[i].fd;
 	return pg_dp_sets_make(dp);
 }
 
@@ -276,8 +308,8 @@ int pg_dp_create(struct pg_dp *dp, struct pg_err *err)
 	ctl->abi = PG_ABI;
 	ctl->shards = shards;
 	for (int g = 0; g < 2; g++) {
-		ctl->gen[g].policy_kind = PG_ACT_ACCEPT;
-		ctl->gen[g].policy_slot = PG_SLOT_INPUT;
+		ctl->gen[g].base[PG_STAGE_FILTER].policy_kind = PG_ACT_ACCEPT;
+		ctl->gen[g].base[PG_STAGE_FILTER].policy_slot = PG_SLOT_INPUT;
 		ctl->gen[g].output_slot = PG_SLOT_OUTPUT;
 	}
 	return dp->path[0] ? pin_all(dp, err) : 0;
@@ -311,7 +343,7 @@ int pg_dp_open_maps(struct pg_dp *dp, struct pg_err *err)
 				       r :
 				       pg_dp_fail(err, r, "cannot open the instance's maps");
 		}
-		r = pg_dp_map_memory(dp, i, err);
+		r = i < _PG_MAP_MAPPED ? pg_dp_map_memory(dp, i, err) : 0;
 		if (r)
 			return r;
 		if (i == PG_MAP_TABLES) {

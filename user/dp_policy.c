@@ -98,6 +98,17 @@ static void rebase_all(__u32 *entry, size_t n, __u32 node_base, __u32 row_base)
 		entry[i] = rebase(entry[i], node_base, row_base);
 }
 
+/* In the HUGE form rows hold offsets of blocks; t->block_row says where they are. */
+static void rebase_blocks(__u64 *rows, const struct pg_tables *t, __u32 row_base)
+{
+	for (size_t i = 0; i < t->n_block_rows; i++) {
+		__u32 *offset = (__u32 *)(rows + t->block_row[i] + 1);
+
+		for (__u32 k = 0; k < t->gen.blocks; k++)
+			offset[k] += row_base;
+	}
+}
+
 /* Write the tables into half `g`; nothing reads it yet. */
 static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 number)
 {
@@ -114,7 +125,13 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 	if (t->n_row_words)
 		memcpy(rows, t->rows, t->n_row_words * sizeof(*rows));
 	if (gen.terms)
-		memcpy(map->action[g], t->actions, gen.terms * sizeof(*t->actions));
+		memcpy(map->term[g], t->records, gen.terms * sizeof(*t->records));
+	if (t->n_spans)
+		memcpy(map->chain[g], t->spans, t->n_spans * sizeof(*t->spans));
+	if (t->n_checks)
+		memcpy(map->check[g], t->checks, t->n_checks * sizeof(*t->checks));
+	if (gen.form == PG_FORM_HUGE)
+		rebase_blocks(rows, t, row_base);
 	rebase_all(gen.saddr, _PG_FAMILY_MAX, node_base, leaf_base);
 	rebase_all(gen.daddr, _PG_FAMILY_MAX, node_base, leaf_base);
 	for (int f = 0; f < _PG_FAMILY_MAX; f++)
@@ -124,7 +141,13 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 	rebase_all(gen.detail, _PG_SPACE_MAX, node_base, leaf_base);
 	rebase_all(gen.iface, PG_MAX_IFACES, node_base, leaf_base);
 	rebase_all(gen.whole[0], _PG_FAMILY_MAX * _PG_PORT_PROTO_MAX, node_base, leaf_base);
+	rebase_all(gen.saddr_base, _PG_FAMILY_MAX, node_base, leaf_base);
+	rebase_all(gen.daddr_base, _PG_FAMILY_MAX, node_base, leaf_base);
+	rebase_all(gen.sport_base, _PG_SPACE_MAX, node_base, leaf_base);
+	rebase_all(gen.dport_base, _PG_SPACE_MAX, node_base, leaf_base);
 	gen.any = rebase(gen.any, node_base, leaf_base);
+	gen.none = rebase(gen.none, node_base, leaf_base);
+	gen.few_none = PG_LEAF | row_base; /* where each half's rows begin: see trie.c */
 	gen.number = number;
 	map->ctl.gen[g] = gen;
 }
@@ -240,5 +263,5 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 	};
 	if (gen->terms)
 		ret->memory_bytes = (__u64)gen->nodes * 1024 + (__u64)gen->row_words * 8 +
-				    gen->terms * sizeof(struct pg_action);
+				    gen->terms * sizeof(struct pg_term_record);
 }

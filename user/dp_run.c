@@ -42,27 +42,7 @@ int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_
 	return 0;
 }
 
-static int empty_program(enum bpf_prog_type type)
+int pg_dp_private_prog(const struct pg_dp *dp, enum pg_prog prog)
 {
-	const struct bpf_insn insns[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-
-	return bpf_prog_load(type, "empty", "GPL", insns, 2, NULL);
-}
-
-int pg_dp_time(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len, unsigned repeat,
-	       unsigned *ret_ns, struct pg_err *err)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len,
-		    .repeat = repeat);
-	_close_ int empty = prog == PG_PROG_EMPTY    ? empty_program(BPF_PROG_TYPE_XDP) :
-			    prog == PG_PROG_EMPTY_TC ? empty_program(BPF_PROG_TYPE_SCHED_CLS) :
-						       -1;
-
-	if (bpf_prog_test_run_opts(empty >= 0 ? empty : pg_dp_prog_fd(dp->skel, prog), &opts))
-		return pg_dp_fail(err, -errno, "cannot run a frame through the program");
-	*ret_ns = opts.duration;
-	return 0;
+	return pg_dp_prog_fd(dp->skel, prog);
 }

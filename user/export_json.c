@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "chains.h"
 #include "export_json.h"
 #include "names.h"
 #include "print.h"
@@ -252,12 +253,20 @@ static struct json_object *rule(const struct pg_rule *from, size_t num, bool *oo
 	return o;
 }
 
-static struct json_object *chain(const struct pg_chain *from, bool *oom)
+/* A user-defined chain has no policy: null, and how many rules lead to it. */
+static struct json_object *chain(const struct pg_ruleset *set, const struct pg_chain *from,
+				 bool *oom)
 {
 	struct json_object *o = object(), *rules = json_object_new_array();
 
+	put_text(o, "table", pg_table_name(from->table), oom);
 	put_text(o, "name", from->name, oom);
-	put_text(o, "policy", pg_target_name(from->policy), oom);
+	if (pg_chain_is_builtin(set, from)) {
+		put_text(o, "policy", pg_target_name(from->policy), oom);
+	} else {
+		json_object_object_add(o, "policy", NULL);
+		put_number(o, "references", pg_chain_references(set, from), oom);
+	}
 	put_number(o, "packets", from->packets, oom);
 	put_number(o, "bytes", from->bytes, oom);
 	put(o, "rules", rules, oom);
@@ -272,10 +281,13 @@ static struct json_object *chains(const struct pg_ruleset *set, bool *oom)
 
 	put(o, "chains", array, oom);
 	for (size_t i = 0; i < set->n_chains && !*oom; i++) {
-		/* Chains of raw only where they say something. */
-		if (set->chain[i].table != PG_TABLE_FILTER && !set->chain[i].n_rules)
+		const struct pg_chain *from = &set->chain[i];
+
+		/* Those of raw only where they say something. */
+		if (from->table == PG_TABLE_RAW && !from->n_rules &&
+		    from->policy == PG_TARGET_ACCEPT)
 			continue;
-		json_object_array_add(array, chain(&set->chain[i], oom));
+		json_object_array_add(array, chain(set, from, oom));
 	}
 	return o;
 }
@@ -323,7 +335,6 @@ static void replay_lists(const struct pg_replay_sums *sums, struct json_object *
 
 	for (int i = 0; i < _PG_VERDICT_MAX; i++)
 		put_number(verdicts, pg_verdict_name((enum pg_verdict)i), sums->verdict[i], oom);
-	put_number(verdicts, "reject", 0, oom); /* no rule can reject yet */
 	for (int i = 0; i < _PG_REASON_MAX; i++)
 		put_number(reasons, pg_reason_name((enum pg_reason)i), sums->reason[i], oom);
 	for (int i = PG_FRAG_NONE + 1; i < _PG_FRAG_MAX; i++)

@@ -2,9 +2,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "chains.h"
 #include "list.h"
-#include "match.h"
 #include "print.h"
+#include "target.h"
 
 /* How wide a counter is printed; iptables gives bytes and packets the same width in the rows. */
 #define WIDTH_SCALED 5
@@ -12,7 +13,7 @@
 
 static bool wanted(const struct pg_list_opts *opts, const struct pg_chain *chain)
 {
-	return !opts->chain || !strcmp(opts->chain, chain->name);
+	return chain->table == opts->table && (!opts->chain || !strcmp(opts->chain, chain->name));
 }
 
 static bool shows_rule(const struct pg_list_opts *opts, const struct pg_chain *chain, size_t i)
@@ -38,11 +39,20 @@ static void print_count(struct pg_text *t, uint64_t n, const struct pg_list_opts
 	pg_text_add(t, "%*" PRIu64 "%c", padded ? WIDTH_SCALED - 1 : 0, n, unit[i]);
 }
 
-static void print_headings(struct pg_text *t, const struct pg_chain *chain,
-			   const struct pg_list_opts *opts)
+void pg_list_heading(struct pg_text *t, const struct pg_ruleset *set, const struct pg_chain *chain)
 {
-	pg_text_add(t, "Chain %s (policy %s", chain->name, pg_target_name(chain->policy));
-	if (opts->verbose) {
+	if (pg_chain_is_builtin(set, chain))
+		pg_text_add(t, "Chain %s (policy %s", chain->name, pg_target_name(chain->policy));
+	else
+		pg_text_add(t, "Chain %s (%zu references", chain->name,
+			    pg_chain_references(set, chain));
+}
+
+static void print_headings(struct pg_text *t, const struct pg_ruleset *set,
+			   const struct pg_chain *chain, const struct pg_list_opts *opts)
+{
+	pg_list_heading(t, set, chain);
+	if (opts->verbose && pg_chain_is_builtin(set, chain)) {
 		pg_text_add(t, " ");
 		print_count(t, chain->packets, opts, false);
 		pg_text_add(t, " packets, ");
@@ -113,12 +123,20 @@ static void print_ifname(struct pg_text *t, const struct pg_ifname *ifname, bool
 	pg_text_add(t, "%-6s ", pg_printable(name, shown, sizeof(shown)));
 }
 
-static void print_matches(struct pg_text *t, const struct pg_rule *rule, bool numeric)
+/* What stands behind the addresses. */
+static void print_details(struct pg_text *t, const struct pg_rule *rule, unsigned family,
+			  bool numeric)
 {
+	const struct pg_target_row *target = &pg_target_rows[rule->target];
+
+	if (rule->is_goto)
+		pg_text_add(t, "[goto] ");
 	for (size_t i = 0; i < rule->n_match; i++)
 		pg_match_rows[rule->match[i].kind].list(t, &rule->match[i], rule, numeric);
+	if (target->list)
+		target->list(t, &rule->args, family, numeric);
 	/* iptables has one table per family; here a rule may say its own. */
-	if (rule->narrowed != PG_V46)
+	if (!family && rule->narrowed != PG_V46)
 		pg_text_add(t, " %s only", rule->narrowed == PG_V4 ? "IPv4" : "IPv6");
 }
 
@@ -140,8 +158,7 @@ static void print_row(struct pg_text *t, const struct pg_rule *rule, size_t num,
 		print_count(t, rule->bytes, opts, true);
 		pg_text_add(t, " ");
 	}
-	pg_text_add(t, "%-9s ",
-		    rule->target == PG_TARGET_NONE ? "" : pg_target_name(rule->target));
+	pg_text_add(t, "%-9s ", pg_rule_target_name(rule));
 	print_proto(t, rule, opts->numeric);
 	pg_text_add(t, "%s ", fragment_mark(rule));
 	if (opts->verbose) {
@@ -151,7 +168,7 @@ static void print_row(struct pg_text *t, const struct pg_rule *rule, size_t num,
 	}
 	print_addr(t, rule, &rule->src, opts->numeric);
 	print_addr(t, rule, &rule->dst, opts->numeric);
-	print_matches(t, rule, opts->numeric);
+	print_details(t, rule, opts->family, opts->numeric);
 	pg_text_add(t, "\n");
 }
 
@@ -169,7 +186,7 @@ void pg_list_print(struct pg_text *t, const struct pg_ruleset *set,
 			pg_text_add(t, "\n");
 		any = true;
 		if (!opts->num)
-			print_headings(t, chain, opts);
+			print_headings(t, set, chain, opts);
 		for (size_t i = 0; i < chain->n_rules; i++)
 			if (shows_rule(opts, chain, i))
 				print_row(t, &chain->rule[i], i + 1, opts);
@@ -184,6 +201,10 @@ void pg_list_rules_print(struct pg_text *t, const struct pg_ruleset *set,
 
 		if (!wanted(opts, chain))
 			continue;
+		if (!pg_chain_is_builtin(set, chain)) {
+			pg_text_add(t, "-N %s\n", chain->name);
+			continue;
+		}
 		pg_text_add(t, "-P %s %s", chain->name, pg_target_name(chain->policy));
 		if (opts->verbose)
 			pg_text_add(t, " -c %" PRIu64 " %" PRIu64, chain->packets, chain->bytes);
@@ -197,7 +218,8 @@ void pg_list_rules_print(struct pg_text *t, const struct pg_ruleset *set,
 
 			if (!shows_rule(opts, chain, i))
 				continue;
-			pg_rule_print_parts(&spec, &chain->rule[i], 0, opts->verbose);
+			pg_rule_print_parts(&spec, &chain->rule[i], opts->family,
+					    opts->verbose);
 			t->oom |= spec.oom;
 			pg_text_add(t, "-A %s%s%s\n", chain->name, spec.len ? " " : "",
 				    spec.len ? spec.buf : "");
@@ -216,7 +238,7 @@ void pg_list_one(struct pg_text *t, const struct pg_rule *rule)
 		t->oom = true;
 		return;
 	}
-	pg_text_add(t, "%s ", rule->target == PG_TARGET_NONE ? "" : pg_target_name(rule->target));
+	pg_text_add(t, "%s ", pg_rule_target_name(rule));
 	pg_text_add(t, "%c", rule->proto_invert ? '!' : ' ');
 	if (proto)
 		pg_text_add(t, "%s", proto);
@@ -227,6 +249,6 @@ void pg_list_one(struct pg_text *t, const struct pg_rule *rule)
 		    rule->out.invert ? "!" : "", rule->out.set ? rule->out.name : "*",
 		    rule->src.set && rule->src.invert ? '!' : ' ', src.buf,
 		    rule->dst.set && rule->dst.invert ? '!' : ' ', dst.buf);
-	print_matches(t, rule, true);
+	print_details(t, rule, 0, true);
 	pg_text_add(t, "\n");
 }

@@ -5,9 +5,10 @@
 #include "ast.h"
 
 struct pg_list_opts {
-	const char *chain; /* NULL: all */
+	enum pg_table_id table;
+	const char *chain; /* NULL: all of the table */
 	unsigned num;	   /* that rule only, without headings; 0: all */
-	unsigned family;   /* only the rules that hold for it; 0: all */
+	unsigned family;   /* only the rules that hold for it, without -4 or -6; 0: all */
 	bool numeric, verbose, exact, line_numbers;
 };
 
@@ -17,5 +18,7 @@ void pg_list_print(struct pg_text *t, const struct pg_ruleset *set,
 /* -S */
 void pg_list_rules_print(struct pg_text *t, const struct pg_ruleset *set,
 			 const struct pg_list_opts *opts);
+/* "Chain INPUT (policy ACCEPT" or "Chain web (2 references": what begins a chain's heading. */
+void pg_list_heading(struct pg_text *t, const struct pg_ruleset *set, const struct pg_chain *chain);
 /* The line that -A -v and its like print for a rule. */
 void pg_list_one(struct pg_text *t, const struct pg_rule *rule);

@@ -45,6 +45,7 @@ struct found {
 	unsigned n;
 	bool whole;
 	size_t global; /* index + 1; 0: of a match */
+	bool target; /* of the target; otherwise of `match` */
 	enum pg_match_kind match;
 	const struct pg_match_option *option;
 };
@@ -54,7 +55,7 @@ static bool same(const struct found *a, const struct found *b)
 	if (a->global || b->global)
 		return a->global && b->global &&
 		       globals[a->global - 1].letter == globals[b->global - 1].letter;
-	return a->match == b->match && a->option->id == b->option->id;
+	return a->target == b->target && a->match == b->match && a->option->id == b->option->id;
 }
 
 /* The first whole name wins; without one, a beginning that only one option has. */
@@ -70,13 +71,14 @@ static void consider(struct found *best, const struct found *candidate)
 	}
 }
 
-static void look_in_match(enum pg_match_kind kind, const char *name, size_t len, struct found *best)
+/* In the options of a match or a target, which `of` says. */
+static void look_in(const struct pg_match_option *option, const struct found *of, const char *name,
+		    size_t len, struct found *best)
 {
-	const struct pg_match_option *option = pg_match_rows[kind].option;
+	for (; option && option->name; option++) {
+		struct found candidate = *of;
 
-	for (; option->name; option++) {
-		struct found candidate = { .match = kind, .option = option };
-
+		candidate.option = option;
 		if (is_prefix(option->name, name, len, &candidate.whole))
 			consider(best, &candidate);
 	}
@@ -91,10 +93,16 @@ static void look_up(const struct pg_opt_scan *scan, const char *name, size_t len
 		if (is_prefix(globals[i].name, name, len, &candidate.whole))
 			consider(best, &candidate);
 	}
-	for (int first = 1; first >= 0; first--)
-		for (size_t i = 0; i < scan->n_loaded; i++)
-			if (pg_match_rows[scan->loaded[i]].first == (bool)first)
-				look_in_match(scan->loaded[i], name, len, best);
+	for (int first = 1; first >= 0; first--) {
+		for (size_t i = 0; i < scan->n_loaded; i++) {
+			const struct pg_match_row *row = &pg_match_rows[scan->loaded[i]];
+			const struct found of = { .match = scan->loaded[i] };
+
+			if (row->first == (bool)first)
+				look_in(row->option, &of, name, len, best);
+		}
+	}
+	look_in(scan->target, &(const struct found){ .target = true }, name, len, best);
 }
 
 /* Take the value: `attached` if there is one, otherwise the next word. */
@@ -133,7 +141,7 @@ static void take_long(struct pg_opt_scan *scan, struct pg_opt *ret)
 		ret->kind = PG_OPT_GLOBAL;
 		ret->letter = globals[found.global - 1].letter;
 	} else {
-		ret->kind = PG_OPT_MATCH;
+		ret->kind = found.target ? PG_OPT_TARGET : PG_OPT_MATCH;
 		ret->match = found.match;
 		ret->option = found.option;
 	}

@@ -12,6 +12,7 @@ enum pg_opt_kind {
 	PG_OPT_WORD,	/* not an option */
 	PG_OPT_GLOBAL,	/* one of iptables' own: letter */
 	PG_OPT_MATCH,	/* one of a match: match, option */
+	PG_OPT_TARGET,	/* one of the target: option */
 	PG_OPT_UNKNOWN, /* or ambiguous, or with a value it does not take */
 	PG_OPT_NO_VALUE /* the value is missing */
 };
@@ -33,6 +34,7 @@ struct pg_opt_scan {
 	/* Matches loaded so far, first to last, each kind once. */
 	enum pg_match_kind loaded[_PG_MATCH_MAX];
 	size_t n_loaded;
+	const struct pg_match_option *target; /* options of the target; NULL: none */
 };
 
 void pg_opt_next(struct pg_opt_scan *scan, struct pg_opt *ret);

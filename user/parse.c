@@ -6,13 +6,14 @@
 #include "addr.h"
 #include "parser.h"
 #include "print.h"
+#include "target.h"
 
 /* Those that take a `!`. */
 static const char invertible[] = "sdpiof";
 
 static int set_given(struct pg_parser *p)
 {
-	char letter = p->opt.letter;
+	char letter = p->opt.letter == 'g' ? 'j' : p->opt.letter; /* they exclude each other */
 	const char *found = strchr(PG_RESTRICTED, letter);
 	size_t i;
 
@@ -73,24 +74,23 @@ static int load_match(struct pg_parser *p, enum pg_match_kind kind, const struct
 	if (!match || !loaded)
 		return pg_diag(p->diag, PG_DIAG_FAILED, NULL, "out of memory");
 	match += p->rule.n_match;
-	*match = (struct pg_match){ .kind = kind, .pos = at->pos };
+	/* Every byte, because they may be compared: see struct pg_match_row. */
+	memset(match, 0, sizeof(*match));
+	match->kind = kind;
+	match->pos = at->pos;
 	if (row->init)
 		row->init(match);
 	loaded[p->rule.n_match] = (struct pg_loaded){ .at = *at };
 	p->rule.n_match++;
 	pg_opt_load(&p->scan, kind);
-	if (row->protos && row->protos[0] == p->rule.proto)
+	if (row->implied && row->protos[0] == p->rule.proto)
 		p->proto_used = true;
 	return 0;
 }
 
 static bool family_has(const struct pg_parser *p, const struct pg_match_row *row)
 {
-	unsigned family = p->from->family ? p->from->family : PG_V46;
-
-	if (p->cmd.families)
-		family &= p->cmd.families;
-	return row->families & family;
+	return row->families & pg_parse_families(p);
 }
 
 static int parse_match(struct pg_parser *p)
@@ -104,11 +104,12 @@ static int parse_match(struct pg_parser *p)
 	if (kind < 0 && pg_match_known(p->opt.value))
 		return pg_diag(p->diag, PG_DIAG_UNSUPPORTED, &p->opt.at,
 			       "match `%s' is not supported yet", p->opt.value);
+	/* An alias is looked up by its proper name. */
 	return FAIL(p, &p->opt.at, "Couldn't load match `%s':No such file or directory",
-		    p->opt.value);
+		    kind < 0 ? p->opt.value : pg_match_rows[kind].name);
 }
 
-static int parse_target(struct pg_parser *p)
+static int check_target_name(struct pg_parser *p)
 {
 	const char *name = p->opt.value;
 	const struct pg_arg *at = &p->opt.at;
@@ -121,22 +122,34 @@ static int parse_target(struct pg_parser *p)
 	for (const char *c = name; *c; c++)
 		if (isspace((unsigned char)*c))
 			return FAIL(p, at, "Invalid target name `%s'", name);
-	for (enum pg_target target = PG_TARGET_ACCEPT; target <= PG_TARGET_DROP; target++) {
-		if (!strcmp(name, pg_target_name(target))) {
-			p->rule.target = target;
-			return 0;
-		}
+	return 0;
+}
+
+/* What is no target is a chain; whether there is one is seen when the command is carried out. */
+static int parse_target(struct pg_parser *p)
+{
+	struct pg_rule *rule = &p->rule;
+	const char *name = p->opt.value;
+	int r = check_target_name(p);
+
+	if (r < 0)
+		return r;
+	p->cmd.target_at = p->opt.at;
+	rule->is_goto = p->opt.letter == 'g';
+	if (!rule->is_goto)
+		rule->target = pg_target_find(name, &rule->args);
+	if (rule->target != PG_TARGET_NONE) {
+		bool takes_options = strcmp(name, "NOTRACK") != 0;
+
+		p->scan.target = takes_options ? pg_target_rows[rule->target].option : NULL;
+		return 0;
 	}
-	if (pg_target_known(name))
-		return pg_diag(p->diag, PG_DIAG_UNSUPPORTED, at,
+	if (!rule->is_goto && pg_target_known(name))
+		return pg_diag(p->diag, PG_DIAG_UNSUPPORTED, &p->opt.at,
 			       "target `%s' is not supported yet", name);
-	if (p->from->is_chain && p->from->is_chain(p->from->arg, name))
-		return pg_diag(p->diag, PG_DIAG_UNSUPPORTED, at,
-			       "user-defined chains (`%s') are not supported yet", name);
-	if (!strcmp(name, "INPUT") || !strcmp(name, "FORWARD") || !strcmp(name, "OUTPUT"))
-		return pg_diag(p->diag, PG_DIAG_FAILED, at, "cannot jump to built-in chain `%s'",
-			       name);
-	return FAIL(p, at, "Couldn't load target `%s':No such file or directory", name);
+	rule->target = PG_TARGET_CHAIN;
+	snprintf(rule->chain, sizeof(rule->chain), "%s", name);
+	return 0;
 }
 
 /* "-c PACKETS BYTES" or "-c PACKETS,BYTES" */
@@ -238,11 +251,8 @@ static int parse_condition(struct pg_parser *p)
 	case 'm':
 		return parse_match(p);
 	case 'j':
-		return parse_target(p);
 	case 'g':
-		return pg_diag(p->diag, PG_DIAG_UNSUPPORTED, &p->opt.name,
-			       "-g: user-defined chains (`%s') are not supported yet",
-			       p->opt.value);
+		return parse_target(p);
 	}
 	return 0;
 }
@@ -285,6 +295,7 @@ static int parse_global(struct pg_parser *p)
 
 static int parse_match_option(struct pg_parser *p)
 {
+	const struct pg_match_row *row = &pg_match_rows[p->opt.match];
 	const struct pg_match_option *option = p->opt.option;
 	size_t i = p->rule.n_match, taken = 0;
 	struct pg_match_use use = {
@@ -296,6 +307,7 @@ static int parse_match_option(struct pg_parser *p)
 		.n_rest = p->scan.n - p->scan.next,
 		.ret_taken = &taken,
 		.rule = &p->rule,
+		.families = pg_parse_families(p),
 	};
 	int r;
 
@@ -303,11 +315,13 @@ static int parse_match_option(struct pg_parser *p)
 	do {
 		i--;
 	} while (p->rule.match[i].kind != p->opt.match);
+	if (row->only6 & 1U << option->id && !(use.families & PG_V6))
+		return FAIL(p, &p->opt.name, "unknown option \"%s\"", p->opt.name.text);
 	if (option->unsupported)
 		return pg_diag(p->diag, PG_DIAG_UNSUPPORTED, &p->opt.name,
 			       "option `--%s' is not supported yet", option->name);
 	use.seen = p->loaded[i].seen;
-	r = pg_match_rows[p->opt.match].parse(&p->rule.match[i], &use, p->diag);
+	r = row->parse(&p->rule.match[i], &use, p->diag);
 	if (r < 0)
 		return r;
 	p->loaded[i].seen |= 1U << option->id;
@@ -315,11 +329,38 @@ static int parse_match_option(struct pg_parser *p)
 	return 0;
 }
 
+static int parse_target_option(struct pg_parser *p)
+{
+	const struct pg_target_row *row = &pg_target_rows[p->rule.target];
+	const struct pg_match_option *option = p->opt.option;
+	const struct pg_target_use use = {
+		.option = option,
+		.value = p->opt.value,
+		.at = p->opt.at,
+		.families = pg_parse_families(p),
+		.warning = &p->cmd.warning,
+	};
+	int r;
+
+	if (option->unsupported)
+		return pg_diag(p->diag, PG_DIAG_UNSUPPORTED, &p->opt.name,
+			       "option `--%s' is not supported yet", option->name);
+	if (p->target_seen & 1U << option->id)
+		return FAIL(p, &p->opt.name, "%s: option \"--%s\" can only be used once.",
+			    row->name, option->name);
+	if (p->invert)
+		return FAIL(p, &p->invert_at, "%s: option \"--%s\" cannot be inverted.",
+			    row->name, option->name);
+	r = row->parse(&p->rule.args, &use, p->diag);
+	if (!r)
+		p->target_seen |= 1U << option->id;
+	return r;
+}
+
 /* Options that only an implicitly loaded match has that portguard lacks. */
 static bool unsupported_option(const char *name)
 {
-	static const char *const known[] = { "--ahlen",	 "--ahres",	"--ahspi", "--compres",
-					     "--espspi", "--ipcompspi", "--mh-type" };
+	static const char *const known[] = { "--compres", "--ipcompspi", "--mh-type" };
 	size_t len = strcspn(name, "=");
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -336,7 +377,7 @@ static int parse_unknown(struct pg_parser *p)
 	for (int i = 0; i < _PG_MATCH_MAX && p->rule.proto && !p->proto_used; i++) {
 		const struct pg_match_row *row = &pg_match_rows[i];
 
-		if (!row->protos || row->protos[0] != p->rule.proto || !family_has(p, row))
+		if (!row->implied || row->protos[0] != p->rule.proto || !family_has(p, row))
 			continue;
 		if (p->opt.letter)
 			break; /* of matches, no option has one letter */
@@ -377,6 +418,9 @@ static int parse_option(struct pg_parser *p)
 	case PG_OPT_MATCH:
 		r = parse_match_option(p);
 		break;
+	case PG_OPT_TARGET:
+		r = parse_target_option(p);
+		break;
 	case PG_OPT_GLOBAL:
 		if (p->opt.letter == 'h' || p->opt.letter == 'V') {
 			p->cmd.verb = p->opt.letter == 'h' ? PG_VERB_HELP : PG_VERB_VERSION;
@@ -402,6 +446,7 @@ int pg_command_parse(const struct pg_arg *arg, size_t n, const struct pg_parse_f
 	pg_rule_clear(&p.rule);
 	if (n)
 		p.rule.pos = arg[0].pos;
+	p.cmd.file = from->file;
 	while (!r)
 		r = parse_option(&p);
 	if (r > 0)
@@ -421,5 +466,6 @@ void pg_command_free(struct pg_command *cmd)
 	for (size_t i = 0; i < cmd->n_rules; i++)
 		pg_rule_clear(&cmd->rule[i]);
 	free(cmd->rule);
+	pg_text_free(&cmd->warning);
 	*cmd = (struct pg_command){};
 }

@@ -19,7 +19,10 @@ enum pg_verb {
 	PG_VERB_FLUSH,
 	PG_VERB_ZERO,
 	PG_VERB_ZERO_NUM,
+	PG_VERB_NEW_CHAIN,
+	PG_VERB_DELETE_CHAIN,
 	PG_VERB_DELETE_CHAINS, /* -X without a name */
+	PG_VERB_RENAME_CHAIN,
 	PG_VERB_POLICY,
 	/* These say all: nothing else of the command is read. */
 	PG_VERB_HELP,
@@ -31,10 +34,8 @@ enum pg_verb {
 /* Where the words come from. */
 struct pg_parse_from {
 	bool file;
+	enum pg_table_id table; /* file: its table at hand */
 	unsigned family; /* PG_V4, PG_V6: read as iptables or ip6tables would; 0: both */
-	/* File: whether a chain of this name was declared. May be NULL. */
-	bool (*is_chain)(const void *arg, const char *name);
-	const void *arg;
 };
 
 struct pg_command {
@@ -45,6 +46,11 @@ struct pg_command {
 	struct pg_arg chain_at;
 	unsigned num;	    /* rule number; 0: none given */
 	const char *policy; /* into the words */
+	const char *new_name; /* -E: likewise */
+	struct pg_arg new_name_at;
+	struct pg_arg target_at; /* what -j or -g named */
+	enum pg_table_id table;
+	bool file; /* more lines follow: loops are looked for at the end of all */
 	struct pg_rule *rule; /* owned: one for each pair of addresses */
 	size_t n_rules;
 	bool has_counters;  /* -c: in rule[], or for a policy here */
@@ -53,6 +59,7 @@ struct pg_command {
 	unsigned verbose;
 	bool numeric, exact, line_numbers;
 	int wait_s; /* 0: do not wait, -1: for ever */
+	struct pg_text warning; /* what the user should know though nothing is wrong; empty: nothing */
 };
 
 /* Fails with -EOPNOTSUPP for what iptables can and portguard can't, otherwise -EINVAL. */

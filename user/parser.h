@@ -36,6 +36,7 @@ struct pg_parser {
 	bool proto_used; /* its match is loaded */
 	struct pg_rule rule;
 	struct pg_loaded *loaded; /* beside rule.match */
+	uint32_t target_seen;	  /* options of the target given */
 	struct pg_command cmd;
 	struct pg_diag *diag;
 };

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "checks.h"
 #include "rulefile.h"
 
 /*
@@ -12,7 +13,7 @@
  */
 struct stored {
 	uint32_t n_chains, n_rules;
-	uint32_t slot[]; /* chains, then rules, then the text */
+	uint32_t slot[]; /* chains, then rules and their states, then the text */
 };
 
 static size_t count_rules(const struct pg_ruleset *set)
@@ -28,9 +29,10 @@ static size_t count_rules(const struct pg_ruleset *set)
 
 static void read_counter(struct pg_dp *dp, uint32_t slot, uint64_t *packets, uint64_t *bytes)
 {
-	struct pg_count c;
+	struct pg_count c = {};
 
-	pg_dp_slot_read(dp, slot, &c);
+	if (slot != PG_NO_SLOT) /* a user-defined chain has no policy to count */
+		pg_dp_slot_read(dp, slot, &c);
 	*packets = c.packets;
 	*bytes = c.bytes;
 }
@@ -48,6 +50,7 @@ static void take_slots(struct pg_dp *dp, struct pg_ruleset *set, const uint32_t 
 			struct pg_rule *rule = &set->chain[i].rule[k];
 
 			rule->slot = *slot++;
+			rule->state = *slot++;
 			read_counter(dp, rule->slot, &rule->packets, &rule->bytes);
 		}
 	}
@@ -65,7 +68,7 @@ static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_r
 
 	if (n < sizeof(*s) || s->n_chains > n || s->n_rules > n)
 		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
-	head = sizeof(*s) + 4 * ((size_t)s->n_chains + s->n_rules);
+	head = sizeof(*s) + 4 * ((size_t)s->n_chains + 2 * (size_t)s->n_rules);
 	if (head > n)
 		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
 	r = pg_rulefile_parse((const char *)data + head, n - head, &opts, &set, &notes, err);
@@ -167,7 +170,7 @@ static int assign_slots(struct pg_dp *dp, struct pg_ruleset *set, const struct p
 	for (size_t i = 0; !r && i < set->n_chains; i++) {
 		struct pg_chain *chain = &set->chain[i];
 
-		if (chain->slot == PG_NO_SLOT)
+		if (chain->slot == PG_NO_SLOT && i < PG_CHAINS_BUILTIN)
 			r = fresh_slot(dp, used, &next, chain->packets, chain->bytes, &chain->slot);
 		for (size_t k = 0; !r && k < chain->n_rules; k++) {
 			struct pg_rule *rule = &chain->rule[k];
@@ -177,6 +180,59 @@ static int assign_slots(struct pg_dp *dp, struct pg_ruleset *set, const struct p
 					       &rule->slot);
 		}
 	}
+	return r;
+}
+
+/* What rules remember (a limit's tokens) goes the way of their counters. */
+static void mark_states(bool *used, const struct pg_ruleset *set)
+{
+	for (size_t i = 0; i < set->n_chains; i++)
+		for (size_t k = 0; k < set->chain[i].n_rules; k++) {
+			const struct pg_rule *rule = &set->chain[i].rule[k];
+			size_t n = rule->state == PG_NO_SLOT ? 0 : pg_rule_states(rule);
+
+			for (size_t s = 0; s < n && rule->state + s < PG_STATES; s++)
+				used[rule->state + s] = true;
+		}
+}
+
+static int fresh_states(struct pg_dp *dp, bool *used, uint32_t *next, struct pg_rule *rule)
+{
+	size_t n = pg_rule_states(rule), free = 0;
+	struct pg_state start;
+	uint32_t at = *next;
+
+	for (; free < n && at < PG_STATES; at++)
+		free = used[at] ? 0 : free + 1;
+	if (free < n)
+		return -ENOSPC;
+	*next = at;
+	rule->state = at - n;
+	for (size_t i = 0; i < n; i++) {
+		used[rule->state + i] = true;
+		pg_rule_state_start(rule, i, &start);
+		pg_dp_state_set(dp, rule->state + i, &start);
+	}
+	return 0;
+}
+
+static int assign_states(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old)
+{
+	_free_ bool *used = calloc(PG_STATES, sizeof(*used));
+	uint32_t next = 0;
+	int r = 0;
+
+	if (!used)
+		return -ENOMEM;
+	mark_states(used, old);
+	mark_states(used, set);
+	for (size_t i = 0; !r && i < set->n_chains; i++)
+		for (size_t k = 0; !r && k < set->chain[i].n_rules; k++) {
+			struct pg_rule *rule = &set->chain[i].rule[k];
+
+			if (rule->state == PG_NO_SLOT && pg_rule_states(rule))
+				r = fresh_states(dp, used, &next, rule);
+		}
 	return r;
 }
 
@@ -209,6 +265,7 @@ static void inherit_chain(struct pg_chain *chain, struct pg_chain *old)
 		guess = same - old->rule;
 		claimed[guess++] = true;
 		chain->rule[i].slot = same->slot;
+		chain->rule[i].state = same->state;
 	}
 }
 
@@ -224,6 +281,12 @@ void pg_policy_inherit(struct pg_ruleset *set, const struct pg_ruleset *old)
 
 /* Committing ----------------------------------------------------------------------------------- */
 
+static void add_slots(struct pg_text *t, const struct pg_rule *rule)
+{
+	pg_text_addn(t, (const char *)&rule->slot, 4);
+	pg_text_addn(t, (const char *)&rule->state, 4);
+}
+
 static int store(const struct pg_ruleset *set, struct pg_text *ret_text)
 {
 	struct stored head = { .n_chains = set->n_chains, .n_rules = count_rules(set) };
@@ -233,7 +296,7 @@ static int store(const struct pg_ruleset *set, struct pg_text *ret_text)
 		pg_text_addn(ret_text, (const char *)&set->chain[i].slot, 4);
 	for (size_t i = 0; i < set->n_chains; i++)
 		for (size_t k = 0; k < set->chain[i].n_rules; k++)
-			pg_text_addn(ret_text, (const char *)&set->chain[i].rule[k].slot, 4);
+			add_slots(ret_text, &set->chain[i].rule[k]);
 	pg_rulefile_write(ret_text, set, 0, 0);
 	return ret_text->oom ? -ENOMEM : 0;
 }
@@ -258,7 +321,7 @@ int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
 	char names[PG_MAX_IFACES][IFNAMSIZ];
 	int r = iface_names(dp, names, err);
 
-	return r ? r : pg_compile(set, names, ret_tables, err);
+	return r ? r : pg_compile(set, &(struct pg_compile_opts){ .ifnames = names }, ret_tables, err);
 }
 
 int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err)
@@ -272,7 +335,7 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 	if (r)
 		return r;
 	pg_dp_settle(dp);
-	r = assign_slots(dp, set, old);
+	r = assign_slots(dp, set, old) ?: assign_states(dp, set, old);
 	if (r)
 		return pg_fail(err, r, "no counters left for the policy's rules");
 	r = pg_policy_compile(dp, set, &tables, err);

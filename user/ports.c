@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* -m tcp, udp, udplite, sctp, dccp: ports and TCP flags; -m multiport: lists of ports. */
+/*
+ * -m tcp, udp, udplite, sctp, dccp: ports, TCP's flags and options, DCCP's types and options; the
+ * chunks of SCTP are in match_sctp.c. -m multiport: lists of ports.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -7,7 +10,8 @@
 #include <string.h>
 
 #include "addr.h"
-#include "match.h"
+#include "match_stateless.h"
+#include "match_value.h"
 #include "print.h"
 
 enum {
@@ -15,7 +19,9 @@ enum {
 	OPT_DPORT,
 	OPT_FLAGS,
 	OPT_SYN,
-	OPT_OTHER,
+	OPT_OPTION,
+	OPT_TYPES, /* of dccp's packets */
+	OPT_CHUNKS,
 };
 /* Of multiport: enum pg_multiport_side. */
 
@@ -28,19 +34,19 @@ const struct pg_match_option pg_tcp_options[] = {
 	PORT_OPTIONS,
 	{ "syn", OPT_SYN, false, false },
 	{ "tcp-flags", OPT_FLAGS, true, false },
-	{ "tcp-option", OPT_OTHER, true, true },
+	{ "tcp-option", OPT_OPTION, true, false },
 	{},
 };
 const struct pg_match_option pg_udp_options[] = { PORT_OPTIONS, {} };
 const struct pg_match_option pg_sctp_options[] = {
 	PORT_OPTIONS,
-	{ "chunk-types", OPT_OTHER, true, true },
+	{ "chunk-types", OPT_CHUNKS, true, false },
 	{},
 };
 const struct pg_match_option pg_dccp_options[] = {
 	PORT_OPTIONS,
-	{ "dccp-types", OPT_OTHER, true, true },
-	{ "dccp-option", OPT_OTHER, true, true },
+	{ "dccp-types", OPT_TYPES, true, false },
+	{ "dccp-option", OPT_OPTION, true, false },
 	{},
 };
 const struct pg_match_option pg_multiport_options[] = {
@@ -66,6 +72,14 @@ static const struct {
 	{ "ACK", 0x10 }, { "URG", 0x20 }, { "ALL", 0x3f },  { "NONE", 0 },
 };
 #define N_SINGLE_FLAGS 6
+
+/* By their numbers; the last one stands for all that follow. */
+static const char *const dccp_types[] = {
+	"REQUEST",  "RESPONSE", "DATA",	 "ACK",	    "DATAACK", "CLOSEREQ",
+	"CLOSE",    "RESET",	"SYNC",	 "SYNCACK", "INVALID",
+};
+#define DCCP_INVALID (ARRAY_SIZE(dccp_types) - 1)
+#define DCCP_TYPES 16
 
 #define SYN_MASK 0x17 /* FIN,SYN,RST,ACK */
 #define SYN_COMP 0x02
@@ -187,6 +201,52 @@ static int parse_flags(struct pg_match *m, const struct pg_match_use *use, struc
 	return 0;
 }
 
+static int parse_option(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag)
+{
+	struct pg_u32_range *option = &m->ports.option;
+	int r = 0;
+
+	if (m->kind == PG_MATCH_DCCP) {
+		r = pg_use_check(m, use, 1U << OPT_OPTION, diag);
+		if (!r)
+			r = pg_value_number(m, use, 1, 255, &option->lo, diag);
+	} else if (use->seen & 1U << OPT_OPTION) {
+		r = pg_diag(diag, PG_DIAG_PARAM, &use->at, "Only one `--tcp-option' allowed");
+	} else if (pg_number_parse(use->value, 255, &option->lo) < 0 || !option->lo) {
+		r = pg_diag(diag, PG_DIAG_PARAM, &use->at, "Bad TCP option \"%s\"", use->value);
+	}
+	option->hi = option->lo;
+	option->set = true;
+	option->invert = use->invert;
+	return r;
+}
+
+static int parse_dccp_types(struct pg_match *m, const struct pg_match_use *use,
+			    struct pg_diag *diag)
+{
+	_free_ char *copy = strdup(use->value);
+	char *rest = NULL;
+	int r = pg_use_check(m, use, 1U << OPT_TYPES, diag);
+
+	if (r < 0)
+		return r;
+	if (!copy)
+		return pg_diag(diag, PG_DIAG_FAILED, NULL, "out of memory");
+	for (char *one = strtok_r(copy, ",", &rest); one; one = strtok_r(NULL, ",", &rest)) {
+		size_t i = 0;
+
+		while (i < ARRAY_SIZE(dccp_types) && strcasecmp(dccp_types[i], one))
+			i++;
+		if (i == ARRAY_SIZE(dccp_types))
+			return pg_diag(diag, PG_DIAG_PARAM, &use->at, "Unknown DCCP type `%s'",
+				       one);
+		m->ports.dccp_types |= (uint16_t)((i == DCCP_INVALID ? ~0U : 1U) << i);
+	}
+	m->ports.dccp_types_set = true;
+	m->ports.dccp_types_invert = use->invert;
+	return 0;
+}
+
 void pg_ports_init(struct pg_match *m)
 {
 	m->ports.sport.hi = 65535;
@@ -197,8 +257,17 @@ int pg_ports_parse(struct pg_match *m, const struct pg_match_use *use, struct pg
 {
 	const char *name = pg_match_rows[m->kind].name;
 
-	if (use->id != OPT_SPORT && use->id != OPT_DPORT)
+	switch (use->id) {
+	case OPT_FLAGS:
+	case OPT_SYN:
 		return parse_flags(m, use, diag);
+	case OPT_OPTION:
+		return parse_option(m, use, diag);
+	case OPT_TYPES:
+		return parse_dccp_types(m, use, diag);
+	case OPT_CHUNKS:
+		return pg_chunks_parse(m, use, use->seen & 1U << OPT_CHUNKS, diag);
+	}
 	if (use->seen & 1U << use->id) {
 		const char *option = use->id == OPT_SPORT ? "source-port" : "destination-port";
 
@@ -239,10 +308,41 @@ static void print_flag_list(struct pg_text *t, uint8_t bits)
 	}
 }
 
+static void add_dccp_types(struct pg_text *t, const struct pg_match *m, bool numeric)
+{
+	const char *comma = "";
+
+	for (size_t i = 0; i < DCCP_TYPES; i++) {
+		if (!(m->ports.dccp_types & 1U << i))
+			continue;
+		if (numeric)
+			pg_text_add(t, "%s%zu", comma, i);
+		else if (i <= DCCP_INVALID)
+			pg_text_add(t, "%s%s", comma, dccp_types[i]);
+		comma = ",";
+	}
+}
+
+/* No type at all is a word that iptables prints and cannot read again. */
+static void print_dccp_types(struct pg_text *t, const struct pg_match *m)
+{
+	if (!m->ports.dccp_types_set)
+		return;
+	pg_text_add(t, "%s --dccp-types ", m->ports.dccp_types_invert ? " !" : "");
+	if (!m->ports.dccp_types)
+		pg_text_add(t, "\"\"");
+	add_dccp_types(t, m, false);
+}
+
 void pg_ports_print(struct pg_text *t, const struct pg_match *m)
 {
 	print_range(t, "sport", &m->ports.sport);
 	print_range(t, "dport", &m->ports.dport);
+	print_dccp_types(t, m);
+	if (m->ports.chunks)
+		pg_chunks_print(t, m->ports.chunks);
+	if (m->ports.option.set)
+		pg_range_print(t, pg_option_name(m->kind, OPT_OPTION), &m->ports.option);
 	if (!m->ports.flags_set)
 		return;
 	pg_text_add(t, "%s --tcp-flags ", m->ports.flags_invert ? " !" : "");
@@ -285,6 +385,16 @@ void pg_ports_list(struct pg_text *t, const struct pg_match *m, const struct pg_
 	pg_text_add(t, " %s", pg_match_rows[m->kind].name);
 	list_range(t, "spt", &m->ports.sport, match_proto(m), numeric);
 	list_range(t, "dpt", &m->ports.dport, match_proto(m), numeric);
+	if (m->ports.dccp_types_set) {
+		pg_text_add(t, " %s", m->ports.dccp_types_invert ? "! " : "");
+		add_dccp_types(t, m, numeric);
+	}
+	if (m->ports.chunks)
+		pg_chunks_list(t, m->ports.chunks, numeric);
+	if (m->ports.option.set) {
+		pg_text_add(t, " option=");
+		pg_range_list(t, &m->ports.option);
+	}
 	if (!m->ports.flags_set)
 		return;
 	pg_text_add(t, " flags:%s", m->ports.flags_invert ? "!" : "");
@@ -295,6 +405,49 @@ void pg_ports_list(struct pg_text *t, const struct pg_match *m, const struct pg_
 	print_flag_list(t, m->ports.flags_mask);
 	pg_text_add(t, "/");
 	print_flag_list(t, m->ports.flags_comp);
+}
+
+void pg_ports_clear(struct pg_match *m)
+{
+	free(m->ports.chunks);
+	m->ports.chunks = NULL;
+}
+
+int pg_ports_copy(struct pg_match *ret, const struct pg_match *m)
+{
+	if (!m->ports.chunks)
+		return 0;
+	ret->ports.chunks = malloc(sizeof(*ret->ports.chunks));
+	if (!ret->ports.chunks)
+		return -ENOMEM;
+	*ret->ports.chunks = *m->ports.chunks;
+	return 0;
+}
+
+static bool range_equal(const struct pg_port_range *a, const struct pg_port_range *b)
+{
+	return a->lo == b->lo && a->hi == b->hi && a->invert == b->invert;
+}
+
+bool pg_ports_equal(const struct pg_match *a, const struct pg_match *b)
+{
+	const struct pg_u32_range *x = &a->ports.option, *y = &b->ports.option;
+
+	if (!range_equal(&a->ports.sport, &b->ports.sport) ||
+	    !range_equal(&a->ports.dport, &b->ports.dport) ||
+	    a->ports.flags_set != b->ports.flags_set)
+		return false;
+	if (x->set != y->set || x->lo != y->lo || x->invert != y->invert)
+		return false;
+	if (a->ports.dccp_types_set != b->ports.dccp_types_set ||
+	    a->ports.dccp_types != b->ports.dccp_types ||
+	    a->ports.dccp_types_invert != b->ports.dccp_types_invert)
+		return false;
+	if (!pg_chunks_equal(a->ports.chunks, b->ports.chunks))
+		return false;
+	return !a->ports.flags_set || (a->ports.flags_invert == b->ports.flags_invert &&
+				       a->ports.flags_mask == b->ports.flags_mask &&
+				       a->ports.flags_comp == b->ports.flags_comp);
 }
 
 /* -m multiport --------------------------------------------------------------------------------- */
@@ -420,4 +573,15 @@ void pg_multiport_list(struct pg_text *t, const struct pg_match *m, const struct
 		pg_text_add(t, ":");
 		list_port(t, range->hi, proto, numeric);
 	}
+}
+
+bool pg_multiport_equal(const struct pg_match *a, const struct pg_match *b)
+{
+	if (a->multiport.side != b->multiport.side || a->multiport.invert != b->multiport.invert ||
+	    a->multiport.n != b->multiport.n)
+		return false;
+	for (unsigned i = 0; i < a->multiport.n; i++)
+		if (!range_equal(&a->multiport.range[i], &b->multiport.range[i]))
+			return false;
+	return true;
 }

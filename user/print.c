@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "match.h"
 #include "print.h"
+#include "target.h"
 
 static void print_addr(struct pg_text *t, const char *option, const struct pg_addr *addr)
 {
@@ -40,15 +40,34 @@ static void print_proto(struct pg_text *t, const struct pg_rule *rule)
 
 const char *pg_target_name(enum pg_target target)
 {
-	switch (target) {
-	case PG_TARGET_ACCEPT:
-		return "ACCEPT";
-	case PG_TARGET_DROP:
-		return "DROP";
-	default:
-		break;
-	}
-	return "-";
+	const char *name = pg_target_rows[target].name;
+
+	return name ? name : "-";
+}
+
+const char *pg_rule_target_name(const struct pg_rule *rule)
+{
+	if (rule->target == PG_TARGET_CHAIN)
+		return rule->chain;
+	return rule->target == PG_TARGET_NONE ? "" : pg_target_name(rule->target);
+}
+
+const char *pg_table_name(enum pg_table_id table)
+{
+	return table == PG_TABLE_RAW ? "raw" : "filter";
+}
+
+static void print_target(struct pg_text *t, const struct pg_rule *rule, unsigned family)
+{
+	const struct pg_target_row *row = &pg_target_rows[rule->target];
+	bool notrack = rule->target == PG_TARGET_CT && rule->args.ct.old;
+
+	if (rule->target == PG_TARGET_NONE)
+		return;
+	pg_text_add(t, " %s %s", rule->is_goto ? "-g" : "-j",
+		    notrack ? "NOTRACK" : pg_rule_target_name(rule));
+	if (row->print)
+		row->print(t, &rule->args, family);
 }
 
 void pg_quoted_print(struct pg_text *t, const char *text)
@@ -91,8 +110,7 @@ void pg_rule_print_parts(struct pg_text *t, const struct pg_rule *rule, unsigned
 	}
 	if (counters)
 		pg_text_add(t, " -c %" PRIu64 " %" PRIu64, rule->packets, rule->bytes);
-	if (rule->target != PG_TARGET_NONE)
-		pg_text_add(t, " -j %s", pg_target_name(rule->target));
+	print_target(t, rule, family);
 	/* Every part brings a blank; the first one is not wanted. */
 	if (!t->oom && t->len > start) {
 		memmove(t->buf + start, t->buf + start + 1, t->len - start);

@@ -16,6 +16,10 @@ void pg_rule_print_parts(struct pg_text *t, const struct pg_rule *rule, unsigned
 
 /* "ACCEPT", "DROP"; "-" for none. */
 const char *pg_target_name(enum pg_target target);
+/* What -j or -g of a rule names, as -L shows it: a target or a chain; "" for none. */
+const char *pg_rule_target_name(const struct pg_rule *rule);
+/* "filter", "raw" */
+const char *pg_table_name(enum pg_table_id table);
 /* The name iptables-save prints for a protocol; NULL: it prints the number. */
 const char *pg_proto_name(uint8_t proto);
 /* "10.0.0.0/8", "192.168.1.1/32", "10.0.0.1/255.0.255.0" */

@@ -54,7 +54,9 @@ static void put_rule(FILE *f, enum pg_dir dir, const struct pg_trace *trace,
 		fprintf(f, "\t%s\t%u", pg_printable(chain->name, name, sizeof(name)),
 			map->tables->terms[trace->term].rule);
 	} else if (trace->reason == PG_REASON_POLICY && dir == PG_DIR_IN) {
-		fprintf(f, "\t%s\t0", map->set->chain[PG_CHAIN_INPUT].name);
+		fprintf(f, "\t%s\t0",
+			map->set->chain[trace->stage == PG_STAGE_RAW ? PG_CHAIN_RAW_PREROUTING :
+								       PG_CHAIN_INPUT].name);
 	} else {
 		fputs("\t-\t-", f);
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "chains.h"
 #include "iptables.h"
 #include "lex.h"
 #include "print.h"
@@ -22,14 +23,15 @@ struct reader {
 	size_t n;
 	unsigned number;
 	bool in_table;
-	char table[32];
+	char name_of_table[32];
+	enum pg_table_id table;
 	bool foreign; /* the table is not ours */
-	unsigned n_foreign; /* lines left out, and the first of their tables */
+	bool skipped; /* the table is not the one wanted */
+	unsigned n_foreign; /* lines of other tables, and the first of these tables */
 	char first_foreign[32];
+	unsigned n_unsupported, first_unsupported; /* lines, and the first one's number */
 	struct pg_ruleset *set;
 	size_t n_rules;
-	char **chain; /* user chains declared, owned */
-	size_t n_chain;
 	struct pg_notes *notes;
 	struct pg_diag diag;
 };
@@ -39,24 +41,38 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static int note(struct reader *rd, const char *fmt, ...) _printf_(2, 3);
-static int note(struct reader *rd, const char *fmt, ...)
+static int add_note(struct reader *rd, struct pg_text *t)
+{
+	char **more = reallocarray(rd->notes->text, rd->notes->n + 1, sizeof(*more));
+
+	if (more)
+		rd->notes->text = more;
+	if (!more || t->oom)
+		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL, "out of memory");
+	more[rd->notes->n++] = TAKE_PTR(t->buf);
+	return 0;
+}
+
+/* "FILE:LINE:COLUMN: TEXT", of the line at hand. */
+static int note(struct reader *rd, unsigned column, const char *fmt, ...) _printf_(3, 4);
+static int note(struct reader *rd, unsigned column, const char *fmt, ...)
 {
 	_cleanup_(pg_text_free) struct pg_text t = {};
-	char text[512], shown[512], **more;
+	char text[512], shown[512];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	pg_text_add(&t, "%s:%u: %s", rd->name, rd->number, pg_printable(text, shown, sizeof(shown)));
-	more = reallocarray(rd->notes->text, rd->notes->n + 1, sizeof(*more));
-	if (more)
-		rd->notes->text = more;
-	if (!more || t.oom)
-		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL, "out of memory");
-	more[rd->notes->n++] = TAKE_PTR(t.buf);
-	return 0;
+	pg_text_add(&t, "%s:%u:%u: %s", rd->name, rd->number, column ? column : 1,
+		    pg_printable(text, shown, sizeof(shown)));
+	return add_note(rd, &t);
+}
+
+/* How much of the line at hand goes into a note. */
+static int shown_length(const struct reader *rd)
+{
+	return rd->n < 300 ? (int)rd->n : 300;
 }
 
 static struct pg_arg at_byte(const struct reader *rd, size_t byte)
@@ -64,55 +80,60 @@ static struct pg_arg at_byte(const struct reader *rd, size_t byte)
 	return (struct pg_arg){ .text = "", .pos = { rd->number, (unsigned)byte + 1 } };
 }
 
-static bool is_chain(const void *arg, const char *name)
+/* The line at hand is of a table that is not ours. */
+static void count_foreign(struct reader *rd)
 {
-	const struct reader *rd = arg;
+	if (!rd->n_foreign++)
+		snprintf(rd->first_foreign, sizeof(rd->first_foreign), "%s", rd->name_of_table);
+}
 
-	for (size_t i = 0; i < rd->n_chain; i++)
-		if (!strcmp(rd->chain[i], name))
+/* *ret: ours; false: iptables has the table, or nobody. */
+static bool find_table(const char *name, enum pg_table_id *ret)
+{
+	for (enum pg_table_id table = 0; table < _PG_TABLE_MAX; table++) {
+		if (!strcmp(name, pg_table_name(table))) {
+			*ret = table;
 			return true;
+		}
+	}
 	return false;
 }
 
-static int add_chain(struct reader *rd, const char *name)
+static void count_rules(struct reader *rd)
 {
-	char **more = reallocarray(rd->chain, rd->n_chain + 1, sizeof(*more));
-	char *copy = strdup(name);
-
-	if (more)
-		rd->chain = more;
-	if (!more || !copy) {
-		free(copy);
-		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL, "out of memory");
-	}
-	rd->chain[rd->n_chain++] = copy;
-	return 0;
+	rd->n_rules = 0;
+	for (size_t i = 0; i < rd->set->n_chains; i++)
+		rd->n_rules += rd->set->chain[i].n_rules;
 }
 
 /* "*filter" */
 static int read_table(struct reader *rd)
 {
-	static const char *const known[] = { "filter", "nat", "mangle", "raw", "security" };
-	const struct pg_command flush = { .verb = PG_VERB_FLUSH };
-	struct pg_arg at = at_byte(rd, 1);
+	static const char *const known[] = { "nat", "mangle", "security" };
+	const char *wanted = rd->opts->table;
 	size_t n = rd->n - 1;
 	bool found = false;
 
 	while (n && is_blank(rd->line[n]))
 		n--;
-	snprintf(rd->table, sizeof(rd->table), "%.*s", (int)n, rd->line + 1);
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		found |= n < sizeof(rd->table) && !strcmp(rd->table, known[i]);
-	if (!found && !rd->opts->skip_tables)
-		return pg_diag(&rd->diag, PG_DIAG_PARAM, &at, "unable to initialize table '%s'",
-			       rd->table);
-	rd->foreign = strcmp(rd->table, "filter") != 0;
+	snprintf(rd->name_of_table, sizeof(rd->name_of_table), "%.*s", (int)n, rd->line + 1);
 	rd->in_table = true;
+	rd->skipped = wanted && strcmp(wanted, rd->name_of_table);
+	rd->foreign = n >= sizeof(rd->name_of_table) || !find_table(rd->name_of_table, &rd->table);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		found |= !strcmp(rd->name_of_table, known[i]);
+	if (rd->skipped)
+		return 0;
+	if (rd->foreign && !found) {
+		count_foreign(rd);
+		return note(rd, 2, "unable to initialize table '%s'", rd->name_of_table);
+	}
 	if (rd->foreign || rd->opts->noflush)
 		return 0;
 	/* Also when the table comes a second time, as with iptables-restore. */
-	rd->n_rules = 0;
-	return pg_command_apply(&flush, rd->set, &rd->diag);
+	pg_table_clear(rd->set, rd->table);
+	count_rules(rd);
+	return 0;
 }
 
 /* "[packets:bytes]" at the beginning of text; *ret_n: its length. */
@@ -142,10 +163,9 @@ static int read_foreign(struct reader *rd)
 		if (rest < 2 || policy[1] == '-' || (rest >= 7 && !strncmp(policy, " ACCEPT", 7)))
 			return 0;
 	}
-	if (!rd->n_foreign++)
-		snprintf(rd->first_foreign, sizeof(rd->first_foreign), "%s", rd->table);
-	return note(rd, "table `%s' is not enforced: %.*s", rd->table,
-		    rd->n < 300 ? (int)rd->n : 300, rd->line);
+	count_foreign(rd);
+	return note(rd, 1, "table `%s' is not enforced: %.*s", rd->name_of_table,
+		    shown_length(rd), rd->line);
 }
 
 static int built_in_policy(struct reader *rd, struct pg_chain *chain, const struct pg_args *args)
@@ -156,9 +176,12 @@ static int built_in_policy(struct reader *rd, struct pg_chain *chain, const stru
 		.chain = chain->name,
 		.chain_at = *policy,
 		.policy = policy->text,
+		.table = rd->table,
 	};
 	size_t n;
 
+	if (!strcmp(policy->text, "-"))
+		return 0;
 	if (args->n > 2) {
 		const char *text = args->arg[2].text;
 
@@ -174,6 +197,28 @@ static int built_in_policy(struct reader *rd, struct pg_chain *chain, const stru
 	return pg_command_apply(&cmd, rd->set, &rd->diag);
 }
 
+/* A user's chain: made, or emptied where the file adds to what there is. */
+static int declare_chain(struct reader *rd, const struct pg_args *args)
+{
+	const struct pg_arg *name = &args->arg[0];
+	struct pg_chain *chain = pg_ruleset_chain(rd->set, rd->table, name->text);
+	int r = pg_chain_name_check(name, &rd->diag);
+
+	if (r < 0)
+		return r;
+	if (chain && !rd->opts->noflush)
+		return pg_diag(&rd->diag, PG_DIAG_PARAM, name,
+			       "error creating chain '%s':File exists", name->text);
+	if (strcmp(args->arg[1].text, "-"))
+		return pg_diag(&rd->diag, PG_DIAG_FAILED, name, "Bad built-in chain name `%s'",
+			       name->text);
+	if (chain)
+		pg_chain_flush(chain);
+	else if (!pg_chain_add(rd->set, rd->table, name->text))
+		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL, "out of memory");
+	return 0;
+}
+
 /* ":INPUT DROP [0:0]" or ":mychain - [0:0]" */
 static int read_chain(struct reader *rd)
 {
@@ -184,22 +229,14 @@ static int read_chain(struct reader *rd)
 
 	if (r < 0)
 		return r;
-	chain = args.n ? pg_ruleset_chain(rd->set, PG_TABLE_FILTER, args.arg[0].text) : NULL;
-	if (args.n < 2 || args.n > 3) {
+	chain = args.n ? pg_ruleset_chain(rd->set, rd->table, args.arg[0].text) : NULL;
+	if (args.n < 2 || args.n > 3)
 		r = pg_diag(&rd->diag, PG_DIAG_PARAM, args.n ? &args.arg[0] : NULL,
 			    "a chain needs a name, a policy and counters, `:INPUT ACCEPT [0:0]'");
-	} else if (chain) {
+	else if (chain && pg_chain_is_builtin(rd->set, chain))
 		r = built_in_policy(rd, chain, &args);
-	} else if (strcmp(args.arg[1].text, "-")) {
-		r = pg_diag(&rd->diag, PG_DIAG_FAILED, &args.arg[0],
-			    "Bad built-in chain name `%s'", args.arg[0].text);
-	} else {
-		r = add_chain(rd, args.arg[0].text);
-		if (!r)
-			r = pg_diag(&rd->diag, PG_DIAG_UNSUPPORTED, &args.arg[0],
-				    "user-defined chains (`%s') are not supported yet",
-				    args.arg[0].text);
-	}
+	else
+		r = declare_chain(rd, &args);
 	pg_args_free(&args);
 	return r;
 }
@@ -207,30 +244,22 @@ static int read_chain(struct reader *rd)
 static int apply_rule(struct reader *rd, struct pg_command *cmd, const struct pg_arg *verb)
 {
 	bool adds = cmd->verb == PG_VERB_APPEND || cmd->verb == PG_VERB_INSERT;
+	int r = 0;
 
 	if (cmd->verb == PG_VERB_IGNORE)
 		return 0;
 	if (!pg_command_writes(cmd))
 		return pg_diag(&rd->diag, PG_DIAG_PARAM, verb, "`%s' does not belong in a rule file",
 			       verb->text);
-	if (cmd->chain && is_chain(rd, cmd->chain))
-		return pg_diag(&rd->diag, PG_DIAG_UNSUPPORTED, &cmd->chain_at,
-			       "user-defined chains (`%s') are not supported yet", cmd->chain);
 	if (adds)
 		rd->n_rules += cmd->n_rules;
 	if (rd->n_rules > PG_MAX_TERMS)
 		return pg_diag(&rd->diag, PG_DIAG_FAILED, verb, "more than %d rules", PG_MAX_TERMS);
-	return pg_command_apply(cmd, rd->set, &rd->diag);
-}
-
-/* A line that was refused may have made a chain: `-N web`. Rules in it are no mistakes then. */
-static int note_new_chain(struct reader *rd, const struct pg_args *args)
-{
-	for (size_t i = 0; i + 1 < args->n; i++)
-		if (!strcmp(args->arg[i].text, "-N") ||
-		    !strcmp(args->arg[i].text, "--new-chain"))
-			return add_chain(rd, args->arg[i + 1].text);
-	return 0;
+	if (cmd->warning.oom)
+		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL, "out of memory");
+	if (cmd->warning.len)
+		r = note(rd, cmd->target_at.pos.column, "warning: %s", cmd->warning.buf);
+	return r ? r : pg_command_apply(cmd, rd->set, &rd->diag);
 }
 
 /* "[5:300] -A INPUT …" */
@@ -238,9 +267,8 @@ static int read_rule(struct reader *rd)
 {
 	const struct pg_parse_from from = {
 		.file = true,
+		.table = rd->table,
 		.family = rd->opts->family,
-		.is_chain = is_chain,
-		.arg = rd,
 	};
 	struct pg_pos pos = { rd->number, 1 };
 	struct pg_command cmd = {};
@@ -266,8 +294,6 @@ static int read_rule(struct reader *rd)
 	}
 	if (!r)
 		r = apply_rule(rd, &cmd, &args.arg[0]);
-	if (r == -EOPNOTSUPP && note_new_chain(rd, &args) < 0)
-		r = -ENOMEM;
 	pg_command_free(&cmd);
 	pg_args_free(&args);
 	return r;
@@ -291,6 +317,28 @@ static bool is_comment(const struct reader *rd)
 	return i < rd->n && rd->line[i] == '#';
 }
 
+/* What is not supported is named line by line, so that one run shows all of it. */
+static int note_unsupported(struct reader *rd)
+{
+	char text[sizeof(rd->diag.text)];
+
+	if (!rd->n_unsupported++)
+		rd->first_unsupported = rd->number;
+	snprintf(text, sizeof(text), "%s", rd->diag.text); /* note() may need the diag */
+	return note(rd, rd->diag.pos.column, "%s%s: %.*s",
+		    rd->opts->skip_unsupported ? "left out, " : "", text, shown_length(rd),
+		    rd->line);
+}
+
+/* Here the kernel looks at a table as a whole. */
+static int commit_table(struct reader *rd)
+{
+	struct pg_arg at = at_byte(rd, 0);
+
+	rd->in_table = false;
+	return rd->foreign || rd->skipped ? 0 : pg_chains_check(rd->set, &at, &rd->diag);
+}
+
 static int read_line(struct reader *rd)
 {
 	int r;
@@ -305,17 +353,14 @@ static int read_line(struct reader *rd)
 	if (!rd->in_table)
 		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL,
 			       "a table (`*filter') must come before this");
-	if (line_is(rd, "COMMIT")) {
-		rd->in_table = false;
+	if (line_is(rd, "COMMIT"))
+		return commit_table(rd);
+	if (rd->skipped)
 		return 0;
-	}
 	if (rd->foreign)
 		return read_foreign(rd);
 	r = rd->line[0] == ':' ? read_chain(rd) : read_rule(rd);
-	if (r == -EOPNOTSUPP && rd->opts->skip_unsupported)
-		return note(rd, "left out, %s: %.*s", rd->diag.text,
-			    rd->n < 300 ? (int)rd->n : 300, rd->line);
-	return r;
+	return r == -EOPNOTSUPP ? note_unsupported(rd) : r;
 }
 
 /* The policy that the file starts from. */
@@ -326,8 +371,7 @@ static int start_from(struct reader *rd)
 	rd->set = base ? pg_ruleset_dup(base) : pg_ruleset_new();
 	if (!rd->set)
 		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL, "out of memory");
-	for (size_t i = 0; i < rd->set->n_chains; i++)
-		rd->n_rules += rd->set->chain[i].n_rules;
+	count_rules(rd);
 	return 0;
 }
 
@@ -354,22 +398,59 @@ static int read_lines(struct reader *rd, const char *text, size_t n, struct pg_e
 	return 0;
 }
 
-static int at_end(struct reader *rd, struct pg_err *err)
+/* The file is refused for what the notes have named. */
+static int refuse(struct reader *rd, bool foreign, bool unsupported, struct pg_err *err)
 {
-	int r = 0;
+	_cleanup_(pg_text_free) struct pg_text t = {};
+	int r;
 
-	if (rd->in_table)
-		r = pg_fail(err, -EINVAL, "portguard: %s:%u: COMMIT expected at the end of table "
-			    "`%s'", rd->name, rd->number + 1, rd->table);
-	else if (rd->n_foreign && !rd->opts->skip_tables)
-		r = pg_fail_exit(err, PG_EXIT_USAGE, -EOPNOTSUPP,
-				 "portguard: %s: %u %s in tables that are not enforced (the first "
-				 "in `%s'): --skip-tables goes on without them",
-				 rd->name, rd->n_foreign, rd->n_foreign == 1 ? "rule" : "rules",
-				 rd->first_foreign);
-	if (r && err)
+	if (foreign)
+		pg_text_add(&t, "%u %s in tables that are not enforced (the first in `%s'): "
+			    "--skip-tables goes on without them", rd->n_foreign,
+			    rd->n_foreign == 1 ? "line" : "lines", rd->first_foreign);
+	if (foreign && unsupported)
+		pg_text_add(&t, "; ");
+	if (unsupported)
+		pg_text_add(&t, "%u %s what portguard does not support (the first is line %u): "
+			    "--skip-unsupported goes on without them", rd->n_unsupported,
+			    rd->n_unsupported == 1 ? "line uses" : "lines use",
+			    rd->first_unsupported);
+	r = pg_fail_exit(err, PG_EXIT_USAGE, -EOPNOTSUPP, "portguard: %s: %s", rd->name,
+			 t.buf ? t.buf : "");
+	if (err)
 		err->complete = true;
 	return r;
+}
+
+static int warn_unenforced(struct reader *rd)
+{
+	_cleanup_(pg_text_free) struct pg_text names = {}, t = {};
+
+	pg_chains_unenforced(&names, rd->set, NULL);
+	t.oom = names.oom;
+	if (!names.len)
+		return t.oom ? -ENOMEM : 0;
+	pg_text_add(&t, "warning: kept but not enforced yet: %s", names.buf);
+	return add_note(rd, &t) < 0 ? -ENOMEM : 0;
+}
+
+static int at_end(struct reader *rd, struct pg_err *err)
+{
+	bool foreign = rd->n_foreign && !rd->opts->skip_tables;
+	bool unsupported = rd->n_unsupported && !rd->opts->skip_unsupported;
+	int r;
+
+	if (rd->in_table) {
+		r = pg_fail(err, -EINVAL, "portguard: %s:%u: COMMIT expected at the end of table "
+			    "`%s'", rd->name, rd->number + 1, rd->name_of_table);
+		if (err)
+			err->complete = true;
+		return r;
+	}
+	if (foreign || unsupported)
+		return refuse(rd, foreign, unsupported, err);
+	r = warn_unenforced(rd);
+	return r < 0 ? pg_fail(err, r, "out of memory") : 0;
 }
 
 int pg_rulefile_parse(const char *text, size_t n, const struct pg_rulefile_opts *opts,
@@ -392,9 +473,6 @@ int pg_rulefile_parse(const char *text, size_t n, const struct pg_rulefile_opts 
 	if (!r)
 		*ret_set = TAKE_PTR(rd.set);
 	pg_ruleset_free(rd.set);
-	for (size_t i = 0; i < rd.n_chain; i++)
-		free(rd.chain[i]);
-	free(rd.chain);
 	return r;
 }
 
@@ -446,7 +524,7 @@ void pg_notes_print(const struct pg_notes *notes, FILE *f)
 		fprintf(f, "portguard: %s\n", notes->text[i]);
 }
 
-static void write_date(struct pg_text *t, const char *what)
+void pg_rulefile_write_date(struct pg_text *t, const char *what)
 {
 	time_t now = time(NULL);
 	char date[64] = "";
@@ -477,19 +555,47 @@ static void write_rules(struct pg_text *t, const struct pg_chain *chain, unsigne
 	}
 }
 
+void pg_rulefile_write_table(struct pg_text *t, const struct pg_ruleset *set,
+			     enum pg_table_id table, unsigned family, unsigned flags)
+{
+	pg_text_add(t, "*%s\n", pg_table_name(table));
+	for (size_t i = 0; i < set->n_chains; i++) {
+		const struct pg_chain *chain = &set->chain[i];
+
+		if (chain->table == table && pg_chain_is_builtin(set, chain))
+			pg_text_add(t, ":%s %s [%" PRIu64 ":%" PRIu64 "]\n", chain->name,
+				    pg_target_name(chain->policy), chain->packets, chain->bytes);
+		else if (chain->table == table)
+			pg_text_add(t, ":%s - [0:0]\n", chain->name);
+	}
+	for (size_t i = 0; i < set->n_chains; i++)
+		if (set->chain[i].table == table)
+			write_rules(t, &set->chain[i], family, flags);
+	pg_text_add(t, "COMMIT\n");
+}
+
+/* iptables-save leaves out tables that nobody has used. */
+static bool is_used(const struct pg_ruleset *set, enum pg_table_id table)
+{
+	bool used = false;
+
+	for (size_t i = 0; i < set->n_chains; i++) {
+		const struct pg_chain *chain = &set->chain[i];
+
+		if (chain->table == table)
+			used |= chain->n_rules || chain->policy != PG_TARGET_ACCEPT;
+	}
+	return used;
+}
+
 void pg_rulefile_write(struct pg_text *t, const struct pg_ruleset *set, unsigned family,
 		       unsigned flags)
 {
 	if (flags & PG_RULEFILE_DATES)
-		write_date(t, "Generated by portguard v" PG_VERSION);
-	pg_text_add(t, "*filter\n");
-	for (size_t i = 0; i < PG_CHAIN_RAW_PREROUTING; i++)
-		pg_text_add(t, ":%s %s [%" PRIu64 ":%" PRIu64 "]\n", set->chain[i].name,
-			    pg_target_name(set->chain[i].policy), set->chain[i].packets,
-			    set->chain[i].bytes);
-	for (size_t i = 0; i < set->n_chains; i++)
-		write_rules(t, &set->chain[i], family, flags);
-	pg_text_add(t, "COMMIT\n");
+		pg_rulefile_write_date(t, "Generated by portguard v" PG_VERSION);
+	if (is_used(set, PG_TABLE_RAW))
+		pg_rulefile_write_table(t, set, PG_TABLE_RAW, family, flags);
+	pg_rulefile_write_table(t, set, PG_TABLE_FILTER, family, flags);
 	if (flags & PG_RULEFILE_DATES)
-		write_date(t, "Completed");
+		pg_rulefile_write_date(t, "Completed");
 }

@@ -20,7 +20,8 @@ struct pg_rulefile_opts {
 	unsigned family;  /* PG_V4, PG_V6: as iptables-restore or ip6tables-restore; 0: both */
 	bool counters;	  /* take over [packets:bytes]; otherwise they are 0 */
 	bool skip_tables; /* go on without tables that are not enforced */
-	bool skip_unsupported;
+	bool skip_unsupported; /* and without lines that use what is not supported */
+	const char *table; /* read this table's lines only; NULL: all */
 	/*
 	 * What is in force; NULL: the empty policy. The file's table takes the place of its rules,
 	 * with `noflush` (iptables-restore -n) it adds to them. Policies stay unless it says others.
@@ -30,9 +31,9 @@ struct pg_rulefile_opts {
 };
 
 /*
- * Read a policy from n bytes of text. All or nothing. `notes` says what was left out, and where
- * the file is refused for rules in other tables, which ones; the caller prints it in both cases
- * and frees it. What the file brings has PG_NO_SLOT; what `base` brings keeps its slot.
+ * Read a policy from n bytes of text. All or nothing. `notes` says what was left out, or
+ * all the lines that the file is refused for because portguard cannot do what they ask, and what is
+ * kept without being enforced; the caller prints it in any case, and frees it. What the file brings has PG_NO_SLOT; what `base` brings keeps its slot.
  */
 int pg_rulefile_parse(const char *text, size_t n, const struct pg_rulefile_opts *opts,
 		      struct pg_ruleset **ret_set, struct pg_notes *notes, struct pg_err *err);
@@ -47,8 +48,13 @@ int pg_rulefile_load(const char *path, const struct pg_rulefile_opts *opts,
 #define PG_RULEFILE_COUNTERS (1U << 0) /* [packets:bytes] before every rule */
 #define PG_RULEFILE_DATES (1U << 1)    /* the comments that say who wrote it, and when */
 
+/* "# WHAT on DATE" */
+void pg_rulefile_write_date(struct pg_text *t, const char *what);
+/* One table, from its "*filter" to "COMMIT", also if it is empty. */
+void pg_rulefile_write_table(struct pg_text *t, const struct pg_ruleset *set,
+			     enum pg_table_id table, unsigned family, unsigned flags);
 /*
- * Append the policy to t. family PG_V4 or PG_V6: only the rules that hold for it, without -4 or
+ * Append the policy to t: table filter, and raw before it where it is used. family PG_V4 or PG_V6: only the rules that hold for it, without -4 or
  * -6, as iptables-restore or ip6tables-restore takes it; 0: all of it. Check t->oom.
  */
 void pg_rulefile_write(struct pg_text *t, const struct pg_ruleset *set, unsigned family,

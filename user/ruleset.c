@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ast.h"
+#include "target.h"
 
 static bool addr_equal(const struct pg_addr *a, const struct pg_addr *b)
 {
@@ -22,54 +22,16 @@ static bool ifname_equal(const struct pg_ifname *a, const struct pg_ifname *b)
 	return a->invert == b->invert && !strcmp(a->name, b->name);
 }
 
-static bool range_equal(const struct pg_port_range *a, const struct pg_port_range *b)
-{
-	return a->lo == b->lo && a->hi == b->hi && a->invert == b->invert;
-}
-
-static bool multiport_equal(const struct pg_match *a, const struct pg_match *b)
-{
-	if (a->multiport.side != b->multiport.side || a->multiport.invert != b->multiport.invert ||
-	    a->multiport.n != b->multiport.n)
-		return false;
-	for (unsigned i = 0; i < a->multiport.n; i++)
-		if (!range_equal(&a->multiport.range[i], &b->multiport.range[i]))
-			return false;
-	return true;
-}
-
 static bool match_equal(const struct pg_match *a, const struct pg_match *b)
 {
+	/* The members of the union all start where the first one does. */
+	const size_t start = offsetof(struct pg_match, ports);
+
 	if (a->kind != b->kind)
 		return false;
-	switch (a->kind) {
-	case PG_MATCH_TCP:
-	case PG_MATCH_UDP:
-	case PG_MATCH_UDPLITE:
-	case PG_MATCH_SCTP:
-	case PG_MATCH_DCCP:
-		if (!range_equal(&a->ports.sport, &b->ports.sport) ||
-		    !range_equal(&a->ports.dport, &b->ports.dport) ||
-		    a->ports.flags_set != b->ports.flags_set)
-			return false;
-		return !a->ports.flags_set || (a->ports.flags_invert == b->ports.flags_invert &&
-					       a->ports.flags_mask == b->ports.flags_mask &&
-					       a->ports.flags_comp == b->ports.flags_comp);
-	case PG_MATCH_ICMP:
-	case PG_MATCH_ICMP6:
-		if (a->icmp.any != b->icmp.any || a->icmp.invert != b->icmp.invert)
-			return false;
-		return a->icmp.any ||
-		       (a->icmp.type == b->icmp.type && a->icmp.code_lo == b->icmp.code_lo &&
-			a->icmp.code_hi == b->icmp.code_hi);
-	case PG_MATCH_MULTIPORT:
-		return multiport_equal(a, b);
-	case PG_MATCH_COMMENT:
-		return !strcmp(a->comment ? a->comment : "", b->comment ? b->comment : "");
-	default:
-		break;
-	}
-	return false;
+	if (pg_match_rows[a->kind].equal)
+		return pg_match_rows[a->kind].equal(a, b);
+	return !memcmp((const char *)a + start, (const char *)b + start, sizeof(*a) - start);
 }
 
 static void chain_clear(struct pg_chain *chain)
@@ -157,13 +119,37 @@ struct pg_ruleset *pg_ruleset_dup(const struct pg_ruleset *set)
 	return TAKE_PTR(dup);
 }
 
+static int compare(const struct pg_chain *chain, enum pg_table_id table, const char *name)
+{
+	if (chain->table != table)
+		return chain->table < table ? -1 : 1;
+	return strcmp(chain->name, name);
+}
+
+size_t pg_chain_place(const struct pg_ruleset *set, enum pg_table_id table, const char *name)
+{
+	size_t lo = PG_CHAINS_BUILTIN, hi = set->n_chains;
+
+	while (lo < hi) {
+		size_t middle = lo + (hi - lo) / 2;
+
+		if (compare(&set->chain[middle], table, name) < 0)
+			lo = middle + 1;
+		else
+			hi = middle;
+	}
+	return lo;
+}
+
 struct pg_chain *pg_ruleset_chain(const struct pg_ruleset *set, enum pg_table_id table,
 				  const char *name)
 {
-	for (size_t i = 0; i < set->n_chains; i++)
-		if (set->chain[i].table == table && !strcmp(set->chain[i].name, name))
+	size_t at = pg_chain_place(set, table, name);
+
+	for (size_t i = 0; i < PG_CHAINS_BUILTIN; i++)
+		if (!compare(&set->chain[i], table, name))
 			return &set->chain[i];
-	return NULL;
+	return at < set->n_chains && !compare(&set->chain[at], table, name) ? &set->chain[at] : NULL;
 }
 
 size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *chain)
@@ -183,10 +169,12 @@ size_t pg_chain_references(const struct pg_ruleset *set, const struct pg_chain *
 void pg_rule_clear(struct pg_rule *rule)
 {
 	for (size_t i = 0; i < rule->n_match; i++)
-		if (rule->match[i].kind == PG_MATCH_COMMENT)
-			free(rule->match[i].comment);
+		if (pg_match_rows[rule->match[i].kind].clear)
+			pg_match_rows[rule->match[i].kind].clear(&rule->match[i]);
 	free(rule->match);
-	*rule = (struct pg_rule){ .narrowed = PG_V46, .slot = PG_NO_SLOT };
+	pg_target_clear(rule);
+	*rule = (struct pg_rule){ .narrowed = PG_V46, .slot = PG_NO_SLOT,
+				  .state = PG_NO_SLOT };
 }
 
 int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule)
@@ -195,21 +183,25 @@ int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule)
 
 	copy.match = NULL;
 	copy.n_match = 0;
+	if (pg_target_copy(&copy, rule) < 0)
+		return -ENOMEM;
 	if (rule->n_match) {
 		copy.match = calloc(rule->n_match, sizeof(*copy.match));
-		if (!copy.match)
+		if (!copy.match) {
+			pg_target_clear(&copy);
 			return -ENOMEM;
+		}
 	}
 	for (size_t i = 0; i < rule->n_match; i++) {
-		copy.match[i] = rule->match[i];
-		copy.n_match++;
-		if (rule->match[i].kind != PG_MATCH_COMMENT || !rule->match[i].comment)
-			continue;
-		copy.match[i].comment = strdup(rule->match[i].comment);
-		if (!copy.match[i].comment) {
+		const struct pg_match_row *row = &pg_match_rows[rule->match[i].kind];
+
+		/* Not by assignment, which may leave the padding out: see match_equal(). */
+		memcpy(&copy.match[i], &rule->match[i], sizeof(*copy.match));
+		if (row->copy && row->copy(&copy.match[i], &rule->match[i]) < 0) {
 			pg_rule_clear(&copy);
 			return -ENOMEM;
 		}
+		copy.n_match++;
 	}
 	*ret = copy;
 	return 0;
@@ -218,8 +210,8 @@ int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule)
 bool pg_rule_equal(const struct pg_rule *a, const struct pg_rule *b)
 {
 	if (a->narrowed != b->narrowed || a->proto != b->proto ||
-	    a->proto_invert != b->proto_invert || a->target != b->target ||
-	    a->fragment_set != b->fragment_set || a->n_match != b->n_match)
+	    a->proto_invert != b->proto_invert || a->fragment_set != b->fragment_set ||
+	    a->n_match != b->n_match || !pg_target_equal(a, b))
 		return false;
 	if (a->fragment_set && a->fragment_invert != b->fragment_invert)
 		return false;
@@ -242,11 +234,13 @@ unsigned pg_rule_families(const struct pg_rule *rule)
 		families &= rule->dst.family;
 	if (rule->fragment_set)
 		families &= PG_V4;
+	families &= pg_target_families(rule);
 	for (size_t i = 0; i < rule->n_match; i++) {
-		if (rule->match[i].kind == PG_MATCH_ICMP)
-			families &= PG_V4;
-		if (rule->match[i].kind == PG_MATCH_ICMP6)
-			families &= PG_V6;
+		const struct pg_match_row *row = &pg_match_rows[rule->match[i].kind];
+
+		families &= row->families;
+		if (row->holds)
+			families &= row->holds(&rule->match[i]);
 	}
 	return families;
 }

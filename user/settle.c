@@ -6,6 +6,7 @@
 #include "addr.h"
 #include "parser.h"
 #include "print.h"
+#include "target.h"
 
 static const char *verb_options(enum pg_verb verb)
 {
@@ -87,12 +88,48 @@ static void set_addr(struct pg_rule *rule, struct pg_addr *field, const struct p
 	field->set = false;
 }
 
+/* A match that, as it is given, does not exist for the family that was asked for. */
+static int check_holds(struct pg_parser *p)
+{
+	unsigned families = pg_parse_families(p);
+
+	for (size_t i = 0; i < p->rule.n_match; i++) {
+		const struct pg_match_row *row = &pg_match_rows[p->rule.match[i].kind];
+
+		if (row->holds && !(row->holds(&p->rule.match[i]) & families))
+			return pg_diag(p->diag, PG_DIAG_FAILED, &p->loaded[i].at,
+				       "match `%s' cannot be used like this in IPv%c", row->name,
+				       families == PG_V4 ? '4' : '6');
+	}
+	return 0;
+}
+
+/* What the kernel refuses: a match without the -p that it needs. */
+static int check_protos(struct pg_parser *p, const struct pg_rule *rule)
+{
+	unsigned families = pg_rule_families(rule);
+
+	for (size_t i = 0; i < rule->n_match; i++) {
+		const struct pg_match_row *row = &pg_match_rows[rule->match[i].kind];
+
+		if (row->protos && families & ~row->any_proto &&
+		    (rule->proto != row->protos[0] || rule->proto_invert))
+			return pg_diag(p->diag, PG_DIAG_FAILED, &p->loaded[i].at,
+				       "match `%s' needs `-p %s'", row->name,
+				       pg_proto_name(row->protos[0]));
+	}
+	return 0;
+}
+
 /* Say the family with -4 or -6 only where nothing else in the rule says it. */
 static int settle_families(struct pg_parser *p, struct pg_rule *rule)
 {
 	unsigned holds = pg_rule_families(rule);
 	uint8_t narrowed = rule->narrowed;
+	int r = check_holds(p);
 
+	if (r < 0)
+		return r;
 	if (!holds || !narrowed)
 		return FAIL(p, p->dst.set ? &p->dst.at : p->src.set ? &p->src.at : &p->cmd.chain_at,
 			    "rule asks for IPv4 and IPv6 at once and can never match");
@@ -100,6 +137,16 @@ static int settle_families(struct pg_parser *p, struct pg_rule *rule)
 	if (pg_rule_families(rule) != holds)
 		rule->narrowed = narrowed;
 	return 0;
+}
+
+static void settle_matches(struct pg_rule *rule)
+{
+	for (size_t i = 0; i < rule->n_match; i++) {
+		const struct pg_match_row *row = &pg_match_rows[rule->match[i].kind];
+
+		if (row->settle)
+			row->settle(&rule->match[i], rule);
+	}
 }
 
 static int expand(struct pg_parser *p, const struct pg_addr *src, size_t n_src,
@@ -122,7 +169,11 @@ static int expand(struct pg_parser *p, const struct pg_addr *src, size_t n_src,
 		cmd->n_rules++;
 		set_addr(rule, &rule->src, &src[i / n_dst]);
 		set_addr(rule, &rule->dst, &dst[i % n_dst]);
+		pg_target_settle(rule);
+		settle_matches(rule);
 		r = settle_families(p, rule);
+		if (!r)
+			r = check_protos(p, rule);
 		if (r < 0)
 			return r;
 	}
@@ -165,6 +216,32 @@ static int check_options(struct pg_parser *p)
 	return 0;
 }
 
+/* What the kernel refuses: a match in a chain whose packets lack what it looks at. */
+static int check_chain_matches(struct pg_parser *p)
+{
+	static const struct {
+		const char *name;
+		unsigned bits;
+	} builtin[] = {
+		{ "INPUT", 1U << PG_CHAIN_INPUT },
+		{ "FORWARD", 1U << PG_CHAIN_FORWARD },
+		{ "OUTPUT", 1U << PG_CHAIN_OUTPUT | 1U << PG_CHAIN_RAW_OUTPUT },
+		{ "PREROUTING", 1U << PG_CHAIN_RAW_PREROUTING },
+	};
+
+	for (size_t i = 0; i < p->rule.n_match; i++) {
+		const struct pg_match_row *row = &pg_match_rows[p->rule.match[i].kind];
+		unsigned chains = row->chains ? row->chains(&p->rule.match[i]) : ~0U;
+
+		for (size_t c = 0; c < ARRAY_SIZE(builtin); c++)
+			if (!strcmp(p->cmd.chain, builtin[c].name) && !(chains & builtin[c].bits))
+				return pg_diag(p->diag, PG_DIAG_FAILED, &p->loaded[i].at,
+					       "match `%s' cannot be used like this in chain `%s'",
+					       row->name, p->cmd.chain);
+	}
+	return 0;
+}
+
 static int check_chain(struct pg_parser *p)
 {
 	const char *chain = p->cmd.chain;
@@ -175,21 +252,28 @@ static int check_chain(struct pg_parser *p)
 			    PG_CHAIN_NAME_MAX + 1);
 	if (!takes_rule(p->cmd.verb))
 		return 0;
-	if (!strcmp(chain, "INPUT") && is_given(p, 'o'))
+	/* By name alone, as iptables: also where another table has a chain of the user's so. */
+	if ((!strcmp(chain, "INPUT") || !strcmp(chain, "PREROUTING")) && is_given(p, 'o'))
 		return FAIL(p, &p->given_at[strchr(PG_RESTRICTED, 'o') - PG_RESTRICTED],
-			    "Can't use -o with INPUT");
-	if (!strcmp(chain, "OUTPUT") && is_given(p, 'i'))
+			    "Can't use -o with %s", chain);
+	if ((!strcmp(chain, "OUTPUT") || !strcmp(chain, "POSTROUTING")) && is_given(p, 'i'))
 		return FAIL(p, &p->given_at[strchr(PG_RESTRICTED, 'i') - PG_RESTRICTED],
-			    "Can't use -i with OUTPUT");
-	return 0;
+			    "Can't use -i with %s", chain);
+	return check_chain_matches(p);
 }
 
-static int check_table(struct pg_parser *p)
+static int find_table(struct pg_parser *p)
 {
-	static const char *const known[] = { "nat", "mangle", "raw", "security" };
+	static const char *const known[] = { "nat", "mangle", "security" };
 
-	if (!p->table || !strcmp(p->table, "filter"))
+	p->cmd.table = p->from->table;
+	if (!p->table)
 		return 0;
+	for (enum pg_table_id table = 0; table < _PG_TABLE_MAX; table++) {
+		p->cmd.table = table;
+		if (!strcmp(p->table, pg_table_name(table)))
+			return 0;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (!strcmp(p->table, known[i]))
 			return pg_diag(p->diag, PG_DIAG_TABLE, &p->table_at,
@@ -200,21 +284,19 @@ static int check_table(struct pg_parser *p)
 		       p->table);
 }
 
-/* What the kernel refuses: a match without the -p that it needs. */
-static int check_protos(struct pg_parser *p)
+static int check_fragment(struct pg_parser *p)
 {
-	for (size_t i = 0; i < p->rule.n_match; i++) {
-		const struct pg_match_row *row = &pg_match_rows[p->rule.match[i].kind];
-
-		if (row->protos && (p->rule.proto != row->protos[0] || p->rule.proto_invert))
-			return pg_diag(p->diag, PG_DIAG_FAILED, &p->loaded[i].at,
-				       "match `%s' needs `-p %s'", row->name,
-				       pg_proto_name(row->protos[0]));
-	}
 	if (p->rule.fragment_set && !(pg_parse_families(p) & PG_V4))
 		return FAIL(p, &p->given_at[strchr(PG_RESTRICTED, 'f') - PG_RESTRICTED],
 			    "`-f' is not supported in IPv6, use -m frag instead");
 	return 0;
+}
+
+static int check_target(struct pg_parser *p)
+{
+	const struct pg_target_row *row = &pg_target_rows[p->rule.target];
+
+	return row->check ? row->check(p->target_seen, &p->cmd.target_at, p->diag) : 0;
 }
 
 static int check_matches(struct pg_parser *p)
@@ -236,6 +318,8 @@ int pg_parse_settle(struct pg_parser *p)
 {
 	int r = check_matches(p);
 
+	if (!r)
+		r = check_target(p);
 	if (r < 0)
 		return r;
 	if (p->scan.next < p->scan.n)
@@ -250,7 +334,7 @@ int pg_parse_settle(struct pg_parser *p)
 	p->rule.packets = p->cmd.packets;
 	p->rule.bytes = p->cmd.bytes;
 	if (takes_rule(p->cmd.verb)) {
-		r = check_protos(p);
+		r = check_fragment(p);
 		if (!r)
 			r = expand_hosts(p);
 	}
@@ -259,6 +343,6 @@ int pg_parse_settle(struct pg_parser *p)
 	if (!r)
 		r = check_chain(p);
 	if (!r)
-		r = check_table(p);
+		r = find_table(p);
 	return r;
 }

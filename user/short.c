@@ -6,6 +6,10 @@
 #include "print.h"
 #include "short.h"
 
+/* From this many new connections of one address within this many seconds, as ufw has it. */
+#define LIMIT_CONNECTIONS "6"
+#define LIMIT_SECONDS "30"
+
 /* What the words say. */
 struct words {
 	const char *ports, *proto, *from, *iface;
@@ -51,12 +55,29 @@ static int read_words(char *const *word, size_t n, struct words *w, struct pg_di
 	return split_ports(word[0], w, diag);
 }
 
-/* The rule in iptables' words, through iptables' parser: there is only one. */
-static int make(const struct words *w, const char *proto, enum pg_target target,
-		struct pg_command *ret, struct pg_diag *diag)
+/* The destination ports that a match lists; 0: it is not such a list. */
+static unsigned ports_of(const struct pg_match *m, const struct pg_port_range **ret)
 {
-	const struct pg_parse_from from = { .file = false };
-	struct pg_arg arg[16] = {};
+	const struct pg_port_range *sport = &m->ports.sport;
+
+	if (m->kind == PG_MATCH_MULTIPORT) {
+		*ret = m->multiport.range;
+		return m->multiport.side != PG_MULTIPORT_SRC && !m->multiport.invert
+			       ? m->multiport.n
+			       : 0;
+	}
+	if (m->kind > PG_MATCH_DCCP || m->ports.dport.invert || sport->invert || sport->lo ||
+	    sport->hi != 65535)
+		return 0;
+	if (m->ports.flags_set || m->ports.option.set || m->ports.dccp_types_set || m->ports.chunks)
+		return 0;
+	*ret = &m->ports.dport;
+	return 1;
+}
+
+/* What all rules of the words begin with. */
+static size_t add_words(const struct words *w, const char *proto, struct pg_arg *arg)
+{
 	size_t n = 0;
 
 	arg[n++].text = "-A";
@@ -79,28 +100,92 @@ static int make(const struct words *w, const char *proto, enum pg_target target,
 		arg[n++].text = "--dport";
 	}
 	arg[n++].text = w->ports;
-	arg[n++].text = "-j";
-	arg[n++].text = pg_target_name(target);
+	return n;
+}
+
+/* The rule in iptables' words, through iptables' parser: there is only one. NULL ends `more`. */
+static int make(const struct words *w, const char *proto, const char *const *more,
+		struct pg_command *ret, struct pg_diag *diag)
+{
+	const struct pg_parse_from from = { .file = false };
+	struct pg_arg arg[32] = {};
+	size_t n = add_words(w, proto, arg);
+
+	while (*more)
+		arg[n++].text = *more++;
 	return pg_command_parse(arg, n, &from, ret, diag);
 }
 
-int pg_short_parse(char *const *word, size_t n, enum pg_target target, struct pg_short *ret,
+/* A list of recent for these ports, whichever way they were written: "limit-tcp-80-8000_8010". */
+static void list_name(struct pg_text *t, const struct pg_rule *rule)
+{
+	const struct pg_port_range *range;
+	unsigned n = ports_of(&rule->match[0], &range);
+
+	pg_text_add(t, "limit-%s", pg_proto_name(rule->proto));
+	for (unsigned i = 0; i < n; i++) {
+		pg_text_add(t, "-%u", range[i].lo);
+		if (range[i].lo != range[i].hi)
+			pg_text_add(t, "_%u", range[i].hi);
+	}
+}
+
+static void part_free(struct pg_short_rules *part)
+{
+	for (size_t i = 0; i < PG_SHORT_WATCH; i++)
+		pg_command_free(&part->watch[i]);
+	pg_command_free(&part->decide);
+}
+
+static int make_part(const struct words *w, const char *proto, enum pg_short_kind kind,
+		     struct pg_short_rules *ret, struct pg_diag *diag)
+{
+	_cleanup_(pg_text_free) struct pg_text name = {};
+	const char *const decide[] = { "-j", kind == PG_SHORT_DENY ? "DROP" : "ACCEPT", NULL };
+	struct pg_short_rules part = {};
+	int r = make(w, proto, decide, &part.decide, diag);
+
+	if (r < 0)
+		return r;
+	list_name(&name, &part.decide.rule[0]);
+	if (name.oom) {
+		r = pg_diag(diag, PG_DIAG_FAILED, NULL, "out of memory");
+	} else {
+		const char *const note[] = { "-m", "conntrack", "--ctstate", "NEW", "-m", "recent",
+					     "--set", "--name", name.buf, NULL };
+		const char *const drop[] = { "-m", "conntrack", "--ctstate", "NEW", "-m", "recent",
+					     "--update", "--seconds", LIMIT_SECONDS, "--hitcount",
+					     LIMIT_CONNECTIONS, "--name", name.buf, "-j", "DROP",
+					     NULL };
+
+		r = make(w, proto, note, &part.watch[0], diag);
+		if (!r)
+			r = make(w, proto, drop, &part.watch[1], diag);
+	}
+	if (r < 0)
+		part_free(&part);
+	else
+		*ret = part;
+	return r;
+}
+
+int pg_short_parse(char *const *word, size_t n, enum pg_short_kind kind, struct pg_short *ret,
 		   struct pg_diag *diag)
 {
 	static const char *const protos[PG_SHORT_MAX] = { "tcp", "udp" };
-	struct pg_short s = {};
+	struct pg_short s = { .kind = kind };
 	struct words w = {};
 	int r = read_words(word, n, &w, diag), last = 0;
 
 	if (r < 0)
 		return r;
 	if (w.proto) {
-		r = make(&w, w.proto, target, &s.cmd[0], diag);
+		r = make_part(&w, w.proto, kind, &s.part[0], diag);
 		if (!r)
 			s.n = 1;
 	}
 	for (size_t i = 0; !w.proto && i < PG_SHORT_MAX; i++) {
-		last = make(&w, protos[i], target, &s.cmd[s.n], diag);
+		last = make_part(&w, protos[i], kind, &s.part[s.n], diag);
 		if (!last)
 			s.n++;
 	}
@@ -113,7 +198,7 @@ int pg_short_parse(char *const *word, size_t n, enum pg_target target, struct pg
 void pg_short_free(struct pg_short *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		pg_command_free(&s->cmd[i]);
+		part_free(&s->part[i]);
 	s->n = 0;
 }
 
@@ -130,24 +215,6 @@ static bool addr_covers(const struct pg_addr *a, const struct pg_addr *b)
 		if (a->mask[i] & ~b->mask[i] || (b->addr[i] & a->mask[i]) != a->addr[i])
 			return false;
 	return true;
-}
-
-/* The destination ports that a match lists; 0: it is not such a list. */
-static unsigned ports_of(const struct pg_match *m, const struct pg_port_range **ret)
-{
-	const struct pg_port_range *sport = &m->ports.sport;
-
-	if (m->kind == PG_MATCH_MULTIPORT) {
-		*ret = m->multiport.range;
-		return m->multiport.side != PG_MULTIPORT_SRC && !m->multiport.invert
-			       ? m->multiport.n
-			       : 0;
-	}
-	if (m->kind > PG_MATCH_DCCP || m->ports.flags_set || m->ports.dport.invert ||
-	    sport->invert || sport->lo || sport->hi != 65535)
-		return 0;
-	*ret = &m->ports.dport;
-	return 1;
 }
 
 /* Does match `a` hold for every packet to the ports of `b`, which is one of a short form? */
@@ -171,10 +238,17 @@ static bool match_covers(const struct pg_match *a, const struct pg_match *b)
 	return n_outer && n_inner;
 }
 
+/* Does a packet end with this rule of INPUT? In a chain it may end or not. */
+static bool decides(const struct pg_rule *rule)
+{
+	return rule->target == PG_TARGET_ACCEPT || rule->target == PG_TARGET_DROP ||
+	       rule->target == PG_TARGET_REJECT || rule->target == PG_TARGET_RETURN;
+}
+
 /* Would `a`, standing first, decide about every packet that `b` is for? */
 static bool covers(const struct pg_rule *a, const struct pg_rule *b)
 {
-	if (a->target == PG_TARGET_NONE || pg_rule_families(b) & ~pg_rule_families(a))
+	if (!decides(a) || pg_rule_families(b) & ~pg_rule_families(a))
 		return false;
 	if (a->proto && (a->proto_invert || a->proto != b->proto))
 		return false;
@@ -204,65 +278,124 @@ static bool same_but_target(const struct pg_rule *a, const struct pg_rule *b)
 	struct pg_rule other = *b; /* shares what b owns, and is not freed */
 
 	other.target = a->target;
+	other.args = a->args;
 	return pg_rule_equal(a, &other);
 }
 
-static int add(struct pg_chain *chain, const struct pg_rule *rule, struct pg_text *log,
-	       bool *changed)
+/* Do the rules that watch stand right before rule `at`? */
+static bool is_watched(const struct pg_chain *chain, size_t at, const struct pg_short_rules *part,
+		       size_t i)
 {
+	if (at < PG_SHORT_WATCH)
+		return false;
+	for (size_t k = 0; k < PG_SHORT_WATCH; k++)
+		if (!pg_rule_equal(&chain->rule[at - PG_SHORT_WATCH + k], &part->watch[k].rule[i]))
+			return false;
+	return true;
+}
+
+/* -D with a specification takes the first such rule; where that is another one, by its number. */
+static void remove_rule(struct pg_chain *chain, size_t at, struct pg_text *log)
+{
+	size_t first = 0;
+
+	while (!pg_rule_equal(&chain->rule[first], &chain->rule[at]))
+		first++;
+	if (first == at)
+		log_rule(log, "-D", 0, &chain->rule[at]);
+	else
+		pg_text_add(log, "-D INPUT %zu\n", at + 1);
+	pg_chain_remove(chain, at);
+}
+
+static int insert_rule(struct pg_chain *chain, size_t at, const struct pg_rule *rule,
+		       struct pg_text *log)
+{
+	if (at == chain->n_rules)
+		log_rule(log, "-A", 0, rule);
+	else
+		log_rule(log, "-I", at + 1, rule);
+	return pg_chain_insert(chain, at, rule);
+}
+
+/* The rule that decides, at its place: replaced, or new. */
+static int put_decision(struct pg_chain *chain, size_t at, const struct pg_rule *rule,
+			struct pg_text *log)
+{
+	if (at == chain->n_rules || !same_but_target(&chain->rule[at], rule))
+		return insert_rule(chain, at, rule, log);
+	if (pg_rule_equal(&chain->rule[at], rule))
+		return 0;
+	log_rule(log, "-R", at + 1, rule);
+	pg_chain_remove(chain, at);
+	return pg_chain_insert(chain, at, rule);
+}
+
+/* Rule i of a part. What is there in the same words, by whatever verb, gives way. */
+static int add(struct pg_chain *chain, const struct pg_short *s, const struct pg_short_rules *part,
+	       size_t i, struct pg_text *log, bool *changed)
+{
+	const struct pg_rule *rule = &part->decide.rule[i];
+	bool limit = s->kind == PG_SHORT_LIMIT, watched;
 	size_t at = 0;
+	int r = 0;
 
 	while (at < chain->n_rules && !covers(&chain->rule[at], rule))
 		at++;
-	if (at < chain->n_rules && pg_rule_equal(&chain->rule[at], rule)) {
+	watched = at < chain->n_rules && same_but_target(&chain->rule[at], rule) &&
+		  is_watched(chain, at, part, i);
+	if (at < chain->n_rules && pg_rule_equal(&chain->rule[at], rule) && watched == limit) {
 		log_rule(log, "# already there: -A", 0, rule);
 		return 0;
 	}
 	*changed = true;
-	if (at == chain->n_rules) {
-		log_rule(log, "-A", 0, rule);
-	} else if (same_but_target(&chain->rule[at], rule)) {
-		log_rule(log, "-R", at + 1, rule);
-		pg_chain_remove(chain, at);
-	} else {
-		log_rule(log, "-I", at + 1, rule);
-	}
-	return pg_chain_insert(chain, at, rule);
+	for (size_t k = 0; k < PG_SHORT_WATCH && watched && !limit; k++)
+		remove_rule(chain, --at, log);
+	for (size_t k = 0; k < PG_SHORT_WATCH && !watched && limit && !r; k++)
+		r = insert_rule(chain, at++, &part->watch[k].rule[i], log);
+	return r < 0 ? r : put_decision(chain, at, rule, log);
 }
 
 int pg_short_add(const struct pg_short *s, struct pg_ruleset *set, struct pg_text *log,
 		 bool *ret_changed, struct pg_diag *diag)
 {
+	struct pg_chain *chain = &set->chain[PG_CHAIN_INPUT];
 	bool changed = false;
 
-	for (size_t c = 0; c < s->n; c++)
-		for (size_t i = 0; i < s->cmd[c].n_rules; i++)
-			if (add(&set->chain[PG_CHAIN_INPUT], &s->cmd[c].rule[i], log, &changed) < 0)
+	for (size_t p = 0; p < s->n; p++)
+		for (size_t i = 0; i < s->part[p].decide.n_rules; i++)
+			if (add(chain, s, &s->part[p], i, log, &changed) < 0)
 				return pg_diag(diag, PG_DIAG_FAILED, NULL, "out of memory");
 	*ret_changed = changed;
 	return 0;
 }
 
+/* The first such rule; one that is a limit's is no allow, and the other way round. */
+static bool take_out(struct pg_chain *chain, const struct pg_short *s,
+		     const struct pg_short_rules *part, size_t i, struct pg_text *log)
+{
+	bool limit = s->kind == PG_SHORT_LIMIT;
+
+	for (size_t at = 0; at < chain->n_rules; at++) {
+		if (!pg_rule_equal(&chain->rule[at], &part->decide.rule[i]) ||
+		    is_watched(chain, at, part, i) != limit)
+			continue;
+		remove_rule(chain, at, log);
+		for (size_t k = 0; k < PG_SHORT_WATCH && limit; k++)
+			remove_rule(chain, --at, log);
+		return true;
+	}
+	return false;
+}
+
 int pg_short_remove(const struct pg_short *s, struct pg_ruleset *set, struct pg_text *log,
 		    struct pg_diag *diag)
 {
-	struct pg_chain *chain = &set->chain[PG_CHAIN_INPUT];
 	size_t removed = 0;
 
-	for (size_t c = 0; c < s->n; c++) {
-		for (size_t i = 0; i < s->cmd[c].n_rules; i++) {
-			const struct pg_rule *rule = &s->cmd[c].rule[i];
-			size_t at = 0;
-
-			while (at < chain->n_rules && !pg_rule_equal(&chain->rule[at], rule))
-				at++;
-			if (at == chain->n_rules)
-				continue;
-			log_rule(log, "-D", 0, rule);
-			pg_chain_remove(chain, at);
-			removed++;
-		}
-	}
+	for (size_t p = 0; p < s->n; p++)
+		for (size_t i = 0; i < s->part[p].decide.n_rules; i++)
+			removed += take_out(&set->chain[PG_CHAIN_INPUT], s, &s->part[p], i, log);
 	if (!removed)
 		return pg_diag(diag, PG_DIAG_FAILED, NULL,
 			       "Bad rule (does a matching rule exist in that chain?).");

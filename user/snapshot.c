@@ -132,7 +132,9 @@ static void sum_totals(const struct pg_totals *totals, size_t slot, struct pg_sn
 			for (int r = 0; r < _PG_REASON_MAX; r++) {
 				const struct pg_count *count = &totals->count[slot][d][v][r];
 
-				add(&snap->verdict[d][v], count);
+				/* What is rejected is dropped, too. */
+				add(&snap->verdict[d][v == PG_VERDICT_ACCEPT ? v : PG_VERDICT_DROP],
+				    count);
 				add(&snap->reason[r], count);
 			}
 		}
@@ -145,9 +147,12 @@ static void fill_iface(struct pg_iface_row *row, const struct pg_dp_iface *iface
 	row->iface = *iface;
 	for (int d = 0; d < _PG_DIR_MAX; d++) {
 		for (int r = 0; r < _PG_REASON_MAX; r++) {
-			add(&row->count[d], &totals->count[slot][d][PG_VERDICT_ACCEPT][r]);
-			add(&row->count[d], &totals->count[slot][d][PG_VERDICT_DROP][r]);
-			row->dropped[d] += totals->count[slot][d][PG_VERDICT_DROP][r].packets;
+			for (int v = 0; v < _PG_VERDICT_MAX; v++) {
+				const struct pg_count *count = &totals->count[slot][d][v][r];
+
+				add(&row->count[d], count);
+				row->dropped[d] += v == PG_VERDICT_ACCEPT ? 0 : count->packets;
+			}
 		}
 	}
 }

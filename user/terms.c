@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "checks.h"
 #include "terms.h"
 
 #include <errno.h>
@@ -93,11 +94,6 @@ static int ranges_and_these(struct pg_ranges *a, const struct pg_port_range *in,
 
 /* Rules to terms ------------------------------------------------------------------------------- */
 
-static bool is_header_match(const struct pg_match *m)
-{
-	return m->kind != PG_MATCH_MULTIPORT && m->kind != PG_MATCH_COMMENT;
-}
-
 bool pg_match_has_ports(const struct pg_match *m)
 {
 	switch (m->kind) {
@@ -112,23 +108,72 @@ bool pg_match_has_ports(const struct pg_match *m)
 	}
 }
 
-const struct pg_match *pg_first_l4_match(const struct pg_rule *rule)
+/* Needs the whole transport header. */
+static bool is_header_match(const struct pg_match *m)
 {
-	for (size_t i = 0; i < rule->n_match; i++)
-		if (rule->match[i].kind != PG_MATCH_COMMENT)
-			return &rule->match[i];
+	return pg_match_has_ports(m) || m->kind == PG_MATCH_ICMP || m->kind == PG_MATCH_ICMP6;
+}
+
+/* What bitmaps answer. The others are checks, but for comments. */
+static bool is_l4_match(const struct pg_match *m)
+{
+	return is_header_match(m) || m->kind == PG_MATCH_MULTIPORT;
+}
+
+const struct pg_match *pg_first_l4_match(const struct pg_term *term)
+{
+	for (size_t i = term->from; i < term->to; i++)
+		if (is_l4_match(&term->rule->match[i]))
+			return &term->rule->match[i];
 	return NULL;
 }
 
-static uint8_t asks_of(const struct pg_rule *rule)
+size_t pg_segment_end(const struct pg_rule *rule, size_t from)
 {
-	const struct pg_match *first = pg_first_l4_match(rule);
-	uint8_t asks = rule->proto ? PG_ASK_PROTO : 0;
+	bool remembers = false, asked = false, after = false;
+	size_t i;
 
-	for (size_t i = 0; i < rule->n_match; i++) {
-		if (rule->match[i].kind == PG_MATCH_MULTIPORT)
+	for (i = from; i < rule->n_match; i++) {
+		const struct pg_match *m = &rule->match[i];
+
+		if (is_l4_match(m)) {
+			/* A check between two of them could not be placed by one number. */
+			if (remembers || after)
+				break;
+			asked = true;
+		} else if (pg_match_checks(m)) {
+			remembers |= pg_match_remembers(m);
+			after = asked;
+		}
+	}
+	return i;
+}
+
+static void count_checks(struct pg_term *t)
+{
+	bool asked = false;
+
+	for (size_t i = t->from; i < t->to; i++) {
+		const struct pg_match *m = &t->rule->match[i];
+
+		asked |= is_l4_match(m);
+		t->n_checks += pg_match_checks(m);
+		if (!asked)
+			t->before = t->n_checks;
+	}
+	if (!asked)
+		t->before = 0;
+}
+
+static uint8_t asks_of(const struct pg_term *t)
+{
+	const struct pg_match *first = pg_first_l4_match(t);
+	uint8_t asks = t->rule->proto ? PG_ASK_PROTO : 0;
+
+	for (size_t i = t->from; i < t->to; i++) {
+		if (t->rule->match[i].kind == PG_MATCH_MULTIPORT)
 			asks |= PG_ASK_PORTS;
-		else if (is_header_match(&rule->match[i]))
+		else if (is_header_match(&t->rule->match[i]))
 			asks |= PG_ASK_HEADER;
 	}
 	if (first && first->kind == PG_MATCH_TCP)
@@ -176,7 +221,7 @@ static int term_ports(struct pg_term *t, unsigned choice)
 	int r = ranges_all(&t->sport) ?: ranges_all(&t->dport) ?: ranges_all(&t->part_sport) ?:
 		ranges_all(&t->part_dport);
 
-	for (size_t i = 0; !r && i < t->rule->n_match; i++) {
+	for (size_t i = t->from; !r && i < t->to; i++) {
 		const struct pg_match *m = &t->rule->match[i];
 
 		if (pg_match_has_ports(m)) {
@@ -198,25 +243,30 @@ static int term_ports(struct pg_term *t, unsigned choice)
 /* More than this many `--ports` in one rule: two to the power of it are its terms. */
 #define MAX_TWOS 4
 
-unsigned pg_terms_of(const struct pg_rule *rule)
+unsigned pg_terms_of(const struct pg_rule *rule, size_t from, size_t to)
 {
 	unsigned twos = 0;
 
-	for (size_t i = 0; i < rule->n_match; i++)
+	for (size_t i = from; i < to; i++)
 		twos += makes_two(&rule->match[i]);
 	return twos > MAX_TWOS ? PG_TERMS_TOO_MANY : 1U << twos;
 }
 
-int pg_term_make(const struct pg_rule *rule, uint32_t chain, uint32_t number, unsigned which,
-		 struct pg_term *ret_term)
+int pg_term_make(const struct pg_rule *rule, uint32_t chain, uint32_t number, size_t from, size_t to,
+		 unsigned which, struct pg_term *ret_term)
 {
 	*ret_term = (struct pg_term){
 		.rule = rule,
 		.chain = chain,
 		.number = number,
+		.from = from,
+		.to = to,
+		.first = from == 0,
+		.last = to == rule->n_match,
 		.families = pg_rule_families(rule),
-		.asks = asks_of(rule),
 	};
+	ret_term->asks = asks_of(ret_term);
+	count_checks(ret_term);
 	return term_ports(ret_term, which);
 }
 
@@ -228,13 +278,13 @@ void pg_term_clear(struct pg_term *term)
 	free(term->part_dport.r);
 }
 
-int pg_icmp_ranges(const struct pg_rule *rule, enum pg_match_kind kind,
+int pg_icmp_ranges(const struct pg_term *term, enum pg_match_kind kind,
 		   struct pg_ranges *ret_ranges)
 {
 	int r = ranges_all(ret_ranges);
 
-	for (size_t i = 0; !r && i < rule->n_match; i++) {
-		const struct pg_match *m = &rule->match[i];
+	for (size_t i = term->from; !r && i < term->to; i++) {
+		const struct pg_match *m = &term->rule->match[i];
 		struct pg_port_range range = {
 			.lo = m->icmp.type << 8 | m->icmp.code_lo,
 			.hi = m->icmp.type << 8 | m->icmp.code_hi,

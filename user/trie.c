@@ -25,16 +25,28 @@ struct memo {
 	__u32 entry;
 };
 
+/* A row or block that is stored: words from..from + n of the rows. */
+struct blob {
+	uint32_t from, n;
+	uint64_t hash;
+};
+
 struct pg_trie {
 	int err;
-	size_t n_terms, words, stride;
-	__u32 all; /* leaf of all terms */
+	enum pg_form form;
+	size_t n_terms, words, n_classes;
+	__u32 all, none;
+	uint64_t *scratch; /* a set, for putting rows together */
 	size_t max_nodes, max_row_words;
 	__u32 *nodes;
 	size_t n_nodes, cap_nodes;
 	__u64 *rows;
-	size_t n_rows, cap_rows;
-	struct index node_index, row_index, memo_index;
+	size_t n_rows, cap_rows; /* words */
+	__u32 *block_row;
+	size_t n_block_rows, cap_block_rows;
+	struct blob *blob;
+	size_t n_blobs, cap_blobs;
+	struct index node_index, blob_index, memo_index;
 	struct memo *memo;
 	size_t n_memo, cap_memo;
 };
@@ -129,48 +141,125 @@ static size_t index_find(const struct pg_trie *t, struct index *x, uint64_t hash
 
 /* Rows ----------------------------------------------------------------------------------------- */
 
-static uint64_t hash_row(const struct pg_trie *t, size_t i)
+static uint64_t hash_blob(const struct pg_trie *t, size_t i)
 {
-	return hash_bytes(t->rows + i * t->stride, t->stride * 8);
+	return t->blob[i].hash;
 }
 
-static bool same_row(const struct pg_trie *t, size_t i, const void *key)
+struct blob_key {
+	const uint64_t *words;
+	size_t n, align;
+	uint64_t hash;
+};
+
+static bool same_blob(const struct pg_trie *t, size_t i, const void *key)
 {
-	return !memcmp(t->rows + i * t->stride, key, t->stride * 8);
+	const struct blob_key *k = key;
+	const struct blob *b = &t->blob[i];
+
+	return b->hash == k->hash && b->n == k->n && b->from % k->align == 0 &&
+	       !memcmp(t->rows + b->from, k->words, k->n * 8);
+}
+
+/* Store n words once, at a multiple of `align`; returns the offset in bytes. */
+static __u32 store(struct pg_trie *t, const uint64_t *words, size_t n, size_t align, bool *ret_new)
+{
+	struct blob_key key = { words, n, align, hash_bytes(words, n * 8) };
+	size_t i, from = (t->n_rows + align - 1) / align * align;
+
+	*ret_new = false;
+	if (t->err || !index_reserve(t, &t->blob_index, hash_blob))
+		return 0;
+	i = index_find(t, &t->blob_index, key.hash, &key, same_blob, t->n_blobs, ret_new);
+	if (!*ret_new)
+		return t->blob[i].from * 8;
+	if (from + n > t->max_row_words) {
+		fail(t, -ENOSPC);
+		return 0;
+	}
+	if (!grow(t, &t->rows, &t->cap_rows, from + n, sizeof(*t->rows)) ||
+	    !grow(t, &t->blob, &t->cap_blobs, i + 1, sizeof(*t->blob)))
+		return 0;
+	memset(t->rows + t->n_rows, 0, (from - t->n_rows) * 8);
+	memcpy(t->rows + from, words, n * 8);
+	t->blob[i] = (struct blob){ .from = from, .n = n, .hash = key.hash };
+	t->n_blobs = i + 1;
+	t->n_rows = from + n;
+	return from * 8;
+}
+
+/* Up to 64 words of a set, with their summary. */
+static __u32 store_block(struct pg_trie *t, const uint64_t *set, size_t words, bool *ret_new)
+{
+	uint64_t block[65] = { 0 };
+
+	for (size_t i = 0; i < words; i++) {
+		block[0] |= (uint64_t)!!set[i] << i;
+		block[1 + i] = set[i];
+	}
+	/* All are of the same size: the programs look at any word of any block. */
+	return store(t, block, t->form == PG_FORM_HUGE ? 65 : 1 + words, 1, ret_new);
+}
+
+static __u32 store_huge(struct pg_trie *t, const uint64_t *set, bool *ret_new)
+{
+	size_t n = (t->words + 63) / 64;
+	uint64_t row[1 + PG_MAX_BLOCKS / 2] = { 0 };
+	__u32 *offset = (__u32 *)(row + 1), at;
+	bool is_new;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t words = t->words - 64 * i < 64 ? t->words - 64 * i : 64;
+
+		for (size_t k = 0; k < words; k++)
+			row[0] |= (uint64_t)!!set[64 * i + k] << i;
+		offset[i] = store_block(t, set + 64 * i, words, &is_new);
+	}
+	at = store(t, row, 1 + (n + 1) / 2, 1, ret_new);
+	if (*ret_new && grow(t, &t->block_row, &t->cap_block_rows, t->n_block_rows + 1,
+			     sizeof(*t->block_row)))
+		t->block_row[t->n_block_rows++] = at / 8;
+	return at;
 }
 
 __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set)
 {
-	uint64_t row[1 + PG_MAX_TERMS / 64] = { 0 };
-	bool is_new;
-	size_t i;
+	bool is_new = false;
+	__u32 at;
 
 	if (t->err)
 		return 0;
-	if (t->stride == 1) {
-		row[0] = set[0];
-	} else {
-		for (i = 0; i < t->words; i++) {
-			row[0] |= (uint64_t)!!set[i] << i;
-			row[1 + i] = set[i];
-		}
-	}
-	if (!index_reserve(t, &t->row_index, hash_row))
-		return 0;
-	i = index_find(t, &t->row_index, hash_bytes(row, t->stride * 8), row, same_row,
-		       t->n_rows, &is_new);
-	if (is_new) {
-		if ((i + 1) * t->stride > t->max_row_words) {
-			fail(t, -ENOSPC);
-			return 0;
-		}
-		if (!grow(t, &t->rows, &t->cap_rows, (i + 1) * t->stride, sizeof(*t->rows)))
-			return 0;
-		memcpy(t->rows + i * t->stride, row, t->stride * 8);
-		t->n_rows = i + 1;
-	}
+	if (t->form == PG_FORM_HUGE)
+		at = store_huge(t, set, &is_new);
+	else if (t->form == PG_FORM_TREE)
+		at = store_block(t, set, t->words, &is_new);
+	else
+		at = store(t, set, 1, 1, &is_new);
+	t->n_classes += is_new;
 	/* In the TINY form rows are kept only to be counted. */
-	return PG_LEAF | (__u32)(t->n_terms <= PG_TINY_TERMS ? set[0] : i * t->stride * 8);
+	return PG_LEAF | (t->form == PG_FORM_TINY ? (__u32)set[0] : at);
+}
+
+/* The leaf of base and n more terms, which are ascending. */
+static __u32 leaf_of(struct pg_trie *t, const uint64_t *base, const uint32_t *term, size_t n)
+{
+	uint64_t few[PG_FEW / 2];
+	bool is_new = false;
+	__u32 at;
+
+	if (t->err)
+		return 0;
+	if (n <= PG_FEW && n && t->n_terms > 64) {
+		memset(few, 0xff, sizeof(few));
+		memcpy(few, term, n * sizeof(*term));
+		at = store(t, few, PG_FEW / 2, PG_FEW / 2, &is_new);
+		t->n_classes += is_new;
+		return PG_LEAF | PG_FEW_LEAF | at;
+	}
+	memcpy(t->scratch, base, t->words * 8);
+	for (size_t i = 0; i < n; i++)
+		pg_set_add(t->scratch, term[i]);
+	return pg_trie_leaf(t, t->scratch);
 }
 
 /* Nodes ---------------------------------------------------------------------------------------- */
@@ -250,46 +339,81 @@ static int edge_cmp(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
+/* The terms that hold at the point the sweep has reached, ascending; `depth` ranges each. */
+struct active {
+	uint32_t *term;
+	size_t n;
+	int *depth;
+};
+
+static void active_step(struct active *a, uint32_t term, int step)
+{
+	size_t lo = 0, hi = a->n;
+	int was = a->depth[term];
+
+	a->depth[term] += step;
+	if (!was == !a->depth[term])
+		return;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (a->term[mid] < term)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (was) {
+		a->n--;
+		memmove(a->term + lo, a->term + lo + 1, (a->n - lo) * sizeof(*a->term));
+	} else {
+		memmove(a->term + lo + 1, a->term + lo, (a->n - lo) * sizeof(*a->term));
+		a->term[lo] = term;
+		a->n++;
+	}
+}
+
+/* A leaf for each number. */
+static void sweep(struct pg_trie *t, struct edge *edge, size_t n, const uint64_t *base,
+		  struct active *a, __u32 *leaf)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i <= n; i++) {
+		if (edge[i].at > at) {
+			__u32 entry = leaf_of(t, base, a->term, a->n);
+
+			while (at < edge[i].at)
+				leaf[at++] = entry;
+		}
+		if (i < n)
+			active_step(a, edge[i].term, edge[i].step);
+	}
+}
+
 __u32 pg_trie_ranges(struct pg_trie *t, bool wide, const struct pg_trie_range *range, size_t n,
-		     const uint64_t *always)
+		     const uint64_t *base)
 {
 	_free_ struct edge *edge = calloc(2 * n + 1, sizeof(*edge));
 	_free_ __u32 *leaf = calloc(65536, sizeof(*leaf));
-	_free_ uint64_t *set = calloc(t->words, 8);
-	_free_ int *depth = calloc(t->n_terms, sizeof(*depth));
-	__u32 root[NODE_ENTRIES], entry;
-	size_t i, at = 0;
+	_free_ int *depth = calloc(t->n_terms + 1, sizeof(*depth));
+	_free_ uint32_t *term = calloc(n + 1, sizeof(*term));
+	struct active a = { .term = term, .depth = depth };
+	__u32 root[NODE_ENTRIES];
 
-	if (!edge || !leaf || !set || !depth) {
+	if (!edge || !leaf || !depth || !term) {
 		fail(t, -ENOMEM);
 		return 0;
 	}
-	for (i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		edge[2 * i] = (struct edge){ range[i].lo, range[i].term, 1 };
 		edge[2 * i + 1] = (struct edge){ range[i].hi + 1U, range[i].term, -1 };
 	}
-	edge[2 * n].at = 65536;
 	qsort(edge, 2 * n, sizeof(*edge), edge_cmp);
-	memcpy(set, always, t->words * 8);
-	for (i = 0; i <= 2 * n; i++) {
-		struct edge *e = &edge[i];
-
-		if (e->at > at) {
-			entry = pg_trie_leaf(t, set);
-			while (at < e->at)
-				leaf[at++] = entry;
-		}
-		depth[e->term] += e->step;
-		if (pg_set_has(always, e->term))
-			continue;
-		if (depth[e->term] > 0)
-			pg_set_add(set, e->term);
-		else
-			set[e->term / 64] &= ~(1ULL << e->term % 64);
-	}
+	edge[2 * n].at = 65536;
+	sweep(t, edge, 2 * n, base, &a, leaf);
 	if (wide)
 		return wide_node(t, leaf);
-	for (i = 0; i < NODE_ENTRIES; i++)
+	for (size_t i = 0; i < NODE_ENTRIES; i++)
 		root[i] = pg_trie_node(t, leaf + i * NODE_ENTRIES);
 	return pg_trie_node(t, root);
 }
@@ -298,25 +422,83 @@ __u32 pg_trie_ranges(struct pg_trie *t, bool wide, const struct pg_trie_range *r
 
 /*
  * The trie is a deterministic automaton made from the patterns byte by byte. A state is how deep
- * we are, which terms' masks have been satisfied to their end (`matched`), and which are still in
- * the running (`alive`). Equal states share a node, so masks with gaps do not multiply.
+ * we are, which patterns' masks have been satisfied to their end (`matched`), and which are still
+ * in the running (`alive`), both as ascending numbers of patterns. Equal states share a node, so
+ * masks with gaps do not multiply.
  */
 struct walk {
 	struct pg_trie *t;
 	unsigned bytes;
 	const struct pg_trie_pattern *pattern;
-	const uint64_t *always;
+	const uint64_t *base;
 	uint8_t *last; /* per pattern: number of bytes up to its last mask bit */
-	uint64_t *inverted;
+	uint32_t *inverted; /* patterns */
+	size_t n_inverted;
+	bool all_verified; /* of the inverted ones */
+	uint32_t *term; /* room for a leaf's */
 };
 
-static __u32 walk_leaf(struct walk *w, const uint64_t *matched)
-{
-	uint64_t set[PG_MAX_TERMS / 64];
+/*
+ * With so few terms in the running, verifying them is cheaper than more steps, and the nodes that
+ * are not built leave the caches to others.
+ */
+#define PRUNE_AT 4
 
-	for (size_t i = 0; i < w->t->words; i++)
-		set[i] = (matched[i] ^ w->inverted[i]) | w->always[i];
-	return pg_trie_leaf(w->t, set);
+struct list {
+	const uint32_t *at;
+	size_t n;
+};
+
+static int term_cmp(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static bool list_has(struct list l, uint32_t pattern)
+{
+	return l.n && bsearch(&pattern, l.at, l.n, sizeof(pattern), term_cmp);
+}
+
+/* The terms that hold: those that matched, and of the inverted the others. */
+static __u32 walk_leaf(struct walk *w, struct list matched)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < matched.n; i++)
+		if (!w->pattern[matched.at[i]].invert)
+			w->term[n++] = w->pattern[matched.at[i]].term;
+	for (size_t i = 0; i < w->n_inverted; i++)
+		if (!list_has(matched, w->inverted[i]))
+			w->term[n++] = w->pattern[w->inverted[i]].term;
+	if (w->n_inverted)
+		qsort(w->term, n, sizeof(*w->term), term_cmp);
+	return leaf_of(w->t, w->base, w->term, n);
+}
+
+/* All that may hold from here on, if they are few enough to be verified one by one. */
+static bool prune(struct walk *w, struct list matched, struct list alive, __u32 *ret)
+{
+	size_t n = 0;
+
+	if (w->t->n_terms <= 64 || !w->all_verified ||
+	    matched.n + alive.n + w->n_inverted > PRUNE_AT)
+		return false;
+	for (size_t i = 0; i < alive.n; i++)
+		if (!w->pattern[alive.at[i]].verified)
+			return false;
+	for (size_t i = 0; i < matched.n; i++)
+		if (!w->pattern[matched.at[i]].invert)
+			w->term[n++] = w->pattern[matched.at[i]].term;
+	for (size_t i = 0; i < alive.n; i++)
+		if (!w->pattern[alive.at[i]].invert)
+			w->term[n++] = w->pattern[alive.at[i]].term;
+	for (size_t i = 0; i < w->n_inverted; i++)
+		w->term[n++] = w->pattern[w->inverted[i]].term;
+	qsort(w->term, n, sizeof(*w->term), term_cmp);
+	*ret = leaf_of(w->t, w->base, w->term, n);
+	return true;
 }
 
 static uint64_t hash_memo(const struct pg_trie *t, size_t i)
@@ -332,36 +514,49 @@ static bool same_memo(const struct pg_trie *t, size_t i, const void *key)
 	       !memcmp(a->key, b->key, a->key_words * 4);
 }
 
-static struct memo memo_key(const struct walk *w, unsigned level, const uint64_t *matched,
-			    const uint32_t *alive, size_t n_alive)
+static struct memo memo_key(unsigned level, struct list matched, struct list alive)
 {
-	size_t words = w->t->words, n = 1 + 2 * words + n_alive;
+	size_t n = 2 + matched.n + alive.n;
 	struct memo m = { .key = malloc(n * 4), .key_words = n };
 
 	if (!m.key)
 		return m;
 	m.key[0] = level;
-	memcpy(m.key + 1, matched, words * 8);
-	memcpy(m.key + 1 + 2 * words, alive, n_alive * 4);
+	m.key[1] = matched.n;
+	if (matched.n)
+		memcpy(m.key + 2, matched.at, matched.n * 4);
+	if (alive.n)
+		memcpy(m.key + 2 + matched.n, alive.at, alive.n * 4);
 	m.hash = hash_bytes(m.key, n * 4);
 	return m;
 }
 
-static __u32 walk_state(struct walk *w, unsigned level, const uint64_t *matched,
-			const uint32_t *alive, size_t n_alive);
+static __u32 walk_state(struct walk *w, unsigned level, struct list matched, struct list alive);
+
+/* The byte values that satisfy a pattern: the next one from `b` on, or NODE_ENTRIES. */
+static unsigned next_byte(const struct pg_trie_pattern *p, unsigned level, unsigned b)
+{
+	uint8_t mask = p->mask[level], value = p->value[level];
+
+	if (mask == 0xff)
+		return b <= value ? value : NODE_ENTRIES;
+	while (b < NODE_ENTRIES && (b & mask) != value)
+		b++;
+	return b;
+}
 
 /* For each byte value, the alive patterns that it satisfies: list[start[b] .. start[b + 1]). */
-static uint32_t *by_byte(struct walk *w, unsigned level, const uint32_t *alive, size_t n_alive,
-			 uint32_t *start)
+static uint32_t *by_byte(const struct walk *w, unsigned level, struct list alive, uint32_t *start)
 {
 	uint32_t fill[NODE_ENTRIES], *list;
 
 	memset(start, 0, (NODE_ENTRIES + 1) * sizeof(*start));
-	for (size_t i = 0; i < n_alive; i++) {
-		const struct pg_trie_pattern *p = &w->pattern[alive[i]];
+	for (size_t i = 0; i < alive.n; i++) {
+		const struct pg_trie_pattern *p = &w->pattern[alive.at[i]];
 
-		for (unsigned b = 0; b < NODE_ENTRIES; b++)
-			start[b + 1] += (b & p->mask[level]) == p->value[level];
+		for (unsigned b = next_byte(p, level, 0); b < NODE_ENTRIES;
+		     b = next_byte(p, level, b + 1))
+			start[b + 1]++;
 	}
 	for (unsigned b = 0; b < NODE_ENTRIES; b++) {
 		start[b + 1] += start[b];
@@ -370,61 +565,78 @@ static uint32_t *by_byte(struct walk *w, unsigned level, const uint32_t *alive, 
 	list = malloc((start[NODE_ENTRIES] + 1) * sizeof(*list));
 	if (!list)
 		return NULL;
-	for (size_t i = 0; i < n_alive; i++) {
-		const struct pg_trie_pattern *p = &w->pattern[alive[i]];
+	for (size_t i = 0; i < alive.n; i++) {
+		const struct pg_trie_pattern *p = &w->pattern[alive.at[i]];
 
-		for (unsigned b = 0; b < NODE_ENTRIES; b++)
-			if ((b & p->mask[level]) == p->value[level])
-				list[fill[b]++] = alive[i];
+		for (unsigned b = next_byte(p, level, 0); b < NODE_ENTRIES;
+		     b = next_byte(p, level, b + 1))
+			list[fill[b]++] = alive.at[i];
 	}
 	return list;
 }
 
-/* The node of a state that is not in the memo. */
-static __u32 walk_node(struct walk *w, unsigned level, const uint64_t *matched,
-		       const uint32_t *alive, size_t n_alive)
+/* Sorted `a` and the patterns of `from` that end at `level`; the others are compacted in place. */
+static size_t split_list(const struct walk *w, unsigned level, struct list a, uint32_t *from,
+			 size_t n, uint32_t *ret_matched, size_t *ret_n_matched)
 {
-	uint32_t start[NODE_ENTRIES + 1], *next = NULL;
-	uint64_t now[PG_MAX_TERMS / 64];
-	__u32 entries[NODE_ENTRIES], others = walk_leaf(w, matched);
-	_free_ uint32_t *list = by_byte(w, level, alive, n_alive, start);
+	size_t i = 0, out = 0, left = 0;
 
-	if (!list) {
+	for (size_t k = 0; k < n; k++) {
+		if (w->last[from[k]] != level + 1) {
+			from[left++] = from[k];
+			continue;
+		}
+		while (i < a.n && a.at[i] < from[k])
+			ret_matched[out++] = a.at[i++];
+		ret_matched[out++] = from[k];
+	}
+	while (i < a.n)
+		ret_matched[out++] = a.at[i++];
+	*ret_n_matched = out;
+	return left;
+}
+
+/* The node of a state that is not in the memo. */
+static __u32 walk_node(struct walk *w, unsigned level, struct list matched, struct list alive)
+{
+	_free_ uint32_t *now = malloc((matched.n + alive.n + 1) * sizeof(*now));
+	uint32_t start[NODE_ENTRIES + 1];
+	_free_ uint32_t *list = by_byte(w, level, alive, start);
+	__u32 entries[NODE_ENTRIES], others = walk_leaf(w, matched);
+
+	if (!list || !now) {
 		fail(w->t, -ENOMEM);
 		return 0;
 	}
 	for (unsigned b = 0; b < NODE_ENTRIES; b++) {
-		size_t n_next = 0;
+		uint32_t *next = list + start[b];
+		size_t n_now, n_next;
 
 		entries[b] = others;
 		if (start[b] == start[b + 1])
 			continue;
-		memcpy(now, matched, w->t->words * 8);
-		next = list + start[b]; /* compacted in place */
-		for (uint32_t i = start[b]; i < start[b + 1]; i++) {
-			if (w->last[list[i]] == level + 1)
-				pg_set_add(now, w->pattern[list[i]].term);
-			else
-				next[n_next++] = list[i];
-		}
-		entries[b] = walk_state(w, level + 1, now, next, n_next);
+		n_next = split_list(w, level, matched, next, start[b + 1] - start[b], now, &n_now);
+		entries[b] = walk_state(w, level + 1, (struct list){ now, n_now },
+					(struct list){ next, n_next });
 		if (w->t->err)
 			return 0;
 	}
 	return pg_trie_node(w->t, entries);
 }
 
-static __u32 walk_state(struct walk *w, unsigned level, const uint64_t *matched,
-			const uint32_t *alive, size_t n_alive)
+static __u32 walk_state(struct walk *w, unsigned level, struct list matched, struct list alive)
 {
 	struct pg_trie *t = w->t;
+	__u32 entry;
 	struct memo m;
 	bool is_new;
 	size_t i;
 
-	if (!n_alive || t->err)
+	if (!alive.n || t->err)
 		return walk_leaf(w, matched);
-	m = memo_key(w, level, matched, alive, n_alive);
+	if (prune(w, matched, alive, &entry))
+		return entry;
+	m = memo_key(level, matched, alive);
 	if (!m.key || !index_reserve(t, &t->memo_index, hash_memo) ||
 	    !grow(t, &t->memo, &t->cap_memo, t->n_memo + 1, sizeof(*t->memo))) {
 		free(m.key);
@@ -444,7 +656,7 @@ static __u32 walk_state(struct walk *w, unsigned level, const uint64_t *matched,
 	}
 	t->memo[i] = m;
 	t->n_memo = i + 1;
-	m.entry = walk_node(w, level, matched, alive, n_alive);
+	m.entry = walk_node(w, level, matched, alive);
 	t->memo[i].entry = m.entry;
 	return m.entry;
 }
@@ -479,32 +691,48 @@ static __u32 widen(struct pg_trie *t, __u32 root)
 	return wide_node(t, flat);
 }
 
-__u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_pattern *pattern,
-		       size_t n, const uint64_t *always)
+static void prepare_walk(struct walk *w, size_t n, uint32_t *alive, size_t *ret_alive,
+			 uint32_t *matched, size_t *ret_matched)
 {
-	uint64_t matched[PG_MAX_TERMS / 64] = { 0 }, inverted[PG_MAX_TERMS / 64] = { 0 };
-	_free_ uint32_t *alive = calloc(n + 1, sizeof(*alive));
+	size_t n_alive = 0, n_matched = 0;
+
+	w->all_verified = true;
+	for (size_t i = 0; i < n; i++) {
+		for (unsigned b = 0; b < w->bytes; b++)
+			if (w->pattern[i].mask[b])
+				w->last[i] = b + 1;
+		if (w->pattern[i].invert) {
+			w->inverted[w->n_inverted++] = i;
+			w->all_verified &= w->pattern[i].verified;
+		}
+		if (w->last[i])
+			alive[n_alive++] = i;
+		else
+			matched[n_matched++] = i; /* a mask of no bits */
+	}
+	*ret_alive = n_alive;
+	*ret_matched = n_matched;
+}
+
+__u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_pattern *pattern,
+		       size_t n, const uint64_t *base)
+{
+	_free_ uint32_t *room = calloc(4 * n + 4, sizeof(*room));
 	_free_ uint8_t *last = calloc(n + 1, 1);
-	struct walk w = { t, bytes, pattern, always, last, inverted };
-	size_t n_alive = 0;
+	struct walk w = { .t = t, .bytes = bytes, .pattern = pattern, .base = base, .last = last };
+	uint32_t *alive = room, *matched = alive + n;
+	size_t n_alive, n_matched;
 	__u32 entry;
 
-	if (!alive || !last) {
+	if (!room || !last) {
 		fail(t, -ENOMEM);
 		return 0;
 	}
-	for (size_t i = 0; i < n; i++) {
-		for (unsigned b = 0; b < bytes; b++)
-			if (pattern[i].mask[b])
-				last[i] = b + 1;
-		if (pattern[i].invert)
-			pg_set_add(inverted, pattern[i].term);
-		if (last[i])
-			alive[n_alive++] = i;
-		else
-			pg_set_add(matched, pattern[i].term); /* a mask of no bits */
-	}
-	entry = walk_state(&w, 0, matched, alive, n_alive);
+	w.inverted = matched + n;
+	w.term = w.inverted + n;
+	prepare_walk(&w, n, alive, &n_alive, matched, &n_matched);
+	entry = walk_state(&w, 0, (struct list){ matched, n_matched },
+			   (struct list){ alive, n_alive });
 	forget_memo(t);
 	return bytes == 4 ? widen(t, entry) : entry;
 }
@@ -514,18 +742,28 @@ __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_p
 struct pg_trie *pg_trie_new(size_t n_terms, size_t max_nodes, size_t max_row_words)
 {
 	_cleanup_(pg_trie_freep) struct pg_trie *t = calloc(1, sizeof(*t));
-	uint64_t all[PG_MAX_TERMS / 64] = { 0 };
 
 	if (!t || n_terms > PG_MAX_TERMS)
 		return NULL;
 	t->n_terms = n_terms;
+	t->form = pg_form_of(n_terms);
 	t->words = (n_terms + 63) / 64;
-	t->stride = t->words > 1 ? 1 + t->words : 1;
 	t->max_nodes = max_nodes;
 	t->max_row_words = max_row_words;
+	t->scratch = calloc(t->words + 1, 8);
+	if (!t->scratch)
+		return NULL;
+	/* A multiple of a cache line is where rows begin; the first one is nobody's: no offset is 0. */
+	if (t->form == PG_FORM_TREE || t->form == PG_FORM_HUGE) {
+		if (!grow(t, &t->rows, &t->cap_rows, 8, sizeof(*t->rows)))
+			return NULL;
+		memset(t->rows, 0xff, 64);
+		t->n_rows = 8;
+	}
+	t->none = pg_trie_leaf(t, t->scratch);
 	for (size_t i = 0; i < n_terms; i++)
-		pg_set_add(all, i);
-	t->all = pg_trie_leaf(t, all); /* row 0, by contract */
+		pg_set_add(t->scratch, i);
+	t->all = pg_trie_leaf(t, t->scratch);
 	return t->err ? NULL : TAKE_PTR(t);
 }
 
@@ -534,10 +772,13 @@ void pg_trie_free(struct pg_trie *t)
 	if (!t)
 		return;
 	forget_memo(t);
+	free(t->scratch);
 	free(t->nodes);
 	free(t->rows);
+	free(t->blob);
+	free(t->block_row);
 	free(t->node_index.slot);
-	free(t->row_index.slot);
+	free(t->blob_index.slot);
 	free(t);
 }
 
@@ -546,9 +787,14 @@ int pg_trie_error(const struct pg_trie *t)
 	return t->err;
 }
 
-__u32 pg_trie_all(const struct pg_trie *t)
+__u32 pg_trie_all(struct pg_trie *t)
 {
 	return t->all;
+}
+
+__u32 pg_trie_none(struct pg_trie *t)
+{
+	return t->none;
 }
 
 size_t pg_trie_words(const struct pg_trie *t)
@@ -562,10 +808,16 @@ __u32 *pg_trie_take_nodes(struct pg_trie *t, size_t *ret_n_nodes)
 	return TAKE_PTR(t->nodes);
 }
 
+__u32 *pg_trie_take_block_rows(struct pg_trie *t, size_t *ret_n)
+{
+	*ret_n = t->n_block_rows;
+	return TAKE_PTR(t->block_row);
+}
+
 __u64 *pg_trie_take_rows(struct pg_trie *t, size_t *ret_n_words, size_t *ret_n_classes)
 {
-	*ret_n_words = t->n_rows * t->stride;
+	*ret_n_words = t->n_rows;
 	if (ret_n_classes)
-		*ret_n_classes = t->n_rows;
+		*ret_n_classes = t->n_classes;
 	return TAKE_PTR(t->rows);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Builds what pg_abi.h describes: rows (sets of terms) and tries of 256-entry nodes whose leaves
- * are rows. Equal rows and equal nodes are stored once, and a node whose entries are all the same
+ * are rows. Equal rows, blocks and nodes are stored once, and a node whose entries are all the same
  * leaf is that leaf. Up to PG_TINY_TERMS terms there are no rows: leaves are the sets themselves.
+ * From more than 64 terms on a leaf may be a row that names few terms.
  *
  * Errors are sticky: after the first, every call returns 0 and pg_trie_error() says why, so
  * callers check once, at the end.
@@ -14,7 +15,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pg_abi.h"
+
 struct pg_trie;
+
+/* The form of tables of so many terms. */
+static inline enum pg_form pg_form_of(size_t n_terms)
+{
+	return !n_terms			  ? PG_FORM_EMPTY :
+	       n_terms <= PG_TINY_TERMS	  ? PG_FORM_TINY :
+	       n_terms <= 64		  ? PG_FORM_WORD :
+	       n_terms <= PG_BLOCK_TERMS ? PG_FORM_TREE :
+					    PG_FORM_HUGE;
+}
 
 /* At most max_nodes nodes and max_row_words words. NULL: no memory. */
 struct pg_trie *pg_trie_new(size_t n_terms, size_t max_nodes, size_t max_row_words);
@@ -38,10 +51,11 @@ static inline int pg_set_has(const uint64_t *set, size_t term)
 	return set[term / 64] >> term % 64 & 1;
 }
 
-/* The leaf of all terms; where there are rows, of the first row. */
-__u32 pg_trie_all(const struct pg_trie *t);
+/* The leaves of all terms and of none. */
+__u32 pg_trie_all(struct pg_trie *t);
+__u32 pg_trie_none(struct pg_trie *t);
 
-/* The leaf entry of a set. */
+/* The leaf entry of a set: always a bitmap. */
 __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set);
 
 /* The entry of a node of 256 entries. */
@@ -52,20 +66,29 @@ struct pg_trie_range {
 	uint32_t term;
 	uint16_t lo, hi;
 };
-/* One wide node, or two bytes deep. `always`: terms that hold everywhere, whatever their ranges. */
+/*
+ * One wide node, or two bytes deep. `base`: terms that ask nothing here and hold everywhere; none of
+ * them has a range.
+ */
 __u32 pg_trie_ranges(struct pg_trie *t, bool wide, const struct pg_trie_range *range, size_t n,
-		     const uint64_t *always);
+		     const uint64_t *base);
 
-/* Terms by addresses of `bytes` bytes: a term holds where (address & mask) == value. */
+/*
+ * Terms by addresses of `bytes` bytes: a term holds where (address & mask) == value. In ascending
+ * order of terms, one pattern each.
+ */
 struct pg_trie_pattern {
 	uint32_t term;
-	uint8_t invert; /* holds everywhere else instead */
+	bool invert;   /* holds everywhere else instead */
+	bool verified; /* the term's record tells as well: the trie may end before it is sure */
 	uint8_t value[16], mask[16];
 };
-/* IPv4's trie begins with a wide node. */
+/* IPv4's trie begins with a wide node. `base` as above. */
 __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_pattern *pattern,
-		       size_t n, const uint64_t *always);
+		       size_t n, const uint64_t *base);
 
 /* What was built. Owned by the trie until taken; n_classes may be NULL. */
 __u32 *pg_trie_take_nodes(struct pg_trie *t, size_t *ret_n_nodes);
+/* Words at which rows of the HUGE form begin, which hold offsets of blocks. */
+__u32 *pg_trie_take_block_rows(struct pg_trie *t, size_t *ret_n);
 __u64 *pg_trie_take_rows(struct pg_trie *t, size_t *ret_n_words, size_t *ret_n_classes);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* -A and its like: what a command is to do, and to which chain and rule. */
 #include "addr.h"
+#include "chains.h"
 #include "parser.h"
 
 char pg_verb_letter(enum pg_verb verb)
@@ -10,7 +11,8 @@ char pg_verb_letter(enum pg_verb verb)
 		[PG_VERB_REPLACE] = 'R', [PG_VERB_DELETE_NUM] = 'D', [PG_VERB_CHECK] = 'C',
 		[PG_VERB_LIST] = 'L',	 [PG_VERB_LIST_RULES] = 'S', [PG_VERB_FLUSH] = 'F',
 		[PG_VERB_ZERO] = 'Z',	 [PG_VERB_ZERO_NUM] = 'Z',   [PG_VERB_POLICY] = 'P',
-		[PG_VERB_DELETE_CHAINS] = 'X',
+		[PG_VERB_NEW_CHAIN] = 'N', [PG_VERB_DELETE_CHAIN] = 'X',
+		[PG_VERB_DELETE_CHAINS] = 'X', [PG_VERB_RENAME_CHAIN] = 'E',
 	};
 
 	return letters[verb];
@@ -126,17 +128,46 @@ static int parse_rule_verb(struct pg_parser *p, enum pg_verb verb)
 	return rule_number(p, arg, &p->cmd.num);
 }
 
-static int parse_chain_verb(struct pg_parser *p)
+static int parse_new_chain(struct pg_parser *p)
 {
-	/* Without a name -X deletes every user chain: there are none. */
-	if (p->opt.letter == 'X' && !p->opt.value) {
-		const struct pg_arg *arg = pg_opt_operand(&p->scan);
+	struct pg_arg name = p->opt.at;
+	int r;
 
-		if (!arg)
-			return set_verb(p, PG_VERB_DELETE_CHAINS);
-	}
-	return pg_diag(p->diag, PG_DIAG_UNSUPPORTED, &p->opt.name,
-		       "-%c: user-defined chains are not supported yet", p->opt.letter);
+	name.text = p->opt.value;
+	r = pg_chain_name_check(&name, p->diag);
+	if (!r)
+		r = set_verb(p, PG_VERB_NEW_CHAIN);
+	set_chain(p, &name);
+	return r;
+}
+
+static int parse_delete_chain(struct pg_parser *p)
+{
+	int r = set_verb(p, PG_VERB_DELETE_CHAINS);
+
+	if (r < 0)
+		return r;
+	optional_chain(p);
+	if (p->cmd.chain)
+		p->cmd.verb = PG_VERB_DELETE_CHAIN;
+	return 0;
+}
+
+static int parse_rename_chain(struct pg_parser *p)
+{
+	const struct pg_arg *arg;
+	int r = set_verb(p, PG_VERB_RENAME_CHAIN);
+
+	if (r < 0)
+		return r;
+	set_chain(p, &p->opt.at);
+	p->cmd.chain = p->opt.value;
+	arg = pg_opt_operand(&p->scan);
+	if (!arg)
+		return FAIL(p, &p->opt.at, "-E requires old-chain-name and new-chain-name");
+	p->cmd.new_name = arg->text;
+	p->cmd.new_name_at = *arg;
+	return 0;
 }
 
 /* 1: the option is a verb and was taken. */
@@ -175,9 +206,13 @@ int pg_parse_verb(struct pg_parser *p)
 			optional_chain(p);
 		break;
 	case 'N':
+		r = parse_new_chain(p);
+		break;
 	case 'X':
+		r = parse_delete_chain(p);
+		break;
 	case 'E':
-		r = parse_chain_verb(p);
+		r = parse_rename_chain(p);
 		break;
 	case 'P':
 		r = parse_policy(p);

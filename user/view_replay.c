@@ -61,6 +61,8 @@ void pg_view_replay(struct pg_text *t, const struct pg_replay_sums *sums,
 	pg_text_add(t, "Frames      %" PRIu64 ": %" PRIu64 " accepted, %" PRIu64 " dropped",
 		    sums->frames, sums->verdict[PG_VERDICT_ACCEPT],
 		    sums->verdict[PG_VERDICT_DROP]);
+	if (sums->verdict[PG_VERDICT_REJECT])
+		pg_text_add(t, ", %" PRIu64 " rejected", sums->verdict[PG_VERDICT_REJECT]);
 	if (sums->cut)
 		pg_text_add(t, ", %" PRIu64 " cut short by the capture", sums->cut);
 	if (sums->skipped)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <inttypes.h>
 
+#include "chains.h"
 #include "print.h"
 #include "view.h"
 #include "view_table.h"
@@ -27,7 +28,23 @@ static void add_rule(struct pg_text *t, struct pg_table *table, size_t num,
 	pg_text_free(&spec);
 }
 
-static void add_chain(struct pg_text *t, const struct pg_chain *chain, unsigned width)
+static void add_heading(struct pg_text *t, const struct pg_ruleset *set,
+			const struct pg_chain *chain)
+{
+	char name[sizeof(chain->name)];
+
+	pg_text_add(t, "Chain %s", pg_printable(chain->name, name, sizeof(name)));
+	if (chain->table != PG_TABLE_FILTER)
+		pg_text_add(t, " of table %s", pg_table_name(chain->table));
+	if (pg_chain_is_builtin(set, chain))
+		pg_text_add(t, " (policy %s %" PRIu64 " packets, %" PRIu64 " bytes)\n",
+			    pg_target_name(chain->policy), chain->packets, chain->bytes);
+	else
+		pg_text_add(t, " (%zu references)\n", pg_chain_references(set, chain));
+}
+
+static void add_chain(struct pg_text *t, const struct pg_ruleset *set, const struct pg_chain *chain,
+		      unsigned width)
 {
 	static const struct pg_column columns[] = {
 		{ "NUM", true, false },
@@ -37,13 +54,8 @@ static void add_chain(struct pg_text *t, const struct pg_chain *chain, unsigned 
 	};
 	_cleanup_(pg_table_freep) struct pg_table *table =
 		pg_table_new(columns, ARRAY_SIZE(columns));
-	char name[sizeof(chain->name)];
 
-	pg_text_add(t, "Chain %s", pg_printable(chain->name, name, sizeof(name)));
-	if (chain->policy != PG_TARGET_NONE)
-		pg_text_add(t, " (policy %s %" PRIu64 " packets, %" PRIu64 " bytes)",
-			    pg_target_name(chain->policy), chain->packets, chain->bytes);
-	pg_text_addn(t, "\n", 1);
+	add_heading(t, set, chain);
 	for (size_t i = 0; i < chain->n_rules; i++)
 		add_rule(t, table, i + 1, &chain->rule[i]);
 	if (chain->n_rules)
@@ -65,6 +77,6 @@ void pg_view_rules(struct pg_text *t, const struct pg_snapshot *snap, unsigned w
 			continue;
 		if (i != PG_CHAIN_INPUT)
 			pg_text_addn(t, "\n", 1);
-		add_chain(t, chain, width);
+		add_chain(t, snap->rules, chain, width);
 	}
 }

@@ -1,234 +1,139 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a packet costs: BPF_PROG_TEST_RUN over the programs as they are attached, as a difference
- * to an empty XDP program in the same round. Rounds are interleaved, the median counts: the
- * machine's speed drifts, and within a round it drifts for all alike.
+ * What a packet costs: BPF_PROG_TEST_RUN over the programs as they are attached, with sets of 1 to
+ * 100 000 rules, IPv4 and IPv6, one packet and packets that differ, and beside them the filters
+ * that the distribution packages.
  *
- *   bench [--json FILE] [--rounds N] [--repeat N]
+ *   bench [--only GROUP,…] [--rounds N] [--repeat N] [--max-rules N] [--json FILE] [--svg FILE]
+ *
+ * Groups: hooks, repeat, spread, classbench, peers (beside the three before), commit. ClassBench
+ * sets are read from classbench/ in the folder that PG_TEST_DATA names.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
-#include <json-c/json.h>
+#include <sched.h>
 #include <string.h>
-#include <sys/utsname.h>
 
-#include "dp.h"
-#include "pkt.h"
-#include "policy.h"
-#include "rulefile.h"
+#include "report.h"
 
-#define MAX_ROUNDS 99
+static const char *const group_names[] = { "hooks",	 "repeat", "spread",
+					   "classbench", "peers",  "commit" };
 
-struct row {
-	const char *name;
-	unsigned rules;	   /* that the packet does not meet, before the one it does */
-	bool ipv6, no_csum, no_rules, general;
-	enum pg_prog prog;
-	/* filled in */
-	struct pg_dp *dp;
-	unsigned char frame[128];
-	size_t frame_len;
-	unsigned ns[MAX_ROUNDS];
-	double median, over_empty;
-};
-
-static int die(const struct pg_err *err)
+static int parse_groups(char *list, unsigned *ret)
 {
-	fprintf(stderr, "bench: %s\n", err->text);
-	return 1;
+	unsigned groups = 0;
+
+	for (char *word = strtok(list, ","); word; word = strtok(NULL, ",")) {
+		size_t i = 0;
+
+		while (i < ARRAY_SIZE(group_names) && strcmp(word, group_names[i]))
+			i++;
+		if (i == ARRAY_SIZE(group_names)) {
+			fprintf(stderr,
+				"bench: no group '%s': there are hooks, repeat, spread, "
+				"classbench, peers and commit\n",
+				word);
+			return -EINVAL;
+		}
+		groups |= 1U << i;
+	}
+	/* Peers alone: on all that they are compared on. */
+	if (groups == BENCH_PEERS)
+		groups |= BENCH_REPEAT | BENCH_SPREAD;
+	*ret = groups;
+	return 0;
 }
 
-/* Rules `-p tcp -s <a /24../32> --dport <p>`; the packet meets only the last. */
-static void write_policy(struct pg_text *t, const struct row *row)
+/* 0, or -EINVAL with the reason told. */
+static int parse_options(int argc, char **argv, struct bench_opts *opts, const char **json,
+			 const char **svg)
 {
-	unsigned seed = 12345;
+	static const struct option longs[] = { { "only", required_argument, NULL, 'o' },
+					       { "rounds", required_argument, NULL, 'n' },
+					       { "repeat", required_argument, NULL, 'r' },
+					       { "json", required_argument, NULL, 'j' },
+					       { "svg", required_argument, NULL, 's' },
+					       { "max-rules", required_argument, NULL, 'm' },
+					       { 0 } };
+	int c, r = 0;
 
-	pg_text_add(t, "*filter\n:INPUT DROP [0:0]\n");
-	for (unsigned i = 0; i < row->rules; i++) {
-		seed = seed * 1103515245 + 12345;
-		if (row->ipv6)
-			pg_text_add(t, "-A INPUT -s 2001:db8:%x:%x::/64 -p tcp --dport %u -j ACCEPT\n",
-				    seed >> 16 & 0xffff, seed & 0xffff, 1 + (seed >> 8) % 60000);
+	while (!r && (c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == 'j')
+			*json = optarg;
+		else if (c == 's')
+			*svg = optarg;
+		else if (c == 'o')
+			r = parse_groups(optarg, &opts->groups);
+		else if (c == 'n')
+			r = pg_parse_u32(optarg, 1, BENCH_ROUNDS_MAX, &opts->rounds);
+		else if (c == 'r')
+			r = pg_parse_u32(optarg, 64, 100000000, &opts->repeat);
+		else if (c == 'm')
+			r = pg_parse_u32(optarg, 1, 100000, &opts->max_rules);
 		else
-			pg_text_add(t, "-A INPUT -s %u.%u.%u.0/%u -p tcp --dport %u -j ACCEPT\n",
-				    11 + (seed >> 24) % 180, seed >> 16 & 255, seed >> 8 & 255,
-				    24 + seed % 9, 1 + (seed >> 4) % 60000);
+			return -EINVAL;
+		if (r && c != 'o')
+			fprintf(stderr, "bench: not a number it takes: %s\n", optarg);
 	}
-	if (!row->no_rules)
-		pg_text_add(t, row->ipv6 ? "-A INPUT -s 2001:db8::/64 -p tcp --dport 443 -j ACCEPT\n" :
-					   "-A INPUT -s 10.0.0.0/24 -p tcp --dport 443 -j ACCEPT\n");
-	pg_text_add(t, "COMMIT\n");
+	return r;
 }
 
-static int prepare(struct row *row, struct pg_err *err)
+/* The tools of peers are in places that a user's PATH lacks on Debian. */
+static void extend_path(void)
 {
-	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
-	_cleanup_(pg_text_free) struct pg_text text = { 0 };
-	const struct pg_rulefile_opts opts = { .name = row->name };
-	const struct pg_private_opts private = {
-		.untraced = true,
-		.general_only = row->general,
-		.skip_checksum = row->no_csum,
-	};
-	struct pg_notes notes = { 0 };
-	int r;
+	_free_ char *path = NULL;
 
-	write_policy(&text, row);
-	r = pg_rulefile_parse(text.buf, text.len, &opts, &set, &notes, err);
-	pg_notes_free(&notes);
+	if (asprintf(&path, "%s:/usr/local/sbin:/usr/sbin:/sbin", getenv("PATH") ?: "") >= 0)
+		setenv("PATH", path, 1);
+}
+
+static int measure_all(struct bench_table *t, struct bench_commit *commit,
+		       const struct bench_opts *opts, struct pg_err *err)
+{
+	int r = bench_commits(commit, opts, err); /* forks: while there is nothing to inherit */
+
+	if (!r && unshare(CLONE_NEWNET))
+		r = pg_fail(err, -errno, "cannot make a network namespace: %s", strerror(errno));
 	if (!r)
-		r = pg_dp_open_private(&private, &row->dp, err);
+		r = bench_pin_cpu(err);
 	if (!r)
-		r = pg_policy_commit(row->dp, set, err);
-	return r;
-}
-
-/* The row before the others of its hook is the program that does nothing. */
-static struct row rows[] = {
-	{ "empty program", .no_rules = true, .prog = PG_PROG_EMPTY },
-	{ "no rules, port and reason counters", .no_rules = true, .prog = PG_PROG_XDP },
-	{ "1 rule", .prog = PG_PROG_XDP },
-	{ "1 rule, IPv6", .ipv6 = true, .prog = PG_PROG_XDP },
-	{ "1 rule, general path", .general = true, .prog = PG_PROG_XDP },
-	{ "the same, IPv4 checksum not verified", .general = true, .no_csum = true, .prog = PG_PROG_XDP },
-	{ "10 rules", .rules = 9, .prog = PG_PROG_XDP },
-	{ "100 rules", .rules = 99, .prog = PG_PROG_XDP },
-	{ "1000 rules", .rules = 999, .prog = PG_PROG_XDP },
-	{ "empty program, TC", .no_rules = true, .prog = PG_PROG_EMPTY_TC },
-	{ "1 rule, TC ingress", .prog = PG_PROG_TC_IN },
-	{ "departure, TC egress", .no_rules = true, .prog = PG_PROG_TC_OUT },
-};
-
-static void build_frame(struct row *row)
-{
-	if (row->ipv6)
-		row->frame_len = pkt_build(PKT(ETH(), IP6(.src = "2001:db8::1"), TCP(.dport = 443)),
-					   row->frame, sizeof(row->frame));
-	else
-		row->frame_len = pkt_build(PKT(ETH(), IP4(.src = "10.0.0.1"), TCP(.dport = 443)),
-					   row->frame, sizeof(row->frame));
-}
-
-static bool is_empty(const struct row *row)
-{
-	return row->prog == PG_PROG_EMPTY || row->prog == PG_PROG_EMPTY_TC;
-}
-
-/* A number is worth nothing if the packet did not take the way it is meant to measure. */
-static int check_counted(struct row *row, unsigned runs, struct pg_err *err)
-{
-	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
-	int r = pg_policy_read(row->dp, &set, err);
-	uint64_t got;
-
-	if (r || is_empty(row) || row->prog == PG_PROG_TC_OUT)
-		return r;
-	got = row->no_rules ? set->chain[PG_CHAIN_INPUT].packets :
-			      set->chain[PG_CHAIN_INPUT].rule[row->rules].packets;
-	if (got == runs)
-		return 0;
-	return pg_fail(err, -EBADMSG, "%s: counted %llu packets of %u", row->name,
-		       (unsigned long long)got, runs);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	const unsigned *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-static int run(unsigned rounds, unsigned repeat, struct pg_err *err)
-{
-	const struct row *base = rows;
-	unsigned sorted[MAX_ROUNDS];
-	int r = 0;
-
-	for (unsigned i = 0; i < rounds; i++)
-		for (size_t k = 0; !r && k < ARRAY_SIZE(rows); k++)
-			r = pg_dp_time(rows[k].dp, rows[k].prog, rows[k].frame, rows[k].frame_len,
-				       repeat, &rows[k].ns[i], err);
-	for (size_t k = 0; !r && k < ARRAY_SIZE(rows); k++) {
-		r = check_counted(&rows[k], rounds * repeat, err);
-		memcpy(sorted, rows[k].ns, sizeof(sorted));
-		qsort(sorted, rounds, sizeof(*sorted), by_value);
-		rows[k].median = sorted[rounds / 2];
-		if (is_empty(&rows[k]))
-			base = &rows[k]; /* XDP's, and for the rows behind it TC's */
-		for (unsigned i = 0; i < rounds; i++)
-			sorted[i] = rows[k].ns[i] > base->ns[i] ? rows[k].ns[i] - base->ns[i] : 0;
-		qsort(sorted, rounds, sizeof(*sorted), by_value);
-		rows[k].over_empty = sorted[rounds / 2];
-	}
-	return r;
-}
-
-static void print_table(unsigned rounds, unsigned repeat)
-{
-	printf("ns a packet, median of %u interleaved rounds of %u runs\n\n", rounds, repeat);
-	printf("%-40s %8s %12s\n", "", "total", "over empty");
-	for (size_t k = 0; k < ARRAY_SIZE(rows); k++)
-		printf("%-40s %8.0f %12.0f\n", rows[k].name, rows[k].median, rows[k].over_empty);
-}
-
-static int write_json(const char *path, unsigned rounds, unsigned repeat, struct pg_err *err)
-{
-	json_object *doc = json_object_new_object(), *list = json_object_new_array();
-	struct utsname os;
-	int r = 0;
-
-	uname(&os);
-	json_object_object_add(doc, "version", json_object_new_string(PG_VERSION));
-	json_object_object_add(doc, "kernel", json_object_new_string(os.release));
-	json_object_object_add(doc, "rounds", json_object_new_int(rounds));
-	json_object_object_add(doc, "repeat", json_object_new_int(repeat));
-	json_object_object_add(doc, "rows", list);
-	for (size_t k = 0; k < ARRAY_SIZE(rows); k++) {
-		json_object *row = json_object_new_object();
-
-		json_object_object_add(row, "name", json_object_new_string(rows[k].name));
-		json_object_object_add(row, "ns", json_object_new_double(rows[k].median));
-		json_object_object_add(row, "over_empty_ns",
-				       json_object_new_double(rows[k].over_empty));
-		json_object_array_add(list, row);
-	}
-	if (json_object_to_file_ext(path, doc, JSON_C_TO_STRING_PRETTY))
-		r = pg_fail(err, -EIO, "cannot write '%s'", path);
-	json_object_put(doc);
-	return r;
+		r = bench_hooks(t, opts, err);
+	if (!r)
+		r = bench_scale(t, opts, err);
+	return r ? r : bench_classbench(t, opts, err);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = { { "json", required_argument, NULL, 'j' },
-					       { "rounds", required_argument, NULL, 'n' },
-					       { "repeat", required_argument, NULL, 'r' },
-					       { 0 } };
-	uint32_t rounds = 9, repeat = 1000000;
-	const char *json = NULL;
+	struct bench_opts opts = {
+		.rounds = 9,
+		.repeat = 1000000,
+		.max_rules = 100000,
+		.groups = BENCH_ALL,
+		.data = getenv("PG_TEST_DATA"),
+	};
+	struct bench_commit commit[BENCH_COMMITS];
+	struct bench_table table = { 0 };
+	const struct bench_report report = { .table = &table, .commit = commit, .opts = &opts };
+	const char *json = NULL, *svg = NULL;
 	struct pg_err err = { 0 };
-	int c, r = 0;
+	int r;
 
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c == 'j')
-			json = optarg;
-		else if ((c != 'n' || pg_parse_u32(optarg, 1, MAX_ROUNDS, &rounds)) &&
-			 (c != 'r' || pg_parse_u32(optarg, 1, 100000000, &repeat)))
-			return 2;
+	if (parse_options(argc, argv, &opts, &json, &svg))
+		return PG_EXIT_USAGE;
+	if (opts.data && !opts.data[0])
+		opts.data = NULL;
+	extend_path();
+	r = measure_all(&table, commit, &opts, &err);
+	if (!r) {
+		bench_report_print(&report);
+		if (json)
+			r = bench_report_json(&report, json, &err);
+		if (!r && svg && bench_report_svg(&report, svg, &err) == -ENOENT)
+			fprintf(stderr, "bench: %s\n", err.text);
 	}
-	for (size_t k = 0; !r && k < ARRAY_SIZE(rows); k++) {
-		build_frame(&rows[k]);
-		r = prepare(&rows[k], &err);
-	}
-	if (!r)
-		r = run(rounds, repeat, &err);
 	if (r)
-		return die(&err);
-	print_table(rounds, repeat);
-	if (json && write_json(json, rounds, repeat, &err))
-		return die(&err);
-	for (size_t k = 0; k < ARRAY_SIZE(rows); k++)
-		pg_dp_close(rows[k].dp);
-	return 0;
+		fprintf(stderr, "bench: %s\n", err.text);
+	bench_table_free(&table);
+	return r ? PG_EXIT_FAILED : 0;
 }

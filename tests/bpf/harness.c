@@ -49,7 +49,7 @@ void harness_take(struct harness *h, struct pg_ruleset *set)
 	if (pg_policy_commit(h->dp, set, &err) < 0)
 		die("commit", &err);
 	memcpy(ifnames[0], h->iface, IFNAMSIZ);
-	if (pg_compile(set, ifnames, &h->tables, &err) < 0)
+	if (pg_compile(set, &(struct pg_compile_opts){ .ifnames = ifnames }, &h->tables, &err) < 0)
 		die("compile", &err);
 }
 

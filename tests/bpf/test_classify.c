@@ -548,17 +548,19 @@ static void a_rule_too_many_is_refused_and_changes_nothing(void **state)
 	struct pg_rule rule = { .narrowed = PG_V46, .target = PG_TARGET_ACCEPT, .slot = PG_NO_SLOT };
 
 	(void)state;
-	load_ports(4096);
+	load_ports(100);
 	set = pg_ruleset_dup(h.set);
 	assert_non_null(set);
-	assert_int_equal(pg_chain_insert(&set->chain[PG_CHAIN_INPUT], 0, &rule), 0);
+	for (unsigned i = 0; i <= PG_MAX_TERMS; i++)
+		assert_int_equal(pg_chain_insert(&set->chain[PG_CHAIN_INPUT],
+						 set->chain[PG_CHAIN_INPUT].n_rules, &rule), 0);
 	assert_true(pg_policy_commit(h.dp, set, &err) < 0);
 	assert_string_not_equal(err.text, "");
 	pg_ruleset_free(set);
 	expect_rule(1, 1, DROP);
 }
 
-/* What no compiler makes: every term matches and lets the packet go on, without an end. */
+/* What no compiler makes: every term matches and leads back to the first. */
 static void tables_that_make_no_sense_drop_as_internal(void **state)
 {
 	struct pg_err err = { 0 };
@@ -570,8 +572,14 @@ static void tables_that_make_no_sense_drop_as_internal(void **state)
 	(void)state;
 	load_ports(4096);
 	memset(h.tables->rows, 0xff, h.tables->n_row_words * sizeof(*h.tables->rows));
-	for (__u32 i = 0; i < h.tables->gen.terms; i++)
-		h.tables->actions[i].kind = PG_ACT_CONTINUE;
+	for (__u32 i = 0; i < h.tables->gen.terms; i++) {
+		h.tables->records[i].kind = PG_ACT_GOTO;
+		h.tables->records[i].arg = 0;
+	}
+	h.tables->spans = calloc(1, sizeof(*h.tables->spans));
+	assert_non_null(h.tables->spans);
+	h.tables->n_spans = 1;
+	h.tables->spans[0] = (struct pg_span){ 0, h.tables->gen.terms };
 	assert_int_equal(pg_dp_policy_text(h.dp, &text, &n, &err), 0);
 	assert_int_equal(pg_dp_commit(h.dp, h.tables, text, n, &err), 0);
 	len = pkt_build(PKT(ETH(), IP4(), UDP()), frame, sizeof(frame));
@@ -580,8 +588,8 @@ static void tables_that_make_no_sense_drop_as_internal(void **state)
 	assert_int_equal(t.reason, PG_REASON_INTERNAL);
 }
 
-/* Both forms must give the same: a block of rules that can't match makes the one the other. */
-static void the_forms_agree(void **state)
+/* All forms must give the same: a block of rules that can't match makes the one the other. */
+static void agrees_behind(unsigned before)
 {
 	static const struct row *const tables[] = { rule_rows, address_rows, port_rows, detail_rows,
 						    fragment_rows, cut_rows, chain_rows };
@@ -589,17 +597,15 @@ static void the_forms_agree(void **state)
 					ARRAY_SIZE(port_rows),	   ARRAY_SIZE(detail_rows),
 					ARRAY_SIZE(fragment_rows), ARRAY_SIZE(cut_rows),
 					ARRAY_SIZE(chain_rows) };
-	static char rules[1 << 16];
+	static char rules[1 << 19];
 	struct row row;
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
 		for (size_t j = 0; j < sizes[i]; j++) {
 			size_t n = 0;
 
 			row = tables[i][j];
-			/* 96 of them: more than a word, and the others follow in a word's middle. */
-			for (unsigned k = 0; k < 96; k++)
+			for (unsigned k = 0; k < before; k++)
 				n += snprintf(rules + n, sizeof(rules) - n,
 					      "-i nosuch%u -p tcp --dport 80 -j DROP\n", k);
 			snprintf(rules + n, sizeof(rules) - n, "%s", row.rules);
@@ -609,11 +615,18 @@ static void the_forms_agree(void **state)
 
 			harness_run(&h, PG_DIR_IN, frame, len, &t);
 			if (t.verdict != row.verdict || t.reason != row.reason ||
-			    harness_rule(&h, &t) != (row.rule ? row.rule + 96 : 0))
-				fail_msg("%s (tree): verdict %u reason %u rule %zu", row.name,
+			    harness_rule(&h, &t) != (row.rule ? row.rule + before : 0))
+				fail_msg("%s (behind %u): verdict %u reason %u rule %zu", row.name, before,
 					 t.verdict, t.reason, harness_rule(&h, &t));
 		}
 	}
+}
+
+static void the_forms_agree(void **state)
+{
+	(void)state;
+	agrees_behind(96); /* more than a word, and the others follow in a word's middle */
+	agrees_behind(PG_BLOCK_TERMS + 40);
 }
 
 static void skips_without_bpf(void **state)

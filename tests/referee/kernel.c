@@ -2,8 +2,11 @@
 /*
  * The rules sit in raw PREROUTING: what the kernel drops before it is what ip_rcv_core() and
  * ip6_rcv_core() drop, and no routing, connection tracking or defragmentation has touched the
- * packet. Nothing leaves the table: every packet ends in a DROP behind its NFLOG rule, so that the
+ * packet. Nothing leaves the table: every packet ends in a DROP behind an NFLOG rule, so that the
  * namespace answers nothing.
+ *
+ * INPUT is a chain of its own here, so that RETURN and goto do in it what they do in INPUT. A line
+ * that decides leads to a chain which says its number and drops.
  */
 #include "kernel.h"
 
@@ -19,25 +22,26 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "ast.h"
 #include "nflog.h"
 #include "pkt.h"
 
-/* No rule under test counts the last frame of each round, which comes from here. */
+/* Frames from there meet no rule under test: when one is seen, those before it are through. */
 #define SENTINEL4 "198.51.100.99"
 #define SENTINEL6 "2001:db8:ffff:ffff::99"
 
-enum { GROUP = 7, TIMEOUT_MS = 10000, IN_FLIGHT = 200 };
+/* BATCH: below net.core.netdev_max_backlog, where the kernel begins to drop. */
+enum { GROUP = 7, TIMEOUT_MS = 10000, BATCH = 512 };
 
 struct kernel {
 	int sock;
 	char mac[18];
 	struct nflog *log;
-	struct kernel_verdict *verdict; /* of frames 1..cap */
-	uint32_t cap, sentinel, last_seen, unread;
+	struct kernel_verdict *verdict; /* of frames 1..n */
+	size_t n;
+	uint32_t end; /* number of the last sentinel seen */
+	bool has_sets;
 };
 
 static void die(const char *what)
@@ -50,7 +54,7 @@ static int open_sender(const char *netns, const char *ifname)
 {
 	struct sockaddr_ll addr = { .sll_family = AF_PACKET };
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	int there = open(netns, O_RDONLY | O_CLOEXEC), sock;
+	int there = open(netns, O_RDONLY | O_CLOEXEC), sock, one = 1;
 
 	if (home < 0 || there < 0 || setns(there, CLONE_NEWNET) < 0)
 		die(netns);
@@ -58,6 +62,8 @@ static int open_sender(const char *netns, const char *ifname)
 	addr.sll_ifindex = if_nametoindex(ifname);
 	if (sock < 0 || !addr.sll_ifindex || bind(sock, (void *)&addr, sizeof(addr)) < 0)
 		die(ifname);
+	if (setsockopt(sock, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) < 0)
+		die("PACKET_QDISC_BYPASS");
 	if (setns(home, CLONE_NEWNET) < 0)
 		die("setns");
 	close(home);
@@ -78,12 +84,24 @@ static void read_mac(const char *ifname, char *ret, size_t size)
 	close(sock);
 }
 
+/* A frame is received on the CPU that sends it: on one CPU they stay in order. */
+static void stay_on_this_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		die("sched_setaffinity");
+}
+
 struct kernel *kernel_open(const char *from_netns, const char *from, const char *to)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 
 	if (!k)
 		die("calloc");
+	stay_on_this_cpu();
 	k->sock = open_sender(from_netns, from);
 	read_mac(to, k->mac, sizeof(k->mac));
 	k->log = nflog_open(GROUP);
@@ -94,7 +112,6 @@ void kernel_close(struct kernel *k)
 {
 	close(k->sock);
 	nflog_close(k->log);
-	free(k->verdict);
 	free(k);
 }
 
@@ -103,145 +120,216 @@ const char *kernel_mac(const struct kernel *k)
 	return k->mac;
 }
 
-/* Rule i of ours jumps to chain Ri, which logs "ri"; a rule without a target only counts. */
-void kernel_load(struct kernel *k, const struct gen_rules *rules, bool v6)
+/* Loading -------------------------------------------------------------------------------------- */
+
+static FILE *run(const char *command)
 {
-	FILE *f = popen(v6 ? "ip6tables-legacy-restore -w" : "iptables-legacy-restore -w", "we");
-	unsigned family = v6 ? PG_V6 : PG_V4;
+	FILE *f = popen(command, "we");
 
-	(void)k;
 	if (!f)
-		die("popen");
-	fprintf(f, "*raw\n:PREROUTING ACCEPT [0:0]\n:T - [0:0]\n:P - [0:0]\n");
-	for (size_t i = 0; i < rules->n; i++)
-		if (rules->rule[i].families & family && rules->rule[i].target)
-			fprintf(f, ":R%zu - [0:0]\n", i + 1);
-	fprintf(f, "-A PREROUTING -j NFLOG --nflog-group %d --nflog-prefix in\n"
-		   "-A PREROUTING -s %s -j P\n-A PREROUTING -j T\n-A PREROUTING -j P\n", GROUP,
-		v6 ? SENTINEL6 : SENTINEL4);
-	fprintf(f, "-A P -j NFLOG --nflog-group %d --nflog-prefix r0\n-A P -j DROP\n", GROUP);
-	for (size_t i = 0; i < rules->n; i++) {
-		const struct gen_rule *r = &rules->rule[i];
-
-		if (!(r->families & family))
-			continue;
-		if (!r->target) {
-			fprintf(f, "-A T%s\n", r->spec);
-			continue;
-		}
-		fprintf(f, "-A T%s -j R%zu\n", r->spec, i + 1);
-		fprintf(f, "-A R%zu -j NFLOG --nflog-group %d --nflog-prefix r%zu\n", i + 1, GROUP,
-			i + 1);
-		fprintf(f, "-A R%zu -j DROP\n", i + 1);
-	}
-	fprintf(f, "COMMIT\n");
-	if (pclose(f) != 0) {
-		fprintf(stderr, "referee: iptables refused its rules\n");
-		exit(1);
-	}
+		die(command);
+	return f;
 }
+
+static const char *restore(bool v6)
+{
+	return v6 ? "ip6tables-legacy-restore -w" : "iptables-legacy-restore -w";
+}
+
+static void unload(bool v6)
+{
+	FILE *f = run(restore(v6));
+
+	fprintf(f, "*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n");
+	if (pclose(f) != 0)
+		die("iptables");
+}
+
+/* Sets can't be replaced while rules name them. */
+static bool load_sets(struct kernel *k, const char *sets)
+{
+	FILE *f;
+
+	if (!k->has_sets && !sets)
+		return true;
+	unload(false);
+	unload(true);
+	f = run("ipset restore");
+	fprintf(f, "destroy\n%s", sets ? sets : "");
+	k->has_sets = sets;
+	return pclose(f) == 0;
+}
+
+static const char *chain_name(const struct rules *rules, size_t chain)
+{
+	return chain ? rules->chain[chain].name : "=INPUT";
+}
+
+static void print_chains(FILE *f, const struct rules *rules)
+{
+	fprintf(f, "*raw\n:PREROUTING ACCEPT [0:0]\n:=end - [0:0]\n:=0 - [0:0]\n");
+	for (size_t c = 0; c < rules->n; c++)
+		fprintf(f, ":%s - [0:0]\n", chain_name(rules, c));
+	for (unsigned i = 1; i <= rules->deciding; i++)
+		fprintf(f, ":=%u - [0:0]\n", i);
+	fprintf(f, "-A PREROUTING -s %s -j =end\n-A PREROUTING -j NFLOG --nflog-group %d "
+		"--nflog-prefix in\n-A PREROUTING -j =INPUT\n-A PREROUTING -j =0\n",
+		rules->v6 ? SENTINEL6 : SENTINEL4, GROUP);
+	fprintf(f, "-A =end -j NFLOG --nflog-group %d --nflog-prefix end --nflog-threshold 1\n"
+		"-A =end -j DROP\n", GROUP);
+	for (unsigned i = 0; i <= rules->deciding; i++)
+		fprintf(f, "-A =%u -j NFLOG --nflog-group %d --nflog-prefix =%u\n-A =%u -j DROP\n", i,
+			GROUP, i, i);
+}
+
+bool kernel_load(struct kernel *k, const struct rules *rules)
+{
+	FILE *f;
+
+	if (!load_sets(k, rules->sets))
+		return false;
+	f = run(restore(rules->v6));
+	print_chains(f, rules);
+	for (size_t c = 0; c < rules->n; c++)
+		for (size_t i = 0; i < rules->chain[c].n; i++) {
+			const struct rule_line *l = &rules->chain[c].line[i];
+
+			fprintf(f, "-A %s%s ", chain_name(rules, c), l->spec);
+			if (l->number)
+				fprintf(f, "-j =%u\n", l->number);
+			else
+				fprintf(f, "%s\n", l->target);
+		}
+	fprintf(f, "COMMIT\n");
+	return pclose(f) == 0;
+}
+
+/* Frames --------------------------------------------------------------------------------------- */
 
 static void seen(void *data, const char *prefix, uint32_t number)
 {
 	struct kernel *k = data;
 	struct kernel_verdict *v;
 
-	if (!number || number > k->cap)
-		return;
-	v = &k->verdict[number - 1];
-	if (!strcmp(prefix, "in")) {
-		v->seen = true;
-		if (number > k->last_seen)
-			k->last_seen = number;
-		return;
-	}
-	if (prefix[0] != 'r')
-		return;
-	v->decided = true;
-	v->rule = strtoul(prefix + 1, NULL, 10);
-}
-
-static void reserve(struct kernel *k, uint32_t number)
-{
-	uint32_t cap = k->cap ? k->cap : 1024;
-
-	if (number <= k->cap)
-		return;
-	while (cap < number)
-		cap *= 2;
-	k->verdict = realloc(k->verdict, cap * sizeof(*k->verdict));
-	if (!k->verdict)
-		die("realloc");
-	memset(k->verdict + k->cap, 0, (cap - k->cap) * sizeof(*k->verdict));
-	k->cap = cap;
-}
-
-void kernel_send(struct kernel *k, uint32_t number, const uint8_t *frame, size_t len)
-{
-	reserve(k, number + 1);
-	if (send(k->sock, frame, len, 0) != (ssize_t)len)
-		die("send");
-	if (++k->unread >= IN_FLIGHT) {
-		k->unread = 0;
-		while (nflog_read(k->log, 0, seen, k))
-			;
-	}
-}
-
-/* A frame that every IP layer takes, after all others: when it is seen, they are through. */
-static void send_sentinel(struct kernel *k, bool v6, uint32_t number)
-{
-	uint8_t frame[256];
-	size_t len;
-
-	if (v6)
-		len = pkt_build(PKT(ETH(.dst = k->mac, .number = number), IP6(.src = SENTINEL6), UDP()),
-				frame, sizeof(frame));
-	else
-		len = pkt_build(PKT(ETH(.dst = k->mac, .number = number), IP4(.src = SENTINEL4), UDP()),
-				frame, sizeof(frame));
-	kernel_send(k, number, frame, len);
-}
-
-void kernel_verdicts(struct kernel *k, bool v6, struct kernel_verdict *ret, uint32_t n)
-{
-	send_sentinel(k, v6, n + 1);
-	while (k->last_seen != n + 1)
-		if (!nflog_read(k->log, TIMEOUT_MS, seen, k)) {
-			fprintf(stderr, "referee: the kernel is silent about the last frame\n");
-			exit(1);
+	if (!strcmp(prefix, "end"))
+		k->end = number;
+	else if (number && number <= k->n) {
+		v = &k->verdict[number - 1];
+		if (prefix[0] == '=') {
+			v->decided = true;
+			v->number = strtoul(prefix + 1, NULL, 10);
+		} else {
+			v->seen = true;
 		}
-	/* Its verdict follows its arrival; both may sit in different messages. */
-	while (nflog_read(k->log, 30, seen, k))
-		;
-	memcpy(ret, k->verdict, n * sizeof(*ret));
-	memset(k->verdict, 0, k->cap * sizeof(*k->verdict));
-	k->last_seen = k->unread = 0;
+	}
 }
 
-size_t kernel_counts(struct kernel *k, bool v6, struct kernel_count *ret, size_t max)
+/* Every IP layer takes it. */
+static void make_sentinel(const struct kernel *k, bool v6, uint32_t number, struct frame *ret)
 {
-	FILE *f = popen(v6 ? "ip6tables-legacy-save -c -t raw" : "iptables-legacy-save -c -t raw",
+	if (v6)
+		ret->len = pkt_build(PKT(ETH(.dst = k->mac, .number = number), IP6(.src = SENTINEL6),
+					 UDP()), ret->data, sizeof(ret->data));
+	else
+		ret->len = pkt_build(PKT(ETH(.dst = k->mac, .number = number), IP4(.src = SENTINEL4),
+					 UDP()), ret->data, sizeof(ret->data));
+}
+
+static void send_batch(struct kernel *k, const struct frame *frame, size_t n,
+		       const struct frame *sentinel)
+{
+	struct mmsghdr msg[BATCH + 1] = { 0 };
+	struct iovec iov[BATCH + 1];
+	size_t done = 0;
+
+	for (size_t i = 0; i <= n; i++) {
+		const struct frame *f = i < n ? &frame[i] : sentinel;
+
+		iov[i] = (struct iovec){ (void *)f->data, f->len };
+		msg[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i], .msg_iovlen = 1 };
+	}
+	while (done <= n) {
+		int sent = sendmmsg(k->sock, msg + done, n + 1 - done, 0);
+
+		if (sent < 0)
+			die("sendmmsg");
+		done += sent;
+	}
+}
+
+void kernel_run(struct kernel *k, bool v6, const struct frame *frame, size_t n,
+		struct kernel_verdict *ret)
+{
+	struct frame sentinel;
+
+	memset(ret, 0, n * sizeof(*ret));
+	k->verdict = ret;
+	k->n = n;
+	k->end = 0;
+	for (size_t at = 0, batch; at < n; at += batch) {
+		batch = n - at < BATCH ? n - at : BATCH;
+		make_sentinel(k, v6, at + batch, &sentinel);
+		send_batch(k, frame + at, batch, &sentinel);
+		while (k->end != at + batch)
+			if (!nflog_read(k->log, TIMEOUT_MS, seen, k)) {
+				fprintf(stderr, "referee: the kernel is silent about the last frame\n");
+				exit(1);
+			}
+	}
+	k->verdict = NULL;
+	k->n = 0;
+}
+
+/* Counters ------------------------------------------------------------------------------------- */
+
+/* Where a chain's counters begin; the chain named last is mostly the one that is asked for. */
+static size_t *offset_of(const struct rules *rules, const char *name, size_t *offset)
+{
+	static size_t last;
+
+	if (last < rules->n && !strcmp(chain_name(rules, last), name))
+		return &offset[last];
+	for (size_t c = 0; c < rules->n; c++)
+		if (!strcmp(chain_name(rules, c), name)) {
+			last = c;
+			return &offset[c];
+		}
+	return NULL;
+}
+
+struct kernel_count *kernel_counts(struct kernel *k, const struct rules *rules, size_t *ret_n)
+{
+	FILE *f = popen(rules->v6 ? "ip6tables-legacy-save -c -t raw" : "iptables-legacy-save -c -t raw",
 			"re");
-	char *line = NULL;
-	size_t n = 0, size = 0;
+	size_t n = 0, size = 0, read = 0, *offset = calloc(rules->n, sizeof(*offset));
+	struct kernel_count *count;
+	char *line = NULL, name[32];
 
 	(void)k;
-	if (!f)
+	for (size_t c = 0; c < rules->n; c++) {
+		offset[c] = n;
+		n += rules_count(rules, c);
+	}
+	count = calloc(n + 1, sizeof(*count));
+	if (!f || !count)
 		die("popen");
 	while (getline(&line, &size, f) > 0) {
 		unsigned long long packets, bytes;
-		int at = 0;
+		size_t *at;
 
-		if (sscanf(line, "[%llu:%llu] -A T%n", &packets, &bytes, &at) < 2 || !at ||
-		    (line[at] != ' ' && line[at] != '\n'))
+		if (sscanf(line, "[%llu:%llu] -A %31s", &packets, &bytes, name) < 3)
 			continue;
-		if (n < max)
-			ret[n] = (struct kernel_count){ packets, bytes };
-		n++;
+		at = offset_of(rules, name, offset);
+		if (at && *at < n)
+			count[(*at)++] = (struct kernel_count){ packets, bytes };
+		read += at != NULL;
 	}
 	free(line);
-	if (pclose(f) != 0)
-		die("iptables-save");
-	return n;
+	free(offset);
+	if (pclose(f) != 0 || read != n) {
+		fprintf(stderr, "referee: the kernel has %zu rules of %zu\n", read, n);
+		exit(1);
+	}
+	*ret_n = n;
+	return count;
 }

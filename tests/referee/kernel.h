@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * iptables-legacy as the referee: random rules in the raw table of this network namespace, frames
- * sent to it over a veth pair, and NFLOG rules that tell what became of each.
+ * iptables-legacy as the referee: rules in the raw table of this network namespace, frames sent to
+ * it over a veth pair, and NFLOG rules that tell what became of each.
  */
 #pragma once
 
@@ -9,15 +9,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bpf/gen.h"
+#include "frames.h"
+#include "rules.h"
 
 struct kernel;
 
 /* What happened to one frame. */
 struct kernel_verdict {
-	bool seen;	/* by the first rule: otherwise dropped by the IP layer before */
-	bool decided;	/* not: dropped on the spot by a match (hotdrop) */
-	size_t rule;	/* from 1, of struct gen_rules; 0: the policy */
+	bool seen;	 /* by the first rule: otherwise dropped by the IP layer before */
+	bool decided;	 /* not: dropped on the spot by a match (hotdrop) */
+	unsigned number; /* of struct rule_line; 0: the policy */
 };
 
 struct kernel_count {
@@ -30,11 +31,10 @@ void kernel_close(struct kernel *k);
 /* Ethernet address of the receiving end. */
 const char *kernel_mac(const struct kernel *k);
 
-/* Load those of the rules that hold for the family. */
-void kernel_load(struct kernel *k, const struct gen_rules *rules, bool v6);
-/* Frames are numbered by their source address, from 1. */
-void kernel_send(struct kernel *k, uint32_t number, const uint8_t *frame, size_t len);
-/* The verdicts on frames 1..n, in ret[0..n-1], once all of them are in. */
-void kernel_verdicts(struct kernel *k, bool v6, struct kernel_verdict *ret, uint32_t n);
-/* Counters of the loaded rules, in their order; returns how many. */
-size_t kernel_counts(struct kernel *k, bool v6, struct kernel_count *ret, size_t max);
+/* false: iptables refuses the rules, and has said why. */
+bool kernel_load(struct kernel *k, const struct rules *rules);
+/* Frames 1..n, numbered so by their source address, in this order. */
+void kernel_run(struct kernel *k, bool v6, const struct frame *frame, size_t n,
+		struct kernel_verdict *ret);
+/* Counters of all rules: chain after chain, comma lists expanded. The caller frees them. */
+struct kernel_count *kernel_counts(struct kernel *k, const struct rules *rules, size_t *ret_n);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BUFFER = 1 << 17 }; /* of one message of many packets */
+
 struct nflog {
 	struct mnl_socket *sock;
 	void (*seen)(void *data, const char *prefix, uint32_t number);
@@ -73,9 +75,9 @@ struct nflog *nflog_open(unsigned group)
 	request(log->sock, nlh);
 	nlh = config(buf, group);
 	mnl_attr_put(nlh, NFULA_CFG_MODE, sizeof(mode), &mode);
-	/* Many to one wakeup, but none that waits: the last ones come after a hundredth second. */
-	mnl_attr_put_u32(nlh, NFULA_CFG_QTHRESH, htonl(64));
-	mnl_attr_put_u32(nlh, NFULA_CFG_TIMEOUT, htonl(1));
+	/* Many to one message; a rule with a threshold of its own sends them off at once. */
+	mnl_attr_put_u32(nlh, NFULA_CFG_NLBUFSIZ, htonl(BUFFER));
+	mnl_attr_put_u32(nlh, NFULA_CFG_QTHRESH, htonl(512));
 	request(log->sock, nlh);
 	return log;
 }

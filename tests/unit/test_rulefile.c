@@ -48,7 +48,14 @@ static void what_is_written_reads_back(void **state)
 		"-P INPUT DROP", "-A INPUT -c 1 2 -p tcp --dport 22 -j ACCEPT",
 		"-A INPUT -c 18446744073709551615 18446744073709551615", "-A INPUT -4 -p udp",
 		"-A INPUT -s ::1 -m comment --comment \"a \\\"b\\\" c\"", "-A INPUT ! -i + -f",
-		"-A INPUT -p tcp ! --dport 0:65535");
+		"-A INPUT -p tcp ! --dport 0:65535", "-N web", "-N \303\251", "-t raw -N web",
+		"-A INPUT -j web", "-A web -g \303\251", "-A web -j REJECT",
+		"-A web -p tcp -j REJECT --reject-with tcp-reset",
+		"-A web -j REJECT --reject-with no-route", "-A \303\251 -j RETURN",
+		"-A web -j LOG --log-prefix \"a b\" --log-uid --log-level 1",
+		"-A web -j NFLOG --nflog-group 3 --nflog-prefix x", "-A web -j MARK --or-mark 3",
+		"-A FORWARD -i eth0 -o eth1 -j web", "-t raw -A OUTPUT -j web",
+		"-t raw -A web -j NOTRACK", "-t raw -A web -j CT --notrack", "-P FORWARD DROP");
 
 	(void)state;
 	for (unsigned family = 0; family <= PG_V6; family++) {

@@ -10,12 +10,12 @@
 
 #define WORDS_MAX 8
 
-/* "allow 22/tcp on eth0", "delete deny 80": what it logs, or its error. */
+/* "allow 22/tcp on eth0", "delete deny 80", "limit 22": what it logs, or its error. */
 static void run_short(struct pg_ruleset *set, const char *text, struct pg_text *log)
 {
 	struct pg_short s = {};
 	char copy[256], *word[WORDS_MAX];
-	enum pg_target target = PG_TARGET_DROP;
+	enum pg_short_kind kind = PG_SHORT_DENY;
 	struct pg_diag diag;
 	bool changed, remove;
 	size_t n = 0;
@@ -26,8 +26,10 @@ static void run_short(struct pg_ruleset *set, const char *text, struct pg_text *
 		word[n++] = one;
 	remove = !strcmp(word[0], "delete");
 	if (!strcmp(word[remove], "allow"))
-		target = PG_TARGET_ACCEPT;
-	r = pg_short_parse(word + 1 + remove, n - 1 - remove, target, &s, &diag);
+		kind = PG_SHORT_ALLOW;
+	if (!strcmp(word[remove], "limit"))
+		kind = PG_SHORT_LIMIT;
+	r = pg_short_parse(word + 1 + remove, n - 1 - remove, kind, &s, &diag);
 	if (!r && remove)
 		r = pg_short_remove(&s, set, log, &diag);
 	else if (!r)
@@ -36,6 +38,12 @@ static void run_short(struct pg_ruleset *set, const char *text, struct pg_text *
 		pg_text_add(log, "error: %s\n", diag.text);
 	pg_short_free(&s);
 }
+
+/* The rules of a limit that watch: ports as written, ports in the name of the list. */
+#define NEW(ports) "-p tcp -m tcp --dport " ports " -m conntrack --ctstate NEW -m recent "
+#define NOTE(ports, list) NEW(ports) "--set --name limit-tcp-" list " --rsource"
+#define MANY(ports, list)                                                                          \
+	NEW(ports) "--update --seconds 30 --hitcount 6 --name limit-tcp-" list " --rsource -j DROP"
 
 static void rules_go_where_they_take_effect(void **state)
 {
@@ -62,6 +70,14 @@ static void rules_go_where_they_take_effect(void **state)
 		{ "ahead of it for an IPv4 source", { "-A INPUT -4 -j DROP" },
 		  "allow 80/tcp from 10.0.0.1",
 		  "-I INPUT 1 -s 10.0.0.1/32 -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "ahead of a final reject", { "-A INPUT -j REJECT" }, "allow 80/tcp",
+		  "-I INPUT 1 -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "behind what only marks", { "-A INPUT -j MARK --set-mark 1", "-A INPUT -j LOG" },
+		  "allow 80/tcp", "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "behind a chain, which may let it through", { "-N web", "-A INPUT -j web" },
+		  "allow 80/tcp", "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n" },
+		{ "instead of the same with REJECT", { "-A INPUT -p tcp --dport 80 -j REJECT" },
+		  "allow 80/tcp", "-R INPUT 1 -p tcp -m tcp --dport 80 -j ACCEPT\n" },
 		{ "behind a rule without target", { "-A INPUT" }, "allow 80/tcp",
 		  "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n" },
 		{ "twice", { "-A INPUT -p tcp --dport 80 -j ACCEPT", "-A INPUT -j DROP" },
@@ -108,6 +124,74 @@ static void rules_go_where_they_take_effect(void **state)
 		  "error: multiple `from' not allowed\n" },
 		{ "another word", { NULL }, "allow 80/tcp to 1.1.1.1", "error: Bad argument `to'\n" },
 		{ "no port", { NULL }, "allow", "error: a port is missing\n" },
+		{ "limit", { NULL }, "limit 22/tcp",
+		  "-A INPUT " NOTE("22", "22") "\n-A INPUT " MANY("22", "22") "\n"
+		  "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n" },
+		{ "limit ahead of a final drop", { "-A INPUT -i lo -j ACCEPT", "-A INPUT -j DROP" },
+		  "limit 22/tcp",
+		  "-I INPUT 2 " NOTE("22", "22") "\n-I INPUT 3 " MANY("22", "22") "\n"
+		  "-I INPUT 4 -p tcp -m tcp --dport 22 -j ACCEPT\n" },
+		{ "limit of a range", { NULL }, "limit 8000:8010/tcp",
+		  "-A INPUT " NOTE("8000:8010", "8000_8010") "\n"
+		  "-A INPUT " MANY("8000:8010", "8000_8010") "\n"
+		  "-A INPUT -p tcp -m tcp --dport 8000:8010 -j ACCEPT\n" },
+		{ "limit of an address and a list on an interface", { NULL },
+		  "limit 80,443/tcp from 10.0.0.0/8 on eth0",
+		  "-A INPUT -s 10.0.0.0/8 -i eth0 -p tcp -m multiport --dports 80,443 -m conntrack "
+		  "--ctstate NEW -m recent --set --name limit-tcp-80-443 --mask 255.255.255.255 "
+		  "--rsource\n"
+		  "-A INPUT -s 10.0.0.0/8 -i eth0 -p tcp -m multiport --dports 80,443 -m conntrack "
+		  "--ctstate NEW -m recent --update --seconds 30 --hitcount 6 --name "
+		  "limit-tcp-80-443 --mask 255.255.255.255 --rsource -j DROP\n"
+		  "-A INPUT -s 10.0.0.0/8 -i eth0 -p tcp -m multiport --dports 80,443 -j "
+		  "ACCEPT\n" },
+		{ "limit twice", { "-A INPUT " NOTE("22", "22"), "-A INPUT " MANY("22", "22"),
+				   "-A INPUT -p tcp --dport 22 -j ACCEPT" },
+		  "limit 22/tcp",
+		  "# already there: -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n" },
+		{ "limit what was allowed",
+		  { "-A INPUT -i lo",
+		    "-A INPUT -p tcp --dport 22 -j ACCEPT" },
+		  "limit 22/tcp",
+		  "-I INPUT 2 " NOTE("22", "22") "\n-I INPUT 3 " MANY("22", "22") "\n" },
+		{ "limit what was denied", { "-A INPUT -p tcp --dport 22 -j DROP" }, "limit 22/tcp",
+		  "-I INPUT 1 " NOTE("22", "22") "\n-I INPUT 2 " MANY("22", "22") "\n"
+		  "-R INPUT 3 -p tcp -m tcp --dport 22 -j ACCEPT\n" },
+		{ "allow what was limited",
+		  { "-A INPUT " NOTE("22", "22"), "-A INPUT " MANY("22", "22"),
+		    "-A INPUT -p tcp --dport 22 -j ACCEPT" },
+		  "allow 22/tcp",
+		  "-D INPUT " MANY("22", "22") "\n-D INPUT " NOTE("22", "22") "\n" },
+		{ "deny what was limited",
+		  { "-A INPUT " NOTE("22", "22"), "-A INPUT " MANY("22", "22"),
+		    "-A INPUT -p tcp --dport 22 -j ACCEPT" },
+		  "deny 22/tcp",
+		  "-D INPUT " MANY("22", "22") "\n-D INPUT " NOTE("22", "22") "\n"
+		  "-R INPUT 1 -p tcp -m tcp --dport 22 -j DROP\n" },
+		{ "delete a limit", { "-A INPUT " NOTE("22", "22"), "-A INPUT " MANY("22", "22"),
+				      "-A INPUT -p tcp --dport 22 -j ACCEPT" },
+		  "delete limit 22",
+		  "-D INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n-D INPUT " MANY("22", "22") "\n"
+		  "-D INPUT " NOTE("22", "22") "\n" },
+		{ "delete a limit behind other rules that look the same",
+		  { "-A INPUT " NOTE("22", "22"), "-A INPUT " NOTE("22", "22"),
+		    "-A INPUT " MANY("22", "22"), "-A INPUT -p tcp --dport 22 -j ACCEPT" },
+		  "delete limit 22/tcp",
+		  "-D INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n-D INPUT " MANY("22", "22") "\n"
+		  "-D INPUT 2\n" },
+		{ "an allow is no limit", { "-A INPUT -p tcp --dport 22 -j ACCEPT" },
+		  "delete limit 22/tcp",
+		  "error: Bad rule (does a matching rule exist in that chain?).\n" },
+		{ "a limit is no allow",
+		  { "-A INPUT " NOTE("22", "22"), "-A INPUT " MANY("22", "22"),
+		    "-A INPUT -p tcp --dport 22 -j ACCEPT" },
+		  "delete allow 22/tcp",
+		  "error: Bad rule (does a matching rule exist in that chain?).\n" },
+		{ "limit a port that is none", { NULL }, "limit 80abc",
+		  "error: invalid port/service `80abc' specified\n" },
+		{ "behind what asks for more than a port",
+		  { "-A INPUT -p tcp --tcp-option 5 -j DROP" },
+		  "allow 80/tcp", "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n" },
 	};
 
 	(void)state;
@@ -130,7 +214,9 @@ static void the_log_is_what_happened(void **state)
 					     "-A INPUT -p udp --dport 53 -j DROP",
 					     "-A INPUT -j DROP", NULL };
 	static const char *const texts[] = { "allow 53", "deny 22/tcp from 10.0.0.0/8",
-					     "allow 80,443/tcp on eth0", "delete allow 53/tcp" };
+					     "allow 80,443/tcp on eth0", "delete allow 53/tcp",
+					     "limit 22",		 "limit 53/udp",
+					     "allow 22/udp",		 "delete limit 22/tcp" };
 	struct pg_ruleset *a = policy_of(start), *b = policy_of(start);
 	struct pg_text log = {}, ta = {}, tb = {};
 	struct pg_err err = {};

@@ -324,13 +324,13 @@ static void json_of_rules(void **state)
 
 	(void)state;
 	expect_json(pg_json_rules(f, &snap, NULL), f, &buf,
-	       "{\"chains\":[{\"name\":\"INPUT\",\"policy\":\"DROP\",\"packets\":90,"
+	       "{\"chains\":[{\"table\":\"filter\",\"name\":\"INPUT\",\"policy\":\"DROP\",\"packets\":90,"
 	       "\"bytes\":5000,\"rules\":[{\"num\":1,"
 	       "\"spec\":\"-p tcp -m tcp --dport 443 -m comment --comment \\\"web?[31m ? \\\\\\\"x\\\\\\\" é\\\" -j ACCEPT\","
 	       "\"packets\":200,\"bytes\":15000},{\"num\":2,\"spec\":\"-p tcp -j DROP\","
-	       "\"packets\":0,\"bytes\":0}]},{\"name\":\"FORWARD\","
+	       "\"packets\":0,\"bytes\":0}]},{\"table\":\"filter\",\"name\":\"FORWARD\","
 	       "\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,\"rules\":[]},"
-	       "{\"name\":\"OUTPUT\",\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,"
+	       "{\"table\":\"filter\",\"name\":\"OUTPUT\",\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,"
 	       "\"rules\":[]}]}\n");
 }
 
@@ -412,10 +412,10 @@ static void json_of_a_replay(void **state)
 	       "\"ethertypes\":{\"none\":1,\"0x0800\":2,\"0x8100\":1},"
 	       "\"vlans\":{\"none\":3,\"1\":0,\"2\":1},\"l4\":{\"6\":2,\"17\":1},"
 	       "\"fragments\":{\"first\":0,\"later\":1,\"atomic\":0},"
-	       "\"rules\":{\"chains\":[{\"name\":\"INPUT\",\"policy\":\"ACCEPT\","
-	       "\"packets\":0,\"bytes\":0,\"rules\":[]},{\"name\":\"FORWARD\","
+	       "\"rules\":{\"chains\":[{\"table\":\"filter\",\"name\":\"INPUT\",\"policy\":\"ACCEPT\","
+	       "\"packets\":0,\"bytes\":0,\"rules\":[]},{\"table\":\"filter\",\"name\":\"FORWARD\","
 	       "\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,\"rules\":[]},"
-	       "{\"name\":\"OUTPUT\",\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,"
+	       "{\"table\":\"filter\",\"name\":\"OUTPUT\",\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,"
 	       "\"rules\":[]}]},\"flows\":0,\"states\":{\"transitions\":[]},"
 	       "\"differences\":0,\"ports\":[]}\n");
 	free(sums);

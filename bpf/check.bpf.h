@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Conditions that no bitmap answers: what depends on the past (limits, quotas, recent), on the
+ * clock, or on values too many for a table. The kernel's match of the same name is the reference of
+ * each. Everything they ask of the packet is in struct pkt.
+ */
+#pragma once
+
+enum check_result { CHECK_FAILS, CHECK_HOLDS, CHECK_DROPS, CHECK_WAITS };
+
+static __always_inline enum check_result holds(bool yes)
+{
+	return yes ? CHECK_HOLDS : CHECK_FAILS;
+}
+
+/* Other CPUs may change a state at the same moment; whoever loses that often gives in. */
+#define MAX_TRIES 8
+
+/*
+ * A token bucket as one number, the time at which it is full again (the generic cell rate
+ * algorithm): xt_limit's credits, without their jiffies. `cost` and `burst` in ns.
+ */
+static __always_inline bool take_tokens(__u64 *full_at, __u64 now, __u64 cost, __u64 burst)
+{
+	NO_UNROLL for (int i = 0; i < MAX_TRIES; i++) {
+		__u64 was = *(volatile __u64 *)full_at;
+		__u64 from = was > now ? was : now;
+
+		if (from + cost - now > burst)
+			return false;
+		if (__sync_val_compare_and_swap(full_at, was, from + cost) == was)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline struct pg_state *state_of(const struct pg_check *c)
+{
+	__u32 i = c->state;
+
+	return bpf_map_lookup_elem(&pg_states, &i);
+}
+
+static __always_inline enum check_result check_limit(const struct pg_check *c)
+{
+	struct pg_state *s = state_of(c);
+
+	return holds(s && take_tokens(&s->value, bpf_ktime_get_coarse_ns(), c->u64[0], c->u64[1]));
+}
+
+/* xt_quota.c: what does not fit any more takes the rest with it. The state is what was used. */
+static __always_inline enum check_result check_quota(const struct pg_check *c, const struct pkt *p)
+{
+	struct pg_state *s = state_of(c);
+	bool fits = false;
+
+	NO_UNROLL for (int i = 0; s && i < MAX_TRIES; i++) {
+		__u64 was = *(volatile __u64 *)&s->value, used;
+
+		fits = c->u64[0] - was >= p->bytes && was <= c->u64[0];
+		used = fits ? was + p->bytes : c->u64[0];
+		if (__sync_val_compare_and_swap(&s->value, was, used) == was)
+			break;
+	}
+	return holds(fits != c->invert);
+}
+
+/* xt_statistic.c: the counter starts at --packet and matches when it passes 0. */
+static __always_inline enum check_result check_nth(const struct pg_check *c)
+{
+	struct pg_state *s = state_of(c);
+	bool hit = false;
+
+	NO_UNROLL for (int i = 0; s && i < MAX_TRIES; i++) {
+		__u64 was = *(volatile __u64 *)&s->value;
+		__u64 is = was == c->v[0] ? 0 : was + 1;
+
+		hit = is == 0;
+		if (__sync_val_compare_and_swap(&s->value, was, is) == was)
+			break;
+	}
+	return holds(hit != c->invert);
+}
+
+static __always_inline enum check_result check_random(const struct pg_check *c)
+{
+	return holds(((bpf_get_prandom_u32() & 0x7fffffff) < c->v[0]) != c->invert);
+}
+
+/* The first `bits` bits of an address, in place. */
+static __always_inline void mask_addr(__be32 *addr, __u32 bits)
+{
+#pragma unroll
+	for (__u32 i = 0; i < 4; i++) {
+		__u32 n = bits > 32 * i ? bits - 32 * i : 0;
+
+		addr[i] &= n >= 32 ? ~0U : n ? bpf_htonl(~0U << (32 - n & 31)) : 0;
+	}
+}
+
+static __always_inline void copy_addr(__be32 *to, const struct pkt *p, bool dest)
+{
+	const __be32 *from = dest ? p->daddr : p->saddr;
+
+	to[0] = from[0];
+	to[1] = to[2] = to[3] = 0;
+	if (p->family == PG_FAMILY_V6)
+		__builtin_memcpy(to + 1, from + 1, 12);
+}
+
+/* xt_hashlimit.c: one bucket for each combination of what the mode names. */
+static __always_inline enum check_result check_hashlimit(const struct pg_check *c, struct pkt *p)
+{
+	struct pg_hashlimit_key *key = (void *)p->out; /* not on the stack, which is short */
+	__u64 now = bpf_ktime_get_coarse_ns(), cost = c->u64[0];
+	__u32 modes = c->v[6];
+	struct pg_state fresh = { 0 }, *s;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	key->name = c->u64[2];
+	key->family = p->family;
+	if (modes & PG_HASHLIMIT_SIP) {
+		copy_addr(key->src, p, false);
+		mask_addr(key->src, c->bytes[28 + 4]);
+	}
+	if (modes & PG_HASHLIMIT_DIP) {
+		copy_addr(key->dst, p, true);
+		mask_addr(key->dst, c->bytes[28 + 5]);
+	}
+	if (p->has_ports) {
+		key->sport = modes & PG_HASHLIMIT_SPT ? p->sport : 0;
+		key->dport = modes & PG_HASHLIMIT_DPT ? p->dport : 0;
+	} else if (modes & (PG_HASHLIMIT_SPT | PG_HASHLIMIT_DPT) && p->l4_state != PG_L4_LATER &&
+		   p->l4_state != PG_L4_FULL) {
+		return CHECK_DROPS; /* hotdrop: the ports are cut off */
+	}
+	if (c->v[7]) /* a rate of bytes, by sixteens (xt_hashlimit_len_to_chunks()) */
+		cost *= (p->bytes >> 4) + 1;
+	s = bpf_map_lookup_elem(&pg_hashlimits, key);
+	if (!s) {
+		bpf_map_update_elem(&pg_hashlimits, key, &fresh, 1 /* BPF_NOEXIST */);
+		s = bpf_map_lookup_elem(&pg_hashlimits, key);
+	}
+	return holds((s && take_tokens(&s->value, now, cost, c->u64[1])) != c->invert);
+}
+
+/* Milliseconds that wrap around after 49 days, as jiffies do. */
+static __always_inline __u32 now_ms(void)
+{
+	return bpf_ktime_get_coarse_ns() / 1000000;
+}
+
+/* Enough of its last stamps are young enough. */
+static __always_inline bool recent_enough(const struct pg_recent_entry *e,
+					  const struct pg_check *c, __u32 now)
+{
+	__u32 hits = 0;
+
+	NO_UNROLL for (__u32 i = 0; i < PG_RECENT_STAMPS; i++) {
+		if (i >= e->stamps)
+			break;
+		if (c->v[3] && now - e->stamp[i] > c->v[3] * 1000)
+			continue;
+		if (!c->v[4] || ++hits >= c->v[4])
+			return true;
+	}
+	return false;
+}
+
+static __always_inline void recent_stamp(struct pg_recent_entry *e, __u32 now, __u8 ttl)
+{
+	__u32 i = e->next & (PG_RECENT_STAMPS - 1);
+
+	e->stamp[i] = now;
+	e->next = i + 1;
+	if (e->stamps < e->next)
+		e->stamps = e->next;
+	e->ttl = ttl;
+}
+
+/* xt_recent.c recent_mt() */
+static __always_inline enum check_result check_recent(const struct pg_check *c, struct pkt *p)
+{
+	/* Not on the stack, which is short. */
+	struct pg_recent_key *key = (void *)p->out;
+	struct pg_recent_entry *fresh = (void *)(p->out + sizeof(*key)), *e;
+	__u32 op = c->v[2], flags = c->v[5], now = now_ms();
+	bool yes = c->invert;
+
+	key->name = c->u64[0];
+	key->family = p->family;
+	copy_addr(key->addr, p, flags & PG_RECENT_DEST);
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		key->addr[i] &= c->addr[6 + i];
+	e = bpf_map_lookup_elem(&pg_recents, key);
+	if (e && flags & PG_RECENT_TTL && e->ttl && e->ttl != p->ttl)
+		e = NULL;
+	if (!e) {
+		if (op != PG_RECENT_SET)
+			return holds(yes);
+		__builtin_memset(fresh, 0, sizeof(*fresh));
+		recent_stamp(fresh, now, p->ttl);
+		bpf_map_update_elem(&pg_recents, key, fresh, 0);
+		return holds(!yes);
+	}
+	if (op == PG_RECENT_SET || op == PG_RECENT_REMOVE || recent_enough(e, c, now))
+		yes = !yes;
+	if (op == PG_RECENT_REMOVE)
+		bpf_map_delete_elem(&pg_recents, key);
+	if (op == PG_RECENT_SET || (op == PG_RECENT_UPDATE && yes))
+		recent_stamp(e, now, p->ttl);
+	return holds(yes);
+}
+
+/* Day of the month from days since 1970, as civil calendars have it; March begins the year. */
+static __always_inline __u32 month_day(__u32 days)
+{
+	__u32 in_era = (days + 719468) % 146097;
+	__u32 year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+	__u32 in_year = in_era - (365 * year + year / 4 - year / 100);
+	__u32 month = (5 * in_year + 2) / 153;
+
+	return in_year - (153 * month + 2) / 5 + 1;
+}
+
+/* xt_time.c time_mt() */
+static __always_inline enum check_result check_time(const struct pg_check *c)
+{
+	const struct pg_tables_map *map = ONLY(pg_tables);
+	__u64 now = bpf_ktime_get_tai_ns() / 1000000000;
+	__u32 second, days, weekday;
+
+	if (!map)
+		return CHECK_FAILS;
+	now -= map->ctl.tai_offset;
+	if ((__s64)now < c->s64[0] || (__s64)now > c->s64[1])
+		return CHECK_FAILS;
+	now -= (__s32)c->v[9];
+	second = now % 86400;
+	if (c->v[4] < c->v[5]) {
+		if (second < c->v[4] || second > c->v[5])
+			return CHECK_FAILS;
+	} else {
+		if (second < c->v[4] && second > c->v[5])
+			return CHECK_FAILS;
+		/* Past midnight of a contiguous night it is still the day on which it began. */
+		if (c->v[8] && second <= c->v[5])
+			now -= 86400;
+	}
+	days = now / 86400;
+	weekday = (days + 3) % 7 + 1; /* 1970-01-01 was a Thursday; 1 is Monday */
+	if (!(c->v[7] >> weekday & 1))
+		return CHECK_FAILS;
+	return holds(c->v[6] == 0xfffffffe || c->v[6] >> month_day(days) & 1);
+}
+
+/* RTN_* as in linux/rtnetlink.h */
+enum { RTN_UNICAST = 1, RTN_LOCAL = 2, RTN_BROADCAST = 3, RTN_ANYCAST = 4, RTN_MULTICAST = 5 };
+
+/* As net/ipv4/fib_frontend.c __inet_dev_addr_type(), with the command's copy of the local table. */
+static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this_iface)
+{
+	struct pg_local_key key = { .prefixlen = 8 * (4 + 16), .family = p->family };
+	const struct pg_local *local;
+	__u32 first;
+
+	copy_addr(key.addr, p, dest);
+	first = bpf_ntohl(key.addr[0]);
+	if (p->family == PG_FAMILY_V6 && first >> 24 == 0xff)
+		return RTN_MULTICAST;
+	if (p->family == PG_FAMILY_V4 && (first >> 24 == 0 || first == ~0U))
+		return RTN_BROADCAST;
+	if (p->family == PG_FAMILY_V4 && first >> 28 == 14)
+		return RTN_MULTICAST;
+	local = bpf_map_lookup_elem(&pg_locals, &key);
+	if (!local || (this_iface && local->ifindex != cfg.ifindex))
+		return RTN_UNICAST;
+	return local->type;
+}
+
+/* v[2] bit 0: --limit-iface-in */
+static __always_inline enum check_result check_addrtype(const struct pg_check *c,
+							const struct pkt *p)
+{
+	bool this_iface = c->v[2] & 1;
+
+	if (c->v[0] &&
+	    (c->v[0] >> (addr_type(p, false, this_iface) & 15) & 1) == (c->invert & 1))
+		return CHECK_FAILS;
+	if (c->v[1] &&
+	    (c->v[1] >> (addr_type(p, true, this_iface) & 15) & 1) == (c->invert >> 1 & 1))
+		return CHECK_FAILS;
+	return CHECK_HOLDS;
+}
+
+static __always_inline enum check_result check_mac(const struct pg_check *c, const struct pkt *p)
+{
+	bool same = true;
+
+	if (!p->has_l2)
+		return CHECK_FAILS;
+#pragma unroll
+	for (int i = 0; i < 6; i++)
+		same &= p->smac[i] == c->bytes[i];
+	return holds(same != c->invert);
+}
+
+static __always_inline enum check_result check_range(const struct pg_check *c,
+						     const struct pkt *p, bool dest)
+{
+	__be32 addr[4];
+	__u64 hi, lo;
+	bool in;
+
+	copy_addr(addr, p, dest);
+	hi = (__u64)bpf_ntohl(addr[0]) << 32 | bpf_ntohl(addr[1]);
+	lo = (__u64)bpf_ntohl(addr[2]) << 32 | bpf_ntohl(addr[3]);
+	in = (hi > c->u64[0] || (hi == c->u64[0] && lo >= c->u64[1])) &&
+	     (hi < c->u64[2] || (hi == c->u64[2] && lo <= c->u64[3]));
+	return holds(in != c->invert);
+}
+
+/* False: the packet has no such field. */
+static __always_inline bool field_of(const struct pkt *p, __u32 field, __u32 *ret)
+{
+	__u32 i = (field - PG_FIELD_ESP_SPI) & 15;
+
+	switch (field) {
+	case PG_FIELD_LENGTH:
+		*ret = p->ip_len;
+		return true;
+	case PG_FIELD_TTL:
+		*ret = p->ttl;
+		return true;
+	case PG_FIELD_TOS:
+		*ret = p->tos;
+		return true;
+	case PG_FIELD_PKTTYPE:
+		*ret = p->pkttype;
+		return true;
+	case PG_FIELD_MARK:
+		*ret = p->mark;
+		return true;
+	case PG_FIELD_VLAN:
+		*ret = p->vlan_id[0];
+		return p->vlans;
+	}
+	*ret = p->field[i];
+	return p->have >> i & 1;
+}
+
+/* An option that is not there satisfies its inversion (xt_tcpmss.c), a header that isn't nothing. */
+static __always_inline enum check_result check_field(const struct pg_check *c, const struct pkt *p)
+{
+	__u32 v;
+
+	if (c->v[0] >= PG_FIELD_ESP_SPI && p->cut >> (c->v[0] - PG_FIELD_ESP_SPI & 15) & 1)
+		return CHECK_DROPS;
+	if (!field_of(p, c->v[0], &v))
+		return holds(c->v[0] == PG_FIELD_MSS && c->invert && p->l4_state == PG_L4_FULL);
+	return holds((v >= c->v[1] && v <= c->v[2]) != c->invert);
+}
+
+static __always_inline enum check_result check_bits(const struct pg_check *c, const struct pkt *p)
+{
+	__u32 v;
+
+	if (!field_of(p, c->v[0], &v))
+		return CHECK_FAILS;
+	return holds(((v & c->v[1]) == c->v[2]) != c->invert);
+}
+
+static __always_inline enum check_result check_holds(const struct pg_check *c, struct pkt *p)
+{
+	switch (c->kind) {
+	case PG_CHECK_STATE:
+		if (!p->ct_state)
+			return CHECK_WAITS;
+		return holds(!!(p->ct_state & c->v[0]) != c->invert);
+	case PG_CHECK_SET:
+		return holds(set_contains(c->v[0], c->v[2], p, c->v[1]) != c->invert);
+	case PG_CHECK_LIMIT:
+		return check_limit(c);
+	case PG_CHECK_HASHLIMIT:
+		return check_hashlimit(c, p);
+	case PG_CHECK_RECENT:
+		return check_recent(c, p);
+	case PG_CHECK_QUOTA:
+		return check_quota(c, p);
+	case PG_CHECK_NTH:
+		return check_nth(c);
+	case PG_CHECK_RANDOM:
+		return check_random(c);
+	case PG_CHECK_TIME:
+		return check_time(c);
+	case PG_CHECK_ADDRTYPE:
+		return check_addrtype(c, p);
+	case PG_CHECK_MAC:
+		return check_mac(c, p);
+	case PG_CHECK_SRC_RANGE:
+		return check_range(c, p, false);
+	case PG_CHECK_DST_RANGE:
+		return check_range(c, p, true);
+	case PG_CHECK_FIELD:
+		return check_field(c, p);
+	case PG_CHECK_BITS:
+		return check_bits(c, p);
+	}
+	return CHECK_FAILS;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * REJECT: the answer takes the packet's place and goes back out of the interface it came in by.
+ * Never in answer to what RFC 1122 3.2.2, RFC 1812 4.3.2.7 and RFC 4443 2.4 (e) exempt: fragments,
+ * broadcasts and multicasts, senders that are no single host, ICMP errors, and RSTs (RFC 9293
+ * 3.10.7.1). Such packets are dropped in silence, as the others are when answers become too many.
+ */
+#pragma once
+
+#define REJECT_TTL 64
+#define REJECT_QUOTE 512 /* bytes of the packet in an ICMP error */
+#define ICMP_UNREACH 3
+#define ICMP6_UNREACH 1
+#define TOS_INTERNETCONTROL 0xc0
+
+static __always_inline __u16 fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+/* The sum over n bytes, which lie in 32-bit words with zeros behind the last. */
+static __always_inline __u64 sum_words(const __u32 *w, int n)
+{
+	__u64 sum = 0;
+
+#pragma unroll
+	for (int i = 0; i < n; i++)
+		sum += w[i];
+	return sum;
+}
+
+/* Of the reply: its addresses are the packet's, exchanged. */
+static __always_inline __u64 pseudo_sum(const struct pkt *p, __u8 proto, __u32 len)
+{
+	__u64 sum = (__u64)bpf_htonl(len) + bpf_htonl(proto);
+	int words = p->family == PG_FAMILY_V6 ? 4 : 1;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		if (i < words)
+			sum += (__u64)p->saddr[i] + p->daddr[i];
+	return sum;
+}
+
+static __always_inline bool ip4_single_host(__be32 be_addr)
+{
+	__u32 addr = bpf_ntohl(be_addr);
+
+	return addr >> 24 && addr >> 24 != 127 && addr >> 24 < 224;
+}
+
+/* RFC 1122 and RFC 4443: may this packet be answered with an error at all? */
+static __always_inline bool may_answer(const struct pkt *p)
+{
+	if (p->pkttype || p->frag == PG_FRAG_LATER || !p->has_l3 || !p->l4)
+		return false;
+	if (p->family == PG_FAMILY_V4)
+		return ip4_single_host(p->saddr[0]) && ip4_single_host(p->daddr[0]);
+	return (bpf_ntohl(p->saddr[0]) >> 24) != 0xff && (bpf_ntohl(p->daddr[0]) >> 24) != 0xff &&
+	       (p->saddr[0] | p->saddr[1] | p->saddr[2] | p->saddr[3]);
+}
+
+/* Is it an error itself, or may it be one? The type stands in sport. */
+static __always_inline bool is_icmp_error(const struct pkt *p)
+{
+	if (p->family == PG_FAMILY_V6)
+		return p->proto == IPPROTO_ICMPV6 &&
+		       (p->l4_state != PG_L4_FULL || p->sport < 128 || p->sport == 137);
+	if (p->proto != IPPROTO_ICMP)
+		return false;
+	if (p->l4_state != PG_L4_FULL)
+		return true;
+	/* Unreachable, source quench, redirect, time exceeded, parameter problem. */
+	return p->sport == 3 || p->sport == 4 || p->sport == 5 || p->sport == 11 || p->sport == 12;
+}
+
+/* The Ethernet header and tags, sent back where they came from. */
+static __always_inline bool reply_l2(void *ctx, bool xdp, struct pkt *p)
+{
+	__u8 *out = p->out;
+	__u32 l3 = p->l3 & 31;
+
+	if (!l3)
+		return true;
+	barrier_var(l3);
+	if (l3 > 22 || l3 < 14 || !load(ctx, xdp, 0, out, l3))
+		return false;
+	barrier();
+	__builtin_memcpy(out, p->smac, 6);
+	__builtin_memcpy(out + 6, p->dmac, 6);
+	return true;
+}
+
+/* The reply's IP header at out + at, carrying `len` bytes. */
+static __always_inline void reply_l3(const struct pkt *p, void *out, __u8 proto, __u32 len)
+{
+	struct ip6_header *h6 = out;
+	struct ip4_header *h = out;
+
+	if (p->family == PG_FAMILY_V6) {
+		h6->version_class_flow = bpf_htonl(0x60000000);
+		h6->payload_len = bpf_htons(len);
+		h6->nexthdr = proto;
+		h6->hop_limit = REJECT_TTL;
+		__builtin_memcpy(h6->saddr, p->daddr, 16);
+		__builtin_memcpy(h6->daddr, p->saddr, 16);
+		return;
+	}
+	h->version_ihl = 0x45;
+	h->tos = proto == IPPROTO_ICMP ? TOS_INTERNETCONTROL : 0;
+	h->tot_len = bpf_htons(sizeof(*h) + len);
+	h->id = 0;
+	h->frag_off = bpf_htons(0x4000); /* don't fragment, as nf_reject_iphdr_put() */
+	h->ttl = REJECT_TTL;
+	h->protocol = proto;
+	h->check = 0;
+	h->saddr = p->daddr[0];
+	h->daddr = p->saddr[0];
+	h->check = fold(sum_words(out, 5));
+}
+
+/* RFC 9293 3.10.7.1. Returns the reply's length behind its IP header; 0: none. */
+static __always_inline __u32 reply_reset(void *ctx, bool xdp, struct pkt *p, void *out)
+{
+	struct tcp_header *in = (void *)(p->out + 640), *h = out;
+	__u32 payload;
+
+	if (p->proto != IPPROTO_TCP || p->l4_state != PG_L4_FULL ||
+	    p->tcp_flags & 1 << PG_FLAG_RST || !load(ctx, xdp, p->l4, in, sizeof(*in)))
+		return 0;
+	barrier();
+	payload = p->ip_len - (p->l4 - p->l3) - (in->doff >> 4) * 4;
+	payload += (p->tcp_flags >> PG_FLAG_SYN & 1) + (p->tcp_flags >> PG_FLAG_FIN & 1);
+	__builtin_memset(h, 0, sizeof(*h));
+	h->source = in->dest;
+	h->dest = in->source;
+	h->doff = 5 << 4;
+	h->flags = 1 << PG_FLAG_RST;
+	if (p->tcp_flags & 1 << PG_FLAG_ACK) {
+		h->seq = in->ack_seq;
+	} else {
+		h->flags |= 1 << PG_FLAG_ACK;
+		h->ack_seq = bpf_htonl(bpf_ntohl(in->seq) + payload);
+	}
+	h->check = fold(sum_words((void *)h, 5) + pseudo_sum(p, IPPROTO_TCP, sizeof(*h)));
+	return sizeof(*h);
+}
+
+/* An error that quotes the packet. */
+static __always_inline __u32 reply_icmp(void *ctx, bool xdp, struct pkt *p, __u32 out, __u8 code)
+{
+	bool v6 = p->family == PG_FAMILY_V6;
+	__u32 n = p->ip_len < REJECT_QUOTE ? p->ip_len : REJECT_QUOTE, at = out + 8;
+	__u64 sum = 0;
+	__u32 *head = (void *)(p->out + (out & 63));
+
+	if (is_icmp_error(p))
+		return 0;
+	head[0] = v6 ? bpf_htonl(ICMP6_UNREACH << 24 | code << 16) :
+		       bpf_htonl(ICMP_UNREACH << 24 | code << 16);
+	head[1] = 0;
+	barrier_var(n);
+	n &= 1023;
+	if (n < 20 || n > REJECT_QUOTE)
+		return 0;
+	__builtin_memset(p->out + (at & 127), 0, REJECT_QUOTE);
+	if (!load(ctx, xdp, p->l3, p->out + (at & 127), n))
+		return 0;
+	barrier();
+	NO_UNROLL for (int i = 0; i < REJECT_QUOTE / 4; i++)
+		sum += *(__u32 *)(p->out + (at & 127) + i * 4);
+	sum += head[0];
+	if (v6)
+		sum += pseudo_sum(p, IPPROTO_ICMPV6, n + 8);
+	((__u16 *)head)[1] = fold((sum & 0xffffffff) + (sum >> 32));
+	return n + 8;
+}
+
+/* Put `len` bytes of p->out in the frame's place. */
+static __always_inline bool reply_store(void *ctx, bool xdp, struct pkt *p, __u32 len)
+{
+	__s32 grow = (__s32)len - (__s32)p->frame_len;
+
+	barrier_var(len);
+	len &= 1023;
+	if (len < 34 || len > PG_REPLY_MAX)
+		return false;
+	if (xdp) {
+		if (grow > 0 ? bpf_xdp_adjust_head(ctx, -grow) : bpf_xdp_adjust_tail(ctx, grow))
+			return false;
+		return !bpf_xdp_store_bytes(ctx, 0, p->out, len);
+	}
+	return !bpf_skb_change_tail(ctx, len, 0) && !bpf_skb_store_bytes(ctx, 0, p->out, len, 0);
+}
+
+static __always_inline bool may_reply(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct pg_state *s = bpf_map_lookup_elem(&pg_reply_rate, &cpu);
+
+	return s && take_tokens(&s->value, bpf_ktime_get_coarse_ns(),
+				1000000000ULL / PG_REPLY_RATE,
+				1000000000ULL / PG_REPLY_RATE * PG_REPLY_BURST);
+}
+
+/* True: the frame is now the answer, to be sent back. */
+static __always_inline bool reject(void *ctx, bool xdp, struct pkt *p, __u32 with)
+{
+	__u32 l3 = p->l3 & 31, hlen = p->family == PG_FAMILY_V6 ? 40 : 20, n;
+	bool reset = with == PG_REJECT_RESET;
+	__u8 proto = reset			    ? IPPROTO_TCP :
+		     p->family == PG_FAMILY_V6 ? IPPROTO_ICMPV6 :
+						 IPPROTO_ICMP;
+
+	if (!may_answer(p) || (!reset && !may_reply()) || !reply_l2(ctx, xdp, p))
+		return false;
+	barrier();
+	n = reset ? reply_reset(ctx, xdp, p, p->out + l3 + hlen) :
+		    reply_icmp(ctx, xdp, p, l3 + hlen, with >> 8 & 15);
+	if (!n)
+		return false;
+	reply_l3(p, p->out + l3, proto, n);
+	barrier();
+	return reply_store(ctx, xdp, p, l3 + hlen + n);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "judge.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bpf/oracle.h"
+
+enum { DIFFERENCES_MAX = 5, FRAMES_MAX = 4096 };
+
+/* One rule set's: what both sides said, and who is asked to say it. */
+struct hearing {
+	struct judge *judge;
+	const struct rules *rules;
+	char *text;
+	struct oracle_count *count;
+	const struct frame *frame;
+	const struct kernel_verdict *kernel;
+};
+
+/* What portguard or the oracle made of a frame, in the kernel's terms. */
+struct opinion {
+	const char *whose;
+	enum pg_verdict verdict;
+	enum pg_reason reason;
+	bool asked; /* it came to the rules */
+	const struct rule_line *line; /* that decided */
+};
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* The kernel may drop these before any filter, for reasons that portguard does not share. */
+static bool ip6_business(const struct frame *f)
+{
+	static const uint8_t loopback[16] = { [15] = 1 };
+	const uint8_t *ip = f->data + 14;
+
+	if (f->data[12] != 0x86 || f->data[13] != 0xdd || f->len < 54)
+		return false;
+	return ip[6] == 0 || ip[8] == 0xff || ip[24] == 0xff || !memcmp(ip + 8, loopback, 16) ||
+	       !memcmp(ip + 24, loopback, 16);
+}
+
+static void differ(struct hearing *h, const struct frame *f, const char *what)
+{
+	fprintf(stderr, "%s\n%s, frame ", what, h->judge->where);
+	for (size_t i = 0; f && i < f->len; i++)
+		fprintf(stderr, "%02x", f->data[i]);
+	fprintf(stderr, "\n%s%s\n", h->rules->sets ? h->rules->sets : "", h->text);
+	if (++h->judge->differences >= DIFFERENCES_MAX)
+		exit(1);
+}
+
+static bool same(const struct kernel_verdict *k, const struct rules *rules, const struct opinion *o)
+{
+	bool accept;
+
+	if (!k->seen)
+		return !o->asked && o->verdict == PG_VERDICT_DROP;
+	if (!o->asked)
+		return false;
+	if (!k->decided)
+		return o->verdict == PG_VERDICT_DROP && o->reason != PG_REASON_RULE &&
+		       o->reason != PG_REASON_POLICY;
+	if (!k->number)
+		return o->reason == PG_REASON_POLICY &&
+		       o->verdict == (rules->drop ? PG_VERDICT_DROP : PG_VERDICT_ACCEPT);
+	if (o->reason != PG_REASON_RULE || !o->line || o->line->number != k->number)
+		return false;
+	accept = o->verdict == PG_VERDICT_ACCEPT;
+	return accept == o->line->accepts;
+}
+
+static void compare(struct hearing *h, size_t i, const struct opinion *o)
+{
+	const struct kernel_verdict *k = &h->kernel[i];
+	char what[256];
+
+	if (same(k, h->rules, o))
+		return;
+	snprintf(what, sizeof(what), "kernel: seen %d decided %d by %u; %s: verdict %d reason %d asked %d "
+		 "by %u (of the rules that decide)", k->seen, k->decided, k->number, o->whose,
+		 o->verdict, o->reason, o->asked, o->line ? o->line->number : 0);
+	differ(h, &h->frame[i], what);
+}
+
+static bool is_malformed(enum pg_reason reason)
+{
+	switch (reason) {
+	case PG_REASON_RULE:
+	case PG_REASON_POLICY:
+	case PG_REASON_SHORT_L4:
+	case PG_REASON_TINY_FRAGMENT:
+	case PG_REASON_EXT_BROKEN:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void ask_oracle(struct hearing *h, size_t i)
+{
+	struct judge *j = h->judge;
+	struct opinion o = { .whose = "oracle" };
+	struct oracle_result r;
+
+	oracle_run(j->portguard.set, j->portguard.iface, h->frame[i].data, h->frame[i].len, h->count,
+		   &r);
+	o.verdict = r.verdict;
+	o.reason = r.reason;
+	o.asked = r.asked;
+	if (r.reason == PG_REASON_RULE && r.rule)
+		o.line = rules_line(h->rules, 0, r.rule - 1);
+	compare(h, i, &o);
+}
+
+static void ask_portguard(struct hearing *h, size_t i)
+{
+	struct opinion o = { .whose = "portguard" };
+	struct pg_trace trace;
+	size_t rule;
+
+	harness_run(&h->judge->portguard, PG_DIR_IN, h->frame[i].data, h->frame[i].len, &trace);
+	o.verdict = trace.verdict;
+	o.reason = trace.reason;
+	o.asked = !is_malformed(trace.reason);
+	rule = trace.reason == PG_REASON_RULE ? harness_rule(&h->judge->portguard, &trace) : 0;
+	if (rule)
+		o.line = rules_line(h->rules, 0, rule - 1);
+	compare(h, i, &o);
+}
+
+static void tally(struct judge *j, const struct kernel_verdict *k)
+{
+	j->verdicts++;
+	if (!k->seen)
+		j->before++;
+	else if (!k->decided)
+		j->hotdrops++;
+	else if (k->number)
+		j->by_rule++;
+	else
+		j->by_policy++;
+}
+
+static void compare_count(struct hearing *h, size_t chain, size_t i, const struct kernel_count *k,
+			  const char *whose, uint64_t packets, uint64_t bytes)
+{
+	const struct rule_line *line = rules_line(h->rules, chain, i);
+	char what[1024];
+
+	if (k->packets == packets && k->bytes == bytes)
+		return;
+	snprintf(what, sizeof(what), "counters of rule %zu of %s: kernel %llu:%llu, %s %llu:%llu:%s %s",
+		 i + 1, h->rules->chain[chain].name, (unsigned long long)k->packets,
+		 (unsigned long long)k->bytes, whose, (unsigned long long)packets,
+		 (unsigned long long)bytes, line->spec, line->target);
+	differ(h, NULL, what);
+}
+
+static void compare_counts(struct hearing *h)
+{
+	struct judge *j = h->judge;
+	size_t n, at = 0;
+	struct kernel_count *kernel = kernel_counts(j->kernel, h->rules, &n);
+
+	for (size_t c = 0; c < h->rules->n; c++)
+		for (size_t i = 0; i < rules_count(h->rules, c); i++, at++) {
+			struct pg_count ours;
+
+			j->rules++;
+			j->rules_hit += kernel[at].packets != 0;
+			if (getenv("PG_KERNEL_ONLY"))
+				continue;
+			ours = harness_count(&j->portguard, i + 1);
+
+			compare_count(h, c, i, &kernel[at], "portguard", ours.packets, ours.bytes);
+			if (j->with_oracle)
+				compare_count(h, c, i, &kernel[at], "oracle", h->count[i].packets,
+					      h->count[i].bytes);
+		}
+	free(kernel);
+}
+
+/* Frames that portguard decides to be stricter about are replaced by others. */
+static void make_frames(struct judge *j, struct aim *aim, struct frame *frame, size_t n)
+{
+	struct pg_ruleset *empty = pg_ruleset_new();
+
+	for (size_t i = 0; i < n; i++) {
+		struct oracle_count count[1] = { 0 };
+		struct oracle_result o;
+
+		do {
+			aim_frame(aim, kernel_mac(j->kernel), i + 1, &frame[i]);
+			oracle_run(empty, j->portguard.iface, frame[i].data, frame[i].len, count, &o);
+		} while (o.stricter);
+	}
+	pg_ruleset_free(empty);
+}
+
+static void load(struct hearing *h)
+{
+	struct judge *j = h->judge;
+
+	if (!kernel_load(j->kernel, h->rules)) {
+		fprintf(stderr, "%s\n%s%s\nreferee: iptables refused its rules\n", j->where,
+			h->rules->sets ? h->rules->sets : "", h->text);
+		exit(1);
+	}
+	if (getenv("PG_KERNEL_ONLY"))
+		return;
+	harness_load(&j->portguard, h->text);
+	h->count = calloc(harness_input(&j->portguard)->n_rules + 1, sizeof(*h->count));
+	if (!h->count)
+		abort();
+}
+
+void judge_rules(struct judge *j, struct gen *g, const struct rules *rules,
+		 const struct captures *captures, size_t n)
+{
+	static struct frame frame[FRAMES_MAX];
+	static struct kernel_verdict verdict[FRAMES_MAX];
+	struct hearing h = { .judge = j, .rules = rules, .text = rules_text(rules), .frame = frame,
+			     .kernel = verdict };
+	struct aim *aim = aim_new(g, rules, captures);
+	double start = now(), made, loaded, ran;
+
+	make_frames(j, aim, frame, n);
+	made = now();
+	load(&h);
+	loaded = now();
+	kernel_run(j->kernel, rules->v6, frame, n, verdict);
+	ran = now();
+	for (size_t i = 0; i < n; i++) {
+		if (!verdict[i].seen && ip6_business(&frame[i])) {
+			j->skipped++;
+			continue;
+		}
+		tally(j, &verdict[i]);
+		if (getenv("PG_KERNEL_ONLY"))
+			continue;
+		if (j->with_oracle)
+			ask_oracle(&h, i);
+		ask_portguard(&h, i);
+	}
+	compare_counts(&h);
+	j->frames_s += made - start;
+	j->load_s += loaded - made;
+	j->kernel_s += ran - loaded;
+	j->portguard_s += now() - ran;
+	j->rule_sets++;
+	aim_free(aim);
+	free(h.count);
+	free(h.text);
+}
+
+void judge_report(const struct judge *j)
+{
+	printf("referee: %lu rule sets, %lu verdicts (%lu by a rule, %lu by the policy, %lu dropped on "
+	       "the spot by a match, %lu before the filter), %lu not compared, %lu differences\n",
+	       j->rule_sets, j->verdicts, j->by_rule, j->by_policy, j->hotdrops, j->before, j->skipped,
+	       j->differences);
+	printf("referee: packets met %lu of %lu rules\n", j->rules_hit, j->rules);
+	printf("referee: %.1f s for frames, %.1f s for loading, %.1f s in the kernel, %.1f s in portguard "
+	       "and comparing\n", j->frames_s, j->load_s, j->kernel_s, j->portguard_s);
+}

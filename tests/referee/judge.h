@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One rule set and its frames through the kernel and portguard, and what differs. */
+#pragma once
+
+#include "bpf/harness.h"
+#include "captures.h"
+#include "kernel.h"
+#include "rules.h"
+
+struct judge {
+	struct kernel *kernel;
+	struct harness portguard;
+	bool with_oracle; /* the rule set is one that tests/bpf/oracle.c knows */
+	char where[128];  /* how to run it again, for messages */
+	/* What happened so far. */
+	unsigned long verdicts, by_rule, by_policy, hotdrops, before, skipped, differences, rule_sets;
+	unsigned long rules, rules_hit;
+	double kernel_s, portguard_s, frames_s, load_s;
+};
+
+/* Ends the process after a few differences. */
+void judge_rules(struct judge *j, struct gen *g, const struct rules *rules,
+		 const struct captures *captures, size_t n_frames);
+void judge_report(const struct judge *j);

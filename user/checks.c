@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "checks.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <string.h>
+
+#include "match.h"
+
+size_t pg_match_checks(const struct pg_match *m)
+{
+	const uint32_t state = 1U << PG_CT_PART_STATE;
+
+	switch (m->kind) {
+	case PG_MATCH_TCP:
+	case PG_MATCH_UDP:
+	case PG_MATCH_UDPLITE:
+	case PG_MATCH_SCTP:
+	case PG_MATCH_DCCP:
+	case PG_MATCH_ICMP:
+	case PG_MATCH_ICMP6:
+	case PG_MATCH_MULTIPORT:
+	case PG_MATCH_COMMENT:
+		return 0;
+	case PG_MATCH_CONNTRACK:
+		return m->conntrack.given & state ? 1 : 0;
+	case PG_MATCH_IPRANGE:
+		return m->iprange.src_set + m->iprange.dst_set;
+	case PG_MATCH_AH:
+		return 1 + m->ah.len.set + m->ah.res;
+	case PG_MATCH_FRAG:
+		return 1 + m->frag.id.set + m->frag.res + m->frag.first + m->frag.more +
+		       m->frag.last;
+	case PG_MATCH_RT:
+		return 1 + m->rt.type.set + m->rt.segsleft.set + m->rt.len.set;
+	default:
+		return 1;
+	}
+}
+
+bool pg_match_remembers(const struct pg_match *m)
+{
+	switch (m->kind) {
+	case PG_MATCH_LIMIT:
+	case PG_MATCH_HASHLIMIT:
+	case PG_MATCH_RECENT:
+	case PG_MATCH_QUOTA:
+	case PG_MATCH_STATISTIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool has_state(const struct pg_match *m)
+{
+	return m->kind == PG_MATCH_LIMIT || m->kind == PG_MATCH_QUOTA ||
+	       (m->kind == PG_MATCH_STATISTIC && m->statistic.nth);
+}
+
+size_t pg_rule_states(const struct pg_rule *rule)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < rule->n_match; i++)
+		n += has_state(&rule->match[i]);
+	return n;
+}
+
+void pg_rule_state_start(const struct pg_rule *rule, size_t n, struct pg_state *ret)
+{
+	*ret = (struct pg_state){ 0 };
+	for (size_t i = 0; i < rule->n_match; i++) {
+		const struct pg_match *m = &rule->match[i];
+
+		if (!has_state(m) || n--)
+			continue;
+		if (m->kind == PG_MATCH_STATISTIC)
+			ret->value = m->statistic.packet;
+		return;
+	}
+}
+
+uint32_t pg_match_needs(const struct pg_match *m)
+{
+	switch (m->kind) {
+	case PG_MATCH_STATE:
+	case PG_MATCH_CONNTRACK:
+		return PG_NEED_STATE;
+	case PG_MATCH_TCPMSS:
+	case PG_MATCH_ESP:
+	case PG_MATCH_AH:
+	case PG_MATCH_FRAG:
+	case PG_MATCH_RT:
+		return PG_NEED_HEADERS;
+	default:
+		return 0;
+	}
+}
+
+uint64_t pg_name_hash(const char *name)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	for (; *name; name++)
+		h = (h ^ (uint8_t)*name) * 0x100000001b3ULL;
+	return h;
+}
+
+static int unsupported(struct pg_err *err, const char *what)
+{
+	return pg_fail(err, -EOPNOTSUPP, "%s is not supported yet", what);
+}
+
+static struct pg_check field_is(enum pg_field field, uint32_t lo, uint32_t hi, bool invert)
+{
+	return (struct pg_check){ .kind = PG_CHECK_FIELD, .invert = invert,
+				  .v = { field, lo, hi } };
+}
+
+static struct pg_check bits_are(enum pg_field field, uint32_t mask, uint32_t value, bool invert)
+{
+	return (struct pg_check){ .kind = PG_CHECK_BITS, .invert = invert,
+				  .v = { field, mask, value } };
+}
+
+static struct pg_check range_is(enum pg_field field, const struct pg_u32_range *r)
+{
+	return r->set ? field_is(field, r->lo, r->hi, r->invert) :
+			field_is(field, 0, UINT32_MAX, false);
+}
+
+/* In 1/10000 s: the kernel's unit (XT_LIMIT_SCALE). */
+static struct pg_check limit(const struct pg_match *m)
+{
+	uint64_t cost = (uint64_t)m->limit.avg * 100000;
+
+	return (struct pg_check){ .kind = PG_CHECK_LIMIT, .u64 = { cost, cost * m->limit.burst } };
+}
+
+static int hashlimit(const struct pg_match *m, struct pg_check *ret, struct pg_err *err)
+{
+	const struct pg_hashlimit *h = m->hashlimit;
+	uint64_t cost, burst;
+
+	if (h->rate_match)
+		return unsupported(err, "--hashlimit-rate-match");
+	if (h->bytes) {
+		/* Of 16 bytes each (xt_hashlimit.c user2credits_byte()); a second's worth at once. */
+		cost = h->avg * 1000000000ULL >> 32;
+		burst = 1000000000ULL * (1 + h->burst);
+	} else {
+		cost = h->avg * 1000; /* from microseconds */
+		burst = cost * h->burst;
+	}
+	*ret = (struct pg_check){ .kind = PG_CHECK_HASHLIMIT, .invert = h->above,
+				  .u64 = { cost, burst, pg_name_hash(h->name) } };
+	ret->v[6] = h->modes;
+	ret->v[7] = h->bytes;
+	ret->bytes[32] = h->srcmask;
+	ret->bytes[33] = h->dstmask;
+	return 0;
+}
+
+static int recent(const struct pg_match *m, struct pg_check *ret, struct pg_err *err)
+{
+	const struct pg_recent *r = m->recent;
+
+	if (r->hitcount > PG_RECENT_STAMPS)
+		return pg_fail(err, -EINVAL, "recent: hitcount (%u) is larger than %d", r->hitcount,
+			       PG_RECENT_STAMPS);
+	*ret = (struct pg_check){ .kind = PG_CHECK_RECENT, .invert = r->invert,
+				  .u64 = { pg_name_hash(r->name) } };
+	ret->v[2] = r->op;
+	ret->v[3] = r->seconds;
+	ret->v[4] = r->hitcount;
+	ret->v[5] = (r->dest ? PG_RECENT_DEST : 0) | (r->rttl ? PG_RECENT_TTL : 0);
+	memcpy(&ret->addr[6], r->mask, 16);
+	return 0;
+}
+
+static struct pg_check quota(const struct pg_match *m)
+{
+	return (struct pg_check){ .kind = PG_CHECK_QUOTA, .invert = m->quota.invert,
+				  .u64 = { m->quota.bytes } };
+}
+
+static struct pg_check statistic(const struct pg_match *m)
+{
+	if (m->statistic.nth)
+		return (struct pg_check){ .kind = PG_CHECK_NTH, .invert = m->statistic.invert,
+					  .v = { m->statistic.every - 1 } };
+	return (struct pg_check){ .kind = PG_CHECK_RANDOM, .invert = m->statistic.invert,
+				  .v = { m->statistic.probability } };
+}
+
+static int set(const struct pg_match *m, const struct pg_check_sets *sets, struct pg_check *ret,
+	       struct pg_err *err)
+{
+	struct pg_set_ref ref = { 0 };
+
+	if (sets && sets->find(sets->arg, m->set.name, &ref) < 0)
+		return pg_fail_exit(err, 2, -ENOENT, "Set %s doesn't exist.", m->set.name);
+	*ret = (struct pg_check){ .kind = PG_CHECK_SET, .invert = m->set.invert,
+				  .v = { ref.id, m->set.dirs, ref.net } };
+	return 0;
+}
+
+static struct pg_check time_of(const struct pg_match *m)
+{
+	const struct pg_time *t = m->time;
+	struct pg_check c = { .kind = PG_CHECK_TIME, .s64 = { t->date_start, t->date_stop } };
+
+	c.v[4] = t->daytime_start;
+	c.v[5] = t->daytime_stop;
+	c.v[6] = t->monthdays;
+	c.v[7] = t->weekdays;
+	c.v[8] = t->contiguous;
+	return c;
+}
+
+static struct pg_check addrtype(const struct pg_match *m)
+{
+	const struct pg_addrtype *a = &m->addrtype;
+
+	return (struct pg_check){ .kind = PG_CHECK_ADDRTYPE,
+				  .invert = a->src_invert | a->dst_invert << 1,
+				  .v = { a->src, a->dst, a->limit_in } };
+}
+
+static struct pg_check mac(const struct pg_match *m)
+{
+	struct pg_check c = { .kind = PG_CHECK_MAC, .invert = m->mac.invert };
+
+	memcpy(c.bytes, m->mac.addr, 6);
+	return c;
+}
+
+/* Host order, as two words; of an IPv4 address as the programs copy it: in the first 32 bits. */
+static void addr_words(const uint8_t *addr, bool v6, uint64_t *ret)
+{
+	uint32_t w[4] = { 0 };
+
+	memcpy(w, addr, v6 ? 16 : 4);
+	ret[0] = (uint64_t)ntohl(w[0]) << 32 | ntohl(w[1]);
+	ret[1] = (uint64_t)ntohl(w[2]) << 32 | ntohl(w[3]);
+}
+
+static void iprange(const struct pg_match *m, struct pg_check *ret)
+{
+	bool v6 = m->iprange.family == PG_V6;
+
+	if (m->iprange.src_set) {
+		*ret = (struct pg_check){ .kind = PG_CHECK_SRC_RANGE,
+					  .invert = m->iprange.src_invert };
+		addr_words(m->iprange.src_lo, v6, (uint64_t *)ret->u64);
+		addr_words(m->iprange.src_hi, v6, (uint64_t *)ret->u64 + 2);
+		ret++;
+	}
+	if (m->iprange.dst_set) {
+		*ret = (struct pg_check){ .kind = PG_CHECK_DST_RANGE,
+					  .invert = m->iprange.dst_invert };
+		addr_words(m->iprange.dst_lo, v6, (uint64_t *)ret->u64);
+		addr_words(m->iprange.dst_hi, v6, (uint64_t *)ret->u64 + 2);
+	}
+}
+
+static struct pg_check ttl(const struct pg_match *m)
+{
+	uint8_t v = m->ttl.value;
+
+	switch (m->ttl.op) {
+	case PG_TTL_LT:
+		return v ? field_is(PG_FIELD_TTL, 0, v - 1, false) :
+			   field_is(PG_FIELD_TTL, 0, UINT32_MAX, true);
+	case PG_TTL_GT:
+		return field_is(PG_FIELD_TTL, v + 1U, UINT32_MAX, false);
+	default:
+		return field_is(PG_FIELD_TTL, v, v, m->ttl.op == PG_TTL_NE);
+	}
+}
+
+static void ah(const struct pg_match *m, struct pg_check *ret)
+{
+	*ret++ = range_is(PG_FIELD_AH_SPI, &m->ah.spi);
+	if (m->ah.len.set)
+		*ret++ = range_is(PG_FIELD_AH_LEN, &m->ah.len);
+	if (m->ah.res)
+		*ret = field_is(PG_FIELD_AH_RES, 0, 0, false);
+}
+
+static void frag(const struct pg_match *m, struct pg_check *ret)
+{
+	/* That there is a fragment header at all. */
+	*ret++ = field_is(PG_FIELD_FRAG_BITS, 0, UINT32_MAX, false);
+	if (m->frag.id.set)
+		*ret++ = range_is(PG_FIELD_FRAG_ID, &m->frag.id);
+	if (m->frag.res)
+		*ret++ = field_is(PG_FIELD_FRAG_RES, 0, 0, false);
+	if (m->frag.first)
+		*ret++ = bits_are(PG_FIELD_FRAG_BITS, 0xfff8, 0, false);
+	if (m->frag.more)
+		*ret++ = bits_are(PG_FIELD_FRAG_BITS, 1, 1, false);
+	if (m->frag.last)
+		*ret = bits_are(PG_FIELD_FRAG_BITS, 1, 0, false);
+}
+
+static int rt(const struct pg_match *m, struct pg_check *ret, struct pg_err *err)
+{
+	if (m->rt.n_addrs || m->rt.nonstrict)
+		return unsupported(err, "--rt-0-addrs");
+	if (m->rt.res)
+		return unsupported(err, "--rt-0-res");
+	*ret++ = field_is(PG_FIELD_RT_TYPE, 0, UINT32_MAX, false);
+	if (m->rt.type.set)
+		*ret++ = range_is(PG_FIELD_RT_TYPE, &m->rt.type);
+	if (m->rt.segsleft.set)
+		*ret++ = range_is(PG_FIELD_RT_SEGS, &m->rt.segsleft);
+	if (m->rt.len.set)
+		*ret = range_is(PG_FIELD_RT_LEN, &m->rt.len);
+	return 0;
+}
+
+static int conntrack(const struct pg_match *m, struct pg_check *ret, struct pg_err *err)
+{
+	uint32_t state = 1U << PG_CT_PART_STATE;
+
+	if (m->kind == PG_MATCH_CONNTRACK && m->conntrack.given & ~state)
+		return unsupported(err, "-m conntrack with more than --ctstate");
+	*ret = (struct pg_check){ .kind = PG_CHECK_STATE,
+				  .invert = !!(m->conntrack.inverted & state),
+				  .v = { m->conntrack.states } };
+	return 0;
+}
+
+/* What of the transport header nothing looks at yet. */
+static int header_extras(const struct pg_match *m, struct pg_err *err)
+{
+	if (m->ports.option.set)
+		return unsupported(err, m->kind == PG_MATCH_TCP ? "--tcp-option" : "--dccp-option");
+	if (m->ports.dccp_types_set)
+		return unsupported(err, "--dccp-types");
+	if (m->ports.chunks)
+		return unsupported(err, "--chunk-types");
+	return 0;
+}
+
+static struct pg_check simple_check(const struct pg_match *m)
+{
+	switch (m->kind) {
+	case PG_MATCH_LIMIT:
+		return limit(m);
+	case PG_MATCH_QUOTA:
+		return quota(m);
+	case PG_MATCH_STATISTIC:
+		return statistic(m);
+	case PG_MATCH_TIME:
+		return time_of(m);
+	case PG_MATCH_ADDRTYPE:
+		return addrtype(m);
+	case PG_MATCH_MAC:
+		return mac(m);
+	case PG_MATCH_LENGTH:
+		return range_is(PG_FIELD_LENGTH, &m->range);
+	case PG_MATCH_TCPMSS:
+		return range_is(PG_FIELD_MSS, &m->range);
+	case PG_MATCH_ESP:
+		return range_is(PG_FIELD_ESP_SPI, &m->range);
+	case PG_MATCH_TTL:
+	case PG_MATCH_HL:
+		return ttl(m);
+	case PG_MATCH_TOS:
+		return bits_are(PG_FIELD_TOS, m->bits.mask, m->bits.value, m->bits.invert);
+	case PG_MATCH_DSCP:
+		return bits_are(PG_FIELD_TOS, 0xfc, m->bits.value << 2, m->bits.invert);
+	case PG_MATCH_MARK:
+		return bits_are(PG_FIELD_MARK, m->bits.mask, m->bits.value, m->bits.invert);
+	case PG_MATCH_PKTTYPE:
+		return field_is(PG_FIELD_PKTTYPE, m->pkttype.type, m->pkttype.type,
+				m->pkttype.invert);
+	default: /* PG_MATCH_VLAN */
+		return field_is(PG_FIELD_VLAN, m->vlan.lo, m->vlan.hi, m->vlan.invert);
+	}
+}
+
+int pg_match_make_checks(const struct pg_match *m, uint32_t state,
+			 const struct pg_check_sets *sets, struct pg_check *ret,
+			 struct pg_err *err)
+{
+	switch (m->kind) {
+	case PG_MATCH_STATE:
+	case PG_MATCH_CONNTRACK:
+		return conntrack(m, ret, err);
+	case PG_MATCH_HASHLIMIT:
+		return hashlimit(m, ret, err);
+	case PG_MATCH_TCP:
+	case PG_MATCH_DCCP:
+	case PG_MATCH_SCTP:
+		return header_extras(m, err);
+	case PG_MATCH_CONNLIMIT:
+		return unsupported(err, "match `connlimit'");
+	case PG_MATCH_RECENT:
+		return recent(m, ret, err);
+	case PG_MATCH_SET:
+		return set(m, sets, ret, err);
+	case PG_MATCH_IPRANGE:
+		iprange(m, ret);
+		return 0;
+	case PG_MATCH_AH:
+		ah(m, ret);
+		return 0;
+	case PG_MATCH_FRAG:
+		frag(m, ret);
+		return 0;
+	case PG_MATCH_RT:
+		return rt(m, ret, err);
+	default:
+		if (!pg_match_checks(m))
+			return 0;
+		*ret = simple_check(m);
+		ret->state = state;
+		return 0;
+	}
+}

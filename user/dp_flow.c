@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Connections that were there before us. The programs know a connection from its first packet on;
+ * those that are older are taken from the kernel's own sockets, through sock_diag.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <time.h>
+
+#include "dp_impl.h"
+
+#define NSEC_PER_SEC 1000000000ULL
+
+static const __u32 tcp_timeouts[_PG_TCP_MAX] = { PG_TCP_TIMEOUTS(PG_TCP_TIMEOUT) };
+
+struct adoption {
+	struct pg_dp *dp;
+	bool listening[PG_PORTS]; /* local ports: who connects to them opened the connection */
+	__u64 now_ns;
+	int r; /* of the first connection that could not be stored */
+};
+
+static void mnl_closep(struct mnl_socket **nl)
+{
+	if (*nl)
+		mnl_socket_close(*nl);
+}
+
+/* A socket's state in conntrack's words. NONE: not to be adopted. */
+static enum pg_tcp_state state_of(uint8_t socket_state)
+{
+	switch (socket_state) {
+	case TCP_ESTABLISHED:
+		return PG_TCP_ESTABLISHED;
+	case TCP_SYN_SENT:
+		return PG_TCP_SYN_SENT;
+	case TCP_SYN_RECV:
+		return PG_TCP_SYN_RECV;
+	case TCP_FIN_WAIT1:
+	case TCP_FIN_WAIT2:
+		return PG_TCP_FIN_WAIT;
+	case TCP_CLOSE_WAIT:
+		return PG_TCP_CLOSE_WAIT;
+	case TCP_CLOSING:
+	case TCP_LAST_ACK:
+		return PG_TCP_LAST_ACK;
+	case TCP_TIME_WAIT:
+		return PG_TCP_TIME_WAIT;
+	}
+	return PG_TCP_NONE;
+}
+
+/* IPv4 also where an IPv6 socket speaks it (::ffff:192.0.2.1). */
+static bool is_ip4(const struct inet_diag_msg *msg)
+{
+	return msg->idiag_family == AF_INET ||
+	       IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)msg->id.idiag_src);
+}
+
+/* Returns the end of the key that is this machine's. */
+static __u8 key_of(const struct inet_diag_msg *msg, __u64 netns, struct pg_flow_key *ret)
+{
+	__be32 addr[2][4] = { 0 };
+	__u16 port[2] = { ntohs(msg->id.idiag_sport), ntohs(msg->id.idiag_dport) };
+	int order = 0;
+	__u8 local;
+
+	if (is_ip4(msg)) {
+		__u32 at = msg->idiag_family == AF_INET ? 0 : 3;
+
+		addr[0][0] = msg->id.idiag_src[at];
+		addr[1][0] = msg->id.idiag_dst[at];
+	} else {
+		memcpy(addr[0], msg->id.idiag_src, sizeof(addr[0]));
+		memcpy(addr[1], msg->id.idiag_dst, sizeof(addr[1]));
+	}
+	/* As comes_behind() in the programs: by words as they are read here. */
+	for (int i = 0; i < 4 && !order; i++)
+		order = (addr[0][i] > addr[1][i]) - (addr[0][i] < addr[1][i]);
+	local = order ? order > 0 : port[0] > port[1];
+	*ret = (struct pg_flow_key){
+		.port = { port[local], port[!local] },
+		.netns = (__u32)netns,
+		.family = is_ip4(msg) ? PG_FAMILY_V4 : PG_FAMILY_V6,
+		.proto = IPPROTO_TCP,
+	};
+	memcpy(ret->addr[0], addr[local], sizeof(addr[0]));
+	memcpy(ret->addr[1], addr[!local], sizeof(addr[1]));
+	return local;
+}
+
+bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_flow *ret,
+		    bool *ret_half_open)
+{
+	for (int id = PG_MAP_FLOWS; id <= PG_MAP_HALF_OPEN; id++) {
+		if (!bpf_map_lookup_elem(dp->map[id].fd, key, ret)) {
+			*ret_half_open = id == PG_MAP_HALF_OPEN;
+			return true;
+		}
+	}
+	return false;
+}
+
+int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct pg_flow *flow,
+		   bool half_open)
+{
+	int fd = dp->map[half_open ? PG_MAP_HALF_OPEN : PG_MAP_FLOWS].fd;
+
+	return bpf_map_update_elem(fd, key, flow, BPF_ANY) ? -errno : 0;
+}
+
+static int take_connection(const struct nlmsghdr *nlh, void *data)
+{
+	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
+	enum pg_tcp_state state;
+	struct adoption *a = data;
+	struct pg_flow_key key;
+	struct pg_flow flow;
+	bool half_open;
+	__u8 local;
+	int r;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg))
+		return MNL_CB_OK;
+	state = state_of(msg->idiag_state);
+	if (state == PG_TCP_NONE)
+		return MNL_CB_OK;
+	local = key_of(msg, a->dp->netns, &key);
+	if (pg_dp_flow_get(a->dp, &key, &flow, &half_open) && flow.expires_ns > a->now_ns)
+		return MNL_CB_OK;
+	half_open = state == PG_TCP_SYN_SENT || state == PG_TCP_SYN_RECV;
+	flow = (struct pg_flow){
+		.first_ns = a->now_ns,
+		.last_ns = a->now_ns,
+		.expires_ns = a->now_ns + tcp_timeouts[state] * NSEC_PER_SEC,
+		.status = state,
+		.opener = a->listening[ntohs(msg->id.idiag_sport)] ? !local : local,
+	};
+	if (state != PG_TCP_SYN_SENT)
+		flow.status |= PG_FLOW_SEEN_REPLY;
+	if (!half_open)
+		flow.status |= PG_FLOW_ASSURED;
+	r = pg_dp_flow_put(a->dp, &key, &flow, half_open); /* perhaps over one that has expired */
+	if (r && !a->r)
+		a->r = r;
+	return MNL_CB_OK;
+}
+
+static int take_listener(const struct nlmsghdr *nlh, void *data)
+{
+	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
+	struct adoption *a = data;
+
+	if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(*msg))
+		a->listening[ntohs(msg->id.idiag_sport)] = true;
+	return MNL_CB_OK;
+}
+
+static int dump(struct mnl_socket *nl, uint8_t family, uint32_t states, unsigned seq,
+		mnl_cb_t callback, struct adoption *a)
+{
+	char buf[16384]; /* what the kernel fills at most for one read of a dump */
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct inet_diag_req_v2 *req;
+	ssize_t n;
+	int r;
+
+	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nlh->nlmsg_seq = seq;
+	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
+	req->sdiag_family = family;
+	req->sdiag_protocol = IPPROTO_TCP;
+	req->idiag_states = states;
+
+	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	do {
+		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+		if (n < 0)
+			return -errno;
+		r = mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(nl), callback, a);
+	} while (r > MNL_CB_STOP);
+	return r < 0 ? -errno : 0;
+}
+
+static int dump_families(struct mnl_socket *nl, uint32_t states, unsigned seq, mnl_cb_t callback,
+			 struct adoption *a)
+{
+	int r = dump(nl, AF_INET, states, seq, callback, a);
+
+	if (r)
+		return r;
+	r = dump(nl, AF_INET6, states, seq + 1, callback, a);
+	return r == -ENOENT ? 0 : r; /* a kernel without IPv6, or booted with it off */
+}
+
+static int adopt(struct adoption *a)
+{
+	const uint32_t listening = 1U << TCP_LISTEN;
+	_cleanup_(mnl_closep) struct mnl_socket *nl = mnl_socket_open(NETLINK_SOCK_DIAG);
+	struct timespec now;
+	int r;
+
+	if (!nl || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	a->now_ns = (__u64)now.tv_sec * NSEC_PER_SEC + (__u64)now.tv_nsec;
+	r = dump_families(nl, listening, 1, take_listener, a);
+	if (!r)
+		r = dump_families(nl, ~listening, 3, take_connection, a);
+	return r ? r : a->r;
+}
+
+int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err)
+{
+	struct adoption *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	a->dp = dp;
+	r = adopt(a);
+	free(a);
+	return r ? pg_dp_fail(err, r, "cannot take over the connections that exist") : 0;
+}
+
+static int forget_all(int fd)
+{
+	struct pg_flow_key key;
+
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		if (bpf_map_delete_elem(fd, &key) && errno != ENOENT)
+			return -errno;
+	return errno == ENOENT ? 0 : -errno;
+}
+
+int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err)
+{
+	int r = forget_all(dp->map[PG_MAP_FLOWS].fd);
+
+	if (!r)
+		r = forget_all(dp->map[PG_MAP_HALF_OPEN].fd);
+	return r ? pg_dp_fail(err, r, "cannot forget the flows of an earlier policy") : 0;
+}
