@@ -146,24 +146,6 @@ struct {
 	__array(values, struct set_net);
 } pg_sets_net SEC(".maps");
 
-/*
- * What a set is asked, on its way to set_answer(): one for each CPU, as programs don't interrupt each
- * other. Every copy of the programs has its own.
- */
-struct set_question {
-	__be32 addr[4]; /* of the first dimension; behind an IPv4 address undefined */
-	__u16 port;	/* of the second; of ICMP type << 8 | code */
-	__u8 family, proto, l4_state;
-	__u8 has_ports, has_icmp;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct set_question);
-} pg_set_scratch SEC(".maps");
-
 /* Set by the command before loading, as cfg: the kernel has bpf_ktime_get_coarse_ns (5.11). */
 const volatile bool set_coarse_clock = false;
 /* End of named sets */

@@ -32,7 +32,7 @@ static __always_inline bool set_find_hash(__u32 id, const struct pg_set_key *key
 
 /*
  * The longest prefix decides, and may be an exception (nomatch). One that has expired is as good as
- * gone, and hides nothing: then it is the next shorter one.
+ * gone, and hides nothing: then the next shorter one is asked for.
  */
 static __always_inline bool set_find_net(__u32 id, struct pg_set_net_key *key)
 {
@@ -47,7 +47,7 @@ static __always_inline bool set_find_net(__u32 id, struct pg_set_net_key *key)
 			return false;
 		if (!set_expired(v))
 			return !v->nomatch;
-		if (v->prefix <= 1)
+		if (v->prefix <= 1 || v->prefix > 128)
 			return false;
 		key->prefixlen = PG_SET_FAMILY_BITS + v->prefix - 1;
 	}
@@ -59,61 +59,28 @@ static __always_inline bool set_find_net(__u32 id, struct pg_set_net_key *key)
  * UDP-Lite, SCTP and ICMP need their whole header; any other protocol has port 0. false: the
  * packet cannot be in a set with ports.
  */
-static __always_inline bool set_port(const struct set_question *q, struct pg_set_key *key)
+static __always_inline bool set_port(const struct pkt *p, bool src, struct pg_set_key *key)
 {
-	bool later = q->l4_state == PG_L4_LATER || q->l4_state == PG_L4_OFF1;
+	bool later = p->l4_state == PG_L4_LATER || p->l4_state == PG_L4_OFF1;
 
 	/* IPPROTO_NONE ends ipv6_skip_exthdr() without a transport header. */
-	if (q->l4_state == PG_L4_BROKEN || !q->proto ||
-	    (q->family == PG_FAMILY_V6 && (later || q->proto == IPPROTO_NONE)))
+	if (p->l4_state == PG_L4_BROKEN || !p->proto ||
+	    (p->family == PG_FAMILY_V6 && (later || p->proto == IPPROTO_NONE)))
 		return false;
-	key->proto = q->proto;
-	switch (q->proto) {
+	key->proto = p->proto;
+	switch (p->proto) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
 	case IPPROTO_SCTP:
-		key->port = q->port;
-		return q->has_ports && q->l4_state == PG_L4_FULL;
+		key->port = src ? p->sport : p->dport;
+		return p->has_ports && p->l4_state == PG_L4_FULL;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		key->port = q->port;
-		return q->has_icmp;
+		key->port = (p->sport & 0xff) << 8 | (p->dport & 0xff);
+		return p->has_icmp;
 	}
 	return true;
-}
-
-/*
- * The answer to what is in pg_set_scratch. A global function, which the verifier goes through once
- * and on its own: inlined into the classifier's loop, it would follow all of this, and the loop over
- * prefixes, anew in each step. Such a function takes nothing but numbers.
- */
-__noinline int set_answer(__u32 id, __u32 net, __u32 dirs)
-{
-	const struct set_question *q = ONLY(pg_set_scratch);
-	struct pg_set_net_key nkey = {};
-	struct pg_set_key key = {};
-	__u32 whole = 32;
-
-	if (!q)
-		return false;
-	key.family = q->family;
-	key.addr[0] = q->addr[0];
-	if (q->family == PG_FAMILY_V6) {
-		whole = 128;
-		key.addr[1] = q->addr[1];
-		key.addr[2] = q->addr[2];
-		key.addr[3] = q->addr[3];
-	}
-	if (net) {
-		nkey.prefixlen = PG_SET_FAMILY_BITS + whole;
-		nkey.family = q->family;
-		__builtin_memcpy(nkey.addr, key.addr, sizeof(nkey.addr));
-		return set_find_net(id, &nkey);
-	}
-	if (dirs & PG_SET_WITH_PORT && !set_port(q, &key))
-		return false;
-	return set_find_hash(id, &key);
 }
 
 /*
@@ -124,22 +91,25 @@ __noinline int set_answer(__u32 id, __u32 net, __u32 dirs)
  */
 static __always_inline bool set_contains(__u32 id, bool net, const struct pkt *p, __u32 dirs)
 {
-	struct set_question *q = ONLY(pg_set_scratch);
+	const __be32 *from = dirs & 1 ? p->saddr : p->daddr;
+	bool v6 = p->family == PG_FAMILY_V6;
+	struct pg_set_net_key nkey = {};
+	struct pg_set_key key = {};
 
-	if (!q)
+	key.addr[0] = from[0];
+	if (v6) {
+		key.addr[1] = from[1];
+		key.addr[2] = from[2];
+		key.addr[3] = from[3];
+	}
+	if (net) {
+		nkey.prefixlen = PG_SET_FAMILY_BITS + (v6 ? 128 : 32);
+		nkey.family = p->family;
+		__builtin_memcpy(nkey.addr, key.addr, sizeof(nkey.addr));
+		return set_find_net(id, &nkey);
+	}
+	key.family = p->family;
+	if (dirs & PG_SET_WITH_PORT && !set_port(p, dirs & 2, &key))
 		return false;
-	if (dirs & 1)
-		__builtin_memcpy(q->addr, p->saddr, sizeof(q->addr));
-	else
-		__builtin_memcpy(q->addr, p->daddr, sizeof(q->addr));
-	if (p->has_icmp)
-		q->port = (p->sport & 0xff) << 8 | (p->dport & 0xff);
-	else
-		q->port = dirs & 2 ? p->sport : p->dport;
-	q->family = p->family;
-	q->proto = p->proto;
-	q->l4_state = p->l4_state;
-	q->has_ports = p->has_ports;
-	q->has_icmp = p->has_icmp;
-	return set_answer(id, net, dirs);
+	return set_find_hash(id, &key);
 }
