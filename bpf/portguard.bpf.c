@@ -216,6 +216,7 @@ static __always_inline enum pg_verdict try_skb(struct __sk_buff *skb, enum pg_di
 {
 	struct cursor c = { .len = skb->len, .dir = dir };
 	struct pkt *p = new_pkt();
+	enum pg_verdict verdict;
 	struct eth_header *eth;
 	__u32 tags = 0;
 
@@ -245,7 +246,11 @@ static __always_inline enum pg_verdict try_skb(struct __sk_buff *skb, enum pg_di
 		p->ethertype = bpf_ntohs(skb->vlan_proto);
 		tags = 1;
 	}
-	return handle(&c, skb, p, tags, last_try);
+	verdict = handle(&c, skb, p, tags, last_try);
+	barrier();
+	if (dir == PG_DIR_IN && verdict == PG_VERDICT_ACCEPT && p->mark != p->mark_was)
+		skb->mark = p->mark;
+	return verdict;
 }
 
 /* Enough for the usual headers; what is longer is worth a second look at all of it. */

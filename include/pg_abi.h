@@ -310,6 +310,7 @@ struct pg_local_key {
 struct pg_local {
 	__u32 type; /* RTN_* */
 	__u32 ifindex;
+	__u32 round; /* of reading them: the command forgets those of other rounds */
 };
 
 /* One packet for LOG or NFLOG. */

@@ -112,6 +112,8 @@ struct pg_dp_policy_info {
 	__u64 memory_bytes; /* of the tables in use */
 };
 void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret);
+/* Does the policy in force ask for connections' states, so that flows are being tracked? */
+bool pg_dp_policy_tracks(struct pg_dp *dp);
 
 /*
  * Wait for programs that may still run under the policy before this one, which a command that died
@@ -123,6 +125,11 @@ void pg_dp_settle(struct pg_dp *dp);
  * Set a counter that no policy in force uses, before the commit that starts using it.
  */
 void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count);
+/*
+ * Tell the programs the host's own addresses and the time zone of their clock, as they are now:
+ * before a commit whose rules ask for them.
+ */
+int pg_dp_local_refresh(struct pg_dp *dp, struct pg_err *err);
 /* The same for what a check remembers. */
 void pg_dp_state_set(struct pg_dp *dp, __u32 state, const struct pg_state *start);
 

@@ -265,3 +265,10 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 		ret->memory_bytes = (__u64)gen->nodes * 1024 + (__u64)gen->row_words * 8 +
 				    gen->terms * sizeof(struct pg_term_record);
 }
+
+bool pg_dp_policy_tracks(struct pg_dp *dp)
+{
+	const struct pg_ctl *ctl = pg_dp_ctl(dp);
+
+	return ctl->gen[ctl->active & 1].needs & PG_NEED_STATE;
+}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "checks.h"
+#include "names.h"
 #include "rulefile.h"
 
 /*
@@ -315,13 +316,60 @@ static int iface_names(struct pg_dp *dp, char (*names)[IFNAMSIZ], struct pg_err 
 	return r;
 }
 
+static int find_set(void *arg, const char *name, struct pg_set_ref *ret)
+{
+	struct pg_set_info info;
+	int r = pg_dp_set_find(arg, name, &ret->id, &info);
+
+	if (!r)
+		ret->net = info.net;
+	return r;
+}
+
 int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
 		      struct pg_tables **ret_tables, struct pg_err *err)
 {
+	const struct pg_check_sets sets = { .find = find_set, .arg = dp };
 	char names[PG_MAX_IFACES][IFNAMSIZ];
 	int r = iface_names(dp, names, err);
 
-	return r ? r : pg_compile(set, &(struct pg_compile_opts){ .ifnames = names }, ret_tables, err);
+	return r ? r :
+		   pg_compile(set, &(struct pg_compile_opts){ .ifnames = names, .sets = &sets },
+			      ret_tables, err);
+}
+
+/* XDP has no skb that could be marked. */
+static int check_marks(struct pg_dp *dp, const struct pg_tables *tables, struct pg_err *err)
+{
+	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
+	int r;
+
+	if (!iface)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	if (!tables->marks)
+		return 0;
+	r = pg_dp_ifaces(dp, iface, err);
+	for (int i = 0; !r && i < PG_MAX_IFACES; i++) {
+		if (!iface[i].abi.netns || iface[i].abi.mode == PG_MODE_TC)
+			continue;
+		r = pg_fail(err, -EOPNOTSUPP,
+			    "target `MARK' needs mode tc, and %s is attached in mode %s: 'portguard "
+			    "attach %s --mode tc' changes that",
+			    iface[i].abi.name, pg_mode_name(iface[i].abi.mode), iface[i].abi.name);
+	}
+	return r;
+}
+
+/* Connections that are there already are known to a policy that asks for states. */
+static int adopt(struct pg_dp *dp, const struct pg_tables *tables, bool first, struct pg_err *err)
+{
+	int r = 0;
+
+	if (!(tables->gen.needs & PG_NEED_STATE))
+		return 0;
+	if (first && !pg_dp_policy_tracks(dp))
+		r = pg_dp_flow_forget(dp, err);
+	return r ? r : pg_dp_flow_adopt(dp, err);
 }
 
 int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err)
@@ -339,13 +387,20 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 	if (r)
 		return pg_fail(err, r, "no counters left for the policy's rules");
 	r = pg_policy_compile(dp, set, &tables, err);
+	if (!r)
+		r = check_marks(dp, tables, err);
+	if (!r)
+		r = pg_dp_local_refresh(dp, err);
+	if (!r)
+		r = adopt(dp, tables, true, err);
 	if (r)
 		return r;
 	if (store(set, &text))
 		return pg_fail(err, -ENOMEM, "out of memory");
-	return pg_dp_commit(dp, tables, text.buf, text.len, err);
+	r = pg_dp_commit(dp, tables, text.buf, text.len, err);
+	/* Again, for those that began while the old policy was still in force. */
+	return r ? r : adopt(dp, tables, false, err);
 }
-
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name)
 {
 	uint32_t n = 0;
