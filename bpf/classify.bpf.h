@@ -261,11 +261,24 @@ static __always_inline const struct pg_term_record *record(const struct tables *
 	return &t->map->term[t->active][term & (PG_MAX_TERMS - 1)];
 }
 
+/*
+ * The generation in force. Read once: this is the packet's policy. One that nobody confirmed in time
+ * is not: then the one before it is, though no command may be alive to say so.
+ */
+static __always_inline __u32 generation(const struct pg_ctl *ctl)
+{
+	__u64 choice = *(const volatile __u64 *)&ctl->choice;
+
+	if (!(choice & PG_CHOICE_DEADLINE)) /* so it is nearly always, and needs no clock */
+		return choice & 1;
+	return pg_choice_generation(choice, bpf_ktime_get_coarse_ns()) & 1;
+}
+
 /* What departs is not filtered yet: OUTPUT's policy accepts it. False: its flow is tracked. */
 static __always_inline bool by_output_policy(struct decision *d)
 {
 	const struct pg_tables_map *map = ONLY(pg_tables);
-	const struct pg_gen *gen = map ? &map->ctl.gen[map->ctl.active & 1] : NULL;
+	const struct pg_gen *gen = map ? &map->ctl.gen[generation(&map->ctl)] : NULL;
 
 	d->verdict = PG_VERDICT_ACCEPT;
 	d->reason = PG_REASON_POLICY;
@@ -292,7 +305,7 @@ static __always_inline bool find_tables(struct tables *t, struct decision *d)
 	t->map = ONLY(pg_tables);
 	if (!t->map)
 		return false;
-	t->active = t->map->ctl.active & 1; /* read once: this is the packet's policy */
+	t->active = generation(&t->map->ctl);
 	t->gen = &t->map->ctl.gen[t->active];
 	if (t->gen->form != PG_FORM_EMPTY)
 		return true;
@@ -376,6 +389,8 @@ static __always_inline bool header_holds(const struct pg_term_record *rec,
 static __always_inline __u32 query_few(const struct tables *t, const struct query *q, __u32 row,
 				       __u32 best)
 {
+	if (best == FAST_UNSURE)
+		return best;
 	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
 		__u32 term = row_few(t, row, i);
 		const struct pg_term_record *rec;
@@ -615,34 +630,44 @@ static __always_inline void restart(const struct tables *t, struct pkt *p)
 		find_best(t, at);
 }
 
-/* The next word or block that may have a term before `best`. False: there is none. */
+/* Bits of `each` terms, the first of which is `first`: those at or behind the cursor. */
+static __always_inline __u64 from_cursor(__u32 cursor, __u32 first, __u32 each)
+{
+	__u32 skip = cursor > first ? (cursor - first) / each : 0;
+
+	return skip > 63 ? 0 : from_bit(skip);
+}
+
+/*
+ * The next word or block that may have a term before `best`. False: there is none; those behind
+ * `best` stay for when it has been visited.
+ */
 static __always_inline bool go_on(const struct tables *t, struct progress *at)
 {
-	__u32 i;
+	__u32 i, base;
 
 	if (at->summary) {
 		i = lowest_bit(at->summary);
-		at->summary &= at->summary - 1;
-		at->base = at->block_base + i * 64;
-		if (at->base >= at->best)
+		base = at->block_base + i * 64;
+		if (base >= at->best)
 			return false;
+		at->summary &= at->summary - 1;
+		at->base = base;
 		at->word = intersect(t, t->gen->form == PG_FORM_HUGE ? &at->block : &at->rows,
-				     i + 1);
-		if (at->base < at->cursor)
-			at->word &= from_bit(at->cursor - at->base);
+				     i + 1) &
+			   from_cursor(at->cursor, base, 1);
 		return true;
 	}
 	if (!at->top)
 		return false;
 	i = lowest_bit(at->top);
-	at->top &= at->top - 1;
-	at->block_base = i * PG_BLOCK_TERMS;
-	if (at->block_base >= at->best)
+	base = i * PG_BLOCK_TERMS;
+	if (base >= at->best)
 		return false;
+	at->top &= at->top - 1;
+	at->block_base = base;
 	find_blocks(t, &at->rows, i, &at->block);
-	at->summary = intersect(t, &at->block, 0);
-	if (at->block_base < at->cursor)
-		at->summary &= from_bit((at->cursor - at->block_base) / 64);
+	at->summary = intersect(t, &at->block, 0) & from_cursor(at->cursor, base, 64);
 	return true;
 }
 

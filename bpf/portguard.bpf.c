@@ -77,7 +77,7 @@ static __always_inline void take_policy(struct pkt *p)
 {
 	const struct pg_tables_map *map = ONLY(pg_tables);
 
-	p->active = map ? map->ctl.active & 1 : 0;
+	p->active = map ? generation(&map->ctl) : 0;
 	p->needs = map ? map->ctl.gen[p->active & 1].needs : 0;
 }
 

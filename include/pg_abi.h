@@ -157,7 +157,7 @@ struct pg_span {
 };
 
 /* A built-in chain. Packets pass raw's and then filter's. */
-enum pg_stage { PG_STAGE_RAW, PG_STAGE_FILTER, _PG_STAGE_MAX };
+enum pg_stage { PG_STAGE_FILTER, PG_STAGE_RAW, _PG_STAGE_MAX };
 struct pg_base {
 	struct pg_span span;
 	__u32 policy_kind; /* PG_ACT_ACCEPT or PG_ACT_DROP */
@@ -335,10 +335,20 @@ struct pg_state {
 };
 
 
-/* Writing `active` is what commits a policy. */
+/*
+ * Writing `choice` is what commits a policy, in one store: bit 0 is the generation in force, the
+ * bits above it CLOCK_MONOTONIC in ns at which the programs go back to the other one by themselves,
+ * unless somebody confirms before; 0: it is confirmed.
+ */
+#define PG_CHOICE_DEADLINE (~1ULL)
+static inline __u32 pg_choice_generation(__u64 choice, __u64 now_ns)
+{
+	return (choice & 1) ^ (choice & PG_CHOICE_DEADLINE && now_ns >= (choice & PG_CHOICE_DEADLINE));
+}
+
 struct pg_ctl {
+	__u64 choice;
 	__u32 abi;
-	__u32 active;  /* 0 or 1 */
 	__u32 settled; /* number of the generation that every CPU is known to have reached */
 	__u32 shards;  /* that the instance's counters have */
 	__s32 tai_offset; /* seconds that TAI is ahead of UTC */
@@ -427,7 +437,7 @@ _Static_assert(sizeof(struct pg_term_record) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_check) == 64, "ABI");
 _Static_assert(sizeof(struct pg_event) == 216, "ABI");
 _Static_assert(sizeof(struct pg_gen) == 16 + 32 + 40 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
-_Static_assert(sizeof(struct pg_ctl) == 24 + 2 * sizeof(struct pg_gen), "ABI");
+_Static_assert(sizeof(struct pg_ctl) == 32 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
 _Static_assert(sizeof(struct pg_trace) == 76 + 4 * PG_TRACE_PATH, "ABI");
 _Static_assert(sizeof(struct pg_iface) == 136, "ABI");

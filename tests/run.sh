@@ -71,6 +71,7 @@ check() {
 		suite "unit/$test" ".output/tests/unit/$test"
 	done
 	suite golden sh tests/golden/run.sh ./portguard
+	suite syntax bash tests/syntax.sh ./portguard
 	suite headers tests/headers.sh
 }
 

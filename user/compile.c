@@ -766,10 +766,12 @@ static void record_conditions(const struct pg_term *t, struct pg_term_record *re
 
 	if (!record_addr(&t->rule->src, t->families, rec->saddr, &rec->slen))
 		rec->rows |= PG_DIM_SADDR;
+	else if (t->rule->src.set && t->rule->src.invert)
+		rec->invert |= PG_DIM_SADDR;
 	if (!record_addr(&t->rule->dst, t->families, rec->daddr, &rec->dlen))
 		rec->rows |= PG_DIM_DADDR;
-	rec->invert = (t->rule->src.set && t->rule->src.invert ? PG_DIM_SADDR : 0) |
-		      (t->rule->dst.set && t->rule->dst.invert ? PG_DIM_DADDR : 0);
+	else if (t->rule->dst.set && t->rule->dst.invert)
+		rec->invert |= PG_DIM_DADDR;
 	for (int f = 0; f < _PG_FAMILY_MAX; f++)
 		for (int p = 0; p < _PG_PORT_PROTO_MAX; p++)
 			if (holds_in_state(t, f, PG_L4_FULL, proto[p]))

@@ -126,6 +126,9 @@ void pg_dp_sets_close(struct pg_dp *dp);
 /* Memory of all sets' entries, in bytes. */
 __u64 pg_dp_sets_memory(struct pg_dp *dp);
 
+/* dp_policy.c: the generation in force, 0 or 1, whatever the clock says about a confirmation. */
+__u32 pg_dp_active(const struct pg_dp *dp);
+
 /* dp.c */
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */
 int pg_dp_fail(struct pg_err *err, int r, const char *what);

@@ -152,10 +152,20 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 	map->ctl.gen[g] = gen;
 }
 
+/* The generation that packets meet now. */
+__u32 pg_dp_active(const struct pg_dp *dp)
+{
+	struct timespec now = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return pg_choice_generation(__atomic_load_n(&pg_dp_ctl(dp)->choice, __ATOMIC_ACQUIRE),
+				    (__u64)now.tv_sec * 1000000000 + now.tv_nsec);
+}
+
 void pg_dp_settle(struct pg_dp *dp)
 {
 	struct pg_ctl *ctl = pg_dp_ctl(dp);
-	__u32 number = ctl->gen[ctl->active & 1].number;
+	__u32 number = ctl->gen[pg_dp_active(dp)].number;
 
 	if (ctl->settled == number)
 		return;
@@ -167,7 +177,7 @@ int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *t
 		 struct pg_err *err)
 {
 	struct pg_ctl *ctl = pg_dp_ctl(dp);
-	__u32 idle = !(ctl->active & 1), number = ctl->gen[ctl->active & 1].number + 1;
+	__u32 idle = !pg_dp_active(dp), number = ctl->gen[pg_dp_active(dp)].number + 1;
 	int r;
 
 	pg_dp_settle(dp); /* or some CPU may still be in `idle` */
@@ -175,7 +185,7 @@ int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *t
 	r = keep_text(dp, idle, number, text, n);
 	if (r)
 		return pg_dp_fail(err, r, "cannot store the policy");
-	__atomic_store_n(&ctl->active, idle, __ATOMIC_RELEASE);
+	__atomic_store_n(&ctl->choice, idle, __ATOMIC_RELEASE);
 	pg_dp_settle(dp);
 	return 0;
 }
@@ -233,7 +243,7 @@ int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct p
 		return private_text(dp, ret_text, ret_n);
 	/* Readers take no lock: should commits overtake us, look again. */
 	for (int tries = 0; tries < 100 && r == -ESTALE; tries++) {
-		__u32 g = __atomic_load_n(&ctl->active, __ATOMIC_ACQUIRE) & 1;
+		__u32 g = pg_dp_active(dp);
 		_close_ int fd = -1;
 
 		if (!ctl->gen[g].number)
@@ -252,7 +262,7 @@ int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct p
 void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 {
 	const struct pg_ctl *ctl = pg_dp_ctl(dp);
-	const struct pg_gen *gen = &ctl->gen[ctl->active & 1];
+	const struct pg_gen *gen = &ctl->gen[pg_dp_active(dp)];
 
 	*ret = (struct pg_dp_policy_info){
 		.generation = gen->number,
@@ -270,5 +280,5 @@ bool pg_dp_policy_tracks(struct pg_dp *dp)
 {
 	const struct pg_ctl *ctl = pg_dp_ctl(dp);
 
-	return ctl->gen[ctl->active & 1].needs & PG_NEED_STATE;
+	return ctl->gen[pg_dp_active(dp)].needs & PG_NEED_STATE;
 }

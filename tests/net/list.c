@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Rules of a file as `-L INPUT` or `-S` shows them, without a kernel: list -4|-6 [-n] [-S] FILE */
+/*
+ * Rules of a file as `-L INPUT`, or with -S as `save` shows them, without a kernel and without
+ * compiling them: list [-4|-6] [-n] [-S] FILE. Exit codes and messages are portguard's.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +11,7 @@
 
 int main(int argc, char **argv)
 {
-	struct pg_rulefile_opts file = { .family = PG_V4 };
+	struct pg_rulefile_opts file = {};
 	struct pg_list_opts opts = { .chain = "INPUT" };
 	struct pg_ruleset *set = NULL;
 	struct pg_notes notes = {};
@@ -17,6 +20,8 @@ int main(int argc, char **argv)
 	bool rules = false;
 
 	for (int i = 1; i < argc - 1; i++) {
+		if (!strcmp(argv[i], "-4"))
+			file.family = PG_V4;
 		if (!strcmp(argv[i], "-6"))
 			file.family = PG_V6;
 		if (!strcmp(argv[i], "-n"))
@@ -26,7 +31,7 @@ int main(int argc, char **argv)
 	}
 	if (argc < 2 || pg_rulefile_load(argv[argc - 1], &file, &set, &notes, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
-		return 1;
+		return err.exit_code ? err.exit_code : 1;
 	}
 	if (rules)
 		pg_rulefile_write(&t, set, file.family, 0);

@@ -42,11 +42,8 @@ ask_iptables() { # words
 ask_portguard() { # words
 	local line
 
-	"$PORTGUARD" restore --test --print -$family >"$WORK/out" 2>"$WORK/err" <<-END
-	*filter
-	-A INPUT $1
-	COMMIT
-	END
+	printf '*filter\n-A INPUT %s\nCOMMIT\n' "$1" >"$WORK/rule"
+	"$TOOLS/net/list" -$family -S "$WORK/rule" >"$WORK/out" 2>"$WORK/err"
 	code=$?
 	message "$WORK/err"
 	[ $code = 0 ] || return
@@ -148,16 +145,29 @@ take_both() {
 	for ((i = 1; i <= n; i++)); do mark[i]=; done
 }
 
-n=0 both=0 words=() printed=() mark=()
-[ $# -gt 0 ] || set -- "$(dirname "$0")"/matches/*.{both,4,6}
+# The sets that matches/set.4 asks for.
+for set in foo "a b" 1234567890123456789012345678901; do
+	ipset create "$set" hash:ip 2>/dev/null || { no_sets=1 && skip "-m set: no ipset here"; break; }
+done
+ipset create ipport hash:ip,port 2>/dev/null
+
+n=0 both=0 no_sets=${no_sets:-} words=() printed=() mark=()
+[ $# -gt 0 ] || set -- "$(dirname "$0")"/matches/*
 for family in 4 6; do
 	tool=ip6tables-legacy
 	[ $family = 6 ] || tool=iptables-legacy
 	$tool -w -F INPUT
-	[ $family = 4 ] || take_both
+	if [ $family = 6 ]; then
+		take_both
+	else
+		for list; do
+			[ "${list##*.}" != both ] || run_list "$list"
+		done
+		both=$n
+	fi
 	for list; do
 		case $list in
-		*.both) [ $family = 6 ] || { run_list "$list"; both=$n; } ;;
+		*/set.4) [ $family = 6 ] || [ -n "$no_sets" ] || run_list "$list" ;;
 		*.$family) run_list "$list" ;;
 		esac
 	done
