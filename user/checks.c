@@ -198,12 +198,19 @@ static struct pg_check statistic(const struct pg_match *m)
 static int set(const struct pg_match *m, const struct pg_check_sets *sets, struct pg_check *ret,
 	       struct pg_err *err)
 {
-	struct pg_set_ref ref = { 0 };
+	struct pg_set_ref ref = { .dims = 1 };
+	struct pg_diag diag;
 
-	if (sets && sets->find(sets->arg, m->set.name, &ref) < 0)
-		return pg_fail_exit(err, 2, -ENOENT, "Set %s doesn't exist.", m->set.name);
+	if (sets && sets->find(sets->arg, m->set.name, &ref) < 0) {
+		pg_diag(&diag, PG_DIAG_PARAM, NULL, "Set %s doesn't exist.", m->set.name);
+		return pg_diag_report(&diag, -ENOENT, err);
+	}
 	*ret = (struct pg_check){ .kind = PG_CHECK_SET, .invert = m->set.invert,
 				  .v = { ref.id, m->set.dirs, ref.net } };
+	if (ref.dims > 1)
+		ret->v[1] |= PG_SET_WITH_PORT;
+	if (m->set.n_dirs < ref.dims)
+		ret->v[0] = PG_SETS; /* none has that number: as ip_set_test(), it is never in it */
 	return 0;
 }
 

@@ -27,6 +27,7 @@ uint32_t pg_match_needs(const struct pg_match *m);
 struct pg_set_ref {
 	uint32_t id;
 	bool net; /* a set of networks, not of addresses */
+	uint8_t dims; /* 2: an address and a port */
 };
 struct pg_check_sets {
 	int (*find)(void *arg, const char *name, struct pg_set_ref *ret);

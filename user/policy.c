@@ -321,9 +321,11 @@ static int find_set(void *arg, const char *name, struct pg_set_ref *ret)
 	struct pg_set_info info;
 	int r = pg_dp_set_find(arg, name, &ret->id, &info);
 
-	if (!r)
-		ret->net = info.net;
-	return r;
+	if (r)
+		return r;
+	ret->net = info.net;
+	ret->dims = info.type == PG_SET_HASH_IP_PORT ? 2 : 1;
+	return 0;
 }
 
 int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
@@ -413,7 +415,7 @@ uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *na
 
 			for (size_t m = 0; m < rule->n_match; m++)
 				n += rule->match[m].kind == PG_MATCH_SET &&
-				     !strcmp(rule->match[m].set.name, name);
+				     (!name || !strcmp(rule->match[m].set.name, name));
 		}
 	}
 	return n;

@@ -27,7 +27,7 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
 		      struct pg_tables **ret_tables, struct pg_err *err);
 
-/* How many rules ask for the named set (-m set). */
+/* How many conditions ask for the named set (-m set); NULL: for any set. */
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name);
 
 /*
