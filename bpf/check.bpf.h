@@ -65,7 +65,7 @@ static __always_inline enum check_result check_quota(const struct pg_check *c, c
 	return holds(fits != c->invert);
 }
 
-/* xt_statistic.c: the counter starts at --packet and matches when it passes 0. */
+/* xt_statistic.c: a packet matches when the counter passes 0; --packet says how far that is. */
 static __always_inline enum check_result check_nth(const struct pg_check *c)
 {
 	struct pg_state *s = state_of(c);

@@ -77,7 +77,7 @@ void pg_rule_state_start(const struct pg_rule *rule, size_t n, struct pg_state *
 		if (!has_state(m) || n--)
 			continue;
 		if (m->kind == PG_MATCH_STATISTIC)
-			ret->value = m->statistic.packet;
+			ret->value = m->statistic.every - 1 - m->statistic.packet;
 		return;
 	}
 }
