@@ -269,7 +269,7 @@ static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this
 	first = bpf_ntohl(key.addr[0]);
 	if (p->family == PG_FAMILY_V6 && first >> 24 == 0xff)
 		return RTN_MULTICAST;
-	if (p->family == PG_FAMILY_V4 && (first >> 24 == 0 || first == ~0U))
+	if (p->family == PG_FAMILY_V4 && (!first || first == ~0U))
 		return RTN_BROADCAST;
 	if (p->family == PG_FAMILY_V4 && first >> 28 == 14)
 		return RTN_MULTICAST;
