@@ -195,15 +195,21 @@ static struct pg_check statistic(const struct pg_match *m)
 				  .v = { m->statistic.probability } };
 }
 
+/* With fewer directions than its set has dimensions nothing is in it (ip_set_core.c ip_set_test()). */
 static int set(const struct pg_match *m, const struct pg_check_sets *sets, struct pg_check *ret,
 	       struct pg_err *err)
 {
 	struct pg_set_ref ref = { 0 };
+	uint32_t dirs = m->set.dirs & 3;
 
 	if (sets && sets->find(sets->arg, m->set.name, &ref) < 0)
 		return pg_fail_exit(err, 2, -ENOENT, "Set %s doesn't exist.", m->set.name);
+	if (ref.port)
+		dirs |= PG_SET_WITH_PORT;
 	*ret = (struct pg_check){ .kind = PG_CHECK_SET, .invert = m->set.invert,
-				  .v = { ref.id, m->set.dirs, ref.net } };
+				  .v = { ref.id, dirs, ref.net } };
+	if (m->set.n_dirs < 1 + ref.port)
+		ret->v[0] = PG_SETS; /* none */
 	return 0;
 }
 

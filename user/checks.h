@@ -26,7 +26,8 @@ uint32_t pg_match_needs(const struct pg_match *m);
 /* What a set of that name is; see dp.h. -ENOENT: there is none. */
 struct pg_set_ref {
 	uint32_t id;
-	bool net; /* a set of networks, not of addresses */
+	bool net;  /* a set of networks, not of addresses */
+	bool port; /* of addresses and ports */
 };
 struct pg_check_sets {
 	int (*find)(void *arg, const char *name, struct pg_set_ref *ret);

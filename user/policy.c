@@ -322,7 +322,7 @@ static int find_set(void *arg, const char *name, struct pg_set_ref *ret)
 	int r = pg_dp_set_find(arg, name, &ret->id, &info);
 
 	if (!r)
-		ret->net = info.net;
+		*ret = (struct pg_set_ref){ ret->id, info.net, info.type == PG_SET_HASH_IP_PORT };
 	return r;
 }
 
