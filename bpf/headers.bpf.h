@@ -57,6 +57,15 @@ static __always_inline void load_mss(void *ctx, bool xdp, struct pkt *p)
 	}
 }
 
+static __always_inline void cut_ipsec(struct pkt *p, bool ah)
+{
+	cut_field(p, ah ? PG_FIELD_AH_SPI : PG_FIELD_ESP_SPI);
+	if (ah) {
+		cut_field(p, PG_FIELD_AH_LEN);
+		cut_field(p, PG_FIELD_AH_RES);
+	}
+}
+
 /* An AH or ESP header of which `have` bytes are in the packet. */
 static __always_inline void load_ipsec(void *ctx, bool xdp, struct pkt *p, __u32 at, bool ah,
 				       __s32 have)
@@ -64,17 +73,14 @@ static __always_inline void load_ipsec(void *ctx, bool xdp, struct pkt *p, __u32
 	__u32 *w = (void *)p->out;
 	__u32 spi = ah ? 1 : 0;
 
-	if (have < (ah ? 12 : 8)) {
-		cut_field(p, ah ? PG_FIELD_AH_SPI : PG_FIELD_ESP_SPI);
-		if (ah) {
-			cut_field(p, PG_FIELD_AH_LEN);
-			cut_field(p, PG_FIELD_AH_RES);
-		}
-		return;
-	}
+	if (have < (ah ? 12 : 8))
+		return cut_ipsec(p, ah);
 	if (!load(ctx, xdp, at, w, 8))
 		return;
 	barrier();
+	/* ip6t_ah.c: nor one that is longer than its packet, in recent kernels. */
+	if (ah && p->family == PG_FAMILY_V6 && have < (p->out[1] + 2) << 2)
+		return cut_ipsec(p, ah);
 	set_field(p, ah ? PG_FIELD_AH_SPI : PG_FIELD_ESP_SPI, bpf_ntohl(w[spi]));
 	if (ah) {
 		set_field(p, PG_FIELD_AH_LEN, (p->out[1] + 2) << 2);
@@ -118,6 +124,23 @@ static __always_inline void load_routing(void *ctx, bool xdp, struct pkt *p, __u
 	set_field(p, PG_FIELD_RT_LEN, (p->out[1] + 1) << 3);
 }
 
+/* A walk that can't go on finds none of those that it has not met (ipv6_find_hdr(): -EBADMSG). */
+static __always_inline void cut_unseen(struct pkt *p, __u32 seen)
+{
+	if (!(seen & 1))
+		cut_ipsec(p, true);
+	if (!(seen & 2)) {
+		cut_field(p, PG_FIELD_FRAG_ID);
+		cut_field(p, PG_FIELD_FRAG_BITS);
+		cut_field(p, PG_FIELD_FRAG_RES);
+	}
+	if (!(seen & 4)) {
+		cut_field(p, PG_FIELD_RT_TYPE);
+		cut_field(p, PG_FIELD_RT_SEGS);
+		cut_field(p, PG_FIELD_RT_LEN);
+	}
+}
+
 /* IPv6 extension headers, the first of each kind; what lies behind a later fragment's is payload. */
 static __always_inline void load_ext(void *ctx, bool xdp, struct pkt *p)
 {
@@ -137,8 +160,12 @@ static __always_inline void load_ext(void *ctx, bool xdp, struct pkt *p)
 		kind = p->ext_next;
 		at = (p->l3 & 0xff) + off;
 		have = (__s32)p->ip_len - (__s32)off;
-		if (!ext_kinds[kind & 255].need || have < 2)
+		if (!ext_kinds[kind & 255].need)
 			break;
+		if (have < ext_kinds[kind & 255].need) {
+			cut_unseen(p, seen);
+			break;
+		}
 		if (kind == IPPROTO_AH && !(seen & 1)) {
 			load_ipsec(ctx, xdp, p, at, true, have);
 			seen |= 1;
@@ -149,7 +176,7 @@ static __always_inline void load_ext(void *ctx, bool xdp, struct pkt *p)
 			load_routing(ctx, xdp, p, at, have);
 			seen |= 4;
 		}
-		if (!load(ctx, xdp, at, p->out, 4))
+		if (!(have < 4 ? load(ctx, xdp, at, p->out, 2) : load(ctx, xdp, at, p->out, 4)))
 			break;
 		barrier();
 		if (kind == IPPROTO_FRAGMENT && (p->out[2] << 8 | p->out[3]) & IP6_OFFSET)
