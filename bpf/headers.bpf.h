@@ -188,6 +188,45 @@ static __always_inline void load_ext(void *ctx, bool xdp, struct pkt *p)
 	}
 }
 
+static __always_inline bool may_have_ports(__u8 proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_DCCP:
+	case IPPROTO_ESP: /* its SPI */
+	case IPPROTO_AH:
+	case IPPROTO_SCTP:
+	case IPPROTO_UDPLITE:
+		return true;
+	}
+	return false;
+}
+
+/* Ports as xt_hashlimit.c hashlimit_init_dst() finds them, by proto_ports_offset(). */
+static __always_inline void load_ports(void *ctx, bool xdp, struct pkt *p)
+{
+	bool v6 = p->family == PG_FAMILY_V6, later = p->frag == PG_FRAG_LATER;
+	__u32 at = p->l4 - p->l3;
+
+	if (v6 && !later && (p->l4_state == PG_L4_BROKEN || p->proto == IPPROTO_NONE))
+		return;
+	if ((v6 && later) || !may_have_ports(p->proto))
+		return set_field(p, PG_FIELD_PORTS, 0);
+	if (later) {
+		if (!load(ctx, xdp, p->l3, p->out, 1))
+			return;
+		barrier();
+		at = (p->out[0] & 15) * 4;
+	}
+	if (p->proto == IPPROTO_AH)
+		at += 4;
+	if (p->ip_len < at + 4 || !load(ctx, xdp, p->l3 + at, p->out, 4))
+		return;
+	barrier();
+	set_field(p, PG_FIELD_PORTS, bpf_ntohl(*(__u32 *)p->out));
+}
+
 static __always_inline void load_headers(void *ctx, bool xdp, struct pkt *p)
 {
 	__s32 have = p->ip_len - (p->l4 - p->l3);
@@ -197,6 +236,8 @@ static __always_inline void load_headers(void *ctx, bool xdp, struct pkt *p)
 		return;
 	if (p->family == PG_FAMILY_V6)
 		load_ext(ctx, xdp, p);
+	barrier();
+	load_ports(ctx, xdp, p);
 	barrier();
 	if (!p->l4)
 		return;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 
 #include "match.h"
@@ -88,6 +89,8 @@ uint32_t pg_match_needs(const struct pg_match *m)
 	case PG_MATCH_STATE:
 	case PG_MATCH_CONNTRACK:
 		return PG_NEED_STATE;
+	case PG_MATCH_HASHLIMIT:
+		return m->hashlimit->modes & (PG_HASHLIMIT_SPT | PG_HASHLIMIT_DPT) ? PG_NEED_HEADERS : 0;
 	case PG_MATCH_TCPMSS:
 	case PG_MATCH_ESP:
 	case PG_MATCH_AH:
@@ -349,6 +352,15 @@ static int header_extras(const struct pg_match *m, struct pg_err *err)
 		return unsupported(err, "--dccp-types");
 	if (m->ports.chunks)
 		return unsupported(err, "--chunk-types");
+	return 0;
+}
+
+int pg_match_check_families(const struct pg_match *m, unsigned families, struct pg_err *err)
+{
+	uint32_t types = m->kind == PG_MATCH_ADDRTYPE ? m->addrtype.src | m->addrtype.dst : 0;
+
+	if (families & PG_V6 && types & 1U << RTN_UNREACHABLE)
+		return unsupported(err, "addrtype UNREACHABLE of IPv6 (-4: of IPv4)");
 	return 0;
 }
 
