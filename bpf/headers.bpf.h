@@ -106,19 +106,23 @@ static __always_inline void load_fragment(void *ctx, bool xdp, struct pkt *p, __
 	set_field(p, PG_FIELD_FRAG_RES, p->out[1] | (p->out[3] & 6));
 }
 
+static __always_inline void cut_routing(struct pkt *p)
+{
+	cut_field(p, PG_FIELD_RT_TYPE);
+	cut_field(p, PG_FIELD_RT_SEGS);
+	cut_field(p, PG_FIELD_RT_LEN);
+}
+
 static __always_inline void load_routing(void *ctx, bool xdp, struct pkt *p, __u32 at, __s32 have)
 {
-	if (have < 4) {
-		cut_field(p, PG_FIELD_RT_TYPE);
-		cut_field(p, PG_FIELD_RT_SEGS);
-		cut_field(p, PG_FIELD_RT_LEN);
-		return;
-	}
+	if (have < 4)
+		return cut_routing(p);
 	if (!load(ctx, xdp, at, p->out, 4))
 		return;
 	barrier();
+	/* ip6t_rt.c: recent kernels drop one that is longer than its packet, older ones did not match. */
 	if (have < ((p->out[1] + 1) << 3))
-		return; /* ip6t_rt.c: skb->len - ptr < hdrlen: no match */
+		return cut_routing(p);
 	set_field(p, PG_FIELD_RT_TYPE, p->out[2]);
 	set_field(p, PG_FIELD_RT_SEGS, p->out[3]);
 	set_field(p, PG_FIELD_RT_LEN, (p->out[1] + 1) << 3);
@@ -134,11 +138,8 @@ static __always_inline void cut_unseen(struct pkt *p, __u32 seen)
 		cut_field(p, PG_FIELD_FRAG_BITS);
 		cut_field(p, PG_FIELD_FRAG_RES);
 	}
-	if (!(seen & 4)) {
-		cut_field(p, PG_FIELD_RT_TYPE);
-		cut_field(p, PG_FIELD_RT_SEGS);
-		cut_field(p, PG_FIELD_RT_LEN);
-	}
+	if (!(seen & 4))
+		cut_routing(p);
 }
 
 /* IPv6 extension headers, the first of each kind; what lies behind a later fragment's is payload. */
