@@ -259,6 +259,7 @@ enum pg_field {
 	PG_FIELD_RT_TYPE,
 	PG_FIELD_RT_SEGS,
 	PG_FIELD_RT_LEN,
+	PG_FIELD_PORTS, /* what hashlimit takes for them, payload of later fragments included */
 	_PG_FIELD_MAX = 32
 };
 

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 
 #include "match.h"
@@ -77,7 +78,7 @@ void pg_rule_state_start(const struct pg_rule *rule, size_t n, struct pg_state *
 		if (!has_state(m) || n--)
 			continue;
 		if (m->kind == PG_MATCH_STATISTIC)
-			ret->value = m->statistic.packet;
+			ret->value = m->statistic.every - 1 - m->statistic.packet;
 		return;
 	}
 }
@@ -88,6 +89,8 @@ uint32_t pg_match_needs(const struct pg_match *m)
 	case PG_MATCH_STATE:
 	case PG_MATCH_CONNTRACK:
 		return PG_NEED_STATE;
+	case PG_MATCH_HASHLIMIT:
+		return m->hashlimit->modes & (PG_HASHLIMIT_SPT | PG_HASHLIMIT_DPT) ? PG_NEED_HEADERS : 0;
 	case PG_MATCH_TCPMSS:
 	case PG_MATCH_ESP:
 	case PG_MATCH_AH:
@@ -195,6 +198,7 @@ static struct pg_check statistic(const struct pg_match *m)
 				  .v = { m->statistic.probability } };
 }
 
+/* With fewer directions than its set has dimensions nothing is in it (ip_set_core.c ip_set_test()). */
 static int set(const struct pg_match *m, const struct pg_check_sets *sets, struct pg_check *ret,
 	       struct pg_err *err)
 {
@@ -350,6 +354,15 @@ static int header_extras(const struct pg_match *m, struct pg_err *err)
 		return unsupported(err, "--dccp-types");
 	if (m->ports.chunks)
 		return unsupported(err, "--chunk-types");
+	return 0;
+}
+
+int pg_match_check_families(const struct pg_match *m, unsigned families, struct pg_err *err)
+{
+	uint32_t types = m->kind == PG_MATCH_ADDRTYPE ? m->addrtype.src | m->addrtype.dst : 0;
+
+	if (families & PG_V6 && types & 1U << RTN_UNREACHABLE)
+		return unsupported(err, "addrtype UNREACHABLE of IPv6 (-4: of IPv4)");
 	return 0;
 }
 

@@ -846,6 +846,9 @@ static int add_checks(struct compiler *c, const struct pg_term *t, struct pg_ter
 		if (m->kind == PG_MATCH_COMMENT)
 			continue;
 		memset(check, 0, sizeof(check));
+		r = pg_match_check_families(m, t->families, c->err);
+		if (r)
+			return r;
 		r = pg_match_make_checks(m, states_before(t->rule, i), c->opts->sets, check, c->err);
 		if (!r && n)
 			r = add_check(c, check, n);

@@ -68,6 +68,7 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 {
 	const struct pg_load_opts load = {
 		.progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
+		.ifindex = opts->ifindex,
 		.trace = !opts->untraced,
 		.skip_csum = opts->skip_checksum,
 		.no_fast = opts->general_only,
@@ -85,7 +86,9 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 		return r;
 	slot = dp->map[PG_MAP_IFACES].mem;
 	slot->netns = dp->netns;
+	slot->mode = PG_MODE_TC; /* no packet leaves here: MARK is as good under XDP */
 	snprintf(slot->name, sizeof(slot->name), "%s", opts->iface ? opts->iface : "");
+	dp->run_ifindex = opts->ifindex;
 	*ret_dp = TAKE_PTR(dp);
 	return 0;
 }

@@ -41,6 +41,7 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
  */
 struct pg_private_opts {
 	const char *iface;
+	__u32 ifindex; /* as programs know it, and whose Ethernet address frames have; 0: none */
 	bool untraced;	    /* the programs as they are attached, without pg_trace */
 	bool general_only;  /* without the fast path, which must not make a difference */
 	bool skip_checksum; /* of IPv4 headers */

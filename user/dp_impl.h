@@ -64,6 +64,7 @@ struct pg_dp {
 	struct portguard_bpf *skel;
 	void *private_text;
 	size_t private_text_len;
+	__u32 run_ifindex; /* 0: the kernel takes lo */
 	/* Inner maps of sets, by set number, opened when first asked for; NULL: none yet. */
 	int *set_fd;
 };
