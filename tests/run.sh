@@ -6,8 +6,7 @@
 #   run.sh all     all of them; what needs root goes through sudo where we are not
 # A suite is a cmocka program, or a script whose last line is "N passed, N failed, N skipped".
 # Prints one line a suite, why tests were skipped, which rule files are refused, and what a suite
-# that failed said; then the sum,
-# in those words. V=1 shows everything. PG_TEST_DATA: a folder with captures, or nothing.
+# that failed said; then the sum, in those words. V=1 shows everything. PG_TEST_DATA: a folder with captures, or nothing.
 cd "$(dirname "$0")/.." || exit 1
 
 export PORTGUARD=$PWD/portguard

@@ -102,16 +102,20 @@ static bool in_bitmap(const struct built *b, __u32 leaf, size_t term)
 	return b->form == PG_FORM_TREE ? in_block(b, at, term) : in_huge(b, at, term);
 }
 
-/* Does the row name the term? Names are ascending, and nothing stands behind them. */
+/* Does the leaf name the term? Names of a row are ascending, and nothing stands behind them. */
 static bool is_named(const struct built *b, __u32 leaf, size_t term)
 {
 	size_t at = (leaf & ~(PG_LEAF | PG_FEW_LEAF)) / 8;
 	const __u32 *name = (const __u32 *)(b->rows + at);
 	bool found = false;
 
+	if (leaf & PG_ONE_LEAF) {
+		assert_true((leaf & (PG_ONE_LEAF - 1)) < b->n_terms);
+		return (leaf & (PG_ONE_LEAF - 1)) == term;
+	}
 	assert_int_equal(at % (PG_FEW / 2), 0); /* within one cache line */
 	assert_true(at + PG_FEW / 2 <= b->n_words);
-	assert_true(name[0] < b->n_terms);
+	assert_true(name[1] < b->n_terms); /* one alone needs no row */
 	for (int i = 0; i < PG_FEW; i++) {
 		if (i)
 			assert_true(name[i] == PG_NO_TERM || name[i] > name[i - 1]);
