@@ -87,4 +87,3 @@
  */
 #define PG_FLOWS 65536
 #define PG_HALF_OPEN 65536
-#define PG_FLOW_BYTES 176

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "chains.h"
+#include "checks.h"
 #include "iptables.h"
 #include "lex.h"
 #include "print.h"
@@ -241,6 +242,22 @@ static int read_chain(struct reader *rd)
 	return r;
 }
 
+/* What can be read but not compiled is named like what can't be read. */
+static int check_enforced(struct reader *rd, const struct pg_command *cmd)
+{
+	/* The others of an address list have the same matches. */
+	for (size_t i = 0; cmd->n_rules && i < cmd->rule[0].n_match; i++) {
+		const struct pg_match *m = &cmd->rule[0].match[i];
+		const struct pg_arg at = { .text = "", .pos = m->pos };
+		const char *what = pg_match_unenforced(m);
+
+		if (what)
+			return pg_diag(&rd->diag, PG_DIAG_UNSUPPORTED, &at, "%s is not supported yet",
+				       what);
+	}
+	return 0;
+}
+
 static int apply_rule(struct reader *rd, struct pg_command *cmd, const struct pg_arg *verb)
 {
 	bool adds = cmd->verb == PG_VERB_APPEND || cmd->verb == PG_VERB_INSERT;
@@ -251,6 +268,9 @@ static int apply_rule(struct reader *rd, struct pg_command *cmd, const struct pg
 	if (!pg_command_writes(cmd))
 		return pg_diag(&rd->diag, PG_DIAG_PARAM, verb, "`%s' does not belong in a rule file",
 			       verb->text);
+	r = check_enforced(rd, cmd);
+	if (r < 0)
+		return r;
 	if (adds)
 		rd->n_rules += cmd->n_rules;
 	if (rd->n_rules > (PG_MAX_TERMS - 1))
