@@ -101,6 +101,15 @@ static struct json_object *status_iface(const struct pg_iface_row *row, bool *oo
 	return o;
 }
 
+/* 0: null. That is NULL to json-c, which put() would take for want of memory. */
+static void put_number_or_null(struct json_object *o, const char *key, uint64_t n, bool *oom)
+{
+	if (n)
+		put_number(o, key, n, oom);
+	else if (o && json_object_object_add(o, key, NULL) < 0)
+		*oom = true;
+}
+
 static struct json_object *status_policy(const struct pg_snapshot *snap, bool *oom)
 {
 	const struct pg_dp_policy_info *info = &snap->policy;
@@ -112,9 +121,8 @@ static struct json_object *status_policy(const struct pg_snapshot *snap, bool *o
 	put_number(o, "classes", info->rows, oom);
 	put_text(o, "classifier", pg_form_name(info->form), oom);
 	put_number(o, "memory_bytes", info->memory_bytes, oom);
-	/* Nothing to confirm; json-c's null is NULL, which put() would take for want of memory. */
-	if (o && json_object_object_add(o, "confirm_deadline_s", NULL) < 0)
-		*oom = true;
+	put_number_or_null(o, "confirm_deadline_s", info->confirm_s, oom);
+	put_number_or_null(o, "taken_back", info->confirm_s ? 0 : info->other, oom);
 	return o;
 }
 
