@@ -374,3 +374,22 @@ int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_s
 	r = done(f, doc, oom, true, ",", err);
 	return r < 0 ? r : write_wanted(f, snap, &every_port, err);
 }
+
+int pg_json_lint(FILE *f, const struct pg_lint *lint, struct pg_err *err)
+{
+	struct json_object *list = json_object_new_array();
+	bool oom = !list;
+
+	for (size_t i = 0; i < lint->n && !oom; i++) {
+		const struct pg_lint_problem *p = &lint->problem[i];
+		struct json_object *o = object();
+
+		put_number(o, "line", p->pos.line, &oom);
+		put_number(o, "column", p->pos.column, &oom);
+		put_text(o, "severity", pg_lint_is_error(p->code) ? "error" : "warning", &oom);
+		put_text(o, "code", pg_lint_name(p->code), &oom);
+		put_text(o, "message", p->text, &oom);
+		oom |= json_object_array_add(list, o) < 0;
+	}
+	return done(f, list, oom, false, "\n", err);
+}
