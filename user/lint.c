@@ -186,6 +186,12 @@ static bool is_state(const struct pg_match *m)
 	return m->kind == PG_MATCH_STATE || m->kind == PG_MATCH_CONNTRACK;
 }
 
+/* SNAT, DNAT, or `!` and all states. */
+static bool is_never_state(const struct pg_match *m)
+{
+	return !pg_match_states(m);
+}
+
 /* Conditions of several matches. True: they exclude each other, and it was said. */
 static bool check_together(struct linter *l, const struct place *p)
 {
@@ -198,7 +204,10 @@ static bool check_together(struct linter *l, const struct place *p)
 	if (no_icmp)
 		report_rule(l, PG_LINT_CONTRADICTION, p, last_match(c->rule, is_icmp),
 			    "conditions on ICMP types exclude each other");
-	if (!c->states)
+	if (!c->states && last_match(c->rule, is_never_state))
+		report_rule(l, PG_LINT_NEVER_MATCHES, p, last_match(c->rule, is_never_state),
+			    "portguard does no NAT: no packet has such a state");
+	else if (!c->states)
 		report_rule(l, PG_LINT_CONTRADICTION, p, last_match(c->rule, is_state),
 			    "conditions on states exclude each other");
 	return c->no_ports || no_icmp || !c->states;
