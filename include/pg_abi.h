@@ -133,10 +133,12 @@ struct pg_term_record {
  * In TREE and HUGE a leaf with PG_FEW_LEAF leads to a row of another kind: up to PG_FEW terms by
  * number, ascending, 0xffffffff behind the last. They are the terms that ask something of this
  * dimension and may hold here; those that ask nothing of it are the dimension's base row. The
- * trie may end early there, so a term from such a row must be verified against its record.
+ * trie may end early there, so a term from such a row must be verified against its record. With
+ * PG_ONE_LEAF there is no row: the leaf's other bits are the only term.
  */
 #define PG_LEAF (1U << 31)
 #define PG_FEW_LEAF (1U << 30)
+#define PG_ONE_LEAF (1U << 29)
 #define PG_NO_TERM 0xffffffffU
 
 /* Dimensions that some term asks for; one bit for both families and all spaces together. */
@@ -380,12 +382,27 @@ struct pg_flags {
 	__u64 count[_PG_FLAG_MAX];
 };
 
+/* What every packet of a port counts, in one cache line, and the flags that few have. */
+struct pg_port {
+	struct pg_count count[_PG_DIR_MAX];
+	__u64 dropped; /* packets, arrivals */
+};
+
+struct pg_tcp_port {
+	struct pg_port port;
+	__u64 ack, syn, psh; /* both directions */
+};
+
+struct pg_rare_flags {
+	__u64 fin, rst, urg, ece, cwr;
+};
+
 struct pg_shard {
 	struct pg_count rule[PG_COUNTER_SLOTS]; /* by slot: rules and chains' policies */
 	struct pg_count total[PG_MAX_IFACES][_PG_DIR_MAX][PG_TOTALS_VERDICTS][PG_TOTALS_REASONS];
-	struct pg_count port[_PG_DIR_MAX][_PG_PORT_PROTO_MAX][PG_PORTS];
-	__u64 dropped[_PG_PORT_PROTO_MAX][PG_PORTS]; /* packets, arrivals */
-	struct pg_flags flags[PG_PORTS];	     /* TCP, both directions */
+	struct pg_tcp_port tcp[PG_PORTS] __attribute__((aligned(64)));
+	struct pg_port udp[PG_PORTS];
+	struct pg_rare_flags rare[PG_PORTS]; /* TCP, both directions */
 };
 
 /*
@@ -439,6 +456,7 @@ _Static_assert(sizeof(struct pg_event) == 216, "ABI");
 _Static_assert(sizeof(struct pg_gen) == 16 + 32 + 40 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
 _Static_assert(sizeof(struct pg_ctl) == 32 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
+_Static_assert(sizeof(struct pg_tcp_port) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_trace) == 76 + 4 * PG_TRACE_PATH, "ABI");
 _Static_assert(sizeof(struct pg_iface) == 136, "ABI");
 _Static_assert(_PG_REASON_MAX <= PG_TOTALS_REASONS, "totals have room for every reason");

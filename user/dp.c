@@ -169,6 +169,11 @@ void pg_dp_slot_read(struct pg_dp *dp, __u32 slot, struct pg_count *ret)
 	}
 }
 
+static const struct pg_port *port_at(const struct pg_shard *shard, enum pg_port_proto proto, __u32 p)
+{
+	return proto == PG_PORT_TCP ? &shard->tcp[p].port : &shard->udp[p];
+}
+
 void pg_dp_ports_read(struct pg_dp *dp, enum pg_dir dir, enum pg_port_proto proto,
 		      struct pg_count *ret)
 {
@@ -177,7 +182,7 @@ void pg_dp_ports_read(struct pg_dp *dp, enum pg_dir dir, enum pg_port_proto prot
 		const struct pg_shard *shard = pg_dp_shard(dp, s);
 
 		for (__u32 p = 0; p < PG_PORTS; p++)
-			add_count(&ret[p], &shard->port[dir][proto][p]);
+			add_count(&ret[p], &port_at(shard, proto, p)->count[dir]);
 	}
 }
 
@@ -188,7 +193,7 @@ void pg_dp_drops_read(struct pg_dp *dp, enum pg_port_proto proto, __u64 *ret)
 		const struct pg_shard *shard = pg_dp_shard(dp, s);
 
 		for (__u32 p = 0; p < PG_PORTS; p++)
-			ret[p] += now(&shard->dropped[proto][p]);
+			ret[p] += now(&port_at(shard, proto, p)->dropped);
 	}
 }
 
@@ -198,9 +203,19 @@ void pg_dp_flags_read(struct pg_dp *dp, struct pg_flags *ret)
 	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++) {
 		const struct pg_shard *shard = pg_dp_shard(dp, s);
 
-		for (__u32 p = 0; p < PG_PORTS; p++)
+		for (__u32 p = 0; p < PG_PORTS; p++) {
+			const struct pg_tcp_port *c = &shard->tcp[p];
+			const struct pg_rare_flags *rare = &shard->rare[p];
+			const __u64 *const from[_PG_FLAG_MAX] = {
+				[PG_FLAG_FIN] = &rare->fin, [PG_FLAG_SYN] = &c->syn,
+				[PG_FLAG_RST] = &rare->rst, [PG_FLAG_PSH] = &c->psh,
+				[PG_FLAG_ACK] = &c->ack,    [PG_FLAG_URG] = &rare->urg,
+				[PG_FLAG_ECE] = &rare->ece, [PG_FLAG_CWR] = &rare->cwr,
+			};
+
 			for (int i = 0; i < _PG_FLAG_MAX; i++)
-				ret[p].count[i] += now(&shard->flags[p].count[i]);
+				ret[p].count[i] += now(from[i]);
+		}
 	}
 }
 

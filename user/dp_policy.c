@@ -89,6 +89,8 @@ static int keep_text(struct pg_dp *dp, __u32 generation, __u32 number, const voi
 
 static __u32 rebase(__u32 entry, __u32 node_base, __u32 row_base)
 {
+	if (entry & PG_LEAF && entry & PG_FEW_LEAF && entry & PG_ONE_LEAF)
+		return entry;
 	return entry & PG_LEAF ? entry + row_base : entry + node_base;
 }
 

@@ -249,6 +249,8 @@ static __u32 leaf_of(struct pg_trie *t, const uint64_t *base, const uint32_t *te
 
 	if (t->err)
 		return 0;
+	if (n == 1 && t->n_terms > 64)
+		return PG_LEAF | PG_FEW_LEAF | PG_ONE_LEAF | term[0];
 	if (n <= PG_FEW && n && t->n_terms > 64) {
 		memset(few, 0xff, sizeof(few));
 		memcpy(few, term, n * sizeof(*term));
