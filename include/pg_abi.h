@@ -190,7 +190,7 @@ struct pg_gen {
 	__u32 any;		      /* leaf: the row of all ones */
 	__u32 none;		      /* leaf: the empty row */
 	__u32 few_none;		      /* a row of few that names none */
-	__u32 unused;
+	__u32 lent; /* of needs: the other generation's, until this one is confirmed */
 	__u32 whole[_PG_FAMILY_MAX][_PG_PORT_PROTO_MAX]; /* leaf: whole TCP or UDP headers */
 	/* Entries at which a walk starts: by address bytes, most significant first. */
 	__u32 saddr[_PG_FAMILY_MAX];
@@ -361,7 +361,7 @@ struct pg_ctl {
 	__u32 settled; /* number of the generation that every CPU is known to have reached */
 	__u32 shards;  /* that the instance's counters have */
 	__s32 tai_offset; /* seconds that TAI is ahead of UTC */
-	__u32 unused;
+	__u32 taken_back; /* number of the last generation that was not confirmed or rolled back */
 	struct pg_gen gen[2];
 };
 

@@ -57,6 +57,10 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 		r = pg_dp_create(dp, err);
 	else if (r == -ENOENT && dp->lock_fd >= 0)
 		pg_dp_remove_pins(dp, NULL); /* of a command that died while making an instance */
+	if (!r && opts->mode != PG_DP_READ) {
+		pg_dp_recover(dp);
+		r = opts->pending ? 0 : pg_dp_refuse_pending(dp, err);
+	}
 	if (r)
 		return r;
 	*ret_dp = TAKE_PTR(dp);

@@ -125,6 +125,8 @@ __u64 pg_dp_fd_memory(int fd);
 
 /* dp_policy.c: the generation in force, 0 or 1, whatever the clock says about a confirmation. */
 __u32 pg_dp_active(const struct pg_dp *dp);
+/* With the lock: write down that the programs went back, if they did. */
+void pg_dp_recover(struct pg_dp *dp);
 
 /* dp.c */
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */

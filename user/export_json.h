@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "lint.h"
 #include "snapshot.h"
 #include "view.h"
 
@@ -15,6 +16,8 @@ int pg_json_ports(FILE *f, const struct pg_snapshot *snap, const struct pg_ports
 		  struct pg_err *err);
 int pg_json_reasons(FILE *f, const struct pg_snapshot *snap, struct pg_err *err);
 int pg_json_rules(FILE *f, const struct pg_snapshot *snap, struct pg_err *err);
+/* A list of problems. */
+int pg_json_lint(FILE *f, const struct pg_lint *lint, struct pg_err *err);
 
 /* What a replay has counted beside the snapshot of its private instance. */
 struct pg_replay_sums {
