@@ -89,7 +89,7 @@ enum pg_action_kind {
 
 /* What REJECT answers with; ICMP codes are those of each family (RFC 792, 1812, 4443). */
 enum pg_reject_with {
-	PG_REJECT_ICMP, /* + code << 8: destination unreachable */
+	PG_REJECT_ICMP, /* + ICMP's code << 8 + ICMPv6's << 12: destination unreachable */
 	PG_REJECT_RESET
 };
 
