@@ -108,8 +108,10 @@ quiet yes
 # in_mode MODE: attach, and both ends as native XDP wants them
 in_mode() {
 	mode=$1 installed=
-	# A veth takes what its peer's XDP sends only while it polls.
-	in_ns c ethtool -K pgc0 gro "$([ "$mode" = native ] && echo on || echo off)"
+	# What XDP_TX sends waits in the peer's ring until that has an XDP program, too
+	# (drivers/net/veth.c, veth_xdp_flush()); GRO alone does not wake it.
+	[ "$mode" != native ] || expect_ok "a program for the peer" \
+		in_ns c "$PORTGUARD" --state "$STATE-peer" attach pgc0 --mode native --no-egress
 	expect_ok "attach in mode $mode" pg s attach pgs0 --mode "$mode"
 	expect "it is $mode" "$(json s status '.interfaces[0].mode')" "$mode"
 }
@@ -132,9 +134,65 @@ tagged() {
 		"vlan=7 vlan=5 fd77::1>fd77::2 icmp 1/4 unused=0 csum=ok quote=48 "
 }
 
+# refused WHAT PATTERN COMMAND…: the client is told so, and at once
+refused() {
+	local what=$1 pattern=$2 text start=${EPOCHREALTIME/./} took
+	shift 2
+
+	text=$(in_ns c timeout 5 "$@" 2>&1)
+	took=$(((${EPOCHREALTIME/./} - start) / 1000))
+	[[ $text =~ $pattern ]] && [ $took -lt 2000 ] && pass "$mode: $what" ||
+		fail "$mode: $what" "after $took ms: $text" "wanted: $pattern"
+}
+
+# Sockets with all offloads, so that the checksums of what they send are left to be filled in.
+clients() {
+	local of
+
+	pg s -F INPUT
+	pg s -A INPUT -p tcp -j REJECT --reject-with tcp-reset
+	pg s -4 -A INPUT -p icmp -j REJECT --reject-with icmp-host-prohibited
+	pg s -6 -A INPUT -p icmpv6 -m icmp6 --icmpv6-type 128 -j REJECT --reject-with icmp6-adm-prohibited
+	pg s -A INPUT -p udp -j REJECT
+	for of in 10.77.0.1 fd77::1; do
+		refused "curl to $of" "onnection refused|onnect to.*after" \
+			curl -s -S -m 4 "http://[$of]:80/" -g $([ $of = fd77::1 ] || echo "http://$of:80/")
+		refused "nc to $of" refused nc -v -w 3 $of 22
+		refused "nc -u to $of" "efused|refused" bash -c \
+			"exec 3<>/dev/udp/$of/5353; echo a >&3; sleep 0.2; echo b >&3"
+	done
+	refused "ping" "Host Prohibited" ping -c 1 -W 3 10.77.0.1
+	refused "ping of IPv6" "[Pp]rohibited" ping -c 1 -W 3 fd77::1
+}
+
 for way in tc skb native; do
 	in_mode $way
 	each_answer ask_portguard
 	tagged
+	in_ns c iptables-legacy -w -F INPUT
+	in_ns c ip6tables-legacy -w -F INPUT
+	in_ns c ethtool -K pgc0 tx on tso on gso on >/dev/null 2>&1
+	clients
+	if [ $way = tc ]; then
+		# What a socket leaves to be filled in is not filled into the answer.
+		partial=$(in_ns c "$TOOLS/net/answers" pgc0 50 bash -c \
+			'exec 3<>/dev/tcp/10.77.0.1/80' 2>/dev/null)
+		[[ $partial =~ flags=14.*csum=ok && ! $partial =~ partial ]] &&
+			pass "no checksum is left to be filled in" ||
+			fail "an answer to a socket" "$partial"
+		super=$(in_ns c "$TOOLS/net/answers" pgc0 50 "$TOOLS/net/send" pgc0 tcp80-gso)
+		[[ $super =~ flags=04.*csum=ok && ! $super =~ partial ]] &&
+			pass "a super-packet is answered" || fail "an answer to a super-packet" "$super"
+	fi
+	in_ns c ethtool -K pgc0 tx off tso off gso off >/dev/null 2>&1
+	in_ns c iptables-legacy -w -A INPUT -j DROP
+	in_ns c ip6tables-legacy -w -A INPUT -j DROP
 done
+
+# As many errors as the kernel would send, and no more: on two CPUs, whichever the frames run on.
+pg s -F INPUT
+pg s -A INPUT -j REJECT
+flood=$(in_ns c "$TOOLS/net/answers" pgc0 100 "$TOOLS/net/send" pgc0 r-udp 4000 | grep -c ' icmp 3/3')
+[ "$flood" -ge 10 ] && [ "$flood" -lt 3500 ] && pass "errors have a bound" ||
+	fail "errors have a bound" "$flood of 4000"
 summary
