@@ -824,7 +824,7 @@ static __always_inline long act(const struct tables *t, struct pkt *p, struct lo
 		at->depth -= rec->arg >> 24;
 		return enter_chain(t, p, rec->arg & 0xffffff, false);
 	case PG_ACT_LOG:
-		log_packet(loop, p, at->term, rec, check_at(t, rec->arg));
+		log_packet(loop, p, rec, check_at(t, rec->arg), check_at(t, rec->arg + 1));
 		return 0;
 	case PG_ACT_MARK:
 		arg = check_at(t, rec->arg);

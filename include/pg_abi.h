@@ -89,7 +89,7 @@ enum pg_action_kind {
 
 /* What REJECT answers with; ICMP codes are those of each family (RFC 792, 1812, 4443). */
 enum pg_reject_with {
-	PG_REJECT_ICMP, /* + code << 8: destination unreachable */
+	PG_REJECT_ICMP, /* + ICMP's code << 8 + ICMPv6's << 12: destination unreachable */
 	PG_REJECT_RESET
 };
 
@@ -322,19 +322,33 @@ struct pg_local {
 	__u32 round; /* of reading them: the command forgets those of other rounds */
 };
 
-/* One packet for LOG or NFLOG. */
+/*
+ * What LOG and NFLOG print, in a check of kind ACTION: bytes2[0] level, bytes2[1] XT_LOG_* flags;
+ * state: the group; invert: 1 for NFLOG, 3 where the rest of a long prefix is in the next check.
+ */
+#define PG_LOG_NFLOG (1U << 0)
+#define PG_LOG_LONG (1U << 1)
+#define PG_LOG_PREFIX_HEAD 56U
+
+/*
+ * One packet for LOG or NFLOG. `data` is enough for all headers that a line shows, those which
+ * ICMPv6 errors quote included.
+ */
 struct pg_event {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u32 slot;    /* of the rule's counter */
-	__u32 term;
+	__u32 iface;   /* slot of the interface */
 	__u32 ifindex, mark;
 	__u32 len;	/* of the frame */
 	__u16 captured; /* bytes of it in data */
 	__u16 l3;	/* where the IP header is */
-	__u8 level, flags, nflog, unused;
-	__u32 group;
-	char prefix[48];
-	__u8 data[128];
+	__u16 vlan_proto, vlan_id; /* outermost tag; 0: none */
+	__u16 group;
+	__u8 level, flags; /* XT_LOG_* */
+	__u8 nflog, no_l2;
+	__u8 unused[6];
+	char prefix[64];
+	__u8 data[192];
 };
 
 /* What a stateful check remembers. Limits: the time at which the bucket is full again. */
@@ -459,7 +473,7 @@ struct pg_iface {
 _Static_assert(sizeof(struct pg_count) == 16, "ABI");
 _Static_assert(sizeof(struct pg_term_record) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_check) == 64, "ABI");
-_Static_assert(sizeof(struct pg_event) == 216, "ABI");
+_Static_assert(sizeof(struct pg_event) == 304, "ABI");
 _Static_assert(sizeof(struct pg_gen) == 16 + 32 + 40 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
 _Static_assert(sizeof(struct pg_ctl) == 32 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(PG_FEW_PORT << 1 == 1U << PG_FEW_PORT_SHIFT, "the port follows its flag");

@@ -78,7 +78,7 @@
 #define PG_REPLY_RATE 1000
 #define PG_REPLY_BURST 50
 /* The longest: Ethernet, two tags, IPv6 and ICMPv6 headers, and what they quote. */
-#define PG_REPLY_MAX 672
+#define PG_REPLY_MAX 1304
 
 /*
  * Flows tracked, and TCP connections that are not established yet, which have a table of their own:

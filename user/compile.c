@@ -883,21 +883,27 @@ static uint32_t reject_arg(enum pg_reject with)
 	return PG_REJECT_ICMP | code[with].v4 << 8 | code[with].v6 << 12;
 }
 
-/* Prefix and level of LOG, as event.bpf.h reads them. */
-static struct pg_check log_arg(const struct pg_rule *rule)
+/* Prefix and level of LOG, as event.bpf.h reads them. Returns how many of arg[2] it takes. */
+static size_t log_arg(const struct pg_rule *rule, struct pg_check *arg)
 {
-	struct pg_check arg = { .kind = PG_CHECK_ACTION };
 	bool nflog = rule->target == PG_TARGET_NFLOG;
 	const char *prefix = nflog ? rule->args.nflog.prefix : rule->args.log.prefix;
+	size_t len = prefix ? strlen(prefix) : 0;
 
-	arg.bytes[0] = nflog ? 0 : rule->args.log.level;
-	arg.bytes[1] = nflog ? 0 : rule->args.log.flags;
-	arg.bytes[2] = nflog;
-	arg.v[1] = nflog ? rule->args.nflog.group : 0;
-	if (prefix)
-		snprintf((char *)arg.bytes + 8, sizeof(arg.bytes) - 8, "%s", prefix);
-	return arg;
+	arg[0] = arg[1] = (struct pg_check){ .kind = PG_CHECK_ACTION };
+	arg[0].bytes2[0] = nflog ? 0 : rule->args.log.level;
+	arg[0].bytes2[1] = nflog ? 0 : rule->args.log.flags;
+	arg[0].state = nflog ? rule->args.nflog.group : 0;
+	arg[0].invert = nflog ? PG_LOG_NFLOG : 0;
+	memcpy(arg[0].bytes, prefix ?: "", len < PG_LOG_PREFIX_HEAD ? len : PG_LOG_PREFIX_HEAD);
+	if (len <= PG_LOG_PREFIX_HEAD)
+		return 1;
+	arg[0].invert |= PG_LOG_LONG;
+	memcpy(arg[1].bytes, prefix + PG_LOG_PREFIX_HEAD, len - PG_LOG_PREFIX_HEAD);
+	return 2;
 }
+
+_Static_assert(PG_NFLOG_PREFIX_MAX < sizeof(((struct pg_event *)NULL)->prefix), "prefix fits");
 
 /* Frames that the segments before this one have put on the stack. */
 static unsigned frames_of(const struct pg_term *t)
@@ -912,7 +918,8 @@ static unsigned frames_of(const struct pg_term *t)
 static int record_action(struct compiler *c, const struct pg_term *t, struct pg_term_record *rec)
 {
 	const struct pg_rule *rule = t->rule;
-	struct pg_check arg = { .kind = PG_CHECK_ACTION };
+	struct pg_check arg[2] = { { .kind = PG_CHECK_ACTION } };
+	size_t n = 1;
 
 	rec->slot = rule->slot;
 	if (!t->last) {
@@ -944,12 +951,12 @@ static int record_action(struct compiler *c, const struct pg_term *t, struct pg_
 	case PG_TARGET_LOG:
 	case PG_TARGET_NFLOG:
 		rec->kind = PG_ACT_LOG;
-		arg = log_arg(rule);
+		n = log_arg(rule, arg);
 		break;
 	case PG_TARGET_MARK:
 		rec->kind = PG_ACT_MARK;
-		arg.v[0] = rule->args.mark.mark;
-		arg.v[1] = rule->args.mark.mask;
+		arg[0].v[0] = rule->args.mark.mark;
+		arg[0].v[1] = rule->args.mark.mask;
 		c->tables->marks = true;
 		break;
 	case PG_TARGET_CT:
@@ -960,7 +967,7 @@ static int record_action(struct compiler *c, const struct pg_term *t, struct pg_
 		return 0;
 	}
 	rec->arg = c->tables->n_checks;
-	return add_check(c, &arg, 1);
+	return add_check(c, arg, n);
 }
 
 static int fill_records(struct compiler *c)

@@ -203,6 +203,27 @@ int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct
 int pg_dp_flow_establish(struct pg_dp *dp, enum pg_family family, const __be32 addr[2][4],
 			 const __u16 port[2]);
 
+/* Events of LOG and NFLOG ---------------------------------------------------------------------- */
+
+struct pg_dp_events;
+/* Anything but 0 ends the reading: -ECANCELED, say. The event is the ring's, and gone afterwards. */
+typedef int pg_dp_event_fn(void *arg, const struct pg_event *event);
+/* There is one reader at a time; what was there before is read first. */
+int pg_dp_events_open(struct pg_dp *dp, pg_dp_event_fn *fn, void *arg,
+		      struct pg_dp_events **ret_events, struct pg_err *err);
+/*
+ * All that is there; with a timeout, waits so long for the first. How many events it was, or what
+ * `fn` returned, or -EINTR (without a message), or another negative errno.
+ */
+int pg_dp_events_read(struct pg_dp_events *events, int timeout_ms, struct pg_err *err);
+void pg_dp_events_close(struct pg_dp_events *events);
+static inline void pg_dp_events_closep(struct pg_dp_events **events)
+{
+	pg_dp_events_close(*events);
+}
+/* Packets that were not reported since the instance was made: too many, or the ring was full. */
+__u64 pg_dp_events_lost(const struct pg_dp *dp);
+
 /* Running frames through the program ----------------------------------------------------------- */
 
 /*

@@ -5,6 +5,7 @@
 
 #include "chains.h"
 #include "export_json.h"
+#include "logline.h"
 #include "names.h"
 #include "print.h"
 
@@ -139,6 +140,14 @@ static struct json_object *status_flows(bool *oom)
 	return o;
 }
 
+static struct json_object *status_log(const struct pg_snapshot *snap, bool *oom)
+{
+	struct json_object *o = object();
+
+	put_number(o, "lost", snap->events_lost, oom);
+	return o;
+}
+
 int pg_json_status(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
 {
 	struct json_object *doc = object(), *ifaces = json_object_new_array();
@@ -152,8 +161,75 @@ int pg_json_status(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
 		json_object_array_add(ifaces, status_iface(&snap->iface[i], &oom));
 	put(doc, "policy", status_policy(snap, &oom), &oom);
 	put(doc, "flows", status_flows(&oom), &oom);
+	put(doc, "log", status_log(snap, &oom), &oom);
 	put_number(doc, "memory_bytes", snap->memory_bytes, &oom);
 	return done(f, doc, oom, false, "\n", err);
+}
+
+/* Log ------------------------------------------------------------------------------------------ */
+
+static void log_rule(struct json_object *doc, const struct pg_log_record *record, bool *oom)
+{
+	const struct pg_event *e = record->event;
+	char prefix[sizeof(e->prefix)];
+
+	put_text(doc, "target", e->nflog ? "NFLOG" : "LOG", oom);
+	if (e->nflog)
+		put_number(doc, "group", e->group, oom);
+	else
+		put_number(doc, "level", e->level, oom);
+	snprintf(prefix, sizeof(prefix), "%.*s", (int)sizeof(e->prefix) - 1, e->prefix);
+	put_text(doc, "prefix", prefix, oom);
+	if (!record->chain)
+		return;
+	put_text(doc, "table", record->table, oom);
+	put_text(doc, "chain", record->chain, oom);
+	put_number(doc, "rule", record->rule, oom);
+}
+
+static void log_packet(struct json_object *doc, const struct pg_event *e, bool *oom)
+{
+	struct pg_logfields fields;
+	const char *name;
+
+	pg_logfields(e, &fields);
+	put_text(doc, "src", fields.src, oom);
+	if (fields.sport >= 0)
+		put_number(doc, "sport", fields.sport, oom);
+	put_text(doc, "dst", fields.dst, oom);
+	if (fields.dport >= 0)
+		put_number(doc, "dport", fields.dport, oom);
+	if (fields.proto >= 0) {
+		char number[16];
+
+		name = pg_proto_name((uint8_t)fields.proto);
+		snprintf(number, sizeof(number), "%d", fields.proto);
+		put_text(doc, "proto", name ?: number, oom);
+	}
+	if (fields.has_flags)
+		put_text(doc, "flags", fields.flags, oom);
+	put_number(doc, "length", fields.length, oom);
+	if (e->vlan_proto)
+		put_number(doc, "vlan", e->vlan_id, oom);
+	if (e->mark)
+		put_number(doc, "mark", e->mark, oom);
+}
+
+int pg_json_log(FILE *f, const struct pg_log_record *record, struct pg_err *err)
+{
+	_cleanup_(pg_text_free) struct pg_text line = { 0 };
+	struct json_object *doc = object();
+	bool oom = false;
+
+	put(doc, "time",
+	    json_object_new_double((double)record->when.tv_sec +
+				   (double)(record->when.tv_nsec / 1000) / 1e6), &oom);
+	put_text(doc, "iface", record->ifname, &oom);
+	log_rule(doc, record, &oom);
+	log_packet(doc, record->event, &oom);
+	pg_logline(&line, record->event, record->ifname);
+	put_text(doc, "line", line.oom ? "" : line.buf, &oom);
+	return done(f, doc, oom || line.oom, false, "\n", err);
 }
 
 /* Ports ---------------------------------------------------------------------------------------- */

@@ -113,4 +113,7 @@ void pg_view_status(struct pg_text *t, const struct pg_snapshot *snap, unsigned 
 	add_verdicts(t, snap);
 	add_policy(t, snap);
 	pg_text_add(t, "%-10s  %" PRIu64 " bytes in all maps\n", "Memory", snap->memory_bytes);
+	if (snap->events_lost)
+		pg_text_add(t, "%-10s  %" PRIu64 " packets that LOG and NFLOG reported to nobody\n",
+			    "Log", snap->events_lost);
 }
