@@ -845,7 +845,9 @@ static __always_inline long meet(const struct tables *t, struct pkt *p, struct l
 
 	at->check = rec->check;
 	at->then_drop = !!(rec->asks & at->cannot);
-	at->checks_end = rec->check + (at->then_drop ? rec->before : rec->checks);
+	at->checks_end = rec->check;
+	if (!(rec->asks & at->cannot & PG_ASK_PROTO)) /* -p is the first of all conditions */
+		at->checks_end += at->then_drop ? rec->before : rec->checks;
 	if (at->check != at->checks_end)
 		return 0;
 	if (at->then_drop)

@@ -48,6 +48,12 @@ bool pg_match_remembers(const struct pg_match *m)
 	case PG_MATCH_RECENT:
 	case PG_MATCH_QUOTA:
 	case PG_MATCH_STATISTIC:
+	/* These drop what is cut off, even where a match behind them would not hold. */
+	case PG_MATCH_TCPMSS:
+	case PG_MATCH_ESP:
+	case PG_MATCH_AH:
+	case PG_MATCH_FRAG:
+	case PG_MATCH_RT:
 		return true;
 	default:
 		return false;

@@ -11,7 +11,7 @@
 /* How many checks a match makes: 0 for what bitmaps answer and for comments. */
 size_t pg_match_checks(const struct pg_match *m);
 
-/* Does asking it change something (a limit, a list), so that its place in the rule matters? */
+/* Does asking it do something (to a limit, a list, the packet), so that its place in the rule matters? */
 bool pg_match_remembers(const struct pg_match *m);
 
 /*
