@@ -24,5 +24,8 @@ struct random_opts {
 };
 
 struct rules *random_rules(struct gen *g, const struct random_opts *opts);
-/* "all,-limit,-recent" or "chains,limit"; NULL: all. Ends the process for a name it doesn't know. */
+/*
+ * "all,-limit,-recent" or "chains,limit"; NULL: all that is enforced. Ends the process for a name
+ * it does not know.
+ */
 uint64_t random_features(const char *text);
