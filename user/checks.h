@@ -14,6 +14,12 @@ size_t pg_match_checks(const struct pg_match *m);
 /* Does asking it change something (a limit, a list), so that its place in the rule matters? */
 bool pg_match_remembers(const struct pg_match *m);
 
+/*
+ * What a match asks for that no check answers, as a message names it ("option `--ctdir'"). Such a
+ * rule can be read and printed, but not be compiled. NULL: nothing.
+ */
+const char *pg_match_unenforced(const struct pg_match *m);
+
 /* How many of pg_states a rule's checks use. */
 size_t pg_rule_states(const struct pg_rule *rule);
 
@@ -27,6 +33,7 @@ uint32_t pg_match_needs(const struct pg_match *m);
 struct pg_set_ref {
 	uint32_t id;
 	bool net; /* a set of networks, not of addresses */
+	uint8_t dims; /* 2: an address and a port */
 };
 struct pg_check_sets {
 	int (*find)(void *arg, const char *name, struct pg_set_ref *ret);

@@ -123,6 +123,18 @@ static int commit(struct pg_dp *dp, struct pg_ruleset *set, const char *iface,
 			  ret_tables, err);
 }
 
+/* The sets that rules name are those of the instance, if there is one. */
+static int borrow_sets(const struct pg_ctx *ctx, struct pg_dp *dp, struct pg_err *err)
+{
+	const struct pg_dp_opts opts = { .state_dir = ctx->state_dir, .mode = PG_DP_READ };
+	_cleanup_(pg_dp_closep) struct pg_dp *from = NULL;
+	int r = pg_dp_open(&opts, &from, err);
+
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? r : pg_dp_sets_share(dp, from, err);
+}
+
 static int open_verdicts(const char *path, FILE **ret_file, struct pg_err *err)
 {
 	FILE *f = strcmp(path, "-") ? fopen(path, "we") : stdout;
@@ -235,7 +247,10 @@ static int replay(struct pg_ctx *ctx, const struct options *o, char **path, size
 	r = pg_dp_open_private(&(struct pg_private_opts){ .iface = iface }, &dp, err);
 	if (r < 0)
 		return r;
-	r = commit(dp, set, iface, &tables, err);
+	if (pg_policy_set_references(set, NULL))
+		r = borrow_sets(ctx, dp, err);
+	if (!r)
+		r = commit(dp, set, iface, &tables, err);
 	if (r < 0)
 		return r;
 	r = pg_replay_init(run, dp, err);

@@ -124,7 +124,7 @@ static int add_segment(struct compiler *c, uint32_t chain, size_t at, size_t fro
 	unsigned n = pg_terms_of(rule, from, to);
 	int r;
 
-	if (n == PG_TERMS_TOO_MANY || c->n_terms + n > PG_MAX_TERMS)
+	if (n == PG_TERMS_TOO_MANY || c->n_terms + n >= PG_MAX_TERMS)
 		return too_many(c, "rules (each --ports in a rule makes it count twice)",
 				PG_MAX_TERMS);
 	if (c->n_terms + n > c->cap_terms) {
@@ -433,6 +433,14 @@ static int prefix_len(const uint8_t *mask, unsigned bytes)
 	return n;
 }
 
+/* The only destination port of a term, as rows of few have it. */
+static uint32_t few_port(const struct pg_term *t)
+{
+	if (t->dport.n != 1 || t->dport.r[0].lo != t->dport.r[0].hi)
+		return 0;
+	return PG_FEW_PORT | (t->dport.r[0].lo & PG_FEW_PORT_MASK) << PG_FEW_PORT_SHIFT;
+}
+
 static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 {
 	_free_ struct pg_trie_pattern *pattern = calloc(c->n_terms + 1, sizeof(*pattern));
@@ -458,6 +466,7 @@ static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 		p->term = i;
 		p->invert = a->invert;
 		p->verified = v == PG_V4 || prefix_len(a->mask, bytes) >= 0;
+		p->few = few_port(&c->term[i]);
 		for (unsigned b = 0; b < bytes; b++) {
 			p->mask[b] = a->mask[b];
 			p->value[b] = a->addr[b] & a->mask[b];
@@ -837,6 +846,9 @@ static int add_checks(struct compiler *c, const struct pg_term *t, struct pg_ter
 		if (m->kind == PG_MATCH_COMMENT)
 			continue;
 		memset(check, 0, sizeof(check));
+		r = pg_match_check_families(m, t->families, c->err);
+		if (r)
+			return r;
 		r = pg_match_make_checks(m, states_before(t->rule, i), c->opts->sets, check, c->err);
 		if (!r && n)
 			r = add_check(c, check, n);

@@ -62,13 +62,32 @@ static bool is_ip4(const struct inet_diag_msg *msg)
 	       IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)msg->id.idiag_src);
 }
 
-/* Returns the end of the key that is this machine's. */
+/* Sort the two ends, ours first. Returns the end of the key that is this machine's. */
+static __u8 sort_ends(const __be32 addr[2][4], const __u16 port[2], enum pg_family family,
+		      __u64 netns, struct pg_flow_key *ret)
+{
+	int order = 0;
+	__u8 local;
+
+	/* As comes_behind() in the programs: by words as they are read here. */
+	for (int i = 0; i < 4 && !order; i++)
+		order = (addr[0][i] > addr[1][i]) - (addr[0][i] < addr[1][i]);
+	local = order ? order > 0 : port[0] > port[1];
+	*ret = (struct pg_flow_key){
+		.port = { port[local], port[!local] },
+		.netns = (__u32)netns,
+		.family = family,
+		.proto = IPPROTO_TCP,
+	};
+	memcpy(ret->addr[0], addr[local], sizeof(addr[0]));
+	memcpy(ret->addr[1], addr[!local], sizeof(addr[1]));
+	return local;
+}
+
 static __u8 key_of(const struct inet_diag_msg *msg, __u64 netns, struct pg_flow_key *ret)
 {
 	__be32 addr[2][4] = { 0 };
 	__u16 port[2] = { ntohs(msg->id.idiag_sport), ntohs(msg->id.idiag_dport) };
-	int order = 0;
-	__u8 local;
 
 	if (is_ip4(msg)) {
 		__u32 at = msg->idiag_family == AF_INET ? 0 : 3;
@@ -79,19 +98,7 @@ static __u8 key_of(const struct inet_diag_msg *msg, __u64 netns, struct pg_flow_
 		memcpy(addr[0], msg->id.idiag_src, sizeof(addr[0]));
 		memcpy(addr[1], msg->id.idiag_dst, sizeof(addr[1]));
 	}
-	/* As comes_behind() in the programs: by words as they are read here. */
-	for (int i = 0; i < 4 && !order; i++)
-		order = (addr[0][i] > addr[1][i]) - (addr[0][i] < addr[1][i]);
-	local = order ? order > 0 : port[0] > port[1];
-	*ret = (struct pg_flow_key){
-		.port = { port[local], port[!local] },
-		.netns = (__u32)netns,
-		.family = is_ip4(msg) ? PG_FAMILY_V4 : PG_FAMILY_V6,
-		.proto = IPPROTO_TCP,
-	};
-	memcpy(ret->addr[0], addr[local], sizeof(addr[0]));
-	memcpy(ret->addr[1], addr[!local], sizeof(addr[1]));
-	return local;
+	return sort_ends(addr, port, is_ip4(msg) ? PG_FAMILY_V4 : PG_FAMILY_V6, netns, ret);
 }
 
 bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_flow *ret,
@@ -112,6 +119,22 @@ int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct
 	int fd = dp->map[half_open ? PG_MAP_HALF_OPEN : PG_MAP_FLOWS].fd;
 
 	return bpf_map_update_elem(fd, key, flow, BPF_ANY) ? -errno : 0;
+}
+
+int pg_dp_flow_establish(struct pg_dp *dp, enum pg_family family, const __be32 addr[2][4],
+			 const __u16 port[2])
+{
+	struct timespec now = { 0 };
+	struct pg_flow_key key;
+	struct pg_flow flow = {
+		.status = PG_TCP_ESTABLISHED | PG_FLOW_SEEN_REPLY | PG_FLOW_ASSURED,
+	};
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	flow.first_ns = flow.last_ns = (__u64)now.tv_sec * NSEC_PER_SEC + (__u64)now.tv_nsec;
+	flow.expires_ns = flow.first_ns + tcp_timeouts[PG_TCP_ESTABLISHED] * NSEC_PER_SEC;
+	flow.opener = !sort_ends(addr, port, family, dp->netns, &key);
+	return pg_dp_flow_put(dp, &key, &flow, false);
 }
 
 static int take_connection(const struct nlmsghdr *nlh, void *data)

@@ -26,7 +26,8 @@ int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edi
 	return 0;
 }
 
-int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)
+int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t confirm_s,
+		       struct pg_err *err)
 {
 	if (!edit->dp) {
 		int r;
@@ -36,7 +37,12 @@ int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *
 		if (r < 0)
 			return r;
 	}
-	return pg_policy_commit(edit->dp, set, err);
+	return pg_policy_commit_for(edit->dp, set, confirm_s, err);
+}
+
+int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)
+{
+	return pg_edit_commit_for(edit, set, 0, err);
 }
 
 void pg_edit_close(struct pg_edit *edit)

@@ -102,6 +102,15 @@ static struct json_object *status_iface(const struct pg_iface_row *row, bool *oo
 	return o;
 }
 
+/* 0: null. That is NULL to json-c, which put() would take for want of memory. */
+static void put_number_or_null(struct json_object *o, const char *key, uint64_t n, bool *oom)
+{
+	if (n)
+		put_number(o, key, n, oom);
+	else if (o && json_object_object_add(o, key, NULL) < 0)
+		*oom = true;
+}
+
 static struct json_object *status_policy(const struct pg_snapshot *snap, bool *oom)
 {
 	const struct pg_dp_policy_info *info = &snap->policy;
@@ -113,9 +122,8 @@ static struct json_object *status_policy(const struct pg_snapshot *snap, bool *o
 	put_number(o, "classes", info->rows, oom);
 	put_text(o, "classifier", pg_form_name(info->form), oom);
 	put_number(o, "memory_bytes", info->memory_bytes, oom);
-	/* Nothing to confirm; json-c's null is NULL, which put() would take for want of memory. */
-	if (o && json_object_object_add(o, "confirm_deadline_s", NULL) < 0)
-		*oom = true;
+	put_number_or_null(o, "confirm_deadline_s", info->confirm_s, oom);
+	put_number_or_null(o, "taken_back", info->confirm_s ? 0 : info->other, oom);
 	return o;
 }
 
@@ -441,4 +449,23 @@ int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_s
 	put_number(doc, "differences", 0, &oom);
 	r = done(f, doc, oom, true, ",", err);
 	return r < 0 ? r : write_wanted(f, snap, &every_port, err);
+}
+
+int pg_json_lint(FILE *f, const struct pg_lint *lint, struct pg_err *err)
+{
+	struct json_object *list = json_object_new_array();
+	bool oom = !list;
+
+	for (size_t i = 0; i < lint->n && !oom; i++) {
+		const struct pg_lint_problem *p = &lint->problem[i];
+		struct json_object *o = object();
+
+		put_number(o, "line", p->pos.line, &oom);
+		put_number(o, "column", p->pos.column, &oom);
+		put_text(o, "severity", pg_lint_is_error(p->code) ? "error" : "warning", &oom);
+		put_text(o, "code", pg_lint_name(p->code), &oom);
+		put_text(o, "message", p->text, &oom);
+		oom |= json_object_array_add(list, o) < 0;
+	}
+	return done(f, list, oom, false, "\n", err);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "lint.h"
 #include "snapshot.h"
 #include "view.h"
 
@@ -16,6 +17,8 @@ int pg_json_ports(FILE *f, const struct pg_snapshot *snap, const struct pg_ports
 		  struct pg_err *err);
 int pg_json_reasons(FILE *f, const struct pg_snapshot *snap, struct pg_err *err);
 int pg_json_rules(FILE *f, const struct pg_snapshot *snap, struct pg_err *err);
+/* A list of problems. */
+int pg_json_lint(FILE *f, const struct pg_lint *lint, struct pg_err *err);
 
 /* One packet that LOG or NFLOG reported. */
 struct pg_log_record {
