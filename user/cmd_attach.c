@@ -152,6 +152,8 @@ static int attach_all(struct pg_dp *dp, const struct options *o, struct pg_rules
 		r = pg_policy_commit(dp, policy, err);
 	for (size_t i = 0; i < n && r >= 0; i++)
 		r = pg_dp_attach(dp, name[i], &o->attach, err);
+	if (r >= 0)
+		r = pg_policy_check_modes(dp, policy, err);
 	if (r < 0)
 		undo(dp, before, name, n);
 	return r;

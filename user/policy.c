@@ -388,7 +388,7 @@ int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
 			      ret_tables, err);
 }
 
-/* XDP has no skb that could be marked. */
+/* XDP has no skb that could be marked. An interface that is only reserved has no mode yet. */
 static int check_marks(struct pg_dp *dp, const struct pg_tables *tables, struct pg_err *err)
 {
 	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
@@ -400,7 +400,8 @@ static int check_marks(struct pg_dp *dp, const struct pg_tables *tables, struct 
 		return 0;
 	r = pg_dp_ifaces(dp, iface, err);
 	for (int i = 0; !r && i < PG_MAX_IFACES; i++) {
-		if (!iface[i].abi.netns || iface[i].abi.mode == PG_MODE_TC)
+		if (!iface[i].abi.netns || iface[i].abi.mode == PG_MODE_TC ||
+		    iface[i].abi.mode == PG_MODE_NONE)
 			continue;
 		r = pg_fail(err, -EOPNOTSUPP,
 			    "target `MARK' needs mode tc, and %s is attached in mode %s: 'portguard "
@@ -408,6 +409,26 @@ static int check_marks(struct pg_dp *dp, const struct pg_tables *tables, struct 
 			    iface[i].abi.name, pg_mode_name(iface[i].abi.mode), iface[i].abi.name);
 	}
 	return r;
+}
+
+static bool has_mark(const struct pg_ruleset *set)
+{
+	for (size_t i = 0; i < set->n_chains; i++)
+		for (size_t k = 0; k < set->chain[i].n_rules; k++)
+			if (set->chain[i].rule[k].target == PG_TARGET_MARK)
+				return true;
+	return false;
+}
+
+int pg_policy_check_modes(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_err *err)
+{
+	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
+	int r;
+
+	if (!has_mark(set))
+		return 0;
+	r = pg_policy_compile(dp, set, &tables, err); /* do packets meet these rules at all? */
+	return r ? r : check_marks(dp, tables, err);
 }
 
 /* Connections that are there already are known to a policy that asks for states. */

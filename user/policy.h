@@ -36,6 +36,12 @@ int pg_policy_read_previous(struct pg_dp *dp, struct pg_ruleset **ret_set, struc
 int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
 		      struct pg_tables **ret_tables, struct pg_err *err);
 
+/*
+ * After interfaces were attached under a policy: can all that it does be done in their modes? A
+ * commit asks that itself.
+ */
+int pg_policy_check_modes(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_err *err);
+
 /* How many conditions ask for the named set (-m set); NULL: for any set. */
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name);
 

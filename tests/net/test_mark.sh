@@ -55,6 +55,13 @@ pg s -A INPUT -p tcp --dport 99 -j MARK --set-mark 0x77
 host_answers 99 && fail "ip rule fwmark has no effect" || pass "ip rule fwmark sees it"
 host_answers 98 && pass "and others pass" || fail "a packet without the mark"
 
+# From the start: the policy comes before the interface has a mode.
+in_ns s "$PORTGUARD" --state "$STATE" save >"$WORK/marks"
+pg s detach --all >/dev/null
+expect_exit "no attach in mode native" 1 "needs mode tc" \
+	pg s attach pgs0 --mode native --policy "$WORK/marks"
+expect_ok "attach with a policy that marks" pg s attach pgs0 --mode tc --policy "$WORK/marks"
+
 for mode in skb native; do
 	expect_exit "no change to $mode while rules mark" 1 "MARK.*needs mode tc|mode tc" \
 		pg s attach pgs0 --mode $mode
