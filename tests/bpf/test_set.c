@@ -396,7 +396,6 @@ static void the_expired_are_collected(void **state)
 	struct pg_err err = { 0 };
 	struct pg_set_info info;
 	unsigned n;
-	uint64_t collected;
 	bool put_off;
 	uint32_t id;
 
