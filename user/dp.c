@@ -2,6 +2,7 @@
 #include "dp.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -71,6 +72,7 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 		.trace = !opts->untraced,
 		.skip_csum = opts->skip_checksum,
 		.no_fast = opts->general_only,
+		.ifindex = opts->iface ? if_nametoindex(opts->iface) : 0,
 	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = new_dp(true, false);
 	struct pg_iface *slot;
@@ -85,7 +87,12 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 		return r;
 	slot = dp->map[PG_MAP_IFACES].mem;
 	slot->netns = dp->netns;
+	slot->mode = PG_MODE_TC;
 	snprintf(slot->name, sizeof(slot->name), "%s", opts->iface ? opts->iface : "");
+	if (opts->sets)
+		r = pg_dp_sets_share(dp, opts->sets, err);
+	if (r)
+		return r;
 	*ret_dp = TAKE_PTR(dp);
 	return 0;
 }

@@ -280,6 +280,15 @@ void pg_policy_inherit(struct pg_ruleset *set, const struct pg_ruleset *old)
 	}
 }
 
+void pg_policy_disown(struct pg_ruleset *set)
+{
+	for (size_t i = 0; i < set->n_chains; i++) {
+		set->chain[i].slot = PG_NO_SLOT;
+		for (size_t k = 0; k < set->chain[i].n_rules; k++)
+			set->chain[i].rule[k].slot = set->chain[i].rule[k].state = PG_NO_SLOT;
+	}
+}
+
 /* Committing ----------------------------------------------------------------------------------- */
 
 static void add_slots(struct pg_text *t, const struct pg_rule *rule)

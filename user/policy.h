@@ -27,6 +27,12 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
 		      struct pg_tables **ret_tables, struct pg_err *err);
 
+/*
+ * Forget counters and states, so that a commit gives every rule new ones: for the policy of one
+ * instance in another.
+ */
+void pg_policy_disown(struct pg_ruleset *set);
+
 /* How many rules ask for the named set (-m set). */
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name);
 
