@@ -68,7 +68,7 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 		       struct pg_err *err)
 {
 	const struct pg_load_opts load = {
-		.progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
+		.progs = opts->progs ?: PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
 		.trace = !opts->untraced,
 		.skip_csum = opts->skip_checksum,
 		.no_fast = opts->general_only,

@@ -46,6 +46,7 @@ struct pg_private_opts {
 	bool untraced;	    /* the programs as they are attached, without pg_trace */
 	bool general_only;  /* without the fast path, which must not make a difference */
 	bool skip_checksum; /* of IPv4 headers */
+	unsigned progs;	    /* a mask of enum pg_prog: no others can be run; 0: all */
 };
 int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp,
 		       struct pg_err *err);

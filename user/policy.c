@@ -410,6 +410,7 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 	/* Again, for those that began while the old policy was still in force. */
 	return r ? r : adopt(dp, tables, false, err);
 }
+
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name)
 {
 	uint32_t n = 0;
@@ -422,7 +423,7 @@ uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *na
 
 			for (size_t m = 0; m < rule->n_match; m++)
 				n += rule->match[m].kind == PG_MATCH_SET &&
-				     !strcmp(rule->match[m].set.name, name);
+				     (!name || !strcmp(rule->match[m].set.name, name));
 		}
 	}
 	return n;

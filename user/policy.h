@@ -33,7 +33,7 @@ int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
  */
 void pg_policy_disown(struct pg_ruleset *set);
 
-/* How many rules ask for the named set (-m set). */
+/* How many rules ask for the named set (-m set); NULL: for any. */
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name);
 
 /*

@@ -232,6 +232,7 @@ int pg_probe_run(struct pg_probe *probe, struct pg_ruleset *set, const struct pg
 		.iface = opts->iface,
 		.sets = opts->live,
 		.general_only = true,
+		.progs = opts->dir == PG_DIR_IN ? PG_PROG_XDP : PG_PROG_TC_OUT,
 	};
 	struct pg_term_map map = { .set = set };
 	struct pg_trace trace;
