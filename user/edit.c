@@ -28,7 +28,9 @@ int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edi
 
 int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)
 {
-	if (!edit->dp) {
+	bool created = !edit->dp;
+
+	if (created) {
 		int r;
 
 		edit->opts.mode = PG_DP_CREATE;
@@ -36,7 +38,10 @@ int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *
 		if (r < 0)
 			return r;
 	}
-	return pg_policy_commit(edit->dp, set, err);
+	/* An instance that was just made has counters that the policy read before does not know. */
+	if (created || set == edit->set)
+		return pg_policy_commit(edit->dp, set, err);
+	return pg_policy_commit_over(edit->dp, set, edit->set, err);
 }
 
 void pg_edit_close(struct pg_edit *edit)

@@ -6,7 +6,6 @@
 
 #include "checks.h"
 #include "names.h"
-#include "print.h"
 #include "rulefile.h"
 
 /*
@@ -239,9 +238,8 @@ static int assign_states(struct pg_dp *dp, struct pg_ruleset *set, const struct 
 }
 
 /*
- * The rules of a chain by their text, which equal rules have in common whatever their matches are.
- * Those that were claimed are taken out when they are met, so that many of the same are no problem
- * either.
+ * The rules of a chain by their hash. Those that were claimed are taken out when they are met, so
+ * that many of the same are no problem either.
  */
 struct rule_index {
 	struct pg_chain *chain;
@@ -262,17 +260,6 @@ static void clear_index(struct rule_index *index)
 	pg_text_free(&index->text);
 }
 
-static uint64_t hash_rule(struct rule_index *index, const struct pg_rule *rule)
-{
-	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-
-	index->text.len = 0;
-	pg_rule_print(&index->text, rule, 0);
-	for (size_t i = 0; i < index->text.len; i++)
-		hash = (hash ^ (uint8_t)index->text.buf[i]) * 0x100000001b3;
-	return hash;
-}
-
 /* Only when the first rule is not where it was: most changes are of one rule. 0 or -ENOMEM. */
 static int fill_index(struct rule_index *index)
 {
@@ -288,7 +275,7 @@ static int fill_index(struct rule_index *index)
 	index->mask = buckets - 1;
 	/* From the last to the first, so that each bucket begins with its first. */
 	for (size_t i = n; i-- > 0;) {
-		index->hash[i] = hash_rule(index, &index->chain->rule[i]);
+		index->hash[i] = pg_rule_hash(&index->chain->rule[i], &index->text);
 		index->next[i] = index->bucket[index->hash[i] & index->mask];
 		index->bucket[index->hash[i] & index->mask] = (uint32_t)i + 1;
 	}
@@ -298,7 +285,7 @@ static int fill_index(struct rule_index *index)
 /* The first rule like this one that no other has claimed. */
 static struct pg_rule *find_unclaimed(struct rule_index *index, const struct pg_rule *rule)
 {
-	uint64_t hash = hash_rule(index, rule);
+	uint64_t hash = pg_rule_hash(rule, &index->text);
 	uint32_t *at = &index->bucket[hash & index->mask];
 
 	while (*at) {
@@ -454,16 +441,13 @@ static int adopt(struct pg_dp *dp, const struct pg_tables *tables, bool first, s
 	return r ? r : pg_dp_flow_adopt(dp, err);
 }
 
-int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err)
+int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old,
+			  struct pg_err *err)
 {
-	_cleanup_(pg_ruleset_freep) struct pg_ruleset *old = NULL;
 	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
 	_cleanup_(pg_text_free) struct pg_text text = { 0 };
 	int r;
 
-	r = pg_policy_read(dp, &old, err);
-	if (r)
-		return r;
 	pg_dp_settle(dp);
 	r = assign_slots(dp, set, old) ?: assign_states(dp, set, old);
 	if (r)
@@ -482,6 +466,14 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 	r = pg_dp_commit(dp, tables, text.buf, text.len, err);
 	/* Again, for those that began while the old policy was still in force. */
 	return r ? r : adopt(dp, tables, false, err);
+}
+
+int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *old = NULL;
+	int r = pg_policy_read(dp, &old, err);
+
+	return r ? r : pg_policy_commit_over(dp, set, old, err);
 }
 
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name)

@@ -19,6 +19,9 @@ int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err 
  * slot filled in.
  */
 int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err);
+/* The same for who has read what is in force (`old`, another than `set`), and locked it before. */
+int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old,
+			  struct pg_err *err);
 
 /*
  * The tables of a policy for this instance's interfaces, as a commit makes them: for who wants to
