@@ -276,9 +276,11 @@ static void put_l4(struct out *o, const struct pg_packet *p, size_t len)
 		put_tcp(o, p);
 		break;
 	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-		/* The field has 16 bits, and 0 for what is longer (RFC 2675; RFC 3828: all of it). */
 		put16(o, p->bad_length ? len + 8 : len);
+		put16(o, 0);
+		break;
+	case IPPROTO_UDPLITE: /* 0: the checksum covers all of it (RFC 3828) */
+		put16(o, p->bad_length ? len + 8 : 0);
 		put16(o, 0);
 		break;
 	case IPPROTO_SCTP:
