@@ -382,7 +382,8 @@ int pg_match_check_families(const struct pg_match *m, unsigned families, struct 
 	uint32_t types = m->kind == PG_MATCH_ADDRTYPE ? m->addrtype.src | m->addrtype.dst : 0;
 
 	if (families & PG_V6 && types & 1U << RTN_UNREACHABLE)
-		return unsupported(err, "addrtype UNREACHABLE of IPv6 (-4: of IPv4)");
+		return pg_fail(err, -EOPNOTSUPP,
+			       "addrtype UNREACHABLE of IPv6 is not supported yet (-4: of IPv4)");
 	return 0;
 }
 

@@ -40,6 +40,9 @@ struct pg_check_sets {
 	void *arg;
 };
 
+/* What the programs can't ask of packets of these families: -EOPNOTSUPP with a message in err. */
+int pg_match_check_families(const struct pg_match *m, unsigned families, struct pg_err *err);
+
 /*
  * The checks of a match, pg_match_checks() of them. `state`: the first of pg_states that the match
  * may use; it uses one per check that remembers. -EOPNOTSUPP, -ENOENT with a message in err.
