@@ -65,7 +65,7 @@ static __always_inline enum check_result check_quota(const struct pg_check *c, c
 	return holds(fits != c->invert);
 }
 
-/* xt_statistic.c: the counter starts at --packet and matches when it passes 0. */
+/* xt_statistic.c: a packet matches when the counter passes 0; --packet says how far that is. */
 static __always_inline enum check_result check_nth(const struct pg_check *c)
 {
 	struct pg_state *s = state_of(c);
@@ -127,12 +127,13 @@ static __always_inline enum check_result check_hashlimit(const struct pg_check *
 		copy_addr(key->dst, p, true);
 		mask_addr(key->dst, c->bytes[28 + 5]);
 	}
-	if (p->has_ports) {
-		key->sport = modes & PG_HASHLIMIT_SPT ? p->sport : 0;
-		key->dport = modes & PG_HASHLIMIT_DPT ? p->dport : 0;
-	} else if (modes & (PG_HASHLIMIT_SPT | PG_HASHLIMIT_DPT) && p->l4_state != PG_L4_LATER &&
-		   p->l4_state != PG_L4_FULL) {
-		return CHECK_DROPS; /* hotdrop: the ports are cut off */
+	if (modes & (PG_HASHLIMIT_SPT | PG_HASHLIMIT_DPT)) {
+		__u32 ports = p->field[PG_FIELD_PORTS - PG_FIELD_ESP_SPI];
+
+		if (!(p->have >> (PG_FIELD_PORTS - PG_FIELD_ESP_SPI) & 1))
+			return CHECK_DROPS; /* hotdrop: the ports are cut off */
+		key->sport = modes & PG_HASHLIMIT_SPT ? ports >> 16 : 0;
+		key->dport = modes & PG_HASHLIMIT_DPT ? ports & 0xffff : 0;
 	}
 	if (c->v[7]) /* a rate of bytes, by sixteens (xt_hashlimit_len_to_chunks()) */
 		cost *= (p->bytes >> 4) + 1;
@@ -256,7 +257,7 @@ static __always_inline enum check_result check_time(const struct pg_check *c)
 }
 
 /* RTN_* as in linux/rtnetlink.h */
-enum { RTN_UNICAST = 1, RTN_LOCAL = 2, RTN_BROADCAST = 3, RTN_ANYCAST = 4, RTN_MULTICAST = 5 };
+enum { RTN_UNSPEC, RTN_UNICAST, RTN_LOCAL = 2, RTN_BROADCAST = 3, RTN_ANYCAST = 4, RTN_MULTICAST = 5 };
 
 /* As net/ipv4/fib_frontend.c __inet_dev_addr_type(), with the command's copy of the local table. */
 static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this_iface)
@@ -269,7 +270,7 @@ static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this
 	first = bpf_ntohl(key.addr[0]);
 	if (p->family == PG_FAMILY_V6 && first >> 24 == 0xff)
 		return RTN_MULTICAST;
-	if (p->family == PG_FAMILY_V4 && (first >> 24 == 0 || first == ~0U))
+	if (p->family == PG_FAMILY_V4 && (!first || first == ~0U))
 		return RTN_BROADCAST;
 	if (p->family == PG_FAMILY_V4 && first >> 28 == 14)
 		return RTN_MULTICAST;
@@ -279,17 +280,38 @@ static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this
 	return local->type;
 }
 
+/* xt_addrtype.c match_type6(): all that is named must hold, but one of LOCAL and ANYCAST. */
+static __always_inline bool is_type6(const struct pkt *p, bool dest, __u32 types, bool this_iface)
+{
+	const __be32 *addr = dest ? p->daddr : p->saddr;
+	bool multicast = bpf_ntohl(addr[0]) >> 24 == 0xff;
+	bool zero = !(addr[0] | addr[1] | addr[2]);
+	bool mapped = !(addr[0] | addr[1]) && addr[2] == bpf_htonl(0xffff);
+	bool any = zero && !addr[3];
+
+	if ((types & 1 << RTN_MULTICAST && !multicast) || (types & 1 << RTN_UNSPEC && !any) ||
+	    (types & 1 << RTN_UNICAST && (multicast || any || mapped)))
+		return false;
+	types &= 1 << RTN_LOCAL | 1 << RTN_ANYCAST;
+	return !types || types >> (addr_type(p, dest, this_iface) & 15) & 1;
+}
+
+static __always_inline bool is_type(const struct pkt *p, bool dest, __u32 types, bool this_iface)
+{
+	if (p->family == PG_FAMILY_V6)
+		return is_type6(p, dest, types, this_iface);
+	return types >> (addr_type(p, dest, this_iface) & 15) & 1;
+}
+
 /* v[2] bit 0: --limit-iface-in */
 static __always_inline enum check_result check_addrtype(const struct pg_check *c,
 							const struct pkt *p)
 {
 	bool this_iface = c->v[2] & 1;
 
-	if (c->v[0] &&
-	    (c->v[0] >> (addr_type(p, false, this_iface) & 15) & 1) == (c->invert & 1))
+	if (c->v[0] && is_type(p, false, c->v[0], this_iface) == (c->invert & 1))
 		return CHECK_FAILS;
-	if (c->v[1] &&
-	    (c->v[1] >> (addr_type(p, true, this_iface) & 15) & 1) == (c->invert >> 1 & 1))
+	if (c->v[1] && is_type(p, true, c->v[1], this_iface) == (c->invert >> 1 & 1))
 		return CHECK_FAILS;
 	return CHECK_HOLDS;
 }

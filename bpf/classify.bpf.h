@@ -107,10 +107,20 @@ static __always_inline __u32 row_block(const struct tables *t, __u32 row, __u32 
 	return *(const __u32 *)(ROWS(t) + ((row + 8 + i * 4) & (PG_ROW_WORDS * 8 - 4)));
 }
 
+static __always_inline __u32 few_word(const struct tables *t, __u32 row, __u32 i)
+{
+	return *(const __u32 *)(ROWS(t) + ((row + i * 4) & (PG_ROW_WORDS * 8 - 4)));
+}
+
 /* The i-th term that a row of few names. */
 static __always_inline __u32 row_few(const struct tables *t, __u32 row, __u32 i)
 {
-	return *(const __u32 *)(ROWS(t) + ((row + i * 4) & (PG_ROW_WORDS * 8 - 4)));
+	__u32 word;
+
+	if (row & PG_ONE_LEAF)
+		return i ? PG_NO_TERM : row & PG_FEW_TERM;
+	word = few_word(t, row, i);
+	return word == PG_NO_TERM ? word : word & PG_FEW_TERM;
 }
 
 /* What is left of a set of terms; in the TINY form the leaf's other bits are one itself. */
@@ -131,12 +141,20 @@ static __always_inline __u32 sort_leaf(__u32 leaf, __u32 base, __u32 few_none, _
 	return (base & is_few) | (leaf & ~is_few);
 }
 
+static __always_inline __u32 walk_saddr(const struct tables *t, const struct pkt *p)
+{
+	if (!(t->gen->dims & PG_DIM_SADDR))
+		return t->gen->any;
+	return walk_addr(t, t->gen->saddr, p->family & 1, p->saddr);
+}
+
 /*
  * The rows of a packet, and the first word of their intersection: in the WORD and TINY forms the
- * whole set of terms that match. `whole`: it has a whole TCP or UDP header.
+ * whole set of terms that match. `whole`: it has a whole TCP or UDP header. `saddr`: where its source
+ * leads, if anybody asks for that.
  */
-static __always_inline __u64 find_rows(const struct tables *t, const struct pkt *p, bool whole,
-				       bool tiny, struct rows *r)
+static __always_inline __u64 find_rows(const struct tables *t, const struct pkt *p, __u32 saddr,
+				       bool whole, bool tiny, struct rows *r)
 {
 	const struct pg_gen *gen = t->gen;
 	/* The verifier must see that these stay within their arrays. */
@@ -152,7 +170,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	r->saddr = r->daddr = r->sport = r->dport = r->detail = r->iface = any;
 	r->few[FEW_SADDR] = r->few[FEW_DADDR] = r->few[FEW_SPORT] = r->few[FEW_DPORT] = few_none;
 	if (dims & PG_DIM_SADDR) {
-		r->saddr = walk_addr(t, gen->saddr, v6, p->saddr);
+		r->saddr = saddr;
 		if (!tiny)
 			r->saddr = sort_leaf(r->saddr, gen->saddr_base[v6], few_none,
 					     &r->few[FEW_SADDR]);
@@ -354,10 +372,12 @@ static __always_inline bool in_row(const struct tables *t, __u32 row, __u32 few,
 
 	if (t->gen->form == PG_FORM_HUGE)
 		row = row_block(t, row, term / PG_BLOCK_TERMS & (PG_MAX_BLOCKS - 1));
-	if (few) {
+	if (few & PG_ONE_LEAF) {
+		all_differ = (few & PG_FEW_TERM) != term;
+	} else if (few) {
 #pragma unroll
 		for (int i = 0; i < PG_FEW; i++) {
-			__u32 differ = row_few(t, few, i) ^ term;
+			__u32 differ = (few_word(t, few, i) ^ term) & PG_FEW_TERM;
 
 			all_differ &= (differ | -differ) >> 31;
 		}
@@ -371,7 +391,7 @@ static __always_inline bool in_row(const struct tables *t, __u32 row, __u32 few,
  * For a packet with nothing wrong, of which mostly the first term that matches decides. Nothing is
  * counted on the way, so it can be given up at any point: FAST_UNSURE leaves it to the loop.
  */
-#define FAST_STEPS 8
+#define FAST_STEPS 96
 #define FAST_UNSURE (PG_NO_TERM - 1)
 
 /* rec->rows is 0. */
@@ -385,23 +405,43 @@ static __always_inline bool header_holds(const struct pg_term_record *rec,
 	       q->sport <= rec->sport_hi && (!q->tcp || (q->flags & rec->flags_mask) == rec->flags_comp);
 }
 
+/* A term that a row of few names: does it hold? FAST_UNSURE where only bitmaps know. */
+static __always_inline __u32 query_term(const struct tables *t, const struct query *q, __u32 term)
+{
+	const struct pg_term_record *rec = record(t, term);
+
+	if (rec->rows & ~PG_DIM_IFACE)
+		return FAST_UNSURE;
+	if (header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr) &&
+	    (!rec->rows || in_row(t, q->rows.iface, 0, term)))
+		return term;
+	return PG_NO_TERM;
+}
+
 /* One row's first term that holds and comes before `best`. */
 static __always_inline __u32 query_few(const struct tables *t, const struct query *q, __u32 row,
 				       __u32 best)
 {
+	__u32 word, term;
+
 	if (best == FAST_UNSURE)
 		return best;
+	if (row & PG_ONE_LEAF) {
+		term = row & PG_FEW_TERM;
+		if (term < best)
+			term = query_term(t, q, term);
+		return term < best || term == FAST_UNSURE ? term : best;
+	}
 	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
-		__u32 term = row_few(t, row, i);
-		const struct pg_term_record *rec;
-
-		if (term >= best)
+		word = few_word(t, row, i);
+		term = word & PG_FEW_TERM;
+		if (term >= best || word == PG_NO_TERM)
 			break;
-		rec = record(t, term);
-		if (rec->rows & ~PG_DIM_IFACE)
-			return FAST_UNSURE;
-		if (header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr) &&
-		    (!rec->rows || in_row(t, q->rows.iface, 0, term)))
+		if (word & PG_FEW_PORT &&
+		    word >> PG_FEW_PORT_SHIFT != (q->dport & PG_FEW_PORT_MASK))
+			continue;
+		term = query_term(t, q, term);
+		if (term != PG_NO_TERM)
 			return term;
 	}
 	return best;
@@ -465,6 +505,8 @@ __noinline __u32 best_term(struct query *q)
 	if (!q || !load_tables(&t, q->active))
 		return FAST_UNSURE;
 	best = query_few(&t, q, q->rows.few[FEW_SADDR], best);
+	if (q->alone) /* every term asks for a source, so only these can hold */
+		return best;
 	best = query_few(&t, q, q->rows.few[FEW_DPORT], best);
 	if (t.gen->dims & (PG_DIM_DADDR | PG_DIM_SPORT)) {
 		best = query_few(&t, q, q->rows.few[FEW_DADDR], best);
@@ -498,6 +540,7 @@ static __always_inline bool fast_take(const struct tables *t, __u32 term, struct
 static __always_inline __u32 ask_tables(const struct tables *t, const struct pkt *p)
 {
 	struct pkt *scratch = this_pkt();
+	__u32 saddr = walk_saddr(t, p), v6 = p->family & 1;
 	struct query *q;
 
 	if (!scratch)
@@ -515,7 +558,14 @@ static __always_inline __u32 ask_tables(const struct tables *t, const struct pkt
 	q->tcp = p->proto == IPPROTO_TCP;
 	q->flags = p->tcp_flags;
 	q->active = t->active;
-	q->first = find_rows(t, p, true, false, &q->rows);
+	q->alone = false;
+	if (saddr & PG_FEW_LEAF && t->gen->saddr_base[v6] == t->gen->none &&
+	    !(t->gen->dims & PG_DIM_IFACE)) {
+		q->rows.few[FEW_SADDR] = saddr;
+		q->alone = true;
+		return best_term(q);
+	}
+	q->first = find_rows(t, p, saddr, true, false, &q->rows);
 	return best_term(q);
 }
 
@@ -531,11 +581,11 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_STATE))
 		return false;
 	if (t.gen->form == PG_FORM_TINY) {
-		first = find_rows(&t, p, true, true, &r);
+		first = find_rows(&t, p, walk_saddr(&t, p), true, true, &r);
 		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
 	}
 	if (t.gen->form == PG_FORM_WORD) {
-		first = find_rows(&t, p, true, false, &r);
+		first = find_rows(&t, p, walk_saddr(&t, p), true, false, &r);
 		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
 	}
 	term = ask_tables(&t, p);
@@ -774,7 +824,7 @@ static __always_inline long act(const struct tables *t, struct pkt *p, struct lo
 		at->depth -= rec->arg >> 24;
 		return enter_chain(t, p, rec->arg & 0xffffff, false);
 	case PG_ACT_LOG:
-		log_packet(loop, p, at->term, rec, check_at(t, rec->arg));
+		log_packet(loop, p, rec, check_at(t, rec->arg), check_at(t, rec->arg + 1));
 		return 0;
 	case PG_ACT_MARK:
 		arg = check_at(t, rec->arg);
@@ -892,9 +942,9 @@ static __always_inline bool begin(struct pkt *p)
 		return false;
 	}
 	if (t.gen->form == PG_FORM_TINY)
-		at->first = find_rows(&t, p, false, true, &at->rows);
+		at->first = find_rows(&t, p, walk_saddr(&t, p), false, true, &at->rows);
 	else
-		at->first = find_rows(&t, p, false, false, &at->rows);
+		at->first = find_rows(&t, p, walk_saddr(&t, p), false, false, &at->rows);
 	at->cannot = unanswerable(p, &missing_why);
 	at->missing_why = missing_why;
 	at->check = at->checks_end = 0;

@@ -54,38 +54,47 @@ static __always_inline void count_rule(__u32 slot, const struct pkt *p)
  * Flags of what one packet becomes on the wire: segmentation puts FIN and PSH on the last segment
  * and CWR on the first (net/ipv4/tcp_offload.c tcp_gso_segment()).
  */
-static __always_inline void count_flags(const struct counter *to, __u16 port, const struct pkt *p)
+static __always_inline void count_flags(const struct counter *to, struct pg_tcp_port *c, __u16 port,
+					const struct pkt *p)
 {
-	const __u8 once = 1 << PG_FLAG_FIN | 1 << PG_FLAG_PSH | 1 << PG_FLAG_CWR;
-	const __u8 ack = 1 << PG_FLAG_ACK, syn = 1 << PG_FLAG_SYN;
-	struct pg_flags *f = &to->shard->flags[port];
+	const __u8 ack = 1 << PG_FLAG_ACK, syn = 1 << PG_FLAG_SYN, psh = 1 << PG_FLAG_PSH;
+	struct pg_rare_flags *rare = &to->shard->rare[port];
 
 	if (p->tcp_flags & ack)
-		add_u64(to, &f->count[PG_FLAG_ACK], p->packets);
+		add_u64(to, &c->ack, p->packets);
 	if (p->tcp_flags == ack) /* what most packets have */
 		return;
 	if (p->tcp_flags & syn)
-		add_u64(to, &f->count[PG_FLAG_SYN], p->packets);
-	if (!(p->tcp_flags & ~(ack | syn)))
+		add_u64(to, &c->syn, p->packets);
+	if (p->tcp_flags & psh)
+		add_u64(to, &c->psh, 1);
+	if (!(p->tcp_flags & ~(ack | syn | psh)))
 		return;
-#pragma unroll
-	for (int bit = 0; bit < _PG_FLAG_MAX; bit++)
-		if (p->tcp_flags & ~(ack | syn) & 1 << bit)
-			add_u64(to, &f->count[bit], once & 1 << bit ? 1 : p->packets);
+	if (p->tcp_flags & 1 << PG_FLAG_FIN)
+		add_u64(to, &rare->fin, 1);
+	if (p->tcp_flags & 1 << PG_FLAG_RST)
+		add_u64(to, &rare->rst, p->packets);
+	if (p->tcp_flags & 1 << PG_FLAG_URG)
+		add_u64(to, &rare->urg, p->packets);
+	if (p->tcp_flags & 1 << PG_FLAG_ECE)
+		add_u64(to, &rare->ece, p->packets);
+	if (p->tcp_flags & 1 << PG_FLAG_CWR)
+		add_u64(to, &rare->cwr, 1);
 }
 
 /* The port is the local end's: destination on arrival, source on departure. */
 static __always_inline void count_port(const struct counter *to, enum pg_dir dir,
 				       enum pg_verdict verdict, const struct pkt *p)
 {
-	__u32 proto = p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP;
 	__u16 port = dir == PG_DIR_IN ? p->dport : p->sport;
+	struct pg_port *c = p->proto == IPPROTO_TCP ? &to->shard->tcp[port].port :
+						      &to->shard->udp[port];
 
-	add(to, &to->shard->port[dir][proto][port], p);
+	add(to, &c->count[dir], p);
 	if (dir == PG_DIR_IN && verdict != PG_VERDICT_ACCEPT)
-		add_u64(to, &to->shard->dropped[proto][port], p->packets);
+		add_u64(to, &c->dropped, p->packets);
 	if (p->has_flags)
-		count_flags(to, port, p);
+		count_flags(to, &to->shard->tcp[port], port, p);
 }
 
 /*

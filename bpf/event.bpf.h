@@ -6,52 +6,36 @@
  */
 #pragma once
 
-static __always_inline bool may_log(__u64 now)
+static __always_inline void count_lost(struct pg_state *rate)
 {
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct pg_state *s = bpf_map_lookup_elem(&pg_event_rate, &cpu);
-
-	if (!s)
-		return false;
-	if (take_tokens(&s->value, now, 1000000000ULL / PG_EVENT_RATE,
-			1000000000ULL / PG_EVENT_RATE * PG_EVENT_BURST))
-		return true;
-	__sync_fetch_and_add(&s->unused, 1);
-	return false;
+	__sync_fetch_and_add(&rate->unused, 1);
 }
 
-static __always_inline void log_packet(struct loop *loop, const struct pkt *p, __u32 term,
-				       const struct pg_term_record *rec,
-				       const struct pg_check *arg)
+static __always_inline void log_how(struct pg_event *e, const struct pg_check *arg,
+				    const struct pg_check *next)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
-	struct pg_event *e;
-	__u32 n;
+	e->level = arg->bytes2[0];
+	e->flags = arg->bytes2[1];
+	e->nflog = arg->invert & PG_LOG_NFLOG;
+	e->group = arg->state;
+	__builtin_memcpy(e->prefix, arg->bytes, PG_LOG_PREFIX_HEAD);
+	if (arg->invert & PG_LOG_LONG)
+		__builtin_memcpy(e->prefix + PG_LOG_PREFIX_HEAD, next->bytes,
+				 sizeof(e->prefix) - PG_LOG_PREFIX_HEAD);
+	else
+		__builtin_memset(e->prefix + PG_LOG_PREFIX_HEAD, 0,
+				 sizeof(e->prefix) - PG_LOG_PREFIX_HEAD);
+}
 
-	if (cfg.trace || !may_log(now))
-		return;
-	e = bpf_ringbuf_reserve(&pg_events, sizeof(*e), 0);
-	if (!e) {
-		__u32 cpu = bpf_get_smp_processor_id();
-		struct pg_state *s = bpf_map_lookup_elem(&pg_event_rate, &cpu);
+static __always_inline void log_data(struct loop *loop, struct pg_event *e, const struct pkt *p)
+{
+	__u32 n = p->frame_len < sizeof(e->data) ? p->frame_len : sizeof(e->data);
 
-		if (s)
-			__sync_fetch_and_add(&s->unused, 1);
-		return;
-	}
-	e->time_ns = now;
-	e->slot = rec->slot;
-	e->term = term;
-	e->ifindex = cfg.ifindex;
-	e->mark = p->mark;
-	e->level = arg->bytes[0];
-	e->flags = arg->bytes[1];
-	e->nflog = arg->bytes[2];
-	e->group = arg->v[1];
-	__builtin_memcpy(e->prefix, arg->bytes + 8, sizeof(e->prefix));
 	e->len = p->frame_len;
 	e->l3 = p->l3;
-	n = p->frame_len < sizeof(e->data) ? p->frame_len : sizeof(e->data);
+	e->no_l2 = cfg.no_l2;
+	e->vlan_proto = p->vlans ? p->ethertype : 0;
+	e->vlan_id = p->vlans ? p->vlan_id[0] : 0;
 	e->captured = n;
 	barrier_var(n);
 	n &= 255;
@@ -59,5 +43,36 @@ static __always_inline void log_packet(struct loop *loop, const struct pkt *p, _
 	    (loop->xdp ? bpf_xdp_load_bytes(loop->ctx, 0, e->data, n) :
 			 bpf_skb_load_bytes(loop->ctx, 0, e->data, n)))
 		e->captured = 0;
+}
+
+static __always_inline void log_packet(struct loop *loop, const struct pkt *p,
+				       const struct pg_term_record *rec,
+				       const struct pg_check *arg, const struct pg_check *next)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct pg_state *rate = bpf_map_lookup_elem(&pg_event_rate, &cpu);
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct pg_event *e;
+
+	if (cfg.trace || !rate)
+		return;
+	if (!take_tokens(&rate->value, now, 1000000000ULL / PG_EVENT_RATE,
+			 1000000000ULL / PG_EVENT_RATE * PG_EVENT_BURST)) {
+		count_lost(rate);
+		return;
+	}
+	e = bpf_ringbuf_reserve(&pg_events, sizeof(*e), 0);
+	if (!e) {
+		count_lost(rate);
+		return;
+	}
+	e->time_ns = now;
+	e->slot = rec->slot;
+	e->iface = cfg.iface;
+	e->ifindex = cfg.ifindex;
+	e->mark = p->mark;
+	__builtin_memset(e->unused, 0, sizeof(e->unused));
+	log_how(e, arg, next);
+	log_data(loop, e, p);
 	bpf_ringbuf_submit(e, 0);
 }

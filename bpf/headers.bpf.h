@@ -57,6 +57,15 @@ static __always_inline void load_mss(void *ctx, bool xdp, struct pkt *p)
 	}
 }
 
+static __always_inline void cut_ipsec(struct pkt *p, bool ah)
+{
+	cut_field(p, ah ? PG_FIELD_AH_SPI : PG_FIELD_ESP_SPI);
+	if (ah) {
+		cut_field(p, PG_FIELD_AH_LEN);
+		cut_field(p, PG_FIELD_AH_RES);
+	}
+}
+
 /* An AH or ESP header of which `have` bytes are in the packet. */
 static __always_inline void load_ipsec(void *ctx, bool xdp, struct pkt *p, __u32 at, bool ah,
 				       __s32 have)
@@ -64,17 +73,14 @@ static __always_inline void load_ipsec(void *ctx, bool xdp, struct pkt *p, __u32
 	__u32 *w = (void *)p->out;
 	__u32 spi = ah ? 1 : 0;
 
-	if (have < (ah ? 12 : 8)) {
-		cut_field(p, ah ? PG_FIELD_AH_SPI : PG_FIELD_ESP_SPI);
-		if (ah) {
-			cut_field(p, PG_FIELD_AH_LEN);
-			cut_field(p, PG_FIELD_AH_RES);
-		}
-		return;
-	}
+	if (have < (ah ? 12 : 8))
+		return cut_ipsec(p, ah);
 	if (!load(ctx, xdp, at, w, 8))
 		return;
 	barrier();
+	/* ip6t_ah.c: nor one that is longer than its packet, in recent kernels. */
+	if (ah && p->family == PG_FAMILY_V6 && have < (p->out[1] + 2) << 2)
+		return cut_ipsec(p, ah);
 	set_field(p, ah ? PG_FIELD_AH_SPI : PG_FIELD_ESP_SPI, bpf_ntohl(w[spi]));
 	if (ah) {
 		set_field(p, PG_FIELD_AH_LEN, (p->out[1] + 2) << 2);
@@ -100,22 +106,40 @@ static __always_inline void load_fragment(void *ctx, bool xdp, struct pkt *p, __
 	set_field(p, PG_FIELD_FRAG_RES, p->out[1] | (p->out[3] & 6));
 }
 
+static __always_inline void cut_routing(struct pkt *p)
+{
+	cut_field(p, PG_FIELD_RT_TYPE);
+	cut_field(p, PG_FIELD_RT_SEGS);
+	cut_field(p, PG_FIELD_RT_LEN);
+}
+
 static __always_inline void load_routing(void *ctx, bool xdp, struct pkt *p, __u32 at, __s32 have)
 {
-	if (have < 4) {
-		cut_field(p, PG_FIELD_RT_TYPE);
-		cut_field(p, PG_FIELD_RT_SEGS);
-		cut_field(p, PG_FIELD_RT_LEN);
-		return;
-	}
+	if (have < 4)
+		return cut_routing(p);
 	if (!load(ctx, xdp, at, p->out, 4))
 		return;
 	barrier();
+	/* ip6t_rt.c: recent kernels drop one that is longer than its packet, older ones did not match. */
 	if (have < ((p->out[1] + 1) << 3))
-		return; /* ip6t_rt.c: skb->len - ptr < hdrlen: no match */
+		return cut_routing(p);
 	set_field(p, PG_FIELD_RT_TYPE, p->out[2]);
 	set_field(p, PG_FIELD_RT_SEGS, p->out[3]);
 	set_field(p, PG_FIELD_RT_LEN, (p->out[1] + 1) << 3);
+}
+
+/* A walk that can't go on finds none of those that it has not met (ipv6_find_hdr(): -EBADMSG). */
+static __always_inline void cut_unseen(struct pkt *p, __u32 seen)
+{
+	if (!(seen & 1))
+		cut_ipsec(p, true);
+	if (!(seen & 2)) {
+		cut_field(p, PG_FIELD_FRAG_ID);
+		cut_field(p, PG_FIELD_FRAG_BITS);
+		cut_field(p, PG_FIELD_FRAG_RES);
+	}
+	if (!(seen & 4))
+		cut_routing(p);
 }
 
 /* IPv6 extension headers, the first of each kind; what lies behind a later fragment's is payload. */
@@ -137,8 +161,12 @@ static __always_inline void load_ext(void *ctx, bool xdp, struct pkt *p)
 		kind = p->ext_next;
 		at = (p->l3 & 0xff) + off;
 		have = (__s32)p->ip_len - (__s32)off;
-		if (!ext_kinds[kind & 255].need || have < 2)
+		if (!ext_kinds[kind & 255].need)
 			break;
+		if (have < ext_kinds[kind & 255].need) {
+			cut_unseen(p, seen);
+			break;
+		}
 		if (kind == IPPROTO_AH && !(seen & 1)) {
 			load_ipsec(ctx, xdp, p, at, true, have);
 			seen |= 1;
@@ -149,7 +177,7 @@ static __always_inline void load_ext(void *ctx, bool xdp, struct pkt *p)
 			load_routing(ctx, xdp, p, at, have);
 			seen |= 4;
 		}
-		if (!load(ctx, xdp, at, p->out, 4))
+		if (!(have < 4 ? load(ctx, xdp, at, p->out, 2) : load(ctx, xdp, at, p->out, 4)))
 			break;
 		barrier();
 		if (kind == IPPROTO_FRAGMENT && (p->out[2] << 8 | p->out[3]) & IP6_OFFSET)
@@ -161,6 +189,45 @@ static __always_inline void load_ext(void *ctx, bool xdp, struct pkt *p)
 	}
 }
 
+static __always_inline bool may_have_ports(__u8 proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_DCCP:
+	case IPPROTO_ESP: /* its SPI */
+	case IPPROTO_AH:
+	case IPPROTO_SCTP:
+	case IPPROTO_UDPLITE:
+		return true;
+	}
+	return false;
+}
+
+/* Ports as xt_hashlimit.c hashlimit_init_dst() finds them, by proto_ports_offset(). */
+static __always_inline void load_ports(void *ctx, bool xdp, struct pkt *p)
+{
+	bool v6 = p->family == PG_FAMILY_V6, later = p->frag == PG_FRAG_LATER;
+	__u32 at = p->l4 - p->l3;
+
+	if (v6 && !later && (p->l4_state == PG_L4_BROKEN || p->proto == IPPROTO_NONE))
+		return;
+	if ((v6 && later) || !may_have_ports(p->proto))
+		return set_field(p, PG_FIELD_PORTS, 0);
+	if (later) {
+		if (!load(ctx, xdp, p->l3, p->out, 1))
+			return;
+		barrier();
+		at = (p->out[0] & 15) * 4;
+	}
+	if (p->proto == IPPROTO_AH)
+		at += 4;
+	if (p->ip_len < at + 4 || !load(ctx, xdp, p->l3 + at, p->out, 4))
+		return;
+	barrier();
+	set_field(p, PG_FIELD_PORTS, bpf_ntohl(*(__u32 *)p->out));
+}
+
 static __always_inline void load_headers(void *ctx, bool xdp, struct pkt *p)
 {
 	__s32 have = p->ip_len - (p->l4 - p->l3);
@@ -170,6 +237,8 @@ static __always_inline void load_headers(void *ctx, bool xdp, struct pkt *p)
 		return;
 	if (p->family == PG_FAMILY_V6)
 		load_ext(ctx, xdp, p);
+	barrier();
+	load_ports(ctx, xdp, p);
 	barrier();
 	if (!p->l4)
 		return;

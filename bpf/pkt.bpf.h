@@ -19,7 +19,7 @@ struct query {
 	struct rows rows;
 	__u16 sport, dport;
 	__u8 v6, tcp, flags, active;
-	__u32 unused;
+	__u32 alone; /* only few[FEW_SADDR] is filled in, and enough */
 };
 
 /* What the classifier's steps are given beside the packet at hand. */

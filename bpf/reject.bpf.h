@@ -8,7 +8,12 @@
 #pragma once
 
 #define REJECT_TTL 64
-#define REJECT_QUOTE 512 /* bytes of the packet in an ICMP error */
+/*
+ * Bytes of the packet in an ICMP error: as many as fit into 576 bytes (RFC 1812 4.3.2.3) and into
+ * IPv6's smallest MTU (RFC 4443 2.4 (c)).
+ */
+#define REJECT_QUOTE_V4 (576 - 20 - 8)
+#define REJECT_QUOTE_V6 (1280 - 40 - 8)
 #define ICMP_UNREACH 3
 #define ICMP6_UNREACH 1
 #define TOS_INTERNETCONTROL 0xc0
@@ -64,7 +69,7 @@ static __always_inline bool may_answer(const struct pkt *p)
 	       (p->saddr[0] | p->saddr[1] | p->saddr[2] | p->saddr[3]);
 }
 
-/* Is it an error itself, or may it be one? The type stands in sport. */
+/* Is it an error itself, or may it be one? The type stands in sport. As icmp.c and icmpv6.c ask. */
 static __always_inline bool is_icmp_error(const struct pkt *p)
 {
 	if (p->family == PG_FAMILY_V6)
@@ -74,8 +79,9 @@ static __always_inline bool is_icmp_error(const struct pkt *p)
 		return false;
 	if (p->l4_state != PG_L4_FULL)
 		return true;
-	/* Unreachable, source quench, redirect, time exceeded, parameter problem. */
-	return p->sport == 3 || p->sport == 4 || p->sport == 5 || p->sport == 11 || p->sport == 12;
+	/* Unreachable, source quench, redirect, time exceeded, parameter problem; and the unknown. */
+	return p->sport == 3 || p->sport == 4 || p->sport == 5 || p->sport == 11 ||
+	       p->sport == 12 || p->sport > 18;
 }
 
 /* The Ethernet header and tags, sent back where they came from. */
@@ -111,7 +117,8 @@ static __always_inline void reply_l3(const struct pkt *p, void *out, __u8 proto,
 		return;
 	}
 	h->version_ihl = 0x45;
-	h->tos = proto == IPPROTO_ICMP ? TOS_INTERNETCONTROL : 0;
+	/* RFC 1812 4.3.2.5 */
+	h->tos = proto == IPPROTO_ICMP ? (p->tos & 0x1e) | TOS_INTERNETCONTROL : 0;
 	h->tot_len = bpf_htons(sizeof(*h) + len);
 	h->id = 0;
 	h->frag_off = bpf_htons(0x4000); /* don't fragment, as nf_reject_iphdr_put() */
@@ -126,7 +133,7 @@ static __always_inline void reply_l3(const struct pkt *p, void *out, __u8 proto,
 /* RFC 9293 3.10.7.1. Returns the reply's length behind its IP header; 0: none. */
 static __always_inline __u32 reply_reset(void *ctx, bool xdp, struct pkt *p, void *out)
 {
-	struct tcp_header *in = (void *)(p->out + 640), *h = out;
+	struct tcp_header *in = (void *)(p->out + PG_REPLY_MAX), *h = out;
 	__u32 payload;
 
 	if (p->proto != IPPROTO_TCP || p->l4_state != PG_L4_FULL ||
@@ -150,13 +157,28 @@ static __always_inline __u32 reply_reset(void *ctx, bool xdp, struct pkt *p, voi
 	return sizeof(*h);
 }
 
+/* The sum over what is quoted, at p->out + at. */
+static __always_inline __u64 sum_quote(struct pkt *p, __u32 at, __u32 n)
+{
+	__u64 sum = 0;
+
+	at &= 127;
+	NO_UNROLL for (__u32 i = 0; i < REJECT_QUOTE_V6; i += 4) {
+		if (i >= n)
+			break;
+		sum += *(__u32 *)(p->out + at + i);
+	}
+	return sum;
+}
+
 /* An error that quotes the packet. */
 static __always_inline __u32 reply_icmp(void *ctx, bool xdp, struct pkt *p, __u32 out, __u8 code)
 {
 	bool v6 = p->family == PG_FAMILY_V6;
-	__u32 n = p->ip_len < REJECT_QUOTE ? p->ip_len : REJECT_QUOTE, at = out + 8;
-	__u64 sum = 0;
+	__u32 most = v6 ? REJECT_QUOTE_V6 : REJECT_QUOTE_V4;
+	__u32 n = p->ip_len < most ? p->ip_len : most, at = (out + 8) & 127;
 	__u32 *head = (void *)(p->out + (out & 63));
+	__u64 sum;
 
 	if (is_icmp_error(p))
 		return 0;
@@ -164,20 +186,34 @@ static __always_inline __u32 reply_icmp(void *ctx, bool xdp, struct pkt *p, __u3
 		       bpf_htonl(ICMP_UNREACH << 24 | code << 16);
 	head[1] = 0;
 	barrier_var(n);
-	n &= 1023;
-	if (n < 20 || n > REJECT_QUOTE)
+	n &= 2047;
+	if (n < 20 || n > REJECT_QUOTE_V6 || !load(ctx, xdp, p->l3, p->out + at, n))
 		return 0;
-	__builtin_memset(p->out + (at & 127), 0, REJECT_QUOTE);
-	if (!load(ctx, xdp, p->l3, p->out + (at & 127), n))
-		return 0;
+	/* The sum is over 32-bit words. */
+	p->out[at + n] = p->out[at + n + 1] = p->out[at + n + 2] = 0;
 	barrier();
-	NO_UNROLL for (int i = 0; i < REJECT_QUOTE / 4; i++)
-		sum += *(__u32 *)(p->out + (at & 127) + i * 4);
-	sum += head[0];
+	sum = sum_quote(p, at, n) + head[0];
 	if (v6)
 		sum += pseudo_sum(p, IPPROTO_ICMPV6, n + 8);
 	((__u16 *)head)[1] = fold((sum & 0xffffffff) + (sum >> 32));
 	return n + 8;
+}
+
+/*
+ * An skb that a local sender made (over a veth) may leave its transport checksum to whoever sends
+ * it out: that is noted beside it, would be done to the answer, and nothing here can see it but that the
+ * skb can't be cut short of that checksum's place. Pulling the place off its front forgets the note
+ * (skb_postpull_rcsum()).
+ */
+#define REPLY_PULL 256
+#define ADJ_ROOM_MAC 1 /* BPF_ADJ_ROOM_MAC */
+
+static __always_inline bool resize_skb(struct __sk_buff *skb, const struct pkt *p, __u32 len)
+{
+	if (!bpf_skb_change_tail(skb, p->l4 + 1, 0))
+		return !bpf_skb_change_tail(skb, len, 0);
+	return !bpf_skb_change_tail(skb, len + REPLY_PULL, 0) &&
+	       !bpf_skb_adjust_room(skb, -REPLY_PULL, ADJ_ROOM_MAC, 0);
 }
 
 /* Put `len` bytes of p->out in the frame's place. */
@@ -186,7 +222,7 @@ static __always_inline bool reply_store(void *ctx, bool xdp, struct pkt *p, __u3
 	__s32 grow = (__s32)len - (__s32)p->frame_len;
 
 	barrier_var(len);
-	len &= 1023;
+	len &= 2047;
 	if (len < 34 || len > PG_REPLY_MAX)
 		return false;
 	if (xdp) {
@@ -194,7 +230,7 @@ static __always_inline bool reply_store(void *ctx, bool xdp, struct pkt *p, __u3
 			return false;
 		return !bpf_xdp_store_bytes(ctx, 0, p->out, len);
 	}
-	return !bpf_skb_change_tail(ctx, len, 0) && !bpf_skb_store_bytes(ctx, 0, p->out, len, 0);
+	return resize_skb(ctx, p, len) && !bpf_skb_store_bytes(ctx, 0, p->out, len, 0);
 }
 
 static __always_inline bool may_reply(void)
@@ -211,6 +247,7 @@ static __always_inline bool may_reply(void)
 static __always_inline bool reject(void *ctx, bool xdp, struct pkt *p, __u32 with)
 {
 	__u32 l3 = p->l3 & 31, hlen = p->family == PG_FAMILY_V6 ? 40 : 20, n;
+	__u8 code = with >> (p->family == PG_FAMILY_V6 ? 12 : 8) & 15;
 	bool reset = with == PG_REJECT_RESET;
 	__u8 proto = reset			    ? IPPROTO_TCP :
 		     p->family == PG_FAMILY_V6 ? IPPROTO_ICMPV6 :
@@ -220,7 +257,7 @@ static __always_inline bool reject(void *ctx, bool xdp, struct pkt *p, __u32 wit
 		return false;
 	barrier();
 	n = reset ? reply_reset(ctx, xdp, p, p->out + l3 + hlen) :
-		    reply_icmp(ctx, xdp, p, l3 + hlen, with >> 8 & 15);
+		    reply_icmp(ctx, xdp, p, l3 + hlen, code);
 	if (!n)
 		return false;
 	reply_l3(p, p->out + l3, proto, n);

@@ -89,7 +89,7 @@ enum pg_action_kind {
 
 /* What REJECT answers with; ICMP codes are those of each family (RFC 792, 1812, 4443). */
 enum pg_reject_with {
-	PG_REJECT_ICMP, /* + code << 8: destination unreachable */
+	PG_REJECT_ICMP, /* + ICMP's code << 8 + ICMPv6's << 12: destination unreachable */
 	PG_REJECT_RESET
 };
 
@@ -133,11 +133,19 @@ struct pg_term_record {
  * In TREE and HUGE a leaf with PG_FEW_LEAF leads to a row of another kind: up to PG_FEW terms by
  * number, ascending, 0xffffffff behind the last. They are the terms that ask something of this
  * dimension and may hold here; those that ask nothing of it are the dimension's base row. The
- * trie may end early there, so a term from such a row must be verified against its record.
+ * trie may end early there, so a term from such a row must be verified against its record. With
+ * PG_ONE_LEAF there is no row: the leaf's other bits are the only term. Beside its number a term may
+ * have the low bits of its only destination port (PG_FEW_PORT): of several that share an address,
+ * the records of the others need not be fetched from memory then.
  */
 #define PG_LEAF (1U << 31)
 #define PG_FEW_LEAF (1U << 30)
+#define PG_ONE_LEAF (1U << 29)
 #define PG_NO_TERM 0xffffffffU
+#define PG_FEW_TERM (PG_MAX_TERMS - 1) /* the number; the largest is not used */
+#define PG_FEW_PORT PG_MAX_TERMS       /* there is a port, in the bits above */
+#define PG_FEW_PORT_SHIFT 18
+#define PG_FEW_PORT_MASK 0x1fffU
 
 /* Dimensions that some term asks for; one bit for both families and all spaces together. */
 #define PG_DIM_SADDR (1U << 0)
@@ -182,7 +190,7 @@ struct pg_gen {
 	__u32 any;		      /* leaf: the row of all ones */
 	__u32 none;		      /* leaf: the empty row */
 	__u32 few_none;		      /* a row of few that names none */
-	__u32 unused;
+	__u32 lent; /* of needs: the other generation's, until this one is confirmed */
 	__u32 whole[_PG_FAMILY_MAX][_PG_PORT_PROTO_MAX]; /* leaf: whole TCP or UDP headers */
 	/* Entries at which a walk starts: by address bytes, most significant first. */
 	__u32 saddr[_PG_FAMILY_MAX];
@@ -251,6 +259,7 @@ enum pg_field {
 	PG_FIELD_RT_TYPE,
 	PG_FIELD_RT_SEGS,
 	PG_FIELD_RT_LEN,
+	PG_FIELD_PORTS, /* what hashlimit takes for them, payload of later fragments included */
 	_PG_FIELD_MAX = 32
 };
 
@@ -313,19 +322,33 @@ struct pg_local {
 	__u32 round; /* of reading them: the command forgets those of other rounds */
 };
 
-/* One packet for LOG or NFLOG. */
+/*
+ * What LOG and NFLOG print, in a check of kind ACTION: bytes2[0] level, bytes2[1] XT_LOG_* flags;
+ * state: the group; invert: 1 for NFLOG, 3 where the rest of a long prefix is in the next check.
+ */
+#define PG_LOG_NFLOG (1U << 0)
+#define PG_LOG_LONG (1U << 1)
+#define PG_LOG_PREFIX_HEAD 56U
+
+/*
+ * One packet for LOG or NFLOG. `data` is enough for all headers that a line shows, those which
+ * ICMPv6 errors quote included.
+ */
 struct pg_event {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u32 slot;    /* of the rule's counter */
-	__u32 term;
+	__u32 iface;   /* slot of the interface */
 	__u32 ifindex, mark;
 	__u32 len;	/* of the frame */
 	__u16 captured; /* bytes of it in data */
 	__u16 l3;	/* where the IP header is */
-	__u8 level, flags, nflog, unused;
-	__u32 group;
-	char prefix[48];
-	__u8 data[128];
+	__u16 vlan_proto, vlan_id; /* outermost tag; 0: none */
+	__u16 group;
+	__u8 level, flags; /* XT_LOG_* */
+	__u8 nflog, no_l2;
+	__u8 unused[6];
+	char prefix[64];
+	__u8 data[192];
 };
 
 /* What a stateful check remembers. Limits: the time at which the bucket is full again. */
@@ -352,7 +375,7 @@ struct pg_ctl {
 	__u32 settled; /* number of the generation that every CPU is known to have reached */
 	__u32 shards;  /* that the instance's counters have */
 	__s32 tai_offset; /* seconds that TAI is ahead of UTC */
-	__u32 unused;
+	__u32 taken_back; /* number of the last generation that was not confirmed or rolled back */
 	struct pg_gen gen[2];
 };
 
@@ -380,12 +403,27 @@ struct pg_flags {
 	__u64 count[_PG_FLAG_MAX];
 };
 
+/* What every packet of a port counts, in one cache line, and the flags that few have. */
+struct pg_port {
+	struct pg_count count[_PG_DIR_MAX];
+	__u64 dropped; /* packets, arrivals */
+};
+
+struct pg_tcp_port {
+	struct pg_port port;
+	__u64 ack, syn, psh; /* both directions */
+};
+
+struct pg_rare_flags {
+	__u64 fin, rst, urg, ece, cwr;
+};
+
 struct pg_shard {
 	struct pg_count rule[PG_COUNTER_SLOTS]; /* by slot: rules and chains' policies */
 	struct pg_count total[PG_MAX_IFACES][_PG_DIR_MAX][PG_TOTALS_VERDICTS][PG_TOTALS_REASONS];
-	struct pg_count port[_PG_DIR_MAX][_PG_PORT_PROTO_MAX][PG_PORTS];
-	__u64 dropped[_PG_PORT_PROTO_MAX][PG_PORTS]; /* packets, arrivals */
-	struct pg_flags flags[PG_PORTS];	     /* TCP, both directions */
+	struct pg_tcp_port tcp[PG_PORTS] __attribute__((aligned(64)));
+	struct pg_port udp[PG_PORTS];
+	struct pg_rare_flags rare[PG_PORTS]; /* TCP, both directions */
 };
 
 /*
@@ -435,10 +473,12 @@ struct pg_iface {
 _Static_assert(sizeof(struct pg_count) == 16, "ABI");
 _Static_assert(sizeof(struct pg_term_record) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_check) == 64, "ABI");
-_Static_assert(sizeof(struct pg_event) == 216, "ABI");
+_Static_assert(sizeof(struct pg_event) == 304, "ABI");
 _Static_assert(sizeof(struct pg_gen) == 16 + 32 + 40 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
 _Static_assert(sizeof(struct pg_ctl) == 32 + 2 * sizeof(struct pg_gen), "ABI");
+_Static_assert(PG_FEW_PORT << 1 == 1U << PG_FEW_PORT_SHIFT, "the port follows its flag");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
+_Static_assert(sizeof(struct pg_tcp_port) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_trace) == 76 + 4 * PG_TRACE_PATH, "ABI");
 _Static_assert(sizeof(struct pg_iface) == 136, "ABI");
 _Static_assert(_PG_REASON_MAX <= PG_TOTALS_REASONS, "totals have room for every reason");

@@ -5,8 +5,8 @@
 #   run.sh check   those that need no privileges
 #   run.sh all     all of them; what needs root goes through sudo where we are not
 # A suite is a cmocka program, or a script whose last line is "N passed, N failed, N skipped".
-# Prints one line a suite, why tests were skipped, and what a suite that failed said; then the sum,
-# in those words. V=1 shows everything. PG_TEST_DATA: a folder with captures, or nothing.
+# Prints one line a suite, why tests were skipped, which rule files are refused, and what a suite
+# that failed said; then the sum, in those words. V=1 shows everything. PG_TEST_DATA: a folder with captures, or nothing.
 cd "$(dirname "$0")/.." || exit 1
 
 export PORTGUARD=$PWD/portguard
@@ -53,7 +53,7 @@ suite() {
 	if [ "$f" != 0 ] || [ -n "${V:-}" ]; then
 		grep -vE '^\[ (RUN|      OK) ' "$log" | tail -n "${V:+100000}${V:-400}" | sed 's/^/     /'
 	else
-		grep -i '^skip' "$log" | sed 's/^/     /'
+		grep -iE '^(skip|refused: |of [0-9]+ )' "$log" | sed 's/^/     /'
 	fi
 }
 
@@ -72,6 +72,7 @@ check() {
 	done
 	suite golden sh tests/golden/run.sh ./portguard
 	suite syntax bash tests/syntax.sh ./portguard
+	suite dumps bash tests/dumps.sh ./portguard
 	suite headers tests/headers.sh
 }
 

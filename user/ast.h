@@ -348,6 +348,7 @@ enum pg_table_id { PG_TABLE_FILTER, PG_TABLE_RAW, _PG_TABLE_MAX };
 
 struct pg_chain {
 	enum pg_table_id table;
+	struct pg_pos pos; /* where a file declares it; line 0: nowhere */
 	char name[PG_CHAIN_NAME_MAX + 1];
 	enum pg_target policy; /* built-in chains: ACCEPT or DROP; user chains: NONE */
 	uint64_t packets, bytes;
@@ -394,6 +395,8 @@ int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule); /* 0 or -ENOM
 bool pg_rule_equal(const struct pg_rule *a, const struct pg_rule *b);
 /* The same for rules that are equal. `scratch` is the caller's to free; check its oom. */
 uint64_t pg_rule_hash(const struct pg_rule *rule, struct pg_text *scratch);
+/* The same condition. */
+bool pg_match_equal(const struct pg_match *a, const struct pg_match *b);
 /* PG_V4, PG_V6 or both: what its addresses, matches and -4/-6 leave. 0: can never match. */
 unsigned pg_rule_families(const struct pg_rule *rule);
 

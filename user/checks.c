@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 
 #include "match.h"
@@ -77,7 +78,7 @@ void pg_rule_state_start(const struct pg_rule *rule, size_t n, struct pg_state *
 		if (!has_state(m) || n--)
 			continue;
 		if (m->kind == PG_MATCH_STATISTIC)
-			ret->value = m->statistic.packet;
+			ret->value = m->statistic.every - 1 - m->statistic.packet;
 		return;
 	}
 }
@@ -88,6 +89,8 @@ uint32_t pg_match_needs(const struct pg_match *m)
 	case PG_MATCH_STATE:
 	case PG_MATCH_CONNTRACK:
 		return PG_NEED_STATE;
+	case PG_MATCH_HASHLIMIT:
+		return m->hashlimit->modes & (PG_HASHLIMIT_SPT | PG_HASHLIMIT_DPT) ? PG_NEED_HEADERS : 0;
 	case PG_MATCH_TCPMSS:
 	case PG_MATCH_ESP:
 	case PG_MATCH_AH:
@@ -108,9 +111,54 @@ uint64_t pg_name_hash(const char *name)
 	return h;
 }
 
-static int unsupported(struct pg_err *err, const char *what)
+/* The first of the parts of -m conntrack that nothing looks at. */
+static const char *unenforced_part(const struct pg_match *m)
 {
-	return pg_fail(err, -EOPNOTSUPP, "%s is not supported yet", what);
+	static const char *const name[_PG_CT_PART_MAX] = {
+		[PG_CT_PART_PROTO] = "option `--ctproto'",
+		[PG_CT_PART_ORIGSRC] = "option `--ctorigsrc'",
+		[PG_CT_PART_ORIGDST] = "option `--ctorigdst'",
+		[PG_CT_PART_REPLSRC] = "option `--ctreplsrc'",
+		[PG_CT_PART_REPLDST] = "option `--ctrepldst'",
+		[PG_CT_PART_ORIGSRCPORT] = "option `--ctorigsrcport'",
+		[PG_CT_PART_ORIGDSTPORT] = "option `--ctorigdstport'",
+		[PG_CT_PART_REPLSRCPORT] = "option `--ctreplsrcport'",
+		[PG_CT_PART_REPLDSTPORT] = "option `--ctrepldstport'",
+		[PG_CT_PART_STATUS] = "option `--ctstatus'",
+		[PG_CT_PART_EXPIRE] = "option `--ctexpire'",
+		[PG_CT_PART_DIR] = "option `--ctdir'",
+	};
+
+	for (size_t i = 0; i < _PG_CT_PART_MAX; i++)
+		if (m->conntrack.given >> i & 1 && name[i])
+			return name[i];
+	return NULL;
+}
+
+const char *pg_match_unenforced(const struct pg_match *m)
+{
+	switch (m->kind) {
+	case PG_MATCH_TCP:
+		return m->ports.option.set ? "option `--tcp-option'" : NULL;
+	case PG_MATCH_DCCP:
+		return m->ports.option.set     ? "option `--dccp-option'" :
+		       m->ports.dccp_types_set ? "option `--dccp-types'" :
+						 NULL;
+	case PG_MATCH_SCTP:
+		return m->ports.chunks ? "option `--chunk-types'" : NULL;
+	case PG_MATCH_CONNTRACK:
+		return unenforced_part(m);
+	case PG_MATCH_CONNLIMIT:
+		return "match `connlimit'";
+	case PG_MATCH_HASHLIMIT:
+		return m->hashlimit->rate_match ? "option `--hashlimit-rate-match'" : NULL;
+	case PG_MATCH_RT:
+		return m->rt.n_addrs || m->rt.nonstrict ? "option `--rt-0-addrs'" :
+		       m->rt.res			? "option `--rt-0-res'" :
+							  NULL;
+	default:
+		return NULL;
+	}
 }
 
 static struct pg_check field_is(enum pg_field field, uint32_t lo, uint32_t hi, bool invert)
@@ -139,13 +187,11 @@ static struct pg_check limit(const struct pg_match *m)
 	return (struct pg_check){ .kind = PG_CHECK_LIMIT, .u64 = { cost, cost * m->limit.burst } };
 }
 
-static int hashlimit(const struct pg_match *m, struct pg_check *ret, struct pg_err *err)
+static void hashlimit(const struct pg_match *m, struct pg_check *ret)
 {
 	const struct pg_hashlimit *h = m->hashlimit;
 	uint64_t cost, burst;
 
-	if (h->rate_match)
-		return unsupported(err, "--hashlimit-rate-match");
 	if (h->bytes) {
 		/* Of 16 bytes each (xt_hashlimit.c user2credits_byte()); a second's worth at once. */
 		cost = h->avg * 1000000000ULL >> 32;
@@ -160,7 +206,6 @@ static int hashlimit(const struct pg_match *m, struct pg_check *ret, struct pg_e
 	ret->v[7] = h->bytes;
 	ret->bytes[32] = h->srcmask;
 	ret->bytes[33] = h->dstmask;
-	return 0;
 }
 
 static int recent(const struct pg_match *m, struct pg_check *ret, struct pg_err *err)
@@ -195,15 +240,23 @@ static struct pg_check statistic(const struct pg_match *m)
 				  .v = { m->statistic.probability } };
 }
 
+/* With fewer directions than its set has dimensions nothing is in it (ip_set_core.c ip_set_test()). */
 static int set(const struct pg_match *m, const struct pg_check_sets *sets, struct pg_check *ret,
 	       struct pg_err *err)
 {
-	struct pg_set_ref ref = { 0 };
+	struct pg_set_ref ref = { .dims = 1 };
+	struct pg_diag diag;
 
-	if (sets && sets->find(sets->arg, m->set.name, &ref) < 0)
-		return pg_fail_exit(err, 2, -ENOENT, "Set %s doesn't exist.", m->set.name);
+	if (sets && sets->find(sets->arg, m->set.name, &ref) < 0) {
+		pg_diag(&diag, PG_DIAG_PARAM, NULL, "Set %s doesn't exist.", m->set.name);
+		return pg_diag_report(&diag, -ENOENT, err);
+	}
 	*ret = (struct pg_check){ .kind = PG_CHECK_SET, .invert = m->set.invert,
 				  .v = { ref.id, m->set.dirs, ref.net } };
+	if (ref.dims > 1)
+		ret->v[1] |= PG_SET_WITH_PORT;
+	if (m->set.n_dirs < ref.dims)
+		ret->v[0] = PG_SETS; /* none has that number: as ip_set_test(), it is never in it */
 	return 0;
 }
 
@@ -306,12 +359,8 @@ static void frag(const struct pg_match *m, struct pg_check *ret)
 		*ret = bits_are(PG_FIELD_FRAG_BITS, 1, 0, false);
 }
 
-static int rt(const struct pg_match *m, struct pg_check *ret, struct pg_err *err)
+static void rt(const struct pg_match *m, struct pg_check *ret)
 {
-	if (m->rt.n_addrs || m->rt.nonstrict)
-		return unsupported(err, "--rt-0-addrs");
-	if (m->rt.res)
-		return unsupported(err, "--rt-0-res");
 	*ret++ = field_is(PG_FIELD_RT_TYPE, 0, UINT32_MAX, false);
 	if (m->rt.type.set)
 		*ret++ = range_is(PG_FIELD_RT_TYPE, &m->rt.type);
@@ -319,36 +368,31 @@ static int rt(const struct pg_match *m, struct pg_check *ret, struct pg_err *err
 		*ret++ = range_is(PG_FIELD_RT_SEGS, &m->rt.segsleft);
 	if (m->rt.len.set)
 		*ret = range_is(PG_FIELD_RT_LEN, &m->rt.len);
-	return 0;
 }
 
-static int conntrack(const struct pg_match *m, struct pg_check *ret, struct pg_err *err)
+static struct pg_check conntrack(const struct pg_match *m)
 {
-	uint32_t state = 1U << PG_CT_PART_STATE;
-
-	if (m->kind == PG_MATCH_CONNTRACK && m->conntrack.given & ~state)
-		return unsupported(err, "-m conntrack with more than --ctstate");
-	*ret = (struct pg_check){ .kind = PG_CHECK_STATE,
-				  .invert = !!(m->conntrack.inverted & state),
+	return (struct pg_check){ .kind = PG_CHECK_STATE,
+				  .invert = !!(m->conntrack.inverted & 1U << PG_CT_PART_STATE),
 				  .v = { m->conntrack.states } };
-	return 0;
 }
 
-/* What of the transport header nothing looks at yet. */
-static int header_extras(const struct pg_match *m, struct pg_err *err)
+int pg_match_check_families(const struct pg_match *m, unsigned families, struct pg_err *err)
 {
-	if (m->ports.option.set)
-		return unsupported(err, m->kind == PG_MATCH_TCP ? "--tcp-option" : "--dccp-option");
-	if (m->ports.dccp_types_set)
-		return unsupported(err, "--dccp-types");
-	if (m->ports.chunks)
-		return unsupported(err, "--chunk-types");
+	uint32_t types = m->kind == PG_MATCH_ADDRTYPE ? m->addrtype.src | m->addrtype.dst : 0;
+
+	if (families & PG_V6 && types & 1U << RTN_UNREACHABLE)
+		return pg_fail(err, -EOPNOTSUPP,
+			       "addrtype UNREACHABLE of IPv6 is not supported yet (-4: of IPv4)");
 	return 0;
 }
 
 static struct pg_check simple_check(const struct pg_match *m)
 {
 	switch (m->kind) {
+	case PG_MATCH_STATE:
+	case PG_MATCH_CONNTRACK:
+		return conntrack(m);
 	case PG_MATCH_LIMIT:
 		return limit(m);
 	case PG_MATCH_QUOTA:
@@ -388,18 +432,14 @@ int pg_match_make_checks(const struct pg_match *m, uint32_t state,
 			 const struct pg_check_sets *sets, struct pg_check *ret,
 			 struct pg_err *err)
 {
+	const char *unenforced = pg_match_unenforced(m);
+
+	if (unenforced)
+		return pg_fail(err, -EOPNOTSUPP, "%s is not supported yet", unenforced);
 	switch (m->kind) {
-	case PG_MATCH_STATE:
-	case PG_MATCH_CONNTRACK:
-		return conntrack(m, ret, err);
 	case PG_MATCH_HASHLIMIT:
-		return hashlimit(m, ret, err);
-	case PG_MATCH_TCP:
-	case PG_MATCH_DCCP:
-	case PG_MATCH_SCTP:
-		return header_extras(m, err);
-	case PG_MATCH_CONNLIMIT:
-		return unsupported(err, "match `connlimit'");
+		hashlimit(m, ret);
+		return 0;
 	case PG_MATCH_RECENT:
 		return recent(m, ret, err);
 	case PG_MATCH_SET:
@@ -414,7 +454,8 @@ int pg_match_make_checks(const struct pg_match *m, uint32_t state,
 		frag(m, ret);
 		return 0;
 	case PG_MATCH_RT:
-		return rt(m, ret, err);
+		rt(m, ret);
+		return 0;
 	default:
 		if (!pg_match_checks(m))
 			return 0;

@@ -14,6 +14,12 @@ size_t pg_match_checks(const struct pg_match *m);
 /* Does asking it change something (a limit, a list), so that its place in the rule matters? */
 bool pg_match_remembers(const struct pg_match *m);
 
+/*
+ * What a match asks for that no check answers, as a message names it ("option `--ctdir'"). Such a
+ * rule can be read and printed, but not be compiled. NULL: nothing.
+ */
+const char *pg_match_unenforced(const struct pg_match *m);
+
 /* How many of pg_states a rule's checks use. */
 size_t pg_rule_states(const struct pg_rule *rule);
 
@@ -27,11 +33,15 @@ uint32_t pg_match_needs(const struct pg_match *m);
 struct pg_set_ref {
 	uint32_t id;
 	bool net; /* a set of networks, not of addresses */
+	uint8_t dims; /* 2: an address and a port */
 };
 struct pg_check_sets {
 	int (*find)(void *arg, const char *name, struct pg_set_ref *ret);
 	void *arg;
 };
+
+/* What the programs can't ask of packets of these families: -EOPNOTSUPP with a message in err. */
+int pg_match_check_families(const struct pg_match *m, unsigned families, struct pg_err *err);
 
 /*
  * The checks of a match, pg_match_checks() of them. `state`: the first of pg_states that the match

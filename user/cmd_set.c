@@ -171,9 +171,11 @@ static int apply_create(struct session *s, const struct pg_ipset_cmd *cmd, unsig
 	r = pg_ipset_create(&how, &info, skipped, sizeof(skipped), err);
 	if (r < 0)
 		return r;
+	if (skipped[0] && line)
+		fprintf(stderr, "portguard: line %u: ", line);
 	if (skipped[0])
-		fprintf(stderr, "portguard: line %u: set without what is not supported: %s\n", line,
-			skipped);
+		fprintf(stderr, "%sset %s without what is not supported: %s\n",
+			line ? "" : "portguard: ", info.name, skipped);
 	return pg_sets_create(s->sets, &info, cmd->exist, err);
 }
 

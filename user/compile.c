@@ -124,7 +124,7 @@ static int add_segment(struct compiler *c, uint32_t chain, size_t at, size_t fro
 	unsigned n = pg_terms_of(rule, from, to);
 	int r;
 
-	if (n == PG_TERMS_TOO_MANY || c->n_terms + n > PG_MAX_TERMS)
+	if (n == PG_TERMS_TOO_MANY || c->n_terms + n >= PG_MAX_TERMS)
 		return too_many(c, "rules (each --ports in a rule makes it count twice)",
 				PG_MAX_TERMS);
 	if (c->n_terms + n > c->cap_terms) {
@@ -433,6 +433,14 @@ static int prefix_len(const uint8_t *mask, unsigned bytes)
 	return n;
 }
 
+/* The only destination port of a term, as rows of few have it. */
+static uint32_t few_port(const struct pg_term *t)
+{
+	if (t->dport.n != 1 || t->dport.r[0].lo != t->dport.r[0].hi)
+		return 0;
+	return PG_FEW_PORT | (t->dport.r[0].lo & PG_FEW_PORT_MASK) << PG_FEW_PORT_SHIFT;
+}
+
 static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 {
 	_free_ struct pg_trie_pattern *pattern = calloc(c->n_terms + 1, sizeof(*pattern));
@@ -458,6 +466,7 @@ static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 		p->term = i;
 		p->invert = a->invert;
 		p->verified = v == PG_V4 || prefix_len(a->mask, bytes) >= 0;
+		p->few = few_port(&c->term[i]);
 		for (unsigned b = 0; b < bytes; b++) {
 			p->mask[b] = a->mask[b];
 			p->value[b] = a->addr[b] & a->mask[b];
@@ -837,6 +846,9 @@ static int add_checks(struct compiler *c, const struct pg_term *t, struct pg_ter
 		if (m->kind == PG_MATCH_COMMENT)
 			continue;
 		memset(check, 0, sizeof(check));
+		r = pg_match_check_families(m, t->families, c->err);
+		if (r)
+			return r;
 		r = pg_match_make_checks(m, states_before(t->rule, i), c->opts->sets, check, c->err);
 		if (!r && n)
 			r = add_check(c, check, n);
@@ -871,21 +883,27 @@ static uint32_t reject_arg(enum pg_reject with)
 	return PG_REJECT_ICMP | code[with].v4 << 8 | code[with].v6 << 12;
 }
 
-/* Prefix and level of LOG, as event.bpf.h reads them. */
-static struct pg_check log_arg(const struct pg_rule *rule)
+/* Prefix and level of LOG, as event.bpf.h reads them. Returns how many of arg[2] it takes. */
+static size_t log_arg(const struct pg_rule *rule, struct pg_check *arg)
 {
-	struct pg_check arg = { .kind = PG_CHECK_ACTION };
 	bool nflog = rule->target == PG_TARGET_NFLOG;
 	const char *prefix = nflog ? rule->args.nflog.prefix : rule->args.log.prefix;
+	size_t len = prefix ? strlen(prefix) : 0;
 
-	arg.bytes[0] = nflog ? 0 : rule->args.log.level;
-	arg.bytes[1] = nflog ? 0 : rule->args.log.flags;
-	arg.bytes[2] = nflog;
-	arg.v[1] = nflog ? rule->args.nflog.group : 0;
-	if (prefix)
-		snprintf((char *)arg.bytes + 8, sizeof(arg.bytes) - 8, "%s", prefix);
-	return arg;
+	arg[0] = arg[1] = (struct pg_check){ .kind = PG_CHECK_ACTION };
+	arg[0].bytes2[0] = nflog ? 0 : rule->args.log.level;
+	arg[0].bytes2[1] = nflog ? 0 : rule->args.log.flags;
+	arg[0].state = nflog ? rule->args.nflog.group : 0;
+	arg[0].invert = nflog ? PG_LOG_NFLOG : 0;
+	memcpy(arg[0].bytes, prefix ?: "", len < PG_LOG_PREFIX_HEAD ? len : PG_LOG_PREFIX_HEAD);
+	if (len <= PG_LOG_PREFIX_HEAD)
+		return 1;
+	arg[0].invert |= PG_LOG_LONG;
+	memcpy(arg[1].bytes, prefix + PG_LOG_PREFIX_HEAD, len - PG_LOG_PREFIX_HEAD);
+	return 2;
 }
+
+_Static_assert(PG_NFLOG_PREFIX_MAX < sizeof(((struct pg_event *)NULL)->prefix), "prefix fits");
 
 /* Frames that the segments before this one have put on the stack. */
 static unsigned frames_of(const struct pg_term *t)
@@ -900,7 +918,8 @@ static unsigned frames_of(const struct pg_term *t)
 static int record_action(struct compiler *c, const struct pg_term *t, struct pg_term_record *rec)
 {
 	const struct pg_rule *rule = t->rule;
-	struct pg_check arg = { .kind = PG_CHECK_ACTION };
+	struct pg_check arg[2] = { { .kind = PG_CHECK_ACTION } };
+	size_t n = 1;
 
 	rec->slot = rule->slot;
 	if (!t->last) {
@@ -932,12 +951,12 @@ static int record_action(struct compiler *c, const struct pg_term *t, struct pg_
 	case PG_TARGET_LOG:
 	case PG_TARGET_NFLOG:
 		rec->kind = PG_ACT_LOG;
-		arg = log_arg(rule);
+		n = log_arg(rule, arg);
 		break;
 	case PG_TARGET_MARK:
 		rec->kind = PG_ACT_MARK;
-		arg.v[0] = rule->args.mark.mark;
-		arg.v[1] = rule->args.mark.mask;
+		arg[0].v[0] = rule->args.mark.mark;
+		arg[0].v[1] = rule->args.mark.mask;
 		c->tables->marks = true;
 		break;
 	case PG_TARGET_CT:
@@ -948,7 +967,7 @@ static int record_action(struct compiler *c, const struct pg_term *t, struct pg_
 		return 0;
 	}
 	rec->arg = c->tables->n_checks;
-	return add_check(c, &arg, 1);
+	return add_check(c, arg, n);
 }
 
 static int fill_records(struct compiler *c)

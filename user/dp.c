@@ -58,6 +58,10 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 		r = pg_dp_create(dp, err);
 	else if (r == -ENOENT && dp->lock_fd >= 0)
 		pg_dp_remove_pins(dp, NULL); /* of a command that died while making an instance */
+	if (!r && opts->mode != PG_DP_READ) {
+		pg_dp_recover(dp);
+		r = opts->pending ? 0 : pg_dp_refuse_pending(dp, err);
+	}
 	if (r)
 		return r;
 	*ret_dp = TAKE_PTR(dp);
@@ -69,10 +73,10 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 {
 	const struct pg_load_opts load = {
 		.progs = opts->progs ?: PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
+		.ifindex = opts->ifindex ?: opts->iface ? if_nametoindex(opts->iface) : 0,
 		.trace = !opts->untraced,
 		.skip_csum = opts->skip_checksum,
 		.no_fast = opts->general_only,
-		.ifindex = opts->iface ? if_nametoindex(opts->iface) : 0,
 	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = new_dp(true, false);
 	struct pg_iface *slot;
@@ -87,8 +91,9 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 		return r;
 	slot = dp->map[PG_MAP_IFACES].mem;
 	slot->netns = dp->netns;
-	slot->mode = PG_MODE_TC;
+	slot->mode = PG_MODE_TC; /* no packet leaves here: MARK is as good under XDP */
 	snprintf(slot->name, sizeof(slot->name), "%s", opts->iface ? opts->iface : "");
+	dp->run_ifindex = opts->ifindex;
 	if (opts->sets)
 		r = pg_dp_sets_share(dp, opts->sets, err);
 	if (r)
@@ -124,7 +129,7 @@ __u64 pg_dp_memory(struct pg_dp *dp)
 	__u64 sum = pg_dp_sets_memory(dp);
 
 	for (int i = 0; i < _PG_MAP_MAX; i++)
-		sum += dp->map[i].bytes;
+		sum += dp->map[i].mem ? dp->map[i].bytes : pg_dp_fd_memory(dp->map[i].fd);
 	return sum;
 }
 
@@ -171,6 +176,11 @@ void pg_dp_slot_read(struct pg_dp *dp, __u32 slot, struct pg_count *ret)
 	}
 }
 
+static const struct pg_port *port_at(const struct pg_shard *shard, enum pg_port_proto proto, __u32 p)
+{
+	return proto == PG_PORT_TCP ? &shard->tcp[p].port : &shard->udp[p];
+}
+
 void pg_dp_ports_read(struct pg_dp *dp, enum pg_dir dir, enum pg_port_proto proto,
 		      struct pg_count *ret)
 {
@@ -179,7 +189,7 @@ void pg_dp_ports_read(struct pg_dp *dp, enum pg_dir dir, enum pg_port_proto prot
 		const struct pg_shard *shard = pg_dp_shard(dp, s);
 
 		for (__u32 p = 0; p < PG_PORTS; p++)
-			add_count(&ret[p], &shard->port[dir][proto][p]);
+			add_count(&ret[p], &port_at(shard, proto, p)->count[dir]);
 	}
 }
 
@@ -190,7 +200,7 @@ void pg_dp_drops_read(struct pg_dp *dp, enum pg_port_proto proto, __u64 *ret)
 		const struct pg_shard *shard = pg_dp_shard(dp, s);
 
 		for (__u32 p = 0; p < PG_PORTS; p++)
-			ret[p] += now(&shard->dropped[proto][p]);
+			ret[p] += now(&port_at(shard, proto, p)->dropped);
 	}
 }
 
@@ -200,9 +210,19 @@ void pg_dp_flags_read(struct pg_dp *dp, struct pg_flags *ret)
 	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++) {
 		const struct pg_shard *shard = pg_dp_shard(dp, s);
 
-		for (__u32 p = 0; p < PG_PORTS; p++)
+		for (__u32 p = 0; p < PG_PORTS; p++) {
+			const struct pg_tcp_port *c = &shard->tcp[p];
+			const struct pg_rare_flags *rare = &shard->rare[p];
+			const __u64 *const from[_PG_FLAG_MAX] = {
+				[PG_FLAG_FIN] = &rare->fin, [PG_FLAG_SYN] = &c->syn,
+				[PG_FLAG_RST] = &rare->rst, [PG_FLAG_PSH] = &c->psh,
+				[PG_FLAG_ACK] = &c->ack,    [PG_FLAG_URG] = &rare->urg,
+				[PG_FLAG_ECE] = &rare->ece, [PG_FLAG_CWR] = &rare->cwr,
+			};
+
 			for (int i = 0; i < _PG_FLAG_MAX; i++)
-				ret[p].count[i] += now(&shard->flags[p].count[i]);
+				ret[p].count[i] += now(from[i]);
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ struct pg_dp_opts {
 	enum pg_dp_open_mode mode;
 	int wait_s; /* for the lock: 0 fail at once, <0 as long as it takes */
 	bool verbose;
+	bool pending; /* WRITE: also while a policy waits for its confirmation; otherwise refused */
 };
 
 int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_err *err);
@@ -42,6 +43,7 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
  */
 struct pg_private_opts {
 	const char *iface;
+	__u32 ifindex; /* as programs know it, and whose Ethernet address frames have; 0: none */
 	struct pg_dp *sets; /* whose named sets it sees: the same entries; NULL: it has none */
 	bool untraced;	    /* the programs as they are attached, without pg_trace */
 	bool general_only;  /* without the fast path, which must not make a difference */
@@ -97,14 +99,32 @@ int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err);
 /* Policy --------------------------------------------------------------------------------------- */
 
 /*
- * Make `tables` the policy: fill the idle generation, store `text` (n bytes, the caller's own
- * format) beside it, flip. All or nothing. When it returns 0 no CPU runs the old policy any more.
+ * A commit in two steps. Prepare: fill the idle generation and store `text` (n bytes, the caller's
+ * own format) beside it. Flip: make it the policy, in one store; when it returns no CPU runs the old
+ * policy any more. With confirm_s that many seconds later the programs go back to the old policy by
+ * themselves, unless pg_dp_confirm() was called before; meanwhile nothing else can be committed.
  */
+int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
+		  struct pg_err *err);
+void pg_dp_flip(struct pg_dp *dp, __u32 confirm_s);
+/* Both steps. */
 int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
 		 struct pg_err *err);
 
 /* The text stored with the policy in force; the caller frees it. -ENODATA, silently: none yet. */
 int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err);
+
+/* Keep the policy that waits for it. -ENOENT: none does. */
+int pg_dp_confirm(struct pg_dp *dp, struct pg_err *err);
+/* Go back to the policy before the one that waits for confirmation. False: none waits. */
+bool pg_dp_take_back(struct pg_dp *dp);
+/* -EBUSY, with words, while a policy waits for confirmation; otherwise 0. */
+int pg_dp_refuse_pending(struct pg_dp *dp, struct pg_err *err);
+/*
+ * The text of the policy that the one in force replaced; the caller frees it. -ENOENT: there was
+ * none, or it is the one that came back.
+ */
+int pg_dp_previous_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err);
 
 /* Counters of INPUT's and OUTPUT's policies before anything was committed. */
 enum { PG_SLOT_INPUT, PG_SLOT_OUTPUT };
@@ -113,6 +133,10 @@ struct pg_dp_policy_info {
 	__u32 generation, terms, rows, nodes;
 	enum pg_form form;
 	__u64 memory_bytes; /* of the tables in use */
+	__u32 confirm_s;    /* until the programs go back by themselves; 0: it need not be confirmed */
+	bool expired;	    /* they went back, and no command has written anything since */
+	/* Waiting: the generation that would come back; otherwise one that was taken back. 0: none */
+	__u32 other;
 };
 void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret);
 /* Does the policy in force ask for connections' states, so that flows are being tracked? */
@@ -186,6 +210,34 @@ bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_f
 /* 0 or a negative errno. */
 int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct pg_flow *flow,
 		   bool half_open);
+
+/*
+ * Track a TCP connection as established, opened by the other end: addr[0] and port[0] are ours,
+ * IPv4 in addr[i][0]. 0 or a negative errno.
+ */
+int pg_dp_flow_establish(struct pg_dp *dp, enum pg_family family, const __be32 addr[2][4],
+			 const __u16 port[2]);
+
+/* Events of LOG and NFLOG ---------------------------------------------------------------------- */
+
+struct pg_dp_events;
+/* Anything but 0 ends the reading: -ECANCELED, say. The event is the ring's, and gone afterwards. */
+typedef int pg_dp_event_fn(void *arg, const struct pg_event *event);
+/* There is one reader at a time; what was there before is read first. */
+int pg_dp_events_open(struct pg_dp *dp, pg_dp_event_fn *fn, void *arg,
+		      struct pg_dp_events **ret_events, struct pg_err *err);
+/*
+ * All that is there; with a timeout, waits so long for the first. How many events it was, or what
+ * `fn` returned, or -EINTR (without a message), or another negative errno.
+ */
+int pg_dp_events_read(struct pg_dp_events *events, int timeout_ms, struct pg_err *err);
+void pg_dp_events_close(struct pg_dp_events *events);
+static inline void pg_dp_events_closep(struct pg_dp_events **events)
+{
+	pg_dp_events_close(*events);
+}
+/* Packets that were not reported since the instance was made: too many, or the ring was full. */
+__u64 pg_dp_events_lost(const struct pg_dp *dp);
 
 /* Running frames through the program ----------------------------------------------------------- */
 

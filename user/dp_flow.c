@@ -127,6 +127,28 @@ int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct
 	return bpf_map_update_elem(fd, key, flow, BPF_ANY) ? -errno : 0;
 }
 
+int pg_dp_flow_establish(struct pg_dp *dp, enum pg_family family, const __be32 addr[2][4],
+			 const __u16 port[2])
+{
+	const struct pg_flow_packet sent = {
+		.family = family,
+		.proto = IPPROTO_TCP,
+		.addr = { addr[0], addr[1] },
+		.port = { port[0], port[1] },
+	};
+	struct timespec now = { 0 };
+	struct pg_flow_key key;
+	struct pg_flow flow = {
+		.status = PG_TCP_ESTABLISHED | PG_FLOW_SEEN_REPLY | PG_FLOW_ASSURED,
+	};
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	flow.first_ns = flow.last_ns = (__u64)now.tv_sec * NSEC_PER_SEC + (__u64)now.tv_nsec;
+	flow.expires_ns = flow.first_ns + tcp_timeouts[PG_TCP_ESTABLISHED] * NSEC_PER_SEC;
+	flow.opener = !pg_dp_flow_key(dp, &sent, &key);
+	return pg_dp_flow_put(dp, &key, &flow, false);
+}
+
 static int take_connection(const struct nlmsghdr *nlh, void *data)
 {
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);

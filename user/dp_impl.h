@@ -38,13 +38,7 @@ extern const char *const pg_map_names[_PG_MAP_MAX];
 
 struct portguard_bpf;
 
-/* Hashes of flows, which have no memory to map. */
-static inline bool pg_map_is_flows(enum pg_map_id id)
-{
-	return id == PG_MAP_FLOWS || id == PG_MAP_HALF_OPEN;
-}
-
-/* A map's memory, mapped; NULL: not mapped, `bytes` is what it takes in the kernel. */
+/* A map's memory, mapped; NULL: not mapped, and `bytes` is 0. */
 struct pg_map {
 	int fd;
 	void *mem;
@@ -64,6 +58,7 @@ struct pg_dp {
 	struct portguard_bpf *skel;
 	void *private_text;
 	size_t private_text_len;
+	__u32 run_ifindex; /* 0: the kernel takes lo */
 	/* Inner maps of sets, by set number, opened when first asked for; NULL: none yet. */
 	int *set_fd;
 };
@@ -125,9 +120,13 @@ int pg_dp_sets_make(struct pg_dp *dp);
 void pg_dp_sets_close(struct pg_dp *dp);
 /* Memory of all sets' entries, in bytes. */
 __u64 pg_dp_sets_memory(struct pg_dp *dp);
+/* Of any map, as the kernel accounts for it. */
+__u64 pg_dp_fd_memory(int fd);
 
 /* dp_policy.c: the generation in force, 0 or 1, whatever the clock says about a confirmation. */
 __u32 pg_dp_active(const struct pg_dp *dp);
+/* With the lock: write down that the programs went back, if they did. */
+void pg_dp_recover(struct pg_dp *dp);
 
 /* dp.c */
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */

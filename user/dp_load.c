@@ -165,16 +165,10 @@ int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err)
 	__u32 len = sizeof(info);
 	void *mem;
 
-	if (id == PG_MAP_SETS_HASH || id == PG_MAP_SETS_NET)
-		return 0; /* maps of maps are reached by system calls only */
 	if (bpf_obj_get_info_by_fd(m->fd, &info, &len))
 		return pg_dp_fail(err, -errno, "cannot read a map's size");
 	m->value_size = info.value_size;
 	m->entries = info.max_entries;
-	if (pg_map_is_flows(id)) {
-		m->bytes = (size_t)m->entries * PG_FLOW_BYTES;
-		return 0;
-	}
 	m->bytes = round_up((size_t)round_up(m->value_size, 8) * m->entries,
 			    sysconf(_SC_PAGESIZE));
 	mem = mmap(NULL, m->bytes, dp->writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,

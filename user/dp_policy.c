@@ -89,6 +89,8 @@ static int keep_text(struct pg_dp *dp, __u32 generation, __u32 number, const voi
 
 static __u32 rebase(__u32 entry, __u32 node_base, __u32 row_base)
 {
+	if (entry & PG_LEAF && entry & PG_FEW_LEAF && entry & PG_ONE_LEAF)
+		return entry;
 	return entry & PG_LEAF ? entry + row_base : entry + node_base;
 }
 
@@ -152,14 +154,20 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 	map->ctl.gen[g] = gen;
 }
 
-/* The generation that packets meet now. */
-__u32 pg_dp_active(const struct pg_dp *dp)
+/* By the clock that the programs go by. */
+static __u64 now_ns(void)
 {
 	struct timespec now = { 0 };
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (__u64)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* The generation that packets meet now. */
+__u32 pg_dp_active(const struct pg_dp *dp)
+{
 	return pg_choice_generation(__atomic_load_n(&pg_dp_ctl(dp)->choice, __ATOMIC_ACQUIRE),
-				    (__u64)now.tv_sec * 1000000000 + now.tv_nsec);
+				    now_ns());
 }
 
 void pg_dp_settle(struct pg_dp *dp)
@@ -173,22 +181,135 @@ void pg_dp_settle(struct pg_dp *dp)
 	__atomic_store_n(&ctl->settled, number, __ATOMIC_RELEASE);
 }
 
-int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
-		 struct pg_err *err)
+/* The numbers go on behind a generation that was taken back, too: its text has that number. */
+static __u32 last_number(const struct pg_ctl *ctl)
+{
+	return ctl->gen[0].number > ctl->gen[1].number ? ctl->gen[0].number : ctl->gen[1].number;
+}
+
+int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
+		  struct pg_err *err)
 {
 	struct pg_ctl *ctl = pg_dp_ctl(dp);
-	__u32 idle = !pg_dp_active(dp), number = ctl->gen[pg_dp_active(dp)].number + 1;
-	int r;
+	__u32 idle = !pg_dp_active(dp), number = last_number(ctl) + 1;
+	int r = pg_dp_refuse_pending(dp, err);
 
+	if (r)
+		return r;
 	pg_dp_settle(dp); /* or some CPU may still be in `idle` */
 	fill(dp, idle, tables, number);
 	r = keep_text(dp, idle, number, text, n);
 	if (r)
 		return pg_dp_fail(err, r, "cannot store the policy");
-	__atomic_store_n(&ctl->choice, idle, __ATOMIC_RELEASE);
-	pg_dp_settle(dp);
 	return 0;
 }
+
+void pg_dp_flip(struct pg_dp *dp, __u32 confirm_s)
+{
+	struct pg_ctl *ctl = pg_dp_ctl(dp);
+	__u32 idle = !pg_dp_active(dp);
+	__u64 deadline = 0;
+
+	if (confirm_s) {
+		struct pg_gen *gen = &ctl->gen[idle];
+
+		/* The old policy may come back, and then must know the connections made meanwhile. */
+		gen->lent = ctl->gen[!idle].needs & PG_NEED_STATE & ~gen->needs;
+		gen->needs |= gen->lent;
+		deadline = now_ns() + confirm_s * 1000000000ULL;
+	}
+	__atomic_store_n(&ctl->choice, (deadline & PG_CHOICE_DEADLINE) | idle, __ATOMIC_RELEASE);
+	pg_dp_settle(dp);
+}
+
+int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
+		 struct pg_err *err)
+{
+	int r = pg_dp_prepare(dp, tables, text, n, err);
+
+	if (!r)
+		pg_dp_flip(dp, 0);
+	return r;
+}
+
+/* Confirmation --------------------------------------------------------------------------------- */
+
+/* Seconds, rounded up, until the programs go back by themselves; 0: they will not. */
+static __u32 seconds_left(__u64 choice)
+{
+	__u64 deadline = choice & PG_CHOICE_DEADLINE, now = now_ns();
+
+	return deadline > now ? (deadline - now + 999999999) / 1000000000 : 0;
+}
+
+static bool is_expired(__u64 choice)
+{
+	return choice & PG_CHOICE_DEADLINE && !seconds_left(choice);
+}
+
+static __u64 read_choice(const struct pg_dp *dp)
+{
+	return __atomic_load_n(&pg_dp_ctl(dp)->choice, __ATOMIC_ACQUIRE);
+}
+
+/* Back to the generation that was in force before the one that `choice` names. */
+static void take_back(struct pg_dp *dp)
+{
+	struct pg_ctl *ctl = pg_dp_ctl(dp);
+	__u64 old = !(ctl->choice & 1);
+
+	ctl->taken_back = ctl->gen[!old].number;
+	__atomic_store_n(&ctl->choice, old, __ATOMIC_RELEASE);
+	pg_dp_settle(dp);
+}
+
+void pg_dp_recover(struct pg_dp *dp)
+{
+	if (is_expired(read_choice(dp)))
+		take_back(dp);
+}
+
+int pg_dp_refuse_pending(struct pg_dp *dp, struct pg_err *err)
+{
+	__u32 left = seconds_left(read_choice(dp));
+
+	if (!left)
+		return 0;
+	return pg_fail(err, -EBUSY,
+		       "a policy is waiting for 'portguard confirm' (%u s left); confirm or rollback "
+		       "first",
+		       left);
+}
+
+int pg_dp_confirm(struct pg_dp *dp, struct pg_err *err)
+{
+	struct pg_ctl *ctl = pg_dp_ctl(dp);
+	__u64 choice = read_choice(dp);
+	struct pg_gen *gen = &ctl->gen[choice & 1];
+
+	if (!seconds_left(choice) && ctl->taken_back > ctl->gen[pg_dp_active(dp)].number)
+		return pg_fail(err, -ENOENT,
+			       "no policy is waiting for confirmation: generation %u was taken back, "
+			       "%u is in force",
+			       ctl->taken_back, ctl->gen[pg_dp_active(dp)].number);
+	if (!seconds_left(choice))
+		return pg_fail(err, -ENOENT, "no policy is waiting for confirmation");
+	__atomic_store_n(&ctl->choice, choice & 1, __ATOMIC_RELEASE);
+	/* Nobody goes back to the one that needed this. */
+	gen->needs &= ~gen->lent;
+	gen->lent = 0;
+	return 0;
+}
+
+bool pg_dp_take_back(struct pg_dp *dp)
+{
+	if (!seconds_left(read_choice(dp)))
+		return false;
+	take_back(dp);
+	return true;
+}
+
+/* Reading -------------------------------------------------------------------------------------- */
 
 /* -ESTALE: the text is not that of `number`. */
 static int read_text(int fd, __u32 number, void **ret_text, size_t *ret_n)
@@ -233,10 +354,37 @@ static int private_text(struct pg_dp *dp, void **ret_text, size_t *ret_n)
 	return 0;
 }
 
+/* The text of half `g`. -ESTALE: what is stored there is another generation's. */
+static int text_of(struct pg_dp *dp, __u32 g, void **ret_text, size_t *ret_n)
+{
+	_close_ int fd = -1;
+	char path[512];
+	int r = pg_dp_pin_path(dp, path, sizeof(path), "policy_%u", g);
+
+	if (r)
+		return r;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	return read_text(fd, pg_dp_ctl(dp)->gen[g].number, ret_text, ret_n);
+}
+
+int pg_dp_previous_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err)
+{
+	const struct pg_ctl *ctl = pg_dp_ctl(dp);
+	__u32 g = pg_dp_active(dp), before = ctl->gen[!g].number;
+	int r = before && before < ctl->gen[g].number ? 0 : -ESTALE;
+
+	if (!r)
+		r = text_of(dp, !g, ret_text, ret_n);
+	if (r == -ESTALE)
+		return pg_fail(err, -ENOENT, "there is no previous policy to go back to");
+	return r ? pg_dp_fail(err, r, "cannot read the previous policy") : 0;
+}
+
 int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err)
 {
 	struct pg_ctl *ctl = pg_dp_ctl(dp);
-	char path[512];
 	int r = -ESTALE;
 
 	if (dp->skel)
@@ -244,17 +392,10 @@ int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct p
 	/* Readers take no lock: should commits overtake us, look again. */
 	for (int tries = 0; tries < 100 && r == -ESTALE; tries++) {
 		__u32 g = pg_dp_active(dp);
-		_close_ int fd = -1;
 
 		if (!ctl->gen[g].number)
 			return -ENODATA;
-		r = pg_dp_pin_path(dp, path, sizeof(path), "policy_%u", g);
-		if (!r)
-			fd = bpf_obj_get(path);
-		if (fd < 0)
-			r = errno == ENOENT ? -ESTALE : -errno;
-		else
-			r = read_text(fd, ctl->gen[g].number, ret_text, ret_n);
+		r = text_of(dp, g, ret_text, ret_n);
 	}
 	return r ? pg_dp_fail(err, r, "cannot read the policy in force") : 0;
 }
@@ -262,6 +403,7 @@ int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct p
 void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 {
 	const struct pg_ctl *ctl = pg_dp_ctl(dp);
+	__u64 choice = read_choice(dp);
 	const struct pg_gen *gen = &ctl->gen[pg_dp_active(dp)];
 
 	*ret = (struct pg_dp_policy_info){
@@ -270,7 +412,15 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 		.rows = gen->rows,
 		.nodes = gen->nodes,
 		.form = gen->form,
+		.confirm_s = seconds_left(choice),
+		.expired = is_expired(choice),
 	};
+	if (ret->confirm_s)
+		ret->other = ctl->gen[!(choice & 1)].number;
+	else if (ret->expired)
+		ret->other = ctl->gen[choice & 1].number;
+	else if (ctl->taken_back > gen->number)
+		ret->other = ctl->taken_back;
 	if (gen->terms)
 		ret->memory_bytes = (__u64)gen->nodes * 1024 + (__u64)gen->row_words * 8 +
 				    gen->terms * sizeof(struct pg_term_record);

@@ -30,11 +30,16 @@ int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_
 		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err)
 {
 	struct pg_trace *t = dp->map[PG_MAP_TRACE].mem;
+	struct __sk_buff skb = { .ifindex = dp->run_ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .repeat = 1);
 	int r;
 
 	memset(t, 0, sizeof(*t));
 	t->frame_len = wire_len > len ? wire_len : 0;
+	if (prog != PG_PROG_XDP) {
+		opts.ctx_in = &skb;
+		opts.ctx_size_in = sizeof(skb);
+	}
 	r = bpf_prog_test_run_opts(pg_dp_prog_fd(dp->skel, prog), &opts);
 	if (r)
 		return pg_dp_fail(err, -errno, "cannot run a frame through the program");

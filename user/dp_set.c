@@ -104,8 +104,7 @@ static int inner_fd(struct pg_dp *dp, __u32 number)
 	return dp->set_fd[number] < 0 ? -errno : dp->set_fd[number];
 }
 
-/* Memory of a map as the kernel accounts for it. */
-static __u64 map_memory(int fd)
+__u64 pg_dp_fd_memory(int fd)
 {
 	_fclose_ FILE *f = NULL;
 	unsigned long long bytes;
@@ -123,7 +122,7 @@ __u64 pg_dp_set_memory(struct pg_dp *dp, __u32 number)
 {
 	int fd = inner_fd(dp, number);
 
-	return fd < 0 ? 0 : map_memory(fd);
+	return fd < 0 ? 0 : pg_dp_fd_memory(fd);
 }
 
 __u64 pg_dp_sets_memory(struct pg_dp *dp)

@@ -26,7 +26,8 @@ int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edi
 	return 0;
 }
 
-int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)
+int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t confirm_s,
+		       struct pg_err *err)
 {
 	bool created = !edit->dp;
 
@@ -39,9 +40,13 @@ int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *
 			return r;
 	}
 	/* An instance that was just made has counters that the policy read before does not know. */
-	if (created || set == edit->set)
-		return pg_policy_commit(edit->dp, set, err);
-	return pg_policy_commit_over(edit->dp, set, edit->set, err);
+	return pg_policy_commit_over(edit->dp, set, created || set == edit->set ? NULL : edit->set,
+				     confirm_s, err);
+}
+
+int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)
+{
+	return pg_edit_commit_for(edit, set, 0, err);
 }
 
 void pg_edit_close(struct pg_edit *edit)

@@ -17,5 +17,8 @@ struct pg_edit {
  */
 int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edit *ret,
 		 struct pg_err *err);
+/* With confirm_s as pg_policy_commit_for() has it. */
+int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t confirm_s,
+		       struct pg_err *err);
 int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err);
 void pg_edit_close(struct pg_edit *edit);

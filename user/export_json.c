@@ -8,6 +8,7 @@
 
 #include "chains.h"
 #include "export_json.h"
+#include "logline.h"
 #include "names.h"
 #include "print.h"
 
@@ -104,6 +105,15 @@ static struct json_object *status_iface(const struct pg_iface_row *row, bool *oo
 	return o;
 }
 
+/* 0: null. That is NULL to json-c, which put() would take for want of memory. */
+static void put_number_or_null(struct json_object *o, const char *key, uint64_t n, bool *oom)
+{
+	if (n)
+		put_number(o, key, n, oom);
+	else if (o && json_object_object_add(o, key, NULL) < 0)
+		*oom = true;
+}
+
 static struct json_object *status_policy(const struct pg_snapshot *snap, bool *oom)
 {
 	const struct pg_dp_policy_info *info = &snap->policy;
@@ -115,9 +125,8 @@ static struct json_object *status_policy(const struct pg_snapshot *snap, bool *o
 	put_number(o, "classes", info->rows, oom);
 	put_text(o, "classifier", pg_form_name(info->form), oom);
 	put_number(o, "memory_bytes", info->memory_bytes, oom);
-	/* Nothing to confirm; json-c's null is NULL, which put() would take for want of memory. */
-	if (o && json_object_object_add(o, "confirm_deadline_s", NULL) < 0)
-		*oom = true;
+	put_number_or_null(o, "confirm_deadline_s", info->confirm_s, oom);
+	put_number_or_null(o, "taken_back", info->confirm_s ? 0 : info->other, oom);
 	return o;
 }
 
@@ -134,6 +143,14 @@ static struct json_object *status_flows(bool *oom)
 	return o;
 }
 
+static struct json_object *status_log(const struct pg_snapshot *snap, bool *oom)
+{
+	struct json_object *o = object();
+
+	put_number(o, "lost", snap->events_lost, oom);
+	return o;
+}
+
 int pg_json_status(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
 {
 	struct json_object *doc = object(), *ifaces = json_object_new_array();
@@ -147,8 +164,75 @@ int pg_json_status(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
 		json_object_array_add(ifaces, status_iface(&snap->iface[i], &oom));
 	put(doc, "policy", status_policy(snap, &oom), &oom);
 	put(doc, "flows", status_flows(&oom), &oom);
+	put(doc, "log", status_log(snap, &oom), &oom);
 	put_number(doc, "memory_bytes", snap->memory_bytes, &oom);
 	return done(f, doc, oom, false, "\n", err);
+}
+
+/* Log ------------------------------------------------------------------------------------------ */
+
+static void log_rule(struct json_object *doc, const struct pg_log_record *record, bool *oom)
+{
+	const struct pg_event *e = record->event;
+	char prefix[sizeof(e->prefix)];
+
+	put_text(doc, "target", e->nflog ? "NFLOG" : "LOG", oom);
+	if (e->nflog)
+		put_number(doc, "group", e->group, oom);
+	else
+		put_number(doc, "level", e->level, oom);
+	snprintf(prefix, sizeof(prefix), "%.*s", (int)sizeof(e->prefix) - 1, e->prefix);
+	put_text(doc, "prefix", prefix, oom);
+	if (!record->chain)
+		return;
+	put_text(doc, "table", record->table, oom);
+	put_text(doc, "chain", record->chain, oom);
+	put_number(doc, "rule", record->rule, oom);
+}
+
+static void log_packet(struct json_object *doc, const struct pg_event *e, bool *oom)
+{
+	struct pg_logfields fields;
+	const char *name;
+
+	pg_logfields(e, &fields);
+	put_text(doc, "src", fields.src, oom);
+	if (fields.sport >= 0)
+		put_number(doc, "sport", fields.sport, oom);
+	put_text(doc, "dst", fields.dst, oom);
+	if (fields.dport >= 0)
+		put_number(doc, "dport", fields.dport, oom);
+	if (fields.proto >= 0) {
+		char number[16];
+
+		name = pg_proto_name((uint8_t)fields.proto);
+		snprintf(number, sizeof(number), "%d", fields.proto);
+		put_text(doc, "proto", name ?: number, oom);
+	}
+	if (fields.has_flags)
+		put_text(doc, "flags", fields.flags, oom);
+	put_number(doc, "length", fields.length, oom);
+	if (e->vlan_proto)
+		put_number(doc, "vlan", e->vlan_id, oom);
+	if (e->mark)
+		put_number(doc, "mark", e->mark, oom);
+}
+
+int pg_json_log(FILE *f, const struct pg_log_record *record, struct pg_err *err)
+{
+	_cleanup_(pg_text_free) struct pg_text line = { 0 };
+	struct json_object *doc = object();
+	bool oom = false;
+
+	put(doc, "time",
+	    json_object_new_double((double)record->when.tv_sec +
+				   (double)(record->when.tv_nsec / 1000) / 1e6), &oom);
+	put_text(doc, "iface", record->ifname, &oom);
+	log_rule(doc, record, &oom);
+	log_packet(doc, record->event, &oom);
+	pg_logline(&line, record->event, record->ifname);
+	put_text(doc, "line", line.oom ? "" : line.buf, &oom);
+	return done(f, doc, oom || line.oom, false, "\n", err);
 }
 
 /* Ports ---------------------------------------------------------------------------------------- */
@@ -456,4 +540,25 @@ int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface, s
 		put(doc, "path_cut", json_object_new_boolean(true), &oom);
 	put(doc, "packet", answer_packet(answer, iface, &oom), &oom);
 	return done(f, doc, oom, false, "\n", err);
+}
+
+/* Lint ----------------------------------------------------------------------------------------- */
+
+int pg_json_lint(FILE *f, const struct pg_lint *lint, struct pg_err *err)
+{
+	struct json_object *list = json_object_new_array();
+	bool oom = !list;
+
+	for (size_t i = 0; i < lint->n && !oom; i++) {
+		const struct pg_lint_problem *p = &lint->problem[i];
+		struct json_object *o = object();
+
+		put_number(o, "line", p->pos.line, &oom);
+		put_number(o, "column", p->pos.column, &oom);
+		put_text(o, "severity", pg_lint_is_error(p->code) ? "error" : "warning", &oom);
+		put_text(o, "code", pg_lint_name(p->code), &oom);
+		put_text(o, "message", p->text, &oom);
+		oom |= json_object_array_add(list, o) < 0;
+	}
+	return done(f, list, oom, false, "\n", err);
 }

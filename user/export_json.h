@@ -6,8 +6,10 @@
 #pragma once
 
 #include <stdio.h>
+#include <time.h>
 
 #include "answer.h"
+#include "lint.h"
 #include "snapshot.h"
 #include "view.h"
 
@@ -16,6 +18,18 @@ int pg_json_ports(FILE *f, const struct pg_snapshot *snap, const struct pg_ports
 		  struct pg_err *err);
 int pg_json_reasons(FILE *f, const struct pg_snapshot *snap, struct pg_err *err);
 int pg_json_rules(FILE *f, const struct pg_snapshot *snap, struct pg_err *err);
+/* A list of problems. */
+int pg_json_lint(FILE *f, const struct pg_lint *lint, struct pg_err *err);
+
+/* One packet that LOG or NFLOG reported. */
+struct pg_log_record {
+	const struct pg_event *event;
+	struct timespec when;
+	const char *ifname;
+	const char *table, *chain; /* NULL: the rule is no longer there */
+	size_t rule; /* counted from 1 */
+};
+int pg_json_log(FILE *f, const struct pg_log_record *record, struct pg_err *err);
 
 /* What a replay has counted beside the snapshot of its private instance. */
 struct pg_replay_sums {

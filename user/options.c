@@ -63,3 +63,22 @@ int pg_wait_parse(const char *text, int *ret_wait_s, struct pg_err *err)
 	*ret_wait_s = (int)seconds;
 	return 0;
 }
+
+int pg_wait_option(const struct pg_cmd *cmd, int argc, char **argv, int *ret_wait_s,
+		   struct pg_err *err)
+{
+	static const struct option longs[] = { { "wait", optional_argument, NULL, 'w' }, { 0 } };
+	int c;
+
+	optind = 0;
+	while ((c = pg_getopt(cmd, argc, argv, ":w::", longs, err)) != -1) {
+		if (c == PG_OPT_HELP)
+			return c;
+		if (c != 'w' || pg_wait_parse(pg_optional_number(argc, argv), ret_wait_s, err) < 0)
+			return -EINVAL;
+	}
+	if (optind < argc)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "%s takes no '%s'", cmd->name,
+				    argv[optind]);
+	return 0;
+}

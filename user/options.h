@@ -29,6 +29,10 @@ int pg_getopt(const struct pg_cmd *cmd, int argc, char **argv, const char *short
 /* "Usage: …" and the line of help, on standard output. */
 void pg_cmd_usage(const struct pg_cmd *cmd);
 
+/* For commands that take nothing but -w. 0, PG_OPT_HELP, or negative. */
+int pg_wait_option(const struct pg_cmd *cmd, int argc, char **argv, int *ret_wait_s,
+		   struct pg_err *err);
+
 /* The value of -w: seconds, or as long as it takes (-1) for NULL. */
 int pg_wait_parse(const char *text, int *ret_wait_s, struct pg_err *err);
 

@@ -126,6 +126,15 @@ int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err 
 	return r ? r : read_stored(dp, text, n, ret_set, err);
 }
 
+int pg_policy_read_previous(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err)
+{
+	_free_ void *text = NULL;
+	size_t n;
+	int r = pg_dp_previous_text(dp, &text, &n, err);
+
+	return r ? r : read_stored(dp, text, n, ret_set, err);
+}
+
 /* Counters ------------------------------------------------------------------------------------- */
 
 static void mark(bool *used, uint32_t slot)
@@ -143,22 +152,60 @@ static void mark_all(bool *used, const struct pg_ruleset *set)
 	}
 }
 
+/*
+ * Counters and states that a commit gives away, with the values they start from. These are written
+ * when nothing can fail any more: until then the policy before the one in force may still be gone
+ * back to, and they may be that one's.
+ */
+struct fresh {
+	struct {
+		uint32_t slot;
+		struct pg_count count;
+	} *count;
+	size_t n_counts;
+	struct {
+		uint32_t at;
+		struct pg_state start;
+	} *state;
+	size_t n_states;
+};
+
+static void fresh_clear(struct fresh *fresh)
+{
+	free(fresh->count);
+	free(fresh->state);
+}
+
+static int fresh_alloc(struct fresh *fresh, const struct pg_ruleset *set)
+{
+	fresh->count = calloc(count_rules(set) + set->n_chains, sizeof(*fresh->count));
+	fresh->state = calloc(PG_STATES, sizeof(*fresh->state));
+	return fresh->count && fresh->state ? 0 : -ENOMEM;
+}
+
+static void fresh_start(struct pg_dp *dp, const struct fresh *fresh)
+{
+	for (size_t i = 0; i < fresh->n_counts; i++)
+		pg_dp_slot_set(dp, fresh->count[i].slot, &fresh->count[i].count);
+	for (size_t i = 0; i < fresh->n_states; i++)
+		pg_dp_state_set(dp, fresh->state[i].at, &fresh->state[i].start);
+}
+
 /* A counter that neither the policy in force nor the new one uses. */
-static int fresh_slot(struct pg_dp *dp, bool *used, uint32_t *next, uint64_t packets,
+static int fresh_slot(struct fresh *fresh, bool *used, uint32_t *next, uint64_t packets,
 		      uint64_t bytes, uint32_t *ret_slot)
 {
-	const struct pg_count count = { packets, bytes };
-
 	while (*next < PG_COUNTER_SLOTS && used[*next])
 		(*next)++;
 	if (*next == PG_COUNTER_SLOTS)
 		return -ENOSPC;
 	*ret_slot = (*next)++;
-	pg_dp_slot_set(dp, *ret_slot, &count);
+	fresh->count[fresh->n_counts].slot = *ret_slot;
+	fresh->count[fresh->n_counts++].count = (struct pg_count){ packets, bytes };
 	return 0;
 }
 
-static int assign_slots(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old)
+static int assign_slots(struct fresh *fresh, struct pg_ruleset *set, const struct pg_ruleset *old)
 {
 	_free_ bool *used = calloc(PG_COUNTER_SLOTS, sizeof(*used));
 	uint32_t next = 0;
@@ -172,12 +219,13 @@ static int assign_slots(struct pg_dp *dp, struct pg_ruleset *set, const struct p
 		struct pg_chain *chain = &set->chain[i];
 
 		if (chain->slot == PG_NO_SLOT && i < PG_CHAINS_BUILTIN)
-			r = fresh_slot(dp, used, &next, chain->packets, chain->bytes, &chain->slot);
+			r = fresh_slot(fresh, used, &next, chain->packets, chain->bytes,
+				       &chain->slot);
 		for (size_t k = 0; !r && k < chain->n_rules; k++) {
 			struct pg_rule *rule = &chain->rule[k];
 
 			if (rule->slot == PG_NO_SLOT)
-				r = fresh_slot(dp, used, &next, rule->packets, rule->bytes,
+				r = fresh_slot(fresh, used, &next, rule->packets, rule->bytes,
 					       &rule->slot);
 		}
 	}
@@ -197,10 +245,9 @@ static void mark_states(bool *used, const struct pg_ruleset *set)
 		}
 }
 
-static int fresh_states(struct pg_dp *dp, bool *used, uint32_t *next, struct pg_rule *rule)
+static int fresh_states(struct fresh *fresh, bool *used, uint32_t *next, struct pg_rule *rule)
 {
 	size_t n = pg_rule_states(rule), free = 0;
-	struct pg_state start;
 	uint32_t at = *next;
 
 	for (; free < n && at < PG_STATES; at++)
@@ -211,13 +258,14 @@ static int fresh_states(struct pg_dp *dp, bool *used, uint32_t *next, struct pg_
 	rule->state = at - n;
 	for (size_t i = 0; i < n; i++) {
 		used[rule->state + i] = true;
-		pg_rule_state_start(rule, i, &start);
-		pg_dp_state_set(dp, rule->state + i, &start);
+		fresh->state[fresh->n_states].at = rule->state + i;
+		pg_rule_state_start(rule, i, &fresh->state[fresh->n_states++].start);
 	}
 	return 0;
 }
 
-static int assign_states(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old)
+static int assign_states(struct fresh *fresh, struct pg_ruleset *set,
+			 const struct pg_ruleset *old)
 {
 	_free_ bool *used = calloc(PG_STATES, sizeof(*used));
 	uint32_t next = 0;
@@ -232,7 +280,7 @@ static int assign_states(struct pg_dp *dp, struct pg_ruleset *set, const struct 
 			struct pg_rule *rule = &set->chain[i].rule[k];
 
 			if (rule->state == PG_NO_SLOT && pg_rule_states(rule))
-				r = fresh_states(dp, used, &next, rule);
+				r = fresh_states(fresh, used, &next, rule);
 		}
 	return r;
 }
@@ -390,9 +438,11 @@ static int find_set(void *arg, const char *name, struct pg_set_ref *ret)
 	struct pg_set_info info;
 	int r = pg_dp_set_find(arg, name, &ret->id, &info);
 
-	if (!r)
-		ret->net = info.net;
-	return r;
+	if (r)
+		return r;
+	ret->net = info.net;
+	ret->dims = info.type == PG_SET_HASH_IP_PORT ? 2 : 1;
+	return 0;
 }
 
 int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
@@ -442,14 +492,25 @@ static int adopt(struct pg_dp *dp, const struct pg_tables *tables, bool first, s
 }
 
 int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old,
-			  struct pg_err *err)
+			  uint32_t confirm_s, struct pg_err *err)
 {
+	_cleanup_(fresh_clear) struct fresh fresh = { 0 };
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *read = NULL;
 	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
 	_cleanup_(pg_text_free) struct pg_text text = { 0 };
 	int r;
 
+	if (!old) {
+		r = pg_policy_read(dp, &read, err);
+		if (r)
+			return r;
+		old = read;
+	}
 	pg_dp_settle(dp);
-	r = assign_slots(dp, set, old) ?: assign_states(dp, set, old);
+	r = fresh_alloc(&fresh, set);
+	if (r)
+		return pg_fail(err, r, "out of memory");
+	r = assign_slots(&fresh, set, old) ?: assign_states(&fresh, set, old);
 	if (r)
 		return pg_fail(err, r, "no counters left for the policy's rules");
 	r = pg_policy_compile(dp, set, &tables, err);
@@ -463,17 +524,24 @@ int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct
 		return r;
 	if (store(set, &text))
 		return pg_fail(err, -ENOMEM, "out of memory");
-	r = pg_dp_commit(dp, tables, text.buf, text.len, err);
+	r = pg_dp_prepare(dp, tables, text.buf, text.len, err);
+	if (r)
+		return r;
+	fresh_start(dp, &fresh);
+	pg_dp_flip(dp, confirm_s);
 	/* Again, for those that began while the old policy was still in force. */
-	return r ? r : adopt(dp, tables, false, err);
+	return adopt(dp, tables, false, err);
+}
+
+int pg_policy_commit_for(struct pg_dp *dp, struct pg_ruleset *set, uint32_t confirm_s,
+			 struct pg_err *err)
+{
+	return pg_policy_commit_over(dp, set, NULL, confirm_s, err);
 }
 
 int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err)
 {
-	_cleanup_(pg_ruleset_freep) struct pg_ruleset *old = NULL;
-	int r = pg_policy_read(dp, &old, err);
-
-	return r ? r : pg_policy_commit_over(dp, set, old, err);
+	return pg_policy_commit_for(dp, set, 0, err);
 }
 
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name)

@@ -19,9 +19,21 @@ int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err 
  * slot filled in.
  */
 int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err);
-/* The same for who has read what is in force (`old`, another than `set`), and locked it before. */
+/* With confirm_s: what was in force comes back then, unless pg_dp_confirm() is called before. */
+int pg_policy_commit_for(struct pg_dp *dp, struct pg_ruleset *set, uint32_t confirm_s,
+			 struct pg_err *err);
+
+/*
+ * The policy before the one in force, with the counters it still has. To go back to it is to commit
+ * it: interfaces and sets may have changed since. -ENOENT: there is none. The caller frees it.
+ */
+int pg_policy_read_previous(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err);
+/*
+ * The same for who has locked the instance and read what is in force (`old`, another than `set`)
+ * since; NULL: it is read here.
+ */
 int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old,
-			  struct pg_err *err);
+			  uint32_t confirm_s, struct pg_err *err);
 
 /*
  * The tables of a policy for this instance's interfaces, as a commit makes them: for who wants to
@@ -36,7 +48,7 @@ int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
  */
 void pg_policy_disown(struct pg_ruleset *set);
 
-/* How many rules ask for the named set (-m set); NULL: for any. */
+/* How many conditions ask for the named set (-m set); NULL: for any set. */
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name);
 
 /*

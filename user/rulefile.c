@@ -7,12 +7,13 @@
 #include <time.h>
 
 #include "chains.h"
+#include "checks.h"
 #include "iptables.h"
 #include "lex.h"
 #include "print.h"
 #include "rulefile.h"
 
-/* A file of PG_MAX_TERMS rules is under 2 MB; iptables-restore takes lines up to 10 KB. */
+/* A file of (PG_MAX_TERMS - 1) rules is under 2 MB; iptables-restore takes lines up to 10 KB. */
 #define MAX_FILE (16U << 20)
 #define MAX_LINE 10240
 
@@ -51,6 +52,17 @@ static int add_note(struct reader *rd, struct pg_text *t)
 		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL, "out of memory");
 	more[rd->notes->n++] = TAKE_PTR(t->buf);
 	return 0;
+}
+
+/* True: somebody wants to know all that is wrong, and is told. */
+static bool tell(struct reader *rd, enum pg_problem what, unsigned column, const char *text)
+{
+	const struct pg_problems *to = rd->opts->problems;
+	struct pg_pos pos = { rd->number, column ? column : 1 };
+
+	if (to)
+		to->found(to->arg, what, pos, text, rd->line, rd->n);
+	return to;
 }
 
 /* "FILE:LINE:COLUMN: TEXT", of the line at hand. */
@@ -126,6 +138,9 @@ static int read_table(struct reader *rd)
 		return 0;
 	if (rd->foreign && !found) {
 		count_foreign(rd);
+		if (rd->opts->problems)
+			return pg_diag(&rd->diag, PG_DIAG_NO_TABLE, NULL,
+				       "unable to initialize table '%s'", rd->name_of_table);
 		return note(rd, 2, "unable to initialize table '%s'", rd->name_of_table);
 	}
 	if (rd->foreign || rd->opts->noflush)
@@ -164,6 +179,13 @@ static int read_foreign(struct reader *rd)
 			return 0;
 	}
 	count_foreign(rd);
+	if (rd->opts->problems) {
+		char text[80];
+
+		snprintf(text, sizeof(text), "table `%s' is not enforced", rd->name_of_table);
+		tell(rd, PG_PROBLEM_TABLE, 1, text);
+		return 0;
+	}
 	return note(rd, 1, "table `%s' is not enforced: %.*s", rd->name_of_table,
 		    shown_length(rd), rd->line);
 }
@@ -194,6 +216,7 @@ static int built_in_policy(struct reader *rd, struct pg_chain *chain, const stru
 	if (strcmp(cmd.policy, "ACCEPT") && strcmp(cmd.policy, "DROP"))
 		return pg_diag(&rd->diag, PG_DIAG_FAILED, policy, "bad policy `%s' for chain `%s'",
 			       cmd.policy, chain->name);
+	chain->pos = args->arg[0].pos;
 	return pg_command_apply(&cmd, rd->set, &rd->diag);
 }
 
@@ -214,8 +237,11 @@ static int declare_chain(struct reader *rd, const struct pg_args *args)
 			       name->text);
 	if (chain)
 		pg_chain_flush(chain);
-	else if (!pg_chain_add(rd->set, rd->table, name->text))
+	else
+		chain = pg_chain_add(rd->set, rd->table, name->text);
+	if (!chain)
 		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL, "out of memory");
+	chain->pos = name->pos;
 	return 0;
 }
 
@@ -241,6 +267,22 @@ static int read_chain(struct reader *rd)
 	return r;
 }
 
+/* What can be read but not compiled is named like what can't be read. */
+static int check_enforced(struct reader *rd, const struct pg_command *cmd)
+{
+	/* The others of an address list have the same matches. */
+	for (size_t i = 0; cmd->n_rules && i < cmd->rule[0].n_match; i++) {
+		const struct pg_match *m = &cmd->rule[0].match[i];
+		const struct pg_arg at = { .text = "", .pos = m->pos };
+		const char *what = pg_match_unenforced(m);
+
+		if (what)
+			return pg_diag(&rd->diag, PG_DIAG_UNSUPPORTED, &at, "%s is not supported yet",
+				       what);
+	}
+	return 0;
+}
+
 static int apply_rule(struct reader *rd, struct pg_command *cmd, const struct pg_arg *verb)
 {
 	bool adds = cmd->verb == PG_VERB_APPEND || cmd->verb == PG_VERB_INSERT;
@@ -251,13 +293,17 @@ static int apply_rule(struct reader *rd, struct pg_command *cmd, const struct pg
 	if (!pg_command_writes(cmd))
 		return pg_diag(&rd->diag, PG_DIAG_PARAM, verb, "`%s' does not belong in a rule file",
 			       verb->text);
+	r = check_enforced(rd, cmd);
+	if (r < 0)
+		return r;
 	if (adds)
 		rd->n_rules += cmd->n_rules;
-	if (rd->n_rules > PG_MAX_TERMS)
-		return pg_diag(&rd->diag, PG_DIAG_FAILED, verb, "more than %d rules", PG_MAX_TERMS);
+	if (rd->n_rules > (PG_MAX_TERMS - 1))
+		return pg_diag(&rd->diag, PG_DIAG_FAILED, verb, "more than %d rules", (PG_MAX_TERMS - 1));
 	if (cmd->warning.oom)
 		return pg_diag(&rd->diag, PG_DIAG_FAILED, NULL, "out of memory");
-	if (cmd->warning.len)
+	if (cmd->warning.len && !tell(rd, PG_PROBLEM_WARNING, cmd->target_at.pos.column,
+				      cmd->warning.buf))
 		r = note(rd, cmd->target_at.pos.column, "warning: %s", cmd->warning.buf);
 	return r ? r : pg_command_apply(cmd, rd->set, &rd->diag);
 }
@@ -322,6 +368,8 @@ static int note_unsupported(struct reader *rd)
 {
 	char text[sizeof(rd->diag.text)];
 
+	if (tell(rd, PG_PROBLEM_UNSUPPORTED, rd->diag.pos.column, rd->diag.text))
+		return 0;
 	if (!rd->n_unsupported++)
 		rd->first_unsupported = rd->number;
 	snprintf(text, sizeof(text), "%s", rd->diag.text); /* note() may need the diag */
@@ -390,6 +438,8 @@ static int read_lines(struct reader *rd, const char *text, size_t n, struct pg_e
 		if (rd->n && rd->line[rd->n - 1] == '\r')
 			rd->n--;
 		r = read_line(rd);
+		if (r < 0 && tell(rd, PG_PROBLEM_SYNTAX, rd->diag.pos.column, rd->diag.text))
+			continue;
 		if (r < 0) {
 			rd->diag.pos.line = rd->number;
 			return pg_diag_report_line(&rd->diag, r, rd->name, rd->line, rd->n, err);
@@ -440,6 +490,13 @@ static int at_end(struct reader *rd, struct pg_err *err)
 	bool unsupported = rd->n_unsupported && !rd->opts->skip_unsupported;
 	int r;
 
+	if (rd->opts->problems && rd->in_table) {
+		rd->number++;
+		rd->n = 0;
+		tell(rd, PG_PROBLEM_SYNTAX, 1, "COMMIT expected at the end of the table");
+	}
+	if (rd->opts->problems)
+		return 0;
 	if (rd->in_table) {
 		r = pg_fail(err, -EINVAL, "portguard: %s:%u: COMMIT expected at the end of table "
 			    "`%s'", rd->name, rd->number + 1, rd->name_of_table);

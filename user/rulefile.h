@@ -15,7 +15,24 @@ void pg_notes_free(struct pg_notes *notes);
 /* "portguard: TEXT" for each, on `f`. */
 void pg_notes_print(const struct pg_notes *notes, FILE *f);
 
+/*
+ * What is wrong with a file, for who wants to know all of it: with one of these a reader goes on
+ * behind a line that it cannot take, and leaves it out.
+ */
+enum pg_problem {
+	PG_PROBLEM_SYNTAX,
+	PG_PROBLEM_UNSUPPORTED, /* iptables can, portguard can't */
+	PG_PROBLEM_TABLE,	/* a line of a table that is not enforced */
+	PG_PROBLEM_WARNING,
+};
+struct pg_problems {
+	void (*found)(void *arg, enum pg_problem what, struct pg_pos pos, const char *text,
+		      const char *line, size_t n);
+	void *arg;
+};
+
 struct pg_rulefile_opts {
+	const struct pg_problems *problems; /* NULL: the first that is wrong ends it */
 	const char *name; /* for messages; NULL: <stdin> */
 	unsigned family;  /* PG_V4, PG_V6: as iptables-restore or ip6tables-restore; 0: both */
 	bool counters;	  /* take over [packets:bytes]; otherwise they are 0 */

@@ -22,7 +22,7 @@ static bool ifname_equal(const struct pg_ifname *a, const struct pg_ifname *b)
 	return a->invert == b->invert && !strcmp(a->name, b->name);
 }
 
-static bool match_equal(const struct pg_match *a, const struct pg_match *b)
+bool pg_match_equal(const struct pg_match *a, const struct pg_match *b)
 {
 	/* The members of the union all start where the first one does. */
 	const size_t start = offsetof(struct pg_match, ports);
@@ -195,7 +195,7 @@ int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule)
 	for (size_t i = 0; i < rule->n_match; i++) {
 		const struct pg_match_row *row = &pg_match_rows[rule->match[i].kind];
 
-		/* Not by assignment, which may leave the padding out: see match_equal(). */
+		/* Not by assignment, which may leave the padding out: see pg_match_equal(). */
 		memcpy(&copy.match[i], &rule->match[i], sizeof(*copy.match));
 		if (row->copy && row->copy(&copy.match[i], &rule->match[i]) < 0) {
 			pg_rule_clear(&copy);
@@ -219,7 +219,7 @@ bool pg_rule_equal(const struct pg_rule *a, const struct pg_rule *b)
 	    !ifname_equal(&a->in, &b->in) || !ifname_equal(&a->out, &b->out))
 		return false;
 	for (size_t i = 0; i < a->n_match; i++)
-		if (!match_equal(&a->match[i], &b->match[i]))
+		if (!pg_match_equal(&a->match[i], &b->match[i]))
 			return false;
 	return true;
 }

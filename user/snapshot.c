@@ -194,6 +194,7 @@ static int read_instance(struct pg_dp *dp, unsigned what, struct pg_snapshot *sn
 	}
 	pg_dp_policy_info(dp, &snap->policy);
 	snap->memory_bytes = pg_dp_memory(dp);
+	snap->events_lost = pg_dp_events_lost(dp);
 	return 0;
 }
 

@@ -47,6 +47,7 @@ struct pg_snapshot {
 	size_t n_rules;		  /* over all chains */
 	struct pg_dp_policy_info policy;
 	uint64_t memory_bytes;
+	uint64_t events_lost; /* packets that LOG and NFLOG could not report */
 	char listener_error[160]; /* why there are none; "": they were read, or not asked for */
 };
 

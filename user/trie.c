@@ -240,7 +240,7 @@ __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set)
 	return PG_LEAF | (t->form == PG_FORM_TINY ? (__u32)set[0] : at);
 }
 
-/* The leaf of base and n more terms, which are ascending. */
+/* The leaf of base and n more terms, which are ascending; beside each may stand its port. */
 static __u32 leaf_of(struct pg_trie *t, const uint64_t *base, const uint32_t *term, size_t n)
 {
 	uint64_t few[PG_FEW / 2];
@@ -249,6 +249,8 @@ static __u32 leaf_of(struct pg_trie *t, const uint64_t *base, const uint32_t *te
 
 	if (t->err)
 		return 0;
+	if (n == 1 && t->n_terms > 64)
+		return PG_LEAF | PG_FEW_LEAF | PG_ONE_LEAF | (term[0] & PG_FEW_TERM);
 	if (n <= PG_FEW && n && t->n_terms > 64) {
 		memset(few, 0xff, sizeof(few));
 		memcpy(few, term, n * sizeof(*term));
@@ -258,7 +260,7 @@ static __u32 leaf_of(struct pg_trie *t, const uint64_t *base, const uint32_t *te
 	}
 	memcpy(t->scratch, base, t->words * 8);
 	for (size_t i = 0; i < n; i++)
-		pg_set_add(t->scratch, term[i]);
+		pg_set_add(t->scratch, term[i] & PG_FEW_TERM);
 	return pg_trie_leaf(t, t->scratch);
 }
 
@@ -442,7 +444,7 @@ struct walk {
  * With so few terms in the running, verifying them is cheaper than more steps, and the nodes that
  * are not built leave the caches to others.
  */
-#define PRUNE_AT 4
+#define PRUNE_AT PG_FEW
 
 struct list {
 	const uint32_t *at;
@@ -454,6 +456,19 @@ static int term_cmp(const void *a, const void *b)
 	const uint32_t *x = a, *y = b;
 
 	return *x < *y ? -1 : *x > *y;
+}
+
+/* Entries of a row of few, by their terms. */
+static int entry_cmp(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (int)(*x & PG_FEW_TERM) - (int)(*y & PG_FEW_TERM);
+}
+
+static uint32_t few_entry(const struct walk *w, uint32_t pattern)
+{
+	return w->pattern[pattern].term | w->pattern[pattern].few;
 }
 
 static bool list_has(struct list l, uint32_t pattern)
@@ -468,12 +483,12 @@ static __u32 walk_leaf(struct walk *w, struct list matched)
 
 	for (size_t i = 0; i < matched.n; i++)
 		if (!w->pattern[matched.at[i]].invert)
-			w->term[n++] = w->pattern[matched.at[i]].term;
+			w->term[n++] = few_entry(w, matched.at[i]);
 	for (size_t i = 0; i < w->n_inverted; i++)
 		if (!list_has(matched, w->inverted[i]))
-			w->term[n++] = w->pattern[w->inverted[i]].term;
+			w->term[n++] = few_entry(w, w->inverted[i]);
 	if (w->n_inverted)
-		qsort(w->term, n, sizeof(*w->term), term_cmp);
+		qsort(w->term, n, sizeof(*w->term), entry_cmp);
 	return leaf_of(w->t, w->base, w->term, n);
 }
 
@@ -490,13 +505,13 @@ static bool prune(struct walk *w, struct list matched, struct list alive, __u32 
 			return false;
 	for (size_t i = 0; i < matched.n; i++)
 		if (!w->pattern[matched.at[i]].invert)
-			w->term[n++] = w->pattern[matched.at[i]].term;
+			w->term[n++] = few_entry(w, matched.at[i]);
 	for (size_t i = 0; i < alive.n; i++)
 		if (!w->pattern[alive.at[i]].invert)
-			w->term[n++] = w->pattern[alive.at[i]].term;
+			w->term[n++] = few_entry(w, alive.at[i]);
 	for (size_t i = 0; i < w->n_inverted; i++)
-		w->term[n++] = w->pattern[w->inverted[i]].term;
-	qsort(w->term, n, sizeof(*w->term), term_cmp);
+		w->term[n++] = few_entry(w, w->inverted[i]);
+	qsort(w->term, n, sizeof(*w->term), entry_cmp);
 	*ret = leaf_of(w->t, w->base, w->term, n);
 	return true;
 }
@@ -743,7 +758,7 @@ struct pg_trie *pg_trie_new(size_t n_terms, size_t max_nodes, size_t max_row_wor
 {
 	_cleanup_(pg_trie_freep) struct pg_trie *t = calloc(1, sizeof(*t));
 
-	if (!t || n_terms > PG_MAX_TERMS)
+	if (!t || n_terms >= PG_MAX_TERMS)
 		return NULL;
 	t->n_terms = n_terms;
 	t->form = pg_form_of(n_terms);

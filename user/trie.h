@@ -29,7 +29,7 @@ static inline enum pg_form pg_form_of(size_t n_terms)
 					    PG_FORM_HUGE;
 }
 
-/* At most max_nodes nodes and max_row_words words. NULL: no memory. */
+/* At most max_nodes nodes and max_row_words words; n_terms below PG_MAX_TERMS. NULL: no memory. */
 struct pg_trie *pg_trie_new(size_t n_terms, size_t max_nodes, size_t max_row_words);
 void pg_trie_free(struct pg_trie *t);
 static inline void pg_trie_freep(struct pg_trie **t)
@@ -81,6 +81,7 @@ struct pg_trie_pattern {
 	uint32_t term;
 	bool invert;   /* holds everywhere else instead */
 	bool verified; /* the term's record tells as well: the trie may end before it is sure */
+	uint32_t few;  /* PG_FEW_PORT and the port, to stand beside the term; 0: none */
 	uint8_t value[16], mask[16];
 };
 /* IPv4's trie begins with a wide node. `base` as above. */

@@ -81,6 +81,13 @@ static void add_policy(struct pg_text *t, const struct pg_snapshot *snap)
 	pg_text_add(t, "%-10s  generation %u, %zu rule%s, INPUT policy %s\n", "Policy",
 		    info->generation, snap->n_rules, snap->n_rules == 1 ? "" : "s",
 		    pg_target_name(input->policy));
+	if (info->confirm_s)
+		pg_text_add(t, "%-10s  %u s left for 'portguard confirm'; without it generation %u "
+			       "comes back\n",
+			    "Waiting", info->confirm_s, info->other);
+	else if (info->other)
+		pg_text_add(t, "%-10s  generation %u was %s; this one is back\n", "", info->other,
+			    info->expired ? "not confirmed in time" : "taken back");
 	pg_text_add(t, "%-10s  %s: %u terms, %u classes, %u nodes, %" PRIu64 " bytes\n",
 		    "Classifier", pg_form_name(info->form), info->terms, info->rows, info->nodes,
 		    (uint64_t)info->memory_bytes);
@@ -106,4 +113,7 @@ void pg_view_status(struct pg_text *t, const struct pg_snapshot *snap, unsigned 
 	add_verdicts(t, snap);
 	add_policy(t, snap);
 	pg_text_add(t, "%-10s  %" PRIu64 " bytes in all maps\n", "Memory", snap->memory_bytes);
+	if (snap->events_lost)
+		pg_text_add(t, "%-10s  %" PRIu64 " packets that LOG and NFLOG reported to nobody\n",
+			    "Log", snap->events_lost);
 }

@@ -194,8 +194,10 @@ static int prepare_ours(struct bench_table *t, struct set *s, struct pg_err *err
 	char why_not[sizeof(err->text)] = "";
 	int r = 0;
 
-	if (bench_subject_portguard(&s->ours, &s->rules, &private, err))
+	if (bench_subject_portguard(&s->ours, &s->rules, &private, err)) {
 		snprintf(why_not, sizeof(why_not), "%s", err->text);
+		bench_subject_close(&s->ours); /* nothing is measured, nothing to be checked */
+	}
 	for (size_t i = 0; !r && i < s->n_ways; i++)
 		r = add_ours(t, s, i, why_not, err);
 	return r;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "harness.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipset.h"
 #include "rulefile.h"
 
 static void die(const char *what, const struct pg_err *err)
@@ -12,7 +14,7 @@ static void die(const char *what, const struct pg_err *err)
 	exit(1);
 }
 
-static bool open_with(struct harness *h, const struct pg_private_opts *opts, struct pg_err *err)
+bool harness_open_with(struct harness *h, const struct pg_private_opts *opts, struct pg_err *err)
 {
 	*h = (struct harness){ 0 };
 	snprintf(h->iface, sizeof(h->iface), "%s", opts->iface);
@@ -21,12 +23,12 @@ static bool open_with(struct harness *h, const struct pg_private_opts *opts, str
 
 bool harness_open(struct harness *h, const char *iface, struct pg_err *err)
 {
-	return open_with(h, &(struct pg_private_opts){ .iface = iface }, err);
+	return harness_open_with(h, &(struct pg_private_opts){ .iface = iface }, err);
 }
 
 bool harness_open_general(struct harness *h, const char *iface, struct pg_err *err)
 {
-	return open_with(h, &(struct pg_private_opts){ .iface = iface, .general_only = true }, err);
+	return harness_open_with(h, &(struct pg_private_opts){ .iface = iface, .general_only = true }, err);
 }
 
 void harness_close(struct harness *h)
@@ -53,9 +55,9 @@ void harness_take(struct harness *h, struct pg_ruleset *set)
 		die("compile", &err);
 }
 
-void harness_load(struct harness *h, const char *text)
+void harness_load_as(struct harness *h, unsigned family, const char *text)
 {
-	struct pg_rulefile_opts opts = { .name = "rules" };
+	struct pg_rulefile_opts opts = { .name = "rules", .family = family };
 	struct pg_ruleset *set = NULL;
 	struct pg_notes notes = { 0 };
 	struct pg_err err = { 0 };
@@ -64,6 +66,65 @@ void harness_load(struct harness *h, const char *text)
 		die(text, &err);
 	pg_notes_free(&notes);
 	harness_take(h, set);
+}
+
+void harness_load(struct harness *h, const char *text)
+{
+	harness_load_as(h, 0, text);
+}
+
+static int apply(struct pg_sets *sets, char *line, struct pg_err *err)
+{
+	const char *words[PG_IPSET_WORDS_MAX];
+	struct pg_ipset_range range;
+	struct pg_ipset_cmd cmd;
+	struct pg_set_info info;
+	struct pg_set_entry e;
+	struct pg_set *set;
+	char skipped[64];
+	size_t n;
+	int r = pg_ipset_split(line, words, &n, err);
+
+	if (r || !n)
+		return r;
+	r = pg_ipset_command(words, n, &cmd, err);
+	if (!r && cmd.verb == PG_IPSET_CREATE) {
+		r = pg_ipset_create(&cmd, &info, skipped, sizeof(skipped), err);
+		return r ? r : pg_sets_create(sets, &info, cmd.exist, err);
+	}
+	set = r ? NULL : pg_sets_find(sets, cmd.name);
+	if (!set)
+		return pg_fail(err, -ENOENT, "%s: no such set", cmd.name);
+	r = pg_ipset_entry(&cmd, &set->info, sets->now_ns, &range, err);
+	while (!r && pg_ipset_next(&range, &e))
+		r = pg_set_add(sets, set, &e, cmd.exist, err);
+	return r;
+}
+
+void harness_load_sets(struct harness *h, const char *text)
+{
+	struct pg_set_info infos[PG_SETS];
+	struct pg_sets_base base;
+	struct pg_err err = { 0 };
+	struct pg_sets *sets;
+	char *copy = strdup(text ? text : ""), *rest = copy, *line;
+	int r;
+
+	harness_load(h, "*filter\nCOMMIT\n"); /* no rule names a set */
+	pg_dp_sets_base(h->dp, &base);
+	pg_dp_sets_read(h->dp, infos);
+	sets = pg_sets_new(infos, &base, 0);
+	if (!sets || !copy)
+		abort();
+	r = pg_sets_destroy(sets, NULL, &err);
+	while (!r && (line = strsep(&rest, "\n")))
+		r = apply(sets, line, &err);
+	if (!r)
+		r = pg_dp_sets_commit(h->dp, sets, &err);
+	if (r)
+		die("sets", &err);
+	pg_sets_free(sets);
+	free(copy);
 }
 
 bool harness_try_run(struct harness *h, enum pg_dir dir, const void *frame, size_t len,
@@ -90,7 +151,8 @@ bool harness_try_run_tc(struct harness *h, const void *frame, size_t len, struct
 	return pg_dp_run_prog(h->dp, PG_PROG_TC_IN, frame, len, len, ret, &err) == 0;
 }
 
-size_t harness_rule(const struct harness *h, const struct pg_trace *trace)
+size_t harness_decided(const struct harness *h, const struct pg_trace *trace,
+		       const struct pg_chain **ret_chain)
 {
 	if (trace->term == PG_TRACE_NO_TERM)
 		return 0;
@@ -98,7 +160,15 @@ size_t harness_rule(const struct harness *h, const struct pg_trace *trace)
 		fprintf(stderr, "term %u of %u\n", trace->term, h->tables->gen.terms);
 		exit(1);
 	}
+	*ret_chain = &h->set->chain[h->tables->terms[trace->term].chain];
 	return h->tables->terms[trace->term].rule;
+}
+
+size_t harness_rule(const struct harness *h, const struct pg_trace *trace)
+{
+	const struct pg_chain *chain;
+
+	return harness_decided(h, trace, &chain);
 }
 
 const struct pg_chain *harness_input(const struct harness *h)

@@ -16,6 +16,8 @@ struct harness {
 };
 
 /* false: BPF is not permitted here; err says why. */
+bool harness_open_with(struct harness *h, const struct pg_private_opts *opts, struct pg_err *err);
+/* The same with all else as usual. */
 bool harness_open(struct harness *h, const char *iface, struct pg_err *err);
 /* The same without the fast path. */
 bool harness_open_general(struct harness *h, const char *iface, struct pg_err *err);
@@ -23,6 +25,10 @@ void harness_close(struct harness *h);
 
 /* A policy as iptables-save text; counters start from 0. Ends the process if it is refused. */
 void harness_load(struct harness *h, const char *text);
+/* The same as iptables-restore or ip6tables-restore would read it: PG_V4, PG_V6. */
+void harness_load_as(struct harness *h, unsigned family, const char *text);
+/* The instance's sets, as text for `ipset restore`; NULL: none. No policy may need them any more. */
+void harness_load_sets(struct harness *h, const char *text);
 /* Commit a ruleset, which the harness owns from then on. */
 void harness_take(struct harness *h, struct pg_ruleset *set);
 
@@ -33,6 +39,9 @@ bool harness_try_run(struct harness *h, enum pg_dir dir, const void *frame, size
 		     struct pg_trace *ret);
 /* An arrival through the program for TC ingress. */
 bool harness_try_run_tc(struct harness *h, const void *frame, size_t len, struct pg_trace *ret);
+/* The rule whose term the trace names: its number, from 1, and its chain; 0: none. */
+size_t harness_decided(const struct harness *h, const struct pg_trace *trace,
+		       const struct pg_chain **ret_chain);
 /* Number of the rule of INPUT whose term the trace names, from 1; 0: none. */
 size_t harness_rule(const struct harness *h, const struct pg_trace *trace);
 /* Of rule `number` of INPUT; 0: of its policy. */

@@ -15,12 +15,12 @@
 #include "maps.bpf.h"
 
 #include "set.bpf.h"
-#include "set_question.h"
+#include "set_test.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* The packet in the instance's scratch space, as the real programs have it. */
-static __always_inline struct pkt *packet_of(const struct set_question *q)
+static __always_inline struct pkt *packet_of(const struct set_test *q)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct pkt *p = bpf_map_lookup_elem(&pg_scratch, &cpu);
@@ -41,7 +41,7 @@ static __always_inline struct pkt *packet_of(const struct set_question *q)
 
 static __always_inline bool answer(void *data, void *end)
 {
-	const struct set_question *q = data;
+	const struct set_test *q = data;
 	struct pkt *p;
 
 	if (data + sizeof(*q) > end)

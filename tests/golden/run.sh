@@ -3,6 +3,7 @@
 # Rule files through `restore --test --print`, which needs no privileges.
 #   x.in   must print exactly x.ok, and x.ok fed back must print itself
 #   x.bad  must be refused with exactly x.err on standard error (first line: the exit code)
+#   x.lint must make `lint` say exactly x.said (first line: the exit code)
 # x.args: further options. x.note: what must stand on standard error where x.in is accepted.
 # x.needs: a command that must succeed, or the case is skipped.
 # Usage: run.sh [PORTGUARD]
@@ -49,13 +50,25 @@ refuses() {
 	fi
 }
 
-for file in "$here"/*.in "$here"/*.bad; do
+lints() {
+	"$portguard" lint - <"$here/$1.lint" >"$tmp/out" 2>&1
+	{ echo "exit code $?"; cat "$tmp/out"; } >"$tmp/said"
+	if cmp -s "$here/$1.said" "$tmp/said"; then
+		ok "$1"
+	else
+		fail "$1" "says something else" "$here/$1.said" "$tmp/said"
+	fi
+}
+
+for file in "$here"/*.in "$here"/*.bad "$here"/*.lint; do
 	[ -f "$file" ] || continue
 	name=$(basename "${file%.*}")
 	if [ -f "$here/$name.needs" ] && ! sh "$here/$name.needs" >/dev/null 2>&1; then
 		skip "$name" "$(cat "$here/$name.needs")"
 	elif [ "${file##*.}" = in ]; then
 		accepts "$name"
+	elif [ "${file##*.}" = lint ]; then
+		lints "$name"
 	else
 		refuses "$name"
 	fi

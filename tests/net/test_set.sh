@@ -4,8 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 
 need jq
+[ -x "$TOOLS/net/send" ] || skip_all "not built: $TOOLS/net/send"
 own_bpffs
-ip netns add "$PREFIX-s" || skip_all "no network namespaces here"
+two_namespaces
 
 pset() {
 	pg s set "$@"
@@ -71,21 +72,57 @@ expect_ok "one more, which does not read them all" pset add many 10.200.0.1
 
 # Rules that name a set ------------------------------------------------------------------------------
 
-if pg s -A INPUT -m set --match-set ban src -j DROP 2>"$WORK/err"; then
-	expect_exit "in use: not destroyed" 1 'cannot be destroyed: it is in use' pset destroy ban
-	expect_exit "in use: nothing destroyed" 1 'cannot be destroyed: it is in use' pset destroy
-	expect_exit "in use: not renamed" 1 'cannot be renamed: it is in use' pset rename ban bar
-	expect "references" "$(pset list -t ban --json | jq '.sets[0].references')" 1
-	expect_ok "in use: swapped" sh -c "nsenter --net=/run/netns/$PREFIX-s '$PORTGUARD' \
-		--state '$STATE' set create other hash:ip timeout 5"
-	expect_ok "in use: swapped" pset swap ban other
-	expect_exit "a set that does not exist" 2 "Set nope doesn't exist" \
-		pg s -A INPUT -m set --match-set nope src -j DROP
-	expect_ok "the rule goes" pg s -F INPUT
-	expect_ok "then the set can" pset destroy ban
-else
-	skip "rules that name a set: $(head -c 200 "$WORK/err")"
-fi
+R='-m set --match-set ban src -j DROP' P='-m set --match-set svc dst,dst -j DROP'
+send() {
+	in_ns c "$TOOLS/net/send" pgc0 "$@"
+}
+
+# verdict_of WHAT RULE FRAME PACKETS: so many of three frames the rule counts
+verdict_of() {
+	local rule=$2 before policy
+
+	before=$(packets s "$rule")
+	policy=$(packets s policy)
+	send "$3" 3
+	wait_for "three packets" eval \
+		'[ $(($(packets s "$rule") + $(packets s policy) - before - policy)) = 3 ]'
+	expect "$1" $(($(packets s "$rule") - before)) "$4"
+}
+
+expect_ok "attach" pg s attach pgs0 --mode native
+expect_ok "a rule for a set" pg s -A INPUT $R
+verdict_of "not in the set" "$R" tcp80 0
+expect_ok "a ban" pset add ban 10.77.0.2 timeout 0
+verdict_of "banned, at once and without a commit" "$R" tcp80 3
+expect_ok "the ban is lifted" pset del ban 10.77.0.2
+verdict_of "not banned any more" "$R" tcp80 0
+expect_ok "a short ban" pset add ban 10.77.0.2 timeout 1
+sleep 1.2
+verdict_of "the ban has ended by itself" "$R" tcp80 0
+expect_ok "another list" pset create other hash:ip timeout 5
+expect_ok "which bans" pset add other 10.77.0.2 timeout 0
+expect_ok "swapped in" pset swap ban other
+verdict_of "the rule asks the new list" "$R" tcp80 3
+expect_ok "flush" pset flush ban
+verdict_of "nobody is banned" "$R" tcp80 0
+
+expect_ok "addresses and ports" pset create svc hash:ip,port
+expect_ok "one of them" pset add svc 10.77.0.1,udp:53
+expect_ok "its rule" pg s -A INPUT $P
+verdict_of "that service" "$P" udp53 3
+verdict_of "another" "$P" tcp80 0
+expect_ok "one direction too few" pg s -R INPUT 2 -m set --match-set svc dst -j DROP
+verdict_of "never matches" "-m set --match-set svc dst -j DROP" udp53 0
+
+expect_exit "in use: not destroyed" 1 'cannot be destroyed: it is in use' pset destroy ban
+expect_exit "in use: none destroyed" 1 'cannot be destroyed: it is in use' pset destroy
+expect "none is" "$(pset list -n | tr '\n' ' ')" "ban small many other svc "
+expect_exit "in use: not renamed" 1 'cannot be renamed: it is in use' pset rename ban bar
+expect "references" "$(pset list -t ban --json | jq '.sets[0].references')" 1
+expect_exit "a set that does not exist" 2 "Set nope doesn't exist" \
+	pg s -A INPUT -m set --match-set nope src -j DROP
+expect_ok "no rules" pg s -F INPUT
+expect_ok "no longer in use" pset destroy ban
 expect_ok "detach --all takes the sets, too" pg s detach --all
 expect "none are left" "$(pset list)" ""
 

@@ -58,10 +58,21 @@ static void differ(struct hearing *h, const struct frame *f, const char *what)
 		exit(1);
 }
 
+static const char *const names[] = {
+	[JUDGED_XDP] = "portguard",
+	[JUDGED_GENERAL] = "portguard's general path",
+	[JUDGED_TC] = "portguard under TC",
+};
+
+static enum pg_verdict verdict_of(const struct rule_line *line)
+{
+	if (line->accepts)
+		return PG_VERDICT_ACCEPT;
+	return strncmp(line->target, "-j REJECT", 9) ? PG_VERDICT_DROP : PG_VERDICT_REJECT;
+}
+
 static bool same(const struct kernel_verdict *k, const struct rules *rules, const struct opinion *o)
 {
-	bool accept;
-
 	if (!k->seen)
 		return !o->asked && o->verdict == PG_VERDICT_DROP;
 	if (!o->asked)
@@ -74,8 +85,7 @@ static bool same(const struct kernel_verdict *k, const struct rules *rules, cons
 		       o->verdict == (rules->drop ? PG_VERDICT_DROP : PG_VERDICT_ACCEPT);
 	if (o->reason != PG_REASON_RULE || !o->line || o->line->number != k->number)
 		return false;
-	accept = o->verdict == PG_VERDICT_ACCEPT;
-	return accept == o->line->accepts;
+	return o->verdict == verdict_of(o->line);
 }
 
 static void compare(struct hearing *h, size_t i, const struct opinion *o)
@@ -111,7 +121,7 @@ static void ask_oracle(struct hearing *h, size_t i)
 	struct opinion o = { .whose = "oracle" };
 	struct oracle_result r;
 
-	oracle_run(j->portguard.set, j->portguard.iface, h->frame[i].data, h->frame[i].len, h->count,
+	oracle_run(j->portguard[0].set, j->iface, h->frame[i].data, h->frame[i].len, h->count,
 		   &r);
 	o.verdict = r.verdict;
 	o.reason = r.reason;
@@ -121,19 +131,36 @@ static void ask_oracle(struct hearing *h, size_t i)
 	compare(h, i, &o);
 }
 
-static void ask_portguard(struct hearing *h, size_t i)
+/* The line of the rule that decided, in chains of either side's order. */
+static const struct rule_line *decided_by(const struct hearing *h, const struct harness *p,
+					  const struct pg_trace *trace)
 {
-	struct opinion o = { .whose = "portguard" };
-	struct pg_trace trace;
-	size_t rule;
+	const struct pg_chain *chain;
+	size_t rule = harness_decided(p, trace, &chain);
 
-	harness_run(&h->judge->portguard, PG_DIR_IN, h->frame[i].data, h->frame[i].len, &trace);
+	for (size_t c = 0; rule && c < h->rules->n; c++)
+		if (!strcmp(h->rules->chain[c].name, chain->name))
+			return rules_line(h->rules, c, rule - 1);
+	return NULL;
+}
+
+static void ask_portguard(struct hearing *h, size_t i, enum judged which)
+{
+	struct harness *p = &h->judge->portguard[which];
+	const struct frame *f = &h->frame[i];
+	struct opinion o = { .whose = names[which] };
+	struct pg_trace trace = { 0 };
+
+	/* Frames that test runs of TC don't take are those without anything behind Ethernet's header. */
+	if (which != JUDGED_TC)
+		harness_run(p, PG_DIR_IN, f->data, f->len, &trace);
+	else if (!harness_try_run_tc(p, f->data, f->len, &trace) && !h->kernel[i].seen)
+		return;
 	o.verdict = trace.verdict;
 	o.reason = trace.reason;
 	o.asked = !is_malformed(trace.reason);
-	rule = trace.reason == PG_REASON_RULE ? harness_rule(&h->judge->portguard, &trace) : 0;
-	if (rule)
-		o.line = rules_line(h->rules, 0, rule - 1);
+	if (trace.reason == PG_REASON_RULE)
+		o.line = decided_by(h, p, &trace);
 	compare(h, i, &o);
 }
 
@@ -165,27 +192,32 @@ static void compare_count(struct hearing *h, size_t chain, size_t i, const struc
 	differ(h, NULL, what);
 }
 
-static void compare_counts(struct hearing *h)
+static void compare_rule(struct hearing *h, size_t chain, size_t i, const struct kernel_count *k)
 {
 	struct judge *j = h->judge;
+
+	j->rules++;
+	j->rules_hit += k->packets != 0;
+	for (enum judged p = 0; p < _JUDGED_MAX; p++) {
+		const struct pg_chain *c = pg_ruleset_chain(j->portguard[p].set, PG_TABLE_FILTER,
+							    h->rules->chain[chain].name);
+		struct pg_count ours;
+
+		pg_dp_slot_read(j->portguard[p].dp, c->rule[i].slot, &ours);
+		compare_count(h, chain, i, k, names[p], ours.packets, ours.bytes);
+	}
+	if (j->with_oracle)
+		compare_count(h, chain, i, k, "oracle", h->count[i].packets, h->count[i].bytes);
+}
+
+static void compare_counts(struct hearing *h)
+{
 	size_t n, at = 0;
-	struct kernel_count *kernel = kernel_counts(j->kernel, h->rules, &n);
+	struct kernel_count *kernel = kernel_counts(h->judge->kernel, h->rules, &n);
 
 	for (size_t c = 0; c < h->rules->n; c++)
-		for (size_t i = 0; i < rules_count(h->rules, c); i++, at++) {
-			struct pg_count ours;
-
-			j->rules++;
-			j->rules_hit += kernel[at].packets != 0;
-			if (getenv("PG_KERNEL_ONLY"))
-				continue;
-			ours = harness_count(&j->portguard, i + 1);
-
-			compare_count(h, c, i, &kernel[at], "portguard", ours.packets, ours.bytes);
-			if (j->with_oracle)
-				compare_count(h, c, i, &kernel[at], "oracle", h->count[i].packets,
-					      h->count[i].bytes);
-		}
+		for (size_t i = 0; i < rules_count(h->rules, c); i++)
+			compare_rule(h, c, i, &kernel[at++]);
 	free(kernel);
 }
 
@@ -200,7 +232,7 @@ static void make_frames(struct judge *j, struct aim *aim, struct frame *frame, s
 
 		do {
 			aim_frame(aim, kernel_mac(j->kernel), i + 1, &frame[i]);
-			oracle_run(empty, j->portguard.iface, frame[i].data, frame[i].len, count, &o);
+			oracle_run(empty, j->iface, frame[i].data, frame[i].len, count, &o);
 		} while (o.stricter);
 	}
 	pg_ruleset_free(empty);
@@ -215,10 +247,11 @@ static void load(struct hearing *h)
 			h->rules->sets ? h->rules->sets : "", h->text);
 		exit(1);
 	}
-	if (getenv("PG_KERNEL_ONLY"))
-		return;
-	harness_load(&j->portguard, h->text);
-	h->count = calloc(harness_input(&j->portguard)->n_rules + 1, sizeof(*h->count));
+	for (enum judged p = 0; p < _JUDGED_MAX; p++) {
+		harness_load_sets(&j->portguard[p], h->rules->sets);
+		harness_load_as(&j->portguard[p], h->rules->v6 ? PG_V6 : PG_V4, h->text);
+	}
+	h->count = calloc(harness_input(&j->portguard[0])->n_rules + 1, sizeof(*h->count));
 	if (!h->count)
 		abort();
 }
@@ -245,11 +278,10 @@ void judge_rules(struct judge *j, struct gen *g, const struct rules *rules,
 			continue;
 		}
 		tally(j, &verdict[i]);
-		if (getenv("PG_KERNEL_ONLY"))
-			continue;
 		if (j->with_oracle)
 			ask_oracle(&h, i);
-		ask_portguard(&h, i);
+		for (enum judged p = 0; p < _JUDGED_MAX; p++)
+			ask_portguard(&h, i, p);
 	}
 	compare_counts(&h);
 	j->frames_s += made - start;

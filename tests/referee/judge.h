@@ -7,9 +7,13 @@
 #include "kernel.h"
 #include "rules.h"
 
+/* The same rules, frames and counters three times. */
+enum judged { JUDGED_XDP, JUDGED_GENERAL, JUDGED_TC, _JUDGED_MAX };
+
 struct judge {
 	struct kernel *kernel;
-	struct harness portguard;
+	struct harness portguard[_JUDGED_MAX]; /* its fast path, without it, TC */
+	char iface[IFNAMSIZ];
 	bool with_oracle; /* the rule set is one that tests/bpf/oracle.c knows */
 	char where[128];  /* how to run it again, for messages */
 	/* What happened so far. */

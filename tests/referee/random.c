@@ -281,8 +281,8 @@ static void emit_addrtype(struct ctx *c)
 	static const char *const types4[] = { "LOCAL", "UNICAST", "BROADCAST", "MULTICAST", "UNSPEC",
 					      "LOCAL,UNICAST", "BROADCAST,MULTICAST", "UNREACHABLE",
 					      "BLACKHOLE", "PROHIBIT" };
-	static const char *const types6[] = { "LOCAL", "UNICAST", "MULTICAST", "UNSPEC", "LOCAL,UNICAST",
-					      "UNREACHABLE" };
+	static const char *const types6[] = { "LOCAL", "UNICAST", "MULTICAST", "UNSPEC",
+					      "LOCAL,UNICAST" };
 	const char *side = chance(c, 30) ? "src" : "dst";
 
 	fprintf(c->f, " -m addrtype%s --%s-type %s", maybe_not(c), side,
@@ -424,11 +424,6 @@ static void emit_rt(struct ctx *c)
 	}
 	if (chance(c, 25))
 		fprintf(c->f, "%s --rt-len %u", maybe_not(c), 8 * between(c, 1, 8));
-	if (type0 && chance(c, 40))
-		fprintf(c->f, " --rt-0-res");
-	if (type0 && chance(c, 60))
-		fprintf(c->f, " --rt-0-addrs %s,%s%s", PICK(c, addr6), PICK(c, addr6),
-			chance(c, 50) ? " --rt-0-not-strict" : "");
 }
 
 /* The table of features ------------------------------------------------------------------------ */

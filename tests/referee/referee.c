@@ -19,6 +19,7 @@
  * aren't either; they are counted.
  */
 #include <dirent.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,7 @@ static void dump_of(struct referee *t, const char *folder, const char *name, str
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	dump_read(path, t->judge.portguard.iface, &d);
+	dump_read(path, t->judge.iface, &d);
 	sum->lines += d.lines;
 	sum->refused += d.refused;
 	sum->unknown += d.unknown;
@@ -145,6 +146,19 @@ static void run(struct referee *t)
 	judge_report(&t->judge);
 }
 
+static bool open_all(struct judge *j, const char *iface, struct pg_err *err)
+{
+	struct pg_private_opts opts = { .iface = iface, .ifindex = if_nametoindex(iface) };
+
+	snprintf(j->iface, sizeof(j->iface), "%s", iface);
+	for (enum judged p = 0; p < _JUDGED_MAX; p++) {
+		opts.general_only = p == JUDGED_GENERAL;
+		if (!harness_open_with(&j->portguard[p], &opts, err))
+			return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const char *features = getenv("PG_FEATURES");
@@ -161,7 +175,7 @@ int main(int argc, char **argv)
 	/* What the oracle knows. */
 	t.simple = random_features("ports,multiport,flags,icmp,icmp6,comment,protocols,fragments,"
 				   "interfaces");
-	if (!harness_open(&t.judge.portguard, argv[3], &err)) {
+	if (!open_all(&t.judge, argv[3], &err)) {
 		fprintf(stderr, "referee: skipped: %s\n", err.text);
 		return 77;
 	}
@@ -169,7 +183,8 @@ int main(int argc, char **argv)
 	t.judge.kernel = kernel_open(argv[1], argv[2], argv[3]);
 	run(&t);
 	kernel_close(t.judge.kernel);
-	harness_close(&t.judge.portguard);
+	for (enum judged p = 0; p < _JUDGED_MAX; p++)
+		harness_close(&t.judge.portguard[p]);
 	captures_free(t.captures);
 	for (unsigned v6 = 0; v6 < 2; v6++)
 		for (size_t i = 0; i < t.n_addr[v6]; i++)

@@ -14,7 +14,10 @@
 #include "trie.h"
 #include "util.h"
 
-enum { ROUNDS = 60, NODES = 4096, WORDS = 1 << 17 };
+enum { ROUNDS = 60, NODES = 4096, WORDS = 1 << 19 };
+
+/* Sizes in each of the forms, and at their bounds. */
+static const size_t sizes[] = { 1, 31, 32, 63, 64, 65, 1000, 4095, 4096, 4097, 9000, PG_MAX_TERMS };
 
 static uint64_t state = 1;
 
@@ -25,18 +28,21 @@ static uint32_t pick(uint32_t n)
 }
 
 struct built {
-	__u32 *nodes;
+	__u32 *nodes, *block_rows;
 	__u64 *rows;
-	size_t n_nodes, n_words, stride, n_terms;
+	size_t n_nodes, n_words, n_block_rows, n_terms;
+	enum pg_form form;
+	const uint64_t *base; /* terms that ask nothing, for leaves that name few */
+	unsigned few, bitmaps; /* leaves seen */
 };
 
-static struct built take(struct pg_trie *t, size_t n_terms)
+static struct built take(struct pg_trie *t, size_t n_terms, const uint64_t *base)
 {
-	struct built b = { .n_terms = n_terms };
+	struct built b = { .n_terms = n_terms, .base = base, .form = pg_form_of(n_terms) };
 
 	assert_int_equal(pg_trie_error(t), 0);
-	b.stride = pg_trie_words(t) > 1 ? 1 + pg_trie_words(t) : 1;
 	b.nodes = pg_trie_take_nodes(t, &b.n_nodes);
+	b.block_rows = pg_trie_take_block_rows(t, &b.n_block_rows);
 	b.rows = pg_trie_take_rows(t, &b.n_words, NULL);
 	return b;
 }
@@ -44,6 +50,7 @@ static struct built take(struct pg_trie *t, size_t n_terms)
 static void drop(struct built *b)
 {
 	free(b->nodes);
+	free(b->block_rows);
 	free(b->rows);
 }
 
@@ -55,85 +62,284 @@ static __u32 step(const struct built *b, __u32 entry, unsigned index)
 	return b->nodes[entry / 4 + index];
 }
 
-/* Is the term in the row? In the TREE form the summary must agree. */
-static bool holds(const struct built *b, __u32 leaf, size_t term)
+/* A block's term; its summary must agree. */
+static bool in_block(const struct built *b, size_t at, size_t term)
 {
-	const __u64 *row = b->rows + (leaf & ~PG_LEAF) / 8;
 	bool in;
 
-	assert_true(leaf & PG_LEAF);
-	if (b->n_terms <= PG_TINY_TERMS)
-		return leaf >> term & 1;
-	assert_true((leaf & ~PG_LEAF) / 8 + b->stride <= b->n_words);
-	if (b->stride == 1)
-		return row[0] >> term % 64 & 1;
-	in = row[1 + term / 64] >> term % 64 & 1;
-	if (in)
-		assert_true(row[0] >> term / 64 & 1);
+	assert_true(at + 1 + term / 64 < b->n_words);
+	in = b->rows[at + 1 + term / 64] >> term % 64 & 1;
+	assert_int_equal(b->rows[at] >> term / 64 & 1, b->rows[at + 1 + term / 64] != 0);
 	return in;
 }
 
-static void the_first_row_has_every_term(void **unused)
+static bool in_huge(const struct built *b, size_t at, size_t term)
 {
-	static const size_t sizes[] = { 1, 31, 32, 63, 64, 65, 1000, PG_MAX_TERMS };
+	size_t block = term / PG_BLOCK_TERMS;
+	const __u32 *offset = (const __u32 *)(b->rows + at + 1);
+	bool in, listed = false;
 
+	for (size_t i = 0; i < b->n_block_rows; i++)
+		listed |= b->block_rows[i] == at;
+	assert_true(listed); /* or its offsets would not be moved with the rows */
+	in = in_block(b, offset[block] / 8, term % PG_BLOCK_TERMS);
+	if (in)
+		assert_true(b->rows[at] >> block & 1);
+	return in;
+}
+
+/* Is the term in the leaf's bitmap? */
+static bool in_bitmap(const struct built *b, __u32 leaf, size_t term)
+{
+	size_t at = (leaf & ~PG_LEAF) / 8;
+
+	assert_true(leaf & PG_LEAF);
+	if (b->form == PG_FORM_TINY)
+		return leaf >> term & 1;
+	assert_true(!(leaf & PG_FEW_LEAF) && at < b->n_words);
+	if (b->form == PG_FORM_WORD)
+		return b->rows[at] >> term & 1;
+	return b->form == PG_FORM_TREE ? in_block(b, at, term) : in_huge(b, at, term);
+}
+
+/* Does the leaf name the term? Names of a row are ascending, and nothing stands behind them. */
+static bool is_named(const struct built *b, __u32 leaf, size_t term)
+{
+	size_t at = (leaf & ~(PG_LEAF | PG_FEW_LEAF)) / 8;
+	const __u32 *name = (const __u32 *)(b->rows + at);
+	bool found = false;
+
+	if (leaf & PG_ONE_LEAF) {
+		assert_true((leaf & (PG_ONE_LEAF - 1)) < b->n_terms);
+		return (leaf & (PG_ONE_LEAF - 1)) == term;
+	}
+	assert_int_equal(at % (PG_FEW / 2), 0); /* within one cache line */
+	assert_true(at + PG_FEW / 2 <= b->n_words);
+	assert_true(name[1] < b->n_terms); /* one alone needs no row */
+	for (int i = 0; i < PG_FEW; i++) {
+		if (i)
+			assert_true(name[i] == PG_NO_TERM || name[i] > name[i - 1]);
+		found |= name[i] == term;
+	}
+	return found;
+}
+
+static bool is_few(const struct built *b, __u32 leaf)
+{
+	return (b->form == PG_FORM_TREE || b->form == PG_FORM_HUGE) && leaf & PG_FEW_LEAF;
+}
+
+static void see(struct built *b, __u32 leaf)
+{
+	if (is_few(b, leaf))
+		b->few++;
+	else
+		b->bitmaps++;
+}
+
+/* As the programs have it: the leaf's bitmap, or the base row and the few. */
+static bool holds(const struct built *b, __u32 leaf, size_t term)
+{
+	if (is_few(b, leaf))
+		return pg_set_has(b->base, term) || is_named(b, leaf, term);
+	return in_bitmap(b, leaf, term);
+}
+
+static void rows_of_all_and_of_none(void **unused)
+{
 	(void)unused;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct pg_trie *t = pg_trie_new(sizes[i], NODES, WORDS);
 		struct built b;
-		__u32 all;
+		__u32 all, none;
 
 		assert_non_null(t);
 		all = pg_trie_all(t);
-		b = take(t, sizes[i]);
-		for (size_t k = 0; k < sizes[i]; k++)
-			assert_true(holds(&b, all, k));
+		none = pg_trie_none(t);
+		b = take(t, sizes[i], NULL);
+		for (size_t k = 0; k < sizes[i]; k++) {
+			assert_true(in_bitmap(&b, all, k));
+			assert_false(in_bitmap(&b, none, k));
+		}
 		drop(&b);
 		pg_trie_free(t);
 	}
 }
 
-static void check_ranges(const struct built *b, bool wide, __u32 root,
+/* Any set at all, in every form. */
+static void a_row_is_its_set(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct pg_trie *t = pg_trie_new(sizes[i], NODES, WORDS);
+		_free_ uint64_t *set = calloc(8 * (sizes[i] / 64 + 1), 8);
+		size_t words = pg_trie_words(t);
+		__u32 leaf[8];
+		struct built b;
+
+		for (size_t k = 0; k < 8; k++) {
+			for (size_t n = 0; n < 40; n++)
+				pg_set_add(set + k * words, pick(sizes[i]));
+			leaf[k] = pg_trie_leaf(t, set + k * words);
+			assert_int_equal(pg_trie_leaf(t, set + k * words), leaf[k]);
+		}
+		b = take(t, sizes[i], NULL);
+		for (size_t k = 0; k < 8; k++)
+			for (size_t n = 0; n < sizes[i]; n += 1 + n % 3)
+				assert_int_equal(in_bitmap(&b, leaf[k], n),
+						 pg_set_has(set + k * words, n));
+		drop(&b);
+		pg_trie_free(t);
+	}
+}
+
+static void huge_rows_share_equal_blocks(void **unused)
+{
+	struct pg_trie *t = pg_trie_new(3 * PG_BLOCK_TERMS, NODES, WORDS);
+	_free_ uint64_t *set = calloc(pg_trie_words(t), 8);
+	const __u32 *x, *y;
+	struct built b;
+	__u32 one, two;
+
+	(void)unused;
+	pg_set_add(set, 7);
+	pg_set_add(set, 2 * PG_BLOCK_TERMS + 7);
+	one = pg_trie_leaf(t, set);
+	pg_set_add(set, PG_BLOCK_TERMS);
+	two = pg_trie_leaf(t, set);
+	b = take(t, 3 * PG_BLOCK_TERMS, NULL);
+	x = (__u32 *)(b.rows + (one & ~PG_LEAF) / 8 + 1);
+	y = (__u32 *)(b.rows + (two & ~PG_LEAF) / 8 + 1);
+	assert_int_equal(b.rows[(one & ~PG_LEAF) / 8], 5);
+	assert_int_equal(b.rows[(two & ~PG_LEAF) / 8], 7);
+	assert_int_equal(x[0], x[2]);
+	assert_int_equal(x[0], y[0]);
+	assert_int_not_equal(x[1], y[1]);
+	drop(&b);
+	pg_trie_free(t);
+}
+
+/* Ranges --------------------------------------------------------------------------------------- */
+
+/* How many terms a round has: each form in its turn. */
+static size_t round_terms(int round)
+{
+	switch (round % 4) {
+	case 0:
+		return 1 + pick(PG_TINY_TERMS);
+	case 1:
+		return PG_TINY_TERMS + 1 + pick(64 - PG_TINY_TERMS);
+	case 2:
+		return 65 + pick(PG_BLOCK_TERMS - 64);
+	default:
+		return PG_BLOCK_TERMS + 1 + pick(2 * PG_BLOCK_TERMS);
+	}
+}
+
+static bool in_range(const struct pg_trie_range *range, size_t n, size_t term, unsigned v)
+{
+	for (size_t k = 0; k < n; k++)
+		if (range[k].term == term && range[k].lo <= v && v <= range[k].hi)
+			return true;
+	return false;
+}
+
+static void check_ranges(struct built *b, bool wide, __u32 root,
 			 const struct pg_trie_range *range, size_t n)
 {
-	for (unsigned v = 0; v < 65536; v += 1 + pick(97)) {
+	for (unsigned v = 0; v < 65536; v += 1 + pick(397)) {
 		__u32 leaf = wide ? step(b, root, v) : step(b, step(b, root, v >> 8), v & 255);
 
-		for (size_t i = 0; i < b->n_terms; i++) {
-			bool wanted = false;
+		see(b, leaf);
+		for (size_t k = 0; k < n; k++)
+			assert_int_equal(holds(b, leaf, range[k].term),
+					 in_range(range, n, range[k].term, v));
+		for (int k = 0; k < 20; k++) {
+			size_t term = pick(b->n_terms);
 
-			for (size_t k = 0; k < n; k++)
-				wanted |= range[k].term == i && range[k].lo <= v && v <= range[k].hi;
-			assert_int_equal(holds(b, leaf, i), wanted);
+			assert_int_equal(holds(b, leaf, term),
+					 pg_set_has(b->base, term) ||
+						 in_range(range, n, term, v));
 		}
 	}
+}
+
+/* Half of the terms that have no range ask nothing. */
+static void random_base(uint64_t *base, size_t terms, const struct pg_trie_range *range, size_t n)
+{
+	for (size_t i = 0; i < terms; i++)
+		if (pick(2))
+			pg_set_add(base, i);
+	for (size_t i = 0; i < n; i++)
+		base[range[i].term / 64] &= ~(1ULL << range[i].term % 64);
 }
 
 static void a_number_leads_to_the_terms_whose_ranges_hold_it(void **unused)
 {
-	struct pg_trie_range range[300];
-	uint64_t never[PG_MAX_TERMS / 64] = { 0 };
+	struct pg_trie_range range[60];
+	unsigned few = 0, bitmaps = 0;
 
 	(void)unused;
 	for (int round = 0; round < ROUNDS; round++) {
-		size_t terms = 1 + pick(100), n = pick(ARRAY_SIZE(range));
+		size_t terms = round_terms(round), n = pick(ARRAY_SIZE(range));
 		struct pg_trie *t = pg_trie_new(terms, NODES, WORDS);
-		bool wide = round % 2;
+		_free_ uint64_t *base = calloc(pg_trie_words(t), 8);
+		bool wide = round / 4 % 2, narrow = round / 8 % 2;
 		struct built b;
 		__u32 root;
 
 		for (size_t i = 0; i < n; i++) {
-			uint16_t x = pick(65536), y = pick(3) ? x : pick(65536);
+			uint16_t x = pick(65536), y = pick(narrow ? 40 : 3) ? x : pick(65536);
 
 			range[i] = (struct pg_trie_range){ pick(terms), x < y ? x : y, x < y ? y : x };
 		}
-		root = pg_trie_ranges(t, wide, range, n, never);
-		b = take(t, terms);
+		random_base(base, terms, range, n);
+		root = pg_trie_ranges(t, wide, range, n, base);
+		b = take(t, terms, base);
 		check_ranges(&b, wide, root, range, n);
+		if (b.form == PG_FORM_TREE || b.form == PG_FORM_HUGE) {
+			few += b.few;
+			bitmaps += b.bitmaps;
+		}
+		drop(&b);
+		pg_trie_free(t);
+	}
+	assert_true(few > 100 && bitmaps > 100);
+}
+
+/* None is the base row itself; PG_FEW are named; one more is a bitmap. */
+static void few_terms_are_named_and_more_are_a_bitmap(void **unused)
+{
+	static const size_t counts[] = { 0, 1, PG_FEW, PG_FEW + 1 };
+
+	(void)unused;
+	for (int round = 0; round < 8; round++) {
+		size_t terms = round % 2 ? 200 : 5000, n = counts[round / 2];
+		struct pg_trie *t = pg_trie_new(terms, NODES, WORDS);
+		_free_ uint64_t *base = calloc(pg_trie_words(t), 8);
+		struct pg_trie_range range[PG_FEW + 2];
+		struct built b;
+		__u32 root, leaf;
+
+		for (size_t i = 0; i < n; i++)
+			range[i] = (struct pg_trie_range){ 3 * i, 1000, 2000 };
+		range[n] = (struct pg_trie_range){ 199, 7, 7 }; /* so that there is a node */
+		pg_set_add(base, 100);
+		root = pg_trie_ranges(t, true, range, n + 1, base);
+		leaf = pg_trie_leaf(t, base);
+		b = take(t, terms, base);
+		assert_int_equal(step(&b, root, 999), leaf);
+		assert_int_equal(is_few(&b, step(&b, root, 1000)), n && n <= PG_FEW);
+		assert_true(is_few(&b, step(&b, root, 7)));
+		for (size_t i = 0; i < terms; i++)
+			assert_int_equal(holds(&b, step(&b, root, 2000), i),
+					 i == 100 || (i % 3 == 0 && i / 3 < n));
 		drop(&b);
 		pg_trie_free(t);
 	}
 }
+
+/* Patterns ------------------------------------------------------------------------------------- */
 
 static __u32 walk_addr(const struct built *b, __u32 root, unsigned bytes, const uint8_t *addr)
 {
@@ -163,7 +369,7 @@ static void random_pattern(struct pg_trie_pattern *p, unsigned bytes, uint32_t t
 	unsigned len = pick(8 * bytes + 1);
 	bool gaps = !pick(6);
 
-	*p = (struct pg_trie_pattern){ .term = term, .invert = !pick(4) };
+	*p = (struct pg_trie_pattern){ .term = term };
 	for (unsigned i = 0; i < bytes; i++) {
 		unsigned bits = len > 8 * i ? len - 8 * i : 0;
 
@@ -174,36 +380,103 @@ static void random_pattern(struct pg_trie_pattern *p, unsigned bytes, uint32_t t
 	}
 }
 
+/*
+ * Where the trie ended early, a term whose record tells as well may be named though it does not
+ * hold; never the other way round, and never one whose record does not tell.
+ */
+static void check_pattern(const struct built *b, __u32 leaf, const struct pg_trie_pattern *p,
+			  unsigned bytes, const uint8_t *addr)
+{
+	bool wanted = pattern_holds(p, bytes, addr), named = holds(b, leaf, p->term);
+
+	if (is_few(b, leaf) && p->verified)
+		assert_true(named || !wanted);
+	else
+		assert_int_equal(named, wanted);
+}
+
+static void check_addrs(struct built *b, __u32 root, unsigned bytes,
+			const struct pg_trie_pattern *pattern, size_t n)
+{
+	for (int k = 0; k < 300; k++) {
+		const struct pg_trie_pattern *near = &pattern[pick(n)];
+		uint8_t addr[16];
+		__u32 leaf;
+
+		for (unsigned i = 0; i < bytes; i++) {
+			addr[i] = pick(8) ? pick(4) * 85 : pick(256);
+			if (k % 2) /* within a pattern, or nearly */
+				addr[i] = (addr[i] & ~near->mask[i]) | near->value[i];
+			if (k % 4 == 3 && !pick(bytes))
+				addr[i] ^= 1 << pick(8);
+		}
+		leaf = walk_addr(b, root, bytes, addr);
+		see(b, leaf);
+		for (size_t i = 0; i < n; i++)
+			check_pattern(b, leaf, &pattern[i], bytes, addr);
+		for (int i = 0; i < 10; i++) {
+			size_t term = 2 * pick(b->n_terms / 2 + 1);
+
+			if (term < b->n_terms)
+				assert_int_equal(holds(b, leaf, term), pg_set_has(b->base, term));
+		}
+	}
+}
+
+/* Patterns have the odd terms; of the even ones every second asks nothing. */
 static void an_address_leads_to_the_terms_whose_patterns_it_fits(void **unused)
 {
-	struct pg_trie_pattern pattern[80];
+	struct pg_trie_pattern pattern[40];
+	unsigned few = 0, bitmaps = 0;
 
 	(void)unused;
 	for (int round = 0; round < ROUNDS; round++) {
-		unsigned bytes = round % 2 ? 16 : 4;
-		size_t n = 1 + pick(ARRAY_SIZE(pattern));
-		struct pg_trie *t = pg_trie_new(n + 1, 1 << 16, 1 << 22);
-		uint64_t always[PG_MAX_TERMS / 64] = { 0 };
+		size_t terms = round_terms(round) + 1, n = 0, max = 1 + pick(ARRAY_SIZE(pattern));
+		unsigned bytes = round / 4 % 2 ? 16 : 4, verified = round / 8 % 3;
+		struct pg_trie *t = pg_trie_new(terms, 1 << 16, 1 << 22);
+		_free_ uint64_t *base = calloc(pg_trie_words(t), 8);
 		struct built b;
 		__u32 root;
 
-		for (size_t i = 0; i < n; i++)
-			random_pattern(&pattern[i], bytes, i);
-		pg_set_add(always, n); /* the one term that does not ask */
-		root = pg_trie_patterns(t, bytes, pattern, n, always);
-		b = take(t, n + 1);
-		for (int k = 0; k < 500; k++) {
-			uint8_t addr[16];
-			__u32 leaf;
-
-			for (unsigned i = 0; i < bytes; i++)
-				addr[i] = pick(8) ? pick(4) * 85 : pick(256);
-			leaf = walk_addr(&b, root, bytes, addr);
-			for (size_t i = 0; i < n; i++)
-				assert_int_equal(holds(&b, leaf, i),
-						 pattern_holds(&pattern[i], bytes, addr));
-			assert_true(holds(&b, leaf, n));
+		for (size_t i = 1; i < terms && n < max; i += 2 + 2 * pick(terms / 80 + 1)) {
+			random_pattern(&pattern[n], bytes, i);
+			pattern[n].invert = !pick(round % 3 ? 4 : 40);
+			pattern[n].verified = verified == 1 || (verified == 2 && pick(4));
+			n++;
 		}
+		for (size_t i = 0; i < terms; i += 4)
+			pg_set_add(base, i);
+		root = pg_trie_patterns(t, bytes, pattern, n, base);
+		b = take(t, terms, base);
+		check_addrs(&b, root, bytes, pattern, n);
+		if (b.form == PG_FORM_TREE || b.form == PG_FORM_HUGE) {
+			few += b.few;
+			bitmaps += b.bitmaps;
+		}
+		drop(&b);
+		pg_trie_free(t);
+	}
+	assert_true(few > 100 && bitmaps > 100);
+}
+
+/* One host: its trie has as many nodes as an address needs, or none if its record tells as well. */
+static void a_trie_of_verified_patterns_ends_early(void **unused)
+{
+	(void)unused;
+	for (int verified = 0; verified < 2; verified++) {
+		struct pg_trie_pattern host = { .term = 5, .verified = verified };
+		struct pg_trie *t = pg_trie_new(100, NODES, WORDS);
+		uint64_t base[2] = { 0 };
+		const uint8_t other[16] = { 1 };
+		struct built b;
+		__u32 root;
+
+		memset(host.mask, 255, sizeof(host.mask));
+		root = pg_trie_patterns(t, 16, &host, 1, base);
+		b = take(t, 100, base);
+		assert_int_equal(b.n_nodes, verified ? 0 : 16);
+		assert_true(holds(&b, walk_addr(&b, root, 16, host.value), 5));
+		assert_int_equal(holds(&b, walk_addr(&b, root, 16, other), 5), verified);
 		drop(&b);
 		pg_trie_free(t);
 	}
@@ -250,9 +523,13 @@ static void what_does_not_fit_is_refused(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_first_row_has_every_term),
+		cmocka_unit_test(rows_of_all_and_of_none),
+		cmocka_unit_test(a_row_is_its_set),
+		cmocka_unit_test(huge_rows_share_equal_blocks),
 		cmocka_unit_test(a_number_leads_to_the_terms_whose_ranges_hold_it),
+		cmocka_unit_test(few_terms_are_named_and_more_are_a_bitmap),
 		cmocka_unit_test(an_address_leads_to_the_terms_whose_patterns_it_fits),
+		cmocka_unit_test(a_trie_of_verified_patterns_ends_early),
 		cmocka_unit_test(equal_rows_and_nodes_are_stored_once),
 		cmocka_unit_test(what_does_not_fit_is_refused),
 	};

@@ -2,7 +2,7 @@
 /* What test_set.c asks set.bpf.c, as the bytes of a frame. */
 #pragma once
 
-struct set_question {
+struct set_test {
 	__u32 id, dirs;
 	__u8 net, family, proto, l4_state, has_ports, has_icmp;
 	__u16 sport, dport;

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "edit.h"
+#include "options.h"
+#include "rulefile.h"
+#include "ssh_guard.h"
+
+static int run_apply(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
+
+const struct pg_cmd pg_cmd_apply = {
+	.name = "apply",
+	.args = "FILE [--confirm SECONDS] [--test] [--force] [-4|-6] [--skip-tables] "
+		"[--skip-unsupported] [-w [SECONDS]]",
+	.help = "Make a file in iptables-save's format the policy, if you are not locked out by it",
+	.details =
+		"  --confirm SECONDS   without 'portguard confirm' in that time the old policy comes back\n"
+		"  --test              change nothing; needs no privileges\n"
+		"  --force             even if it drops the SSH connection that you are on\n"
+		"  -4, -6              read the file as iptables-restore or ip6tables-restore would\n"
+		"  --skip-tables       go on without tables that portguard does not enforce\n"
+		"  --skip-unsupported  go on without rules that use an unsupported feature; says which\n"
+		PG_HELP_WAIT,
+	.run = run_apply,
+};
+
+#define CONFIRM_MAX_S 86400 /* a day */
+
+struct options {
+	struct pg_rulefile_opts file;
+	bool test, force;
+	uint32_t confirm_s; /* 0: not asked for */
+	int wait_s;
+	const char *path;
+};
+
+enum { OPT_CONFIRM = 0x200, OPT_FORCE, OPT_SKIP_TABLES, OPT_SKIP_UNSUPPORTED };
+
+static int set_confirm(struct options *o, const char *text, struct pg_err *err)
+{
+	if (pg_parse_u32(text, 1, CONFIRM_MAX_S, &o->confirm_s) < 0)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+				    "--confirm takes 1 to %u seconds, not '%s'", CONFIRM_MAX_S, text);
+	return 0;
+}
+
+/* 0, or PG_OPT_HELP, or negative. */
+static int take_option(int c, int argc, char **argv, struct options *o, struct pg_err *err)
+{
+	unsigned family = c == '4' ? PG_V4 : PG_V6;
+
+	switch (c) {
+	case '4':
+	case '6':
+		if (o->file.family && o->file.family != family)
+			return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "Cannot use -4 with -6");
+		o->file.family = family;
+		return 0;
+	case 't':
+		o->test = true;
+		return 0;
+	case OPT_CONFIRM:
+		return set_confirm(o, optarg, err);
+	case OPT_FORCE:
+		o->force = true;
+		return 0;
+	case OPT_SKIP_TABLES:
+		o->file.skip_tables = true;
+		return 0;
+	case OPT_SKIP_UNSUPPORTED:
+		/* A table that is not enforced is an unsupported feature, too. */
+		o->file.skip_unsupported = o->file.skip_tables = true;
+		return 0;
+	case 'w':
+		return pg_wait_parse(pg_optional_number(argc, argv), &o->wait_s, err);
+	case PG_OPT_HELP:
+		return c;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int parse_options(int argc, char **argv, struct options *o, struct pg_err *err)
+{
+	static const struct option longs[] = {
+		{ "confirm", required_argument, NULL, OPT_CONFIRM },
+		{ "test", no_argument, NULL, 't' },
+		{ "force", no_argument, NULL, OPT_FORCE },
+		{ "ipv4", no_argument, NULL, '4' },
+		{ "ipv6", no_argument, NULL, '6' },
+		{ "skip-tables", no_argument, NULL, OPT_SKIP_TABLES },
+		{ "skip-unsupported", no_argument, NULL, OPT_SKIP_UNSUPPORTED },
+		{ "wait", optional_argument, NULL, 'w' },
+		{ 0 },
+	};
+	int c, r = 0;
+
+	optind = 0;
+	while (!r && (c = pg_getopt(&pg_cmd_apply, argc, argv, ":46tw::", longs, err)) != -1)
+		r = take_option(c, argc, argv, o, err);
+	if (r)
+		return r;
+	if (argc - optind != 1)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "apply takes one file");
+	o->path = argv[optind];
+	o->file.name = strcmp(o->path, "-") ? o->path : NULL;
+	return 0;
+}
+
+static int parse(const struct options *o, const struct pg_text *text, const struct pg_ruleset *base,
+		 struct pg_ruleset **ret_set, struct pg_err *err)
+{
+	struct pg_rulefile_opts opts = o->file;
+	struct pg_notes notes = {};
+	int r;
+
+	opts.base = base;
+	r = pg_rulefile_parse(text->buf, text->len, &opts, ret_set, &notes, err);
+	pg_notes_print(&notes, stderr);
+	pg_notes_free(&notes);
+	return r;
+}
+
+/* As `restore --test`: what can't be compiled would be refused. Interfaces make no difference. */
+static int test(const struct options *o, const struct pg_text *text, struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
+	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
+	const char names[PG_MAX_IFACES][IFNAMSIZ] = { "" };
+	int r = parse(o, text, NULL, &set, err);
+
+	if (r < 0)
+		return r;
+	return pg_compile(set, &(struct pg_compile_opts){ .ifnames = names }, &tables, err);
+}
+
+static int guard(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_err *err)
+{
+	_cleanup_(pg_text_free) struct pg_text warning = {};
+	int r = dp ? pg_ssh_guard(dp, set, &warning, err) : 0;
+
+	if (warning.len)
+		fprintf(stderr, "portguard: %s\n", warning.buf);
+	return r;
+}
+
+static int apply(const struct pg_ctx *ctx, const struct options *o, const struct pg_text *text,
+		 struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
+	_cleanup_(pg_edit_close) struct pg_edit edit = {};
+	int r = pg_edit_open(ctx, true, o->wait_s, &edit, err);
+
+	if (!r)
+		r = parse(o, text, edit.set, &set, err);
+	if (!r && !o->force)
+		r = guard(edit.dp, set, err);
+	if (r < 0)
+		return r;
+	pg_policy_inherit(set, edit.set);
+	r = pg_edit_commit_for(&edit, set, o->confirm_s, err);
+	if (r >= 0 && o->confirm_s)
+		printf("In force for %u s: 'portguard confirm' keeps it, 'portguard rollback' takes it "
+		       "back.\n",
+		       o->confirm_s);
+	return r;
+}
+
+static int run_apply(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
+{
+	_cleanup_(pg_text_free) struct pg_text text = {};
+	struct options o = {};
+	int r = parse_options(argc, argv, &o, err);
+
+	if (r)
+		return r == PG_OPT_HELP ? 0 : r;
+	/* All of it first: a slow writer must not hold up others at the lock. */
+	r = pg_rulefile_slurp(o.path, &text, err);
+	if (r < 0)
+		return r;
+	return o.test ? test(&o, &text, err) : apply(ctx, &o, &text, err);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+
+#include "options.h"
+#include "policy.h"
+
+static int run_rollback(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
+
+const struct pg_cmd pg_cmd_rollback = {
+	.name = "rollback",
+	.args = "[-w [SECONDS]]",
+	.help = "Go back to the policy before the one in force, with its counters",
+	.details = PG_HELP_WAIT,
+	.run = run_rollback,
+};
+
+/* The one before is committed as if it were new: interfaces and sets may not be what they were. */
+static int commit_previous(struct pg_dp *dp, struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
+	int r = pg_policy_read_previous(dp, &set, err);
+
+	return r < 0 ? r : pg_policy_commit(dp, set, err);
+}
+
+static int run_rollback(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
+{
+	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
+	struct pg_dp_opts opts = {
+		.state_dir = ctx->state_dir,
+		.mode = PG_DP_WRITE,
+		.verbose = ctx->verbose,
+		.pending = true,
+	};
+	int r = pg_wait_option(&pg_cmd_rollback, argc, argv, &opts.wait_s, err);
+
+	if (r)
+		return r == PG_OPT_HELP ? 0 : r;
+	r = pg_dp_open(&opts, &dp, err);
+	if (r == -ENOENT)
+		return pg_fail(err, r, "there is no previous policy to go back to");
+	if (r < 0)
+		return r;
+	return pg_dp_take_back(dp) ? 0 : commit_previous(dp, err);
+}
