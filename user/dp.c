@@ -73,10 +73,10 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 {
 	const struct pg_load_opts load = {
 		.progs = opts->progs ?: PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
+		.ifindex = opts->ifindex ?: opts->iface ? if_nametoindex(opts->iface) : 0,
 		.trace = !opts->untraced,
 		.skip_csum = opts->skip_checksum,
 		.no_fast = opts->general_only,
-		.ifindex = opts->iface ? if_nametoindex(opts->iface) : 0,
 	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = new_dp(true, false);
 	struct pg_iface *slot;

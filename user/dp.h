@@ -43,7 +43,7 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
  */
 struct pg_private_opts {
 	const char *iface;
-	__u32 ifindex;	    /* whose Ethernet address frames have; 0: lo */
+	__u32 ifindex; /* as programs know it, and whose Ethernet address frames have; 0: none */
 	struct pg_dp *sets; /* whose named sets it sees: the same entries; NULL: it has none */
 	bool untraced;	    /* the programs as they are attached, without pg_trace */
 	bool general_only;  /* without the fast path, which must not make a difference */
