@@ -181,7 +181,7 @@ $(BPF_TESTS): $(O)/tests/bpf/%: $(O)/tests/bpf/%.o $(TEST_OBJ) $(LIB_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-$(O)/tests/unit/test_pkt: $(O)/tests/pkt.o
+$(O)/tests/unit/test_pkt $(O)/tests/unit/test_packet: $(O)/tests/pkt.o
 
 $(O)/tests/referee/referee: $(REFEREE_OBJ) $(filter-out %/check.o,$(TEST_OBJ)) $(LIB_OBJ)
 	$(call say,LINK)

@@ -395,9 +395,13 @@ int pg_rule_copy(struct pg_rule *ret, const struct pg_rule *rule); /* 0 or -ENOM
 bool pg_rule_equal(const struct pg_rule *a, const struct pg_rule *b);
 /* The same condition. */
 bool pg_match_equal(const struct pg_match *a, const struct pg_match *b);
+/* The same for rules that are equal. `scratch` is the caller's to free; check its oom. */
+uint64_t pg_rule_hash(const struct pg_rule *rule, struct pg_text *scratch);
 /* PG_V4, PG_V6 or both: what its addresses, matches and -4/-6 leave. 0: can never match. */
 unsigned pg_rule_families(const struct pg_rule *rule);
 
 /* Insert a copy of rule at 0..n_rules, remove the one at 0..n_rules-1. 0 or -ENOMEM. */
 int pg_chain_insert(struct pg_chain *chain, size_t at, const struct pg_rule *rule);
 void pg_chain_remove(struct pg_chain *chain, size_t at);
+/* The same as inserting, but the rule itself moves: what it owned is the chain's. */
+int pg_chain_take(struct pg_chain *chain, size_t at, struct pg_rule *rule);

@@ -108,31 +108,31 @@ static int load_policy(const char *path, struct pg_ruleset **ret_set, struct pg_
 	return r;
 }
 
-/* Commit the policy, and keep beside it which rule each of its terms comes from. */
-static int commit(struct pg_dp *dp, struct pg_ruleset *set, const char *iface,
-		  struct pg_tables **ret_tables, struct pg_err *err)
+/*
+ * Commit the policy, and keep beside it which rule each of its terms comes from. The flows of a
+ * capture are its own, not those that this host has now.
+ */
+static int commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_tables **ret_tables,
+		  struct pg_err *err)
 {
-	char ifnames[PG_MAX_IFACES][IFNAMSIZ] = { 0 };
 	int r = pg_policy_commit(dp, set, err);
 
-	if (r < 0)
-		return r;
-	snprintf(ifnames[0], sizeof(ifnames[0]), "%s", iface);
-	return pg_compile(set,
-			  &(struct pg_compile_opts){ .ifnames = (const char(*)[IFNAMSIZ])ifnames },
-			  ret_tables, err);
+	if (!r)
+		r = pg_dp_flow_forget(dp, err);
+	return r ? r : pg_policy_compile(dp, set, ret_tables, err);
 }
 
-/* The sets that rules name are those of the instance, if there is one. */
-static int borrow_sets(const struct pg_ctx *ctx, struct pg_dp *dp, struct pg_err *err)
+/* The instance whose named sets the policy may ask for; NULL where there is none. */
+static int open_live(const struct pg_ctx *ctx, struct pg_dp **ret_dp, struct pg_err *err)
 {
-	const struct pg_dp_opts opts = { .state_dir = ctx->state_dir, .mode = PG_DP_READ };
-	_cleanup_(pg_dp_closep) struct pg_dp *from = NULL;
-	int r = pg_dp_open(&opts, &from, err);
+	const struct pg_dp_opts opts = {
+		.state_dir = ctx->state_dir,
+		.mode = PG_DP_READ,
+		.verbose = ctx->verbose,
+	};
+	int r = pg_dp_open(&opts, ret_dp, err);
 
-	if (r == -ENOENT)
-		return 0;
-	return r < 0 ? r : pg_dp_sets_share(dp, from, err);
+	return r == -ENOENT ? 0 : r;
 }
 
 static int open_verdicts(const char *path, FILE **ret_file, struct pg_err *err)
@@ -232,11 +232,10 @@ static int replay_captures(struct pg_ctx *ctx, const struct options *o, struct p
 static int replay(struct pg_ctx *ctx, const struct options *o, char **path, size_t n,
 		  struct pg_err *err)
 {
-	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
+	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL, *live = NULL;
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
 	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
 	_free_ struct pg_replay *run = malloc(sizeof(*run));
-	const char *iface = o->iface ? o->iface : "";
 	int r;
 
 	if (!run)
@@ -244,13 +243,17 @@ static int replay(struct pg_ctx *ctx, const struct options *o, char **path, size
 	r = load_policy(o->policy, &set, err);
 	if (r < 0)
 		return r;
-	r = pg_dp_open_private(&(struct pg_private_opts){ .iface = iface }, &dp, err);
+	if (pg_policy_set_references(set, NULL))
+		r = open_live(ctx, &live, err);
 	if (r < 0)
 		return r;
-	if (pg_policy_set_references(set, NULL))
-		r = borrow_sets(ctx, dp, err);
-	if (!r)
-		r = commit(dp, set, iface, &tables, err);
+	r = pg_dp_open_private(&(struct pg_private_opts){ .iface = o->iface,
+							  .sets = live,
+							  .progs = PG_PROG_XDP | PG_PROG_TC_OUT },
+			       &dp, err);
+	if (r < 0)
+		return r;
+	r = commit(dp, set, &tables, err);
 	if (r < 0)
 		return r;
 	r = pg_replay_init(run, dp, err);

@@ -2,6 +2,7 @@
 #include "dp.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -71,8 +72,8 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 		       struct pg_err *err)
 {
 	const struct pg_load_opts load = {
-		.progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
-		.ifindex = opts->ifindex,
+		.progs = opts->progs ?: PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
+		.ifindex = opts->ifindex ?: opts->iface ? if_nametoindex(opts->iface) : 0,
 		.trace = !opts->untraced,
 		.skip_csum = opts->skip_checksum,
 		.no_fast = opts->general_only,
@@ -93,6 +94,10 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 	slot->mode = PG_MODE_TC; /* no packet leaves here: MARK is as good under XDP */
 	snprintf(slot->name, sizeof(slot->name), "%s", opts->iface ? opts->iface : "");
 	dp->run_ifindex = opts->ifindex;
+	if (opts->sets)
+		r = pg_dp_sets_share(dp, opts->sets, err);
+	if (r)
+		return r;
 	*ret_dp = TAKE_PTR(dp);
 	return 0;
 }

@@ -38,14 +38,17 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 
 /*
  * A private instance: nothing pinned, nothing attached, for replay, tests and benchmarks. Its one
- * interface, slot 0, has the name `iface` (NULL: one that no rule can name).
+ * interface, slot 0, has the name `iface` (NULL: one that no rule can name); mode is TC, because
+ * that program is loaded, too, and takes every policy.
  */
 struct pg_private_opts {
 	const char *iface;
 	__u32 ifindex; /* as programs know it, and whose Ethernet address frames have; 0: none */
+	struct pg_dp *sets; /* whose named sets it sees: the same entries; NULL: it has none */
 	bool untraced;	    /* the programs as they are attached, without pg_trace */
 	bool general_only;  /* without the fast path, which must not make a difference */
 	bool skip_checksum; /* of IPv4 headers */
+	unsigned progs;	    /* a mask of enum pg_prog: no others can be run; 0: all */
 };
 int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp,
 		       struct pg_err *err);
@@ -188,6 +191,18 @@ int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err);
  * did not.
  */
 int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err);
+
+/* What a packet's flow is found by. */
+struct pg_flow_packet {
+	enum pg_family family;
+	__u8 proto;
+	bool query, answer;   /* ICMP that asks or answers; it answers */
+	const __be32 *addr[2]; /* the sender's, the receiver's; IPv4 in [0] */
+	__u16 port[2]; /* likewise, 0 for protocols without; of a query: id, type << 8 | code */
+};
+/* Its flow's key in this network namespace. Returns the end of the key that has sent the packet. */
+__u8 pg_dp_flow_key(const struct pg_dp *dp, const struct pg_flow_packet *p,
+		    struct pg_flow_key *ret);
 
 /* One entry. False: there is none; one that has expired may still be there. */
 bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_flow *ret,

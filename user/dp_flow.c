@@ -62,43 +62,49 @@ static bool is_ip4(const struct inet_diag_msg *msg)
 	       IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)msg->id.idiag_src);
 }
 
-/* Sort the two ends, ours first. Returns the end of the key that is this machine's. */
-static __u8 sort_ends(const __be32 addr[2][4], const __u16 port[2], enum pg_family family,
-		      __u64 netns, struct pg_flow_key *ret)
+/* As comes_behind() in the programs: by words as they are read here. */
+static bool comes_behind(__be32 (*addr)[4], const __u16 *port)
 {
-	int order = 0;
-	__u8 local;
-
-	/* As comes_behind() in the programs: by words as they are read here. */
-	for (int i = 0; i < 4 && !order; i++)
-		order = (addr[0][i] > addr[1][i]) - (addr[0][i] < addr[1][i]);
-	local = order ? order > 0 : port[0] > port[1];
-	*ret = (struct pg_flow_key){
-		.port = { port[local], port[!local] },
-		.netns = (__u32)netns,
-		.family = family,
-		.proto = IPPROTO_TCP,
-	};
-	memcpy(ret->addr[0], addr[local], sizeof(addr[0]));
-	memcpy(ret->addr[1], addr[!local], sizeof(addr[1]));
-	return local;
+	for (int i = 0; i < 4; i++)
+		if (addr[0][i] != addr[1][i])
+			return addr[0][i] > addr[1][i];
+	return port[0] > port[1];
 }
 
-static __u8 key_of(const struct inet_diag_msg *msg, __u64 netns, struct pg_flow_key *ret)
+__u8 pg_dp_flow_key(const struct pg_dp *dp, const struct pg_flow_packet *p, struct pg_flow_key *ret)
 {
 	__be32 addr[2][4] = { 0 };
-	__u16 port[2] = { ntohs(msg->id.idiag_sport), ntohs(msg->id.idiag_dport) };
+	__u16 port[2] = { p->port[0], p->port[1] };
+	size_t bytes = p->family == PG_FAMILY_V4 ? 4 : 16;
+	__u8 from, swap;
 
-	if (is_ip4(msg)) {
-		__u32 at = msg->idiag_family == AF_INET ? 0 : 3;
+	memcpy(addr[0], p->addr[0], bytes);
+	memcpy(addr[1], p->addr[1], bytes);
+	from = p->query ? p->answer : comes_behind(addr, port);
+	swap = p->query ? 0 : from; /* a query's are no ends' ports */
+	*ret = (struct pg_flow_key){
+		.port = { port[swap], port[!swap] },
+		.netns = (__u32)dp->netns,
+		.family = p->family,
+		.proto = p->proto,
+	};
+	memcpy(ret->addr[0], addr[from], sizeof(addr[0]));
+	memcpy(ret->addr[1], addr[!from], sizeof(addr[1]));
+	return from;
+}
 
-		addr[0][0] = msg->id.idiag_src[at];
-		addr[1][0] = msg->id.idiag_dst[at];
-	} else {
-		memcpy(addr[0], msg->id.idiag_src, sizeof(addr[0]));
-		memcpy(addr[1], msg->id.idiag_dst, sizeof(addr[1]));
-	}
-	return sort_ends(addr, port, is_ip4(msg) ? PG_FAMILY_V4 : PG_FAMILY_V6, netns, ret);
+/* Returns the end of the key that is this machine's. */
+static __u8 key_of(const struct pg_dp *dp, const struct inet_diag_msg *msg, struct pg_flow_key *ret)
+{
+	__u32 at = is_ip4(msg) && msg->idiag_family != AF_INET ? 3 : 0;
+	const struct pg_flow_packet sent = {
+		.family = is_ip4(msg) ? PG_FAMILY_V4 : PG_FAMILY_V6,
+		.proto = IPPROTO_TCP,
+		.addr = { msg->id.idiag_src + at, msg->id.idiag_dst + at },
+		.port = { ntohs(msg->id.idiag_sport), ntohs(msg->id.idiag_dport) },
+	};
+
+	return pg_dp_flow_key(dp, &sent, ret);
 }
 
 bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_flow *ret,
@@ -124,6 +130,12 @@ int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct
 int pg_dp_flow_establish(struct pg_dp *dp, enum pg_family family, const __be32 addr[2][4],
 			 const __u16 port[2])
 {
+	const struct pg_flow_packet sent = {
+		.family = family,
+		.proto = IPPROTO_TCP,
+		.addr = { addr[0], addr[1] },
+		.port = { port[0], port[1] },
+	};
 	struct timespec now = { 0 };
 	struct pg_flow_key key;
 	struct pg_flow flow = {
@@ -133,7 +145,7 @@ int pg_dp_flow_establish(struct pg_dp *dp, enum pg_family family, const __be32 a
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	flow.first_ns = flow.last_ns = (__u64)now.tv_sec * NSEC_PER_SEC + (__u64)now.tv_nsec;
 	flow.expires_ns = flow.first_ns + tcp_timeouts[PG_TCP_ESTABLISHED] * NSEC_PER_SEC;
-	flow.opener = !sort_ends(addr, port, family, dp->netns, &key);
+	flow.opener = !pg_dp_flow_key(dp, &sent, &key);
 	return pg_dp_flow_put(dp, &key, &flow, false);
 }
 
@@ -153,7 +165,7 @@ static int take_connection(const struct nlmsghdr *nlh, void *data)
 	state = state_of(msg->idiag_state);
 	if (state == PG_TCP_NONE)
 		return MNL_CB_OK;
-	local = key_of(msg, a->dp->netns, &key);
+	local = key_of(a->dp, msg, &key);
 	if (pg_dp_flow_get(a->dp, &key, &flow, &half_open) && flow.expires_ns > a->now_ns)
 		return MNL_CB_OK;
 	half_open = state == PG_TCP_SYN_SENT || state == PG_TCP_SYN_RECV;

@@ -29,7 +29,9 @@ int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edi
 int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t confirm_s,
 		       struct pg_err *err)
 {
-	if (!edit->dp) {
+	bool created = !edit->dp;
+
+	if (created) {
 		int r;
 
 		edit->opts.mode = PG_DP_CREATE;
@@ -37,7 +39,10 @@ int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t co
 		if (r < 0)
 			return r;
 	}
-	return pg_policy_commit_for(edit->dp, set, confirm_s, err);
+	/* An instance that was just made has counters that the policy read before does not know. */
+	if (created || set == edit->set)
+		return pg_policy_commit_for(edit->dp, set, confirm_s, err);
+	return pg_policy_commit_over(edit->dp, set, edit->set, confirm_s, err);
 }
 
 int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <json-c/json.h>
+#include <net/ethernet.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "chains.h"
@@ -468,4 +471,92 @@ int pg_json_lint(FILE *f, const struct pg_lint *lint, struct pg_err *err)
 		oom |= json_object_array_add(list, o) < 0;
 	}
 	return done(f, list, oom, false, "\n", err);
+}
+
+/* Test ----------------------------------------------------------------------------------------- */
+
+static void put_null(struct json_object *obj, const char *key, bool *oom)
+{
+	if (!obj || json_object_object_add(obj, key, NULL) < 0)
+		*oom = true;
+}
+
+/* Chain, number and text; null where no chain was asked. */
+static void put_place(struct json_object *o, const struct pg_place *place, bool *oom)
+{
+	struct pg_text spec = { 0 };
+
+	if (!place->chain) {
+		put_null(o, "chain", oom);
+		put_null(o, "rule", oom);
+		put_null(o, "spec", oom);
+		return;
+	}
+	put_text(o, "table", pg_table_name(place->chain->table), oom);
+	put_text(o, "chain", place->chain->name, oom);
+	put_number(o, "rule", place->num, oom);
+	pg_place_print(&spec, place);
+	put_text(o, "spec", spec.buf ? spec.buf : "", oom);
+	*oom |= spec.oom;
+	pg_text_free(&spec);
+}
+
+static void put_addr(struct json_object *o, const char *key, const struct pg_trace *trace,
+		     const __be32 *addr, bool *oom)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	inet_ntop(trace->l3_type == ETHERTYPE_IPV6 ? AF_INET6 : AF_INET, addr, text, sizeof(text));
+	put_text(o, key, text, oom);
+}
+
+/* As the program has read it. */
+static struct json_object *answer_packet(const struct pg_answer *answer, const char *iface,
+					 bool *oom)
+{
+	const struct pg_trace *trace = &answer->trace;
+	bool icmp = trace->proto == IPPROTO_ICMP || trace->proto == IPPROTO_ICMPV6;
+	struct json_object *o = object();
+
+	put_text(o, "direction", answer->dir == PG_DIR_IN ? "in" : "out", oom);
+	if (iface)
+		put_text(o, "iface", iface, oom);
+	put_number(o, "length", trace->ip_len, oom);
+	if (trace->has_l3) {
+		put_addr(o, "src", trace, trace->saddr, oom);
+		put_addr(o, "dst", trace, trace->daddr, oom);
+	}
+	if (trace->has_proto)
+		put_number(o, "proto", trace->proto, oom);
+	if (trace->has_ports) {
+		put_number(o, icmp ? "type" : "sport", trace->sport, oom);
+		put_number(o, icmp ? "code" : "dport", trace->dport, oom);
+	}
+	if (trace->has_flags)
+		put_number(o, "flags", trace->tcp_flags, oom);
+	if (trace->ct_state)
+		put_text(o, "ctstate", pg_ct_state_name(trace->ct_state), oom);
+	return o;
+}
+
+int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface, struct pg_err *err)
+{
+	struct json_object *doc = object(), *path = json_object_new_array();
+	bool oom = false;
+
+	put_text(doc, "verdict", pg_answer_verdict(answer), &oom);
+	put_place(doc, &answer->decided, &oom);
+	put_text(doc, "reason", pg_reason_name((enum pg_reason)answer->trace.reason), &oom);
+	put(doc, "path", path, &oom);
+	for (size_t i = 0; i < answer->n_path && !oom; i++) {
+		struct json_object *o = object();
+
+		put_place(o, &answer->path[i], &oom);
+		put_text(o, "target", pg_rule_target_name(answer->path[i].rule), &oom);
+		json_object_array_add(path, o);
+	}
+	if (answer->path_cut)
+		put(doc, "path_cut", json_object_new_boolean(true), &oom);
+	put(doc, "packet", answer_packet(answer, iface, &oom), &oom);
+	return done(f, doc, oom, false, "\n", err);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "answer.h"
 #include "lint.h"
 #include "snapshot.h"
 #include "view.h"
@@ -42,3 +43,6 @@ struct pg_replay_sums {
 };
 int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_snapshot *snap,
 		   struct pg_err *err);
+
+/* iface NULL: none that has a name. */
+int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface, struct pg_err *err);

@@ -72,7 +72,7 @@ static int add_rules(const struct pg_command *cmd, struct pg_chain *chain, size_
 {
 	/* -I puts every rule of a list at the same place, so that they end up in reverse. */
 	for (size_t i = 0; i < cmd->n_rules; i++)
-		if (pg_chain_insert(chain, forward ? at + i : at, &cmd->rule[i]) < 0)
+		if (pg_chain_take(chain, forward ? at + i : at, &cmd->rule[i]) < 0)
 			return no_memory(diag);
 	return 0;
 }

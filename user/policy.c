@@ -285,34 +285,94 @@ static int assign_states(struct fresh *fresh, struct pg_ruleset *set,
 	return r;
 }
 
-static struct pg_rule *find_unclaimed(struct pg_chain *chain, const struct pg_rule *rule,
-				      const bool *claimed)
+/*
+ * The rules of a chain by their hash. Those that were claimed are taken out when they are met, so
+ * that many of the same are no problem either.
+ */
+struct rule_index {
+	struct pg_chain *chain;
+	bool *claimed;
+	uint64_t *hash;
+	uint32_t *next; /* 1 + of the next rule in the bucket; 0: it was the last */
+	uint32_t *bucket;
+	size_t mask; /* of buckets */
+	struct pg_text text;
+};
+
+static void clear_index(struct rule_index *index)
 {
-	for (size_t i = 0; i < chain->n_rules; i++)
-		if (!claimed[i] && pg_rule_equal(&chain->rule[i], rule))
-			return &chain->rule[i];
+	free(index->claimed);
+	free(index->hash);
+	free(index->next);
+	free(index->bucket);
+	pg_text_free(&index->text);
+}
+
+/* Only when the first rule is not where it was: most changes are of one rule. 0 or -ENOMEM. */
+static int fill_index(struct rule_index *index)
+{
+	size_t n = index->chain->n_rules, buckets = 16;
+
+	while (buckets < 2 * n)
+		buckets *= 2;
+	index->hash = calloc(n + 1, sizeof(*index->hash));
+	index->next = calloc(n + 1, sizeof(*index->next));
+	index->bucket = calloc(buckets, sizeof(*index->bucket));
+	if (!index->hash || !index->next || !index->bucket)
+		return -ENOMEM;
+	index->mask = buckets - 1;
+	/* From the last to the first, so that each bucket begins with its first. */
+	for (size_t i = n; i-- > 0;) {
+		index->hash[i] = pg_rule_hash(&index->chain->rule[i], &index->text);
+		index->next[i] = index->bucket[index->hash[i] & index->mask];
+		index->bucket[index->hash[i] & index->mask] = (uint32_t)i + 1;
+	}
+	return index->text.oom ? -ENOMEM : 0;
+}
+
+/* The first rule like this one that no other has claimed. */
+static struct pg_rule *find_unclaimed(struct rule_index *index, const struct pg_rule *rule)
+{
+	uint64_t hash = pg_rule_hash(rule, &index->text);
+	uint32_t *at = &index->bucket[hash & index->mask];
+
+	while (*at) {
+		uint32_t i = *at - 1;
+
+		if (index->claimed[i])
+			*at = index->next[i];
+		else if (index->hash[i] == hash && pg_rule_equal(&index->chain->rule[i], rule))
+			return &index->chain->rule[i];
+		else
+			at = &index->next[i];
+	}
 	return NULL;
 }
 
 static void inherit_chain(struct pg_chain *chain, struct pg_chain *old)
 {
-	_free_ bool *claimed = calloc(old->n_rules + 1, sizeof(*claimed));
+	_cleanup_(clear_index) struct rule_index index = {
+		.chain = old,
+		.claimed = calloc(old->n_rules + 1, sizeof(*index.claimed)),
+	};
 	size_t guess = 0;
 
 	chain->slot = old->slot;
-	for (size_t i = 0; claimed && i < chain->n_rules; i++) {
+	for (size_t i = 0; index.claimed && i < chain->n_rules; i++) {
 		struct pg_rule *same = NULL;
 
 		/* Mostly the order is the same: look where the last one was found first. */
-		if (guess < old->n_rules && !claimed[guess] &&
+		if (guess < old->n_rules && !index.claimed[guess] &&
 		    pg_rule_equal(&old->rule[guess], &chain->rule[i]))
 			same = &old->rule[guess];
+		else if (index.bucket || !fill_index(&index))
+			same = find_unclaimed(&index, &chain->rule[i]);
 		else
-			same = find_unclaimed(old, &chain->rule[i], claimed);
+			return; /* no memory: the others begin anew */
 		if (!same)
 			continue;
 		guess = same - old->rule;
-		claimed[guess++] = true;
+		index.claimed[guess++] = true;
 		chain->rule[i].slot = same->slot;
 		chain->rule[i].state = same->state;
 	}
@@ -325,6 +385,15 @@ void pg_policy_inherit(struct pg_ruleset *set, const struct pg_ruleset *old)
 
 		if (was)
 			inherit_chain(&set->chain[i], was);
+	}
+}
+
+void pg_policy_disown(struct pg_ruleset *set)
+{
+	for (size_t i = 0; i < set->n_chains; i++) {
+		set->chain[i].slot = PG_NO_SLOT;
+		for (size_t k = 0; k < set->chain[i].n_rules; k++)
+			set->chain[i].rule[k].slot = set->chain[i].rule[k].state = PG_NO_SLOT;
 	}
 }
 
@@ -443,18 +512,14 @@ static int adopt(struct pg_dp *dp, const struct pg_tables *tables, bool first, s
 	return r ? r : pg_dp_flow_adopt(dp, err);
 }
 
-int pg_policy_commit_for(struct pg_dp *dp, struct pg_ruleset *set, uint32_t confirm_s,
-			 struct pg_err *err)
+int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old,
+			  uint32_t confirm_s, struct pg_err *err)
 {
 	_cleanup_(fresh_clear) struct fresh fresh = { 0 };
-	_cleanup_(pg_ruleset_freep) struct pg_ruleset *old = NULL;
 	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
 	_cleanup_(pg_text_free) struct pg_text text = { 0 };
 	int r;
 
-	r = pg_policy_read(dp, &old, err);
-	if (r)
-		return r;
 	pg_dp_settle(dp);
 	r = fresh_alloc(&fresh, set);
 	if (r)
@@ -480,6 +545,15 @@ int pg_policy_commit_for(struct pg_dp *dp, struct pg_ruleset *set, uint32_t conf
 	pg_dp_flip(dp, confirm_s);
 	/* Again, for those that began while the old policy was still in force. */
 	return adopt(dp, tables, false, err);
+}
+
+int pg_policy_commit_for(struct pg_dp *dp, struct pg_ruleset *set, uint32_t confirm_s,
+			 struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *old = NULL;
+	int r = pg_policy_read(dp, &old, err);
+
+	return r ? r : pg_policy_commit_over(dp, set, old, confirm_s, err);
 }
 
 int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err)

@@ -22,6 +22,9 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 /* With confirm_s: what was in force comes back then, unless pg_dp_confirm() is called before. */
 int pg_policy_commit_for(struct pg_dp *dp, struct pg_ruleset *set, uint32_t confirm_s,
 			 struct pg_err *err);
+/* The same for who has read what is in force (`old`, another than `set`), and locked it before. */
+int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old,
+			  uint32_t confirm_s, struct pg_err *err);
 
 /*
  * The policy before the one in force, with the counters it still has. To go back to it is to commit
@@ -41,6 +44,12 @@ int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
  * commit asks that itself.
  */
 int pg_policy_check_modes(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_err *err);
+
+/*
+ * Forget counters and states, so that a commit gives every rule new ones: for the policy of one
+ * instance in another.
+ */
+void pg_policy_disown(struct pg_ruleset *set);
 
 /* How many conditions ask for the named set (-m set); NULL: for any set. */
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name);

@@ -41,25 +41,19 @@ void pg_verdict_header(FILE *f)
 	      f);
 }
 
-/* Chain and rule: of the term that decided or asked; 0 where the policy did; else none. */
+/* Chain and rule; no chain is asked about a departure yet. */
 static void put_rule(FILE *f, enum pg_dir dir, const struct pg_trace *trace,
 		     const struct pg_term_map *map)
 {
 	char name[PG_CHAIN_NAME_MAX + 1];
+	struct pg_place place;
 
-	if (trace->term != PG_TRACE_NO_TERM && trace->term < map->tables->gen.terms) {
-		const struct pg_chain *chain = map->set->chain;
-
-		chain += map->tables->terms[trace->term].chain;
-		fprintf(f, "\t%s\t%u", pg_printable(chain->name, name, sizeof(name)),
-			map->tables->terms[trace->term].rule);
-	} else if (trace->reason == PG_REASON_POLICY && dir == PG_DIR_IN) {
-		fprintf(f, "\t%s\t0",
-			map->set->chain[trace->stage == PG_STAGE_RAW ? PG_CHAIN_RAW_PREROUTING :
-								       PG_CHAIN_INPUT].name);
-	} else {
+	pg_answer_place(map, dir, trace, &place);
+	if (dir == PG_DIR_IN && place.chain)
+		fprintf(f, "\t%s\t%u", pg_printable(place.chain->name, name, sizeof(name)),
+			place.num);
+	else
 		fputs("\t-\t-", f);
-	}
 }
 
 static const char *l3_name(unsigned type)

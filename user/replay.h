@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "answer.h"
 #include "capture.h"
 #include "dp.h"
 #include "export_json.h"
@@ -11,12 +12,6 @@
 
 /* Frames longer than this on the wire are not run: no device has such an MTU. */
 #define PG_REPLAY_FRAME_MAX (256U << 10)
-
-/* Which rule each term of the compiled policy comes from. */
-struct pg_term_map {
-	const struct pg_ruleset *set;
-	const struct pg_tables *tables;
-};
 
 struct pg_replay {
 	struct pg_dp *dp;

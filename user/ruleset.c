@@ -224,6 +224,69 @@ bool pg_rule_equal(const struct pg_rule *a, const struct pg_rule *b)
 	return true;
 }
 
+static void mix(uint64_t *hash, const void *bytes, size_t n)
+{
+	const char *at = bytes;
+	uint64_t word;
+
+	for (; n; n -= word, at += word) {
+		uint64_t value = 0;
+
+		word = n < sizeof(value) ? n : sizeof(value);
+		memcpy(&value, at, word);
+		*hash = (*hash ^ value) * 0x9e3779b97f4a7c15;
+		*hash ^= *hash >> 32;
+	}
+}
+
+static void mix_addr(uint64_t *hash, const struct pg_addr *addr)
+{
+	size_t n = addr->family == PG_V4 ? 4 : 16;
+
+	mix(hash, &addr->set, sizeof(addr->set));
+	if (!addr->set)
+		return;
+	mix(hash, addr->addr, n);
+	mix(hash, addr->mask, n);
+}
+
+static void mix_ifname(uint64_t *hash, const struct pg_ifname *ifname)
+{
+	mix(hash, ifname->name, ifname->set ? strlen(ifname->name) : 0);
+}
+
+/* By its bytes where these are compared, otherwise by its text: matches that are equal print so. */
+static void mix_match(uint64_t *hash, const struct pg_match *m, struct pg_text *scratch)
+{
+	const size_t start = offsetof(struct pg_match, ports);
+
+	mix(hash, &m->kind, sizeof(m->kind));
+	if (!pg_match_rows[m->kind].equal) {
+		mix(hash, (const char *)m + start, sizeof(*m) - start);
+		return;
+	}
+	scratch->len = 0;
+	pg_match_rows[m->kind].print(scratch, m);
+	mix(hash, scratch->buf, scratch->len);
+}
+
+uint64_t pg_rule_hash(const struct pg_rule *rule, struct pg_text *scratch)
+{
+	uint64_t hash = 0;
+
+	mix(&hash, &rule->proto, sizeof(rule->proto));
+	mix(&hash, &rule->target, sizeof(rule->target));
+	mix_addr(&hash, &rule->src);
+	mix_addr(&hash, &rule->dst);
+	mix_ifname(&hash, &rule->in);
+	mix_ifname(&hash, &rule->out);
+	if (rule->target == PG_TARGET_CHAIN)
+		mix(&hash, rule->chain, strlen(rule->chain));
+	for (size_t i = 0; i < rule->n_match; i++)
+		mix_match(&hash, &rule->match[i], scratch);
+	return hash;
+}
+
 unsigned pg_rule_families(const struct pg_rule *rule)
 {
 	unsigned families = rule->narrowed;
@@ -245,10 +308,8 @@ unsigned pg_rule_families(const struct pg_rule *rule)
 	return families;
 }
 
-int pg_chain_insert(struct pg_chain *chain, size_t at, const struct pg_rule *rule)
+int pg_chain_take(struct pg_chain *chain, size_t at, struct pg_rule *rule)
 {
-	struct pg_rule copy;
-
 	if (chain->n_rules == chain->cap) {
 		size_t cap = chain->cap ? 2 * chain->cap : 16;
 		struct pg_rule *more = reallocarray(chain->rule, cap, sizeof(*more));
@@ -258,12 +319,26 @@ int pg_chain_insert(struct pg_chain *chain, size_t at, const struct pg_rule *rul
 		chain->rule = more;
 		chain->cap = cap;
 	}
-	if (pg_rule_copy(&copy, rule) < 0)
-		return -ENOMEM;
 	memmove(&chain->rule[at + 1], &chain->rule[at],
 		(chain->n_rules - at) * sizeof(*chain->rule));
-	chain->rule[at] = copy;
+	chain->rule[at] = *rule;
 	chain->n_rules++;
+	rule->match = NULL;
+	rule->n_match = 0;
+	memset(&rule->args, 0, sizeof(rule->args));
+	return 0;
+}
+
+int pg_chain_insert(struct pg_chain *chain, size_t at, const struct pg_rule *rule)
+{
+	struct pg_rule copy;
+
+	if (pg_rule_copy(&copy, rule) < 0)
+		return -ENOMEM;
+	if (pg_chain_take(chain, at, &copy) < 0) {
+		pg_rule_clear(&copy);
+		return -ENOMEM;
+	}
 	return 0;
 }
 

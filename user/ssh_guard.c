@@ -300,15 +300,14 @@ static int try(struct pg_dp *dp, const struct pg_dp_iface *iface, const struct p
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *copy = pg_ruleset_dup(set);
 	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
 	_cleanup_(pg_dp_closep) struct pg_dp *private = NULL;
-	const struct pg_private_opts opts = { .iface = iface->abi.name };
+	const struct pg_private_opts opts = { .iface = iface->abi.name, .sets = dp };
 	struct trial t = { .set = copy, .ssh = ssh };
 	int r;
 
 	if (!copy)
 		return pg_fail(err, -ENOMEM, "out of memory");
+	pg_policy_disown(copy);
 	r = pg_dp_open_private(&opts, &private, err);
-	if (!r)
-		r = pg_dp_sets_share(private, dp, err);
 	if (!r)
 		r = pg_policy_commit(private, copy, err);
 	if (!r)

@@ -180,7 +180,7 @@ static void size_is_limited(void **state)
 	set = NULL;
 
 	pg_text_add(&many, "*filter\n");
-	for (unsigned i = 0; i < PG_MAX_TERMS; i++)
+	for (unsigned i = 0; i < PG_MAX_TERMS - 1; i++)
 		pg_text_add(&many, "-A INPUT -p tcp --dport %u\n", i % 65536);
 	assert_true(parse(many.buf, &opts, &set, &err) < 0); /* no COMMIT yet */
 	pg_text_add(&many, "COMMIT\n");
@@ -192,7 +192,7 @@ static void size_is_limited(void **state)
 		pg_text_add(&many, "-A INPUT -p tcp --dport %u\n", i % 65536);
 	pg_text_add(&many, "COMMIT\n");
 	assert_true(parse(many.buf, &opts, &set, &err) < 0);
-	assert_non_null(strstr(err.text, "more than 131072 rules"));
+	assert_non_null(strstr(err.text, "more than 131071 rules"));
 	pg_text_free(&many);
 }
 
@@ -206,7 +206,7 @@ static void try_dump(const char *path, const char *name, unsigned family)
 
 	if (pg_rulefile_load(path, &opts, &set, &notes, &err) < 0) {
 		if (!notes.n && !strstr(err.text, "not supported yet") &&
-		    !strstr(err.text, "only INPUT is enforced"))
+		    !strstr(err.text, "Couldn't load target")) /* a chain of another file */
 			fail_msg("%s: no feature is named: %s", name, err.text);
 		if (!err.complete || strncmp(err.text, "portguard: ", 11))
 			fail_msg("%s: %s", name, err.text);

@@ -284,8 +284,8 @@ static void json_of_status(void **state)
 	       "\"egress\":{\"packets\":0,\"bytes\":0,\"dropped\":0}}],"
 	       "\"policy\":{\"generation\":7,\"rules\":2,\"terms\":2,\"classes\":5,"
 	       "\"classifier\":\"one-word bitmaps\",\"memory_bytes\":4096,"
-	       "\"confirm_deadline_s\":null},\"flows\":{\"count\":0,\"capacity\":0,"
-	       "\"half_open\":0,\"half_open_capacity\":0,\"evicted\":0,\"refused\":0},"
+	       "\"confirm_deadline_s\":null,\"taken_back\":null},\"flows\":{\"count\":0,\"capacity\":0,"
+	       "\"half_open\":0,\"half_open_capacity\":0,\"evicted\":0,\"refused\":0},\"log\":{\"lost\":0},"
 	       "\"memory_bytes\":12345678}\n");
 }
 
@@ -348,8 +348,8 @@ static void json_of_nothing(void **state)
 	       "{\"version\":\"0.1.0\",\"kernel\":\"6.1.0\",\"state_dir\":\"/run/test\","
 	       "\"interfaces\":[],\"policy\":{\"generation\":0,\"rules\":0,\"terms\":0,"
 	       "\"classes\":0,\"classifier\":\"empty\",\"memory_bytes\":0,"
-	       "\"confirm_deadline_s\":null},\"flows\":{\"count\":0,\"capacity\":0,"
-	       "\"half_open\":0,\"half_open_capacity\":0,\"evicted\":0,\"refused\":0},"
+	       "\"confirm_deadline_s\":null,\"taken_back\":null},\"flows\":{\"count\":0,\"capacity\":0,"
+	       "\"half_open\":0,\"half_open_capacity\":0,\"evicted\":0,\"refused\":0},\"log\":{\"lost\":0},"
 	       "\"memory_bytes\":0}\n");
 }
 

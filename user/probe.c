@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "probe.h"
+
+#include <errno.h>
+#include <net/ethernet.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+
+#include "packet.h"
+#include "policy.h"
+
+#define NSEC_PER_SEC 1000000000ULL
+#define FLOW_LIFE_S 3600 /* longer than one packet takes */
+
+/* The packet's flow -------------------------------------------------------------------------------- */
+
+/* Where the IP packet begins in a frame that the program has read. */
+static size_t l3_of(const struct pg_trace *trace)
+{
+	return ETH_HLEN + 4U * trace->vlans;
+}
+
+/* The identifier of an ICMP query without extension headers before it. False: there is none. */
+static bool query_id(const struct pg_trace *trace, const uint8_t *frame, size_t len, __u16 *ret)
+{
+	size_t at = l3_of(trace);
+
+	if (len <= at + 6)
+		return false;
+	if (trace->l3_type == ETHERTYPE_IP)
+		at += (frame[at] & 15U) * 4;
+	else if (frame[at + 6] == IPPROTO_ICMPV6)
+		at += 40;
+	else
+		return false;
+	if (len < at + 8)
+		return false;
+	*ret = (__u16)(frame[at + 4] << 8 | frame[at + 5]);
+	return true;
+}
+
+static bool is_icmp(const struct pg_trace *trace)
+{
+	return trace->proto == IPPROTO_ICMP || trace->proto == IPPROTO_ICMPV6;
+}
+
+/* DCCP's ports are no part of a flow here, nor those of what has none. */
+static void take_ports(const struct pg_trace *trace, struct pg_flow_packet *p)
+{
+	if (!trace->has_ports || trace->proto == IPPROTO_DCCP)
+		return;
+	p->port[0] = trace->sport;
+	p->port[1] = trace->dport;
+}
+
+/* The flow that an ICMP error quotes: of the frames that packet.c builds. */
+static void quoted_flow(const struct pg_trace *trace, struct pg_flow_packet *ret)
+{
+	*ret = (struct pg_flow_packet){
+		.family = trace->l3_type == ETHERTYPE_IPV6 ? PG_FAMILY_V6 : PG_FAMILY_V4,
+		.proto = IPPROTO_TCP,
+		.addr = { trace->daddr, trace->saddr },
+		.port = { PG_QUOTED_SPORT, PG_QUOTED_DPORT },
+	};
+}
+
+/* False: a packet that has no flow. */
+static bool own_flow(const struct pg_trace *trace, const uint8_t *frame, size_t len,
+		     struct pg_flow_packet *ret)
+{
+	int request;
+
+	*ret = (struct pg_flow_packet){
+		.family = trace->l3_type == ETHERTYPE_IPV6 ? PG_FAMILY_V6 : PG_FAMILY_V4,
+		.proto = trace->proto,
+		.addr = { trace->saddr, trace->daddr },
+	};
+	if (!trace->has_l3 || !trace->has_proto)
+		return false;
+	if (!is_icmp(trace)) {
+		take_ports(trace, ret);
+		return true;
+	}
+	request = pg_icmp_request(ret->family, (uint8_t)trace->sport);
+	if (!trace->has_ports || request < 0 || !query_id(trace, frame, len, &ret->port[0]))
+		return false;
+	ret->port[1] = (__u16)(request << 8 | trace->dport);
+	ret->query = true;
+	ret->answer = trace->sport != request;
+	return true;
+}
+
+/*
+ * A flow in which a packet with these flags is the next: who answers a SYN has not opened it. State
+ * NONE is one in which no segment can be, so that each is INVALID.
+ */
+static struct pg_flow flow_for(const struct pg_trace *trace, const struct pg_flow_packet *p, __u8 from,
+			       unsigned ct_state)
+{
+	const __u8 syn_ack = 1 << PG_FLAG_SYN | 1 << PG_FLAG_ACK;
+	bool answers = p->query ? p->answer :
+				  trace->has_flags && (trace->tcp_flags & syn_ack) == syn_ack;
+	struct pg_flow flow = { .opener = answers ? !from : from };
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	flow.first_ns = flow.last_ns = (__u64)now.tv_sec * NSEC_PER_SEC + (__u64)now.tv_nsec;
+	flow.expires_ns = flow.first_ns + FLOW_LIFE_S * NSEC_PER_SEC;
+	if (ct_state != PG_CT_INVALID) {
+		flow.status = PG_FLOW_SEEN_REPLY | PG_FLOW_ASSURED;
+		if (p->proto == IPPROTO_TCP)
+			flow.status |= PG_TCP_ESTABLISHED;
+	}
+	return flow;
+}
+
+static int put(struct pg_dp *dp, const struct pg_flow_key *key, const struct pg_flow *flow,
+	       bool half_open, struct pg_err *err)
+{
+	int r = pg_dp_flow_put(dp, key, flow, half_open);
+
+	return r ? pg_fail(err, r, "cannot make the packet's flow: %s", strerror(-r)) : 0;
+}
+
+/* As the live instance has it, if it has. */
+static int take_over(struct pg_probe *probe, const struct pg_flow_key *key, struct pg_err *err)
+{
+	struct pg_flow flow;
+	bool half_open;
+
+	if (!probe->opts->live || !pg_dp_policy_tracks(probe->opts->live) ||
+	    !pg_dp_flow_get(probe->opts->live, key, &flow, &half_open))
+		return 0;
+	return put(probe->dp, key, &flow, half_open, err);
+}
+
+/*
+ * The flows that make the packet's state what it is to be: none for NEW; where no state is asked
+ * for, its own, as it is now.
+ */
+static int put_flow(struct pg_probe *probe, const struct pg_trace *trace, const uint8_t *frame,
+		    size_t len, struct pg_err *err)
+{
+	unsigned want = probe->opts->ct_state;
+	struct pg_flow_packet packet;
+	struct pg_flow_key key;
+	struct pg_flow flow;
+	bool has_flow;
+	__u8 from;
+	int r;
+
+	has_flow = own_flow(trace, frame, len, &packet);
+	if (want == PG_CT_RELATED) {
+		quoted_flow(trace, &packet);
+		has_flow = trace->has_l3;
+	}
+	if (want) {
+		r = pg_dp_flow_forget(probe->dp, err); /* also what the commit has adopted */
+		if (r)
+			return r;
+	}
+	if (!has_flow || want & (PG_CT_NEW | PG_CT_UNTRACKED))
+		return 0;
+	from = pg_dp_flow_key(probe->dp, &packet, &key);
+	if (!want)
+		return take_over(probe, &key, err);
+	if (want == PG_CT_INVALID && packet.proto != IPPROTO_TCP)
+		return 0; /* no flow makes others INVALID */
+	if (want == PG_CT_RELATED) {
+		flow = flow_for(&(struct pg_trace){ 0 }, &packet, from, want);
+		return put(probe->dp, &key, &flow, false, err);
+	}
+	flow = flow_for(trace, &packet, from, want);
+	return put(probe->dp, &key, &flow, false, err);
+}
+
+/* The program and its policy ----------------------------------------------------------------------- */
+
+static int put_notrack(struct pg_ruleset *set, struct pg_err *err)
+{
+	const struct pg_rule rule = {
+		.narrowed = PG_V46,
+		.target = PG_TARGET_CT,
+		.args.ct.notrack = true,
+		.slot = PG_NO_SLOT,
+		.state = PG_NO_SLOT,
+	};
+
+	if (pg_chain_insert(&set->chain[PG_CHAIN_RAW_PREROUTING], 0, &rule) < 0)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int load(struct pg_probe *probe, struct pg_err *err)
+{
+	int r;
+
+	pg_policy_disown(probe->set);
+	r = probe->opts->ct_state == PG_CT_UNTRACKED ? put_notrack(probe->set, err) : 0;
+	if (!r)
+		r = pg_policy_commit(probe->dp, probe->set, err);
+	return r ? r : pg_policy_compile(probe->dp, probe->set, &probe->tables, err);
+}
+
+/* Departures have no rules yet, so that there nothing but tracking itself makes a packet so. */
+static int check_state(const struct pg_probe *probe, const struct pg_trace *trace, struct pg_err *err)
+{
+	unsigned want = probe->opts->ct_state;
+
+	if (!want || !trace->ct_state || trace->ct_state == want)
+		return 0;
+	return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+			    "such a packet is never %s: it would be %s", pg_ct_state_name(want),
+			    pg_ct_state_name(trace->ct_state));
+}
+
+/* Longer frames than the kernel takes are given by their beginning, where all headers are. */
+static int run(struct pg_probe *probe, const uint8_t *frame, size_t len, struct pg_trace *ret,
+	       struct pg_err *err)
+{
+	size_t max = pg_dp_run_max(probe->dp);
+
+	return pg_dp_run(probe->dp, probe->opts->dir, frame, len < max ? len : max, len, ret, err);
+}
+
+int pg_probe_run(struct pg_probe *probe, struct pg_ruleset *set, const struct pg_probe_opts *opts,
+		 const uint8_t *frame, size_t len, struct pg_err *err)
+{
+	/* The general path, because only there a packet's way through the rules is recorded. */
+	const struct pg_private_opts private = {
+		.iface = opts->iface,
+		.sets = opts->live,
+		.general_only = true,
+		.progs = opts->dir == PG_DIR_IN ? PG_PROG_XDP : PG_PROG_TC_OUT,
+	};
+	struct pg_term_map map = { .set = set };
+	struct pg_trace trace;
+	int r;
+
+	*probe = (struct pg_probe){ .opts = opts, .set = set };
+	r = pg_dp_open_private(&private, &probe->dp, err);
+	if (!r)
+		r = run(probe, frame, len, &trace, err); /* no policy yet: to see what it is */
+	if (!r)
+		r = load(probe, err);
+	if (!r)
+		r = put_flow(probe, &trace, frame, len, err);
+	if (!r)
+		r = run(probe, frame, len, &trace, err);
+	if (!r)
+		r = check_state(probe, &trace, err);
+	if (r)
+		return r;
+	map.tables = probe->tables;
+	map.notrack_first = opts->ct_state == PG_CT_UNTRACKED;
+	pg_answer_make(&map, opts->dir, &trace, &probe->answer);
+	return 0;
+}
+
+void pg_probe_clear(struct pg_probe *probe)
+{
+	pg_tables_free(probe->tables);
+	pg_dp_close(probe->dp);
+	*probe = (struct pg_probe){ 0 };
+}
