@@ -54,7 +54,7 @@ static int check_place(const struct pg_command *cmd, const struct pg_ruleset *se
 	if (to && pg_chain_is_builtin(set, to))
 		return pg_diag(diag, PG_DIAG_FAILED, &cmd->target_at,
 			       "cannot jump to built-in chain `%s'", rule->chain);
-	return cmd->file ? 0 : pg_chains_check(set, &cmd->target_at, diag);
+	return 0;
 }
 
 static size_t find_rule(const struct pg_chain *chain, const struct pg_rule *rule)
@@ -230,14 +230,23 @@ static int rename_chain(const struct pg_command *cmd, struct pg_ruleset *set,
 static int add(const struct pg_command *cmd, struct pg_ruleset *set, struct pg_chain *chain,
 	       struct pg_diag *diag)
 {
-	int r;
+	/* Asked first, because adding takes the rule away; said last, as iptables does. */
+	bool jumps = cmd->rule[0].target == PG_TARGET_CHAIN;
+	struct pg_diag misplaced;
+	int place = check_place(cmd, set, &misplaced), r;
 
 	if (cmd->verb == PG_VERB_APPEND)
 		r = add_rules(cmd, chain, chain->n_rules, true, diag);
 	else
 		r = cmd->verb == PG_VERB_INSERT ? insert(cmd, chain, diag)
 						: replace(cmd, chain, diag);
-	return r ? r : check_place(cmd, set, diag);
+	if (r)
+		return r;
+	if (place)
+		*diag = misplaced;
+	else if (jumps && !cmd->file)
+		place = pg_chains_check(set, &cmd->target_at, diag);
+	return place;
 }
 
 static int apply_to_chain(const struct pg_command *cmd, struct pg_ruleset *set,
