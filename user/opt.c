@@ -93,8 +93,9 @@ static void look_up(const struct pg_opt_scan *scan, const char *name, size_t len
 		if (is_prefix(globals[i].name, name, len, &candidate.whole))
 			consider(best, &candidate);
 	}
+	/* Of two matches that know a name, it is the one's that was loaded last (xtables_merge_options). */
 	for (int first = 1; first >= 0; first--) {
-		for (size_t i = 0; i < scan->n_loaded; i++) {
+		for (size_t i = scan->n_loaded; i-- > 0;) {
 			const struct pg_match_row *row = &pg_match_rows[scan->loaded[i]];
 			const struct found of = { .match = scan->loaded[i] };
 
