@@ -271,7 +271,7 @@ static int read_chain(struct reader *rd)
 static int check_enforced(struct reader *rd, const struct pg_command *cmd)
 {
 	/* The others of an address list have the same matches. */
-	for (size_t i = 0; cmd->n_rules && i < cmd->rule[0].n_match; i++) {
+	for (size_t i = 0; !rd->opts->unenforced && cmd->n_rules && i < cmd->rule[0].n_match; i++) {
 		const struct pg_match *m = &cmd->rule[0].match[i];
 		const struct pg_arg at = { .text = "", .pos = m->pos };
 		const char *what = pg_match_unenforced(m);

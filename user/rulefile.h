@@ -38,6 +38,7 @@ struct pg_rulefile_opts {
 	bool counters;	  /* take over [packets:bytes]; otherwise they are 0 */
 	bool skip_tables; /* go on without tables that are not enforced */
 	bool skip_unsupported; /* and without lines that use what is not supported */
+	bool unenforced; /* take also rules that are understood and cannot be enforced: to print them */
 	const char *table; /* read this table's lines only; NULL: all */
 	/*
 	 * What is in force; NULL: the empty policy. The file's table takes the place of its rules,

@@ -34,7 +34,7 @@ if [ -z "${PG_SANDBOX:-}" ]; then
 	[ "$(id -u)" = 0 ] || skip_all "needs root"
 	unshare -m true 2>/dev/null || skip_all "no mount namespaces here"
 	# timeout bounds it; KILL follows where the cleanup hangs too.
-	PG_SANDBOX=1 exec timeout -k 10 "${PG_TEST_TIMEOUT:-180}" \
+	PG_SANDBOX=1 exec timeout -k 10 "${PG_TEST_TIMEOUT:-400}" \
 		unshare -m --propagation private bash "$0" "$@"
 fi
 

@@ -11,7 +11,7 @@
 
 int main(int argc, char **argv)
 {
-	struct pg_rulefile_opts file = {};
+	struct pg_rulefile_opts file = { .unenforced = true };
 	struct pg_list_opts opts = { .chain = "INPUT" };
 	struct pg_ruleset *set = NULL;
 	struct pg_notes notes = {};

@@ -20,12 +20,29 @@ as_file() {
 	echo COMMIT
 }
 
+# What portguard reads and does not enforce yet: it is refused by name.
+UNENFORCED='--tcp-option|--dccp-types|--dccp-option|--chunk-types|--rt-0-'
+
+# expect_in WHAT TEXT WANTED: WANTED stands in TEXT
+expect_in() {
+	case $2 in
+	*"$3"*) pass "$1" ;;
+	*) fail "$1" "$2" ;;
+	esac
+}
+
 # same FAMILY… <lines: each becomes one rule, which both save alike
 same() {
-	local f kernel ours
+	local f kernel ours line
 
-	cat >"$WORK/lines"
+	cat >"$WORK/all"
+	grep -vE -- "$UNENFORCED" "$WORK/all" >"$WORK/lines"
 	for f in "$@"; do
+		while IFS= read -r line; do
+			expect_in "IPv$f: $line" "$(as_file <<<"$line" |
+				"$PORTGUARD" restore --test "-$f" 2>&1)" 'is not supported yet'
+		done < <(grep -E -- "$UNENFORCED" "$WORK/all")
+		[ -s "$WORK/lines" ] || continue
 		as_file "$WORK/lines" | in_ns s "$(tool "$f")-restore" 2>"$WORK/warnings" ||
 			fail "IPv$f: iptables refuses" "$(cat "$WORK/warnings")"
 		in_ns s "$(tool "$f")-save" | grep '^-A' >"$WORK/kernel"
