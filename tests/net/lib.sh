@@ -3,9 +3,9 @@
 #
 # Sandbox and assertions for tests with real interfaces; sourced by each test_*.sh as its first act.
 #
-# A test runs in a mount namespace of its own with a bpffs of its own, so that neither a failed test
-# nor the machine's portguard is ever in its way. Its network namespaces are pg-t-<name>-*; they are
-# removed before and after, also on signals. Exit 0: all passed, 1: something failed, 77: skipped.
+# A test runs in a mount namespace of its own with a bpffs and a /run/netns of its own, so that neither
+# a failed test nor the same test of another checkout nor the machine's portguard is ever in its way.
+# Its network namespaces are pg-t-<name>-*; they are removed before and after, also on signals. Exit 0: all passed, 1: something failed, 77: skipped.
 # The last line is always "N passed, N failed, N skipped".
 set -u -o pipefail
 
@@ -38,6 +38,7 @@ if [ -z "${PG_SANDBOX:-}" ]; then
 		unshare -m --propagation private bash "$0" "$@"
 fi
 
+mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns || skip_all "cannot mount a tmpfs"
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/$PREFIX.XXXXXX")
 export XTABLES_LOCKFILE=$WORK/xtables.lock # not the machine's
 
