@@ -50,7 +50,7 @@
 #define PG_NODES (1U << 14)	/* 16 MB */
 #define PG_ROW_WORDS (1U << 21) /* 16 MB */
 
-/* Terms that a row may name instead of having a bitmap: half a cache line. */
+/* Terms that a row may name instead of having a bitmap: two cache lines at most. */
 #define PG_FEW 8
 
 /* Terms visited that the trace of one packet remembers. */
