@@ -658,7 +658,8 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 {
 	struct pkt *scratch = this_pkt();
 	__u32 saddr = walk_saddr(t, p), v6 = p->family & 1;
-	bool alone = saddr & PG_FEW_LEAF && t->gen->saddr_base[v6] == t->gen->none;
+	bool alone = p->has_ports && saddr & PG_FEW_LEAF &&
+		     t->gen->saddr_base[v6] == t->gen->none;
 	__u64 found = TERM_UNSURE;
 	struct query *q;
 
@@ -669,13 +670,13 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 		return found;
 	q = &scratch->query;
 	fill_query(q, p, t->active);
-	q->whole = 1;
+	q->whole = p->has_ports;
 	q->cursor = 0;
 	if (alone)
 		found = term_of_source(q, saddr);
 	if ((__u32)found != TERM_UNSURE)
 		return found;
-	q->first = find_rows(t, p, saddr, true, false, &q->rows);
+	q->first = find_rows(t, p, saddr, p->has_ports, false, &q->rows);
 	return next_term(q);
 }
 
@@ -690,11 +691,11 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_STATE))
 		return false;
 	if (t.gen->form == PG_FORM_TINY) {
-		first = find_rows(&t, p, walk_saddr(&t, p), true, true, &r);
+		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, true, &r);
 		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
 	}
 	if (t.gen->form == PG_FORM_WORD) {
-		first = find_rows(&t, p, walk_saddr(&t, p), true, false, &r);
+		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, false, &r);
 		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
 	}
 	return fast_take(&t, ask_tables(&t, p), d);
