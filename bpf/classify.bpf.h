@@ -150,6 +150,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	/* The verifier must see that these stay within their arrays. */
 	__u32 v6 = p->family & 1, space = p->space & (_PG_SPACE_MAX - 1);
 	__u32 l4 = p->l4_state & 7, dims = gen->dims, any = gen->any, few_none = gen->few_none;
+	__u32 leaves = 0;
 	__u64 word;
 
 	if (whole) /* what the step would lead to, in one */
@@ -161,6 +162,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	r->few[FEW_SADDR] = r->few[FEW_DADDR] = r->few[FEW_SPORT] = r->few[FEW_DPORT] = few_none;
 	if (dims & PG_DIM_SADDR) {
 		r->saddr = saddr;
+		leaves |= r->saddr;
 		if (!tiny)
 			r->saddr = sort_leaf(r->saddr, gen->saddr_base[v6], few_none,
 					     &r->few[FEW_SADDR]);
@@ -168,16 +170,19 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	}
 	if (dims & PG_DIM_DPORT) {
 		r->dport = walk_port(t, gen->dport[space], space, p->dport);
+		leaves |= r->dport;
 		if (!tiny)
 			r->dport = sort_leaf(r->dport, gen->dport_base[space], few_none,
 					     &r->few[FEW_DPORT]);
 		word = narrow(t, word, r->dport, tiny);
 	}
+	r->name_few = leaves & PG_FEW_LEAF;
 	/* Most policies ask for the two above or fewer: one test for the four others. */
 	if (!(dims & ~(PG_DIM_SADDR | PG_DIM_DPORT)))
 		return word;
 	if (dims & PG_DIM_DADDR) {
 		r->daddr = walk_addr(t, gen->daddr, v6, p->daddr);
+		leaves |= r->daddr;
 		if (!tiny)
 			r->daddr = sort_leaf(r->daddr, gen->daddr_base[v6], few_none,
 					     &r->few[FEW_DADDR]);
@@ -185,11 +190,13 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	}
 	if (dims & PG_DIM_SPORT) {
 		r->sport = walk_port(t, gen->sport[space], space, p->sport);
+		leaves |= r->sport;
 		if (!tiny)
 			r->sport = sort_leaf(r->sport, gen->sport_base[space], few_none,
 					     &r->few[FEW_SPORT]);
 		word = narrow(t, word, r->sport, tiny);
 	}
+	r->name_few = leaves & PG_FEW_LEAF;
 	if (dims & PG_DIM_DETAIL) {
 		r->detail = p->has_flags ?
 				    step(t, gen->detail[space], p->tcp_flags) :
@@ -203,12 +210,14 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	return word;
 }
 
-/* Word `i` of the intersection of all rows. */
-static __always_inline __u64 intersect(const struct tables *t, const struct rows *r, __u32 i)
+/* Word `i` of the intersection of all rows; `addressed`: of those that packets' addresses lead to. */
+static __always_inline __u64 intersect(const struct tables *t, const struct rows *r, __u32 i,
+				       bool all)
 {
-	return row_word(t, r->proto, i) & row_word(t, r->saddr, i) & row_word(t, r->daddr, i) &
-	       row_word(t, r->sport, i) & row_word(t, r->dport, i) & row_word(t, r->detail, i) &
-	       row_word(t, r->iface, i);
+	__u64 word = row_word(t, r->proto, i) & row_word(t, r->saddr, i) &
+		     row_word(t, r->daddr, i) & row_word(t, r->sport, i) & row_word(t, r->dport, i);
+
+	return all ? word & row_word(t, r->detail, i) & row_word(t, r->iface, i) : word;
 }
 
 static __always_inline void find_blocks(const struct tables *t, const struct rows *r, __u32 i,
@@ -368,10 +377,12 @@ static __always_inline bool addrs_hold(const struct pg_term_record *rec, bool v6
 /* Is the term in this row, or among the few? Without branches, for the verifier's sake. */
 static __always_inline bool in_row(const struct tables *t, __u32 row, __u32 few, __u32 term)
 {
-	__u32 word = 1 + (term / 64 & 63), named = 0, more = 1;
+	__u32 word = 1 + (term / 64 & (PG_TREE_TERMS / 64 - 1)), named = 0, more = 1;
 
-	if (t->gen->form == PG_FORM_HUGE)
+	if (t->gen->form == PG_FORM_HUGE) {
 		row = row_block(t, row, term / PG_BLOCK_TERMS & (PG_MAX_BLOCKS - 1));
+		word = 1 + (term / 64 & 63);
+	}
 	if (few) {
 #pragma unroll
 		for (int i = 0; i < PG_FEW; i++) {
@@ -535,29 +546,38 @@ static __always_inline __u64 from_cursor(__u32 cursor, __u32 first, __u32 each)
 	return skip > 63 ? 0 : from_bit(skip);
 }
 
-/* So many words are looked at before a search is given up. */
-#define SEARCH_STEPS 64
+/* So many words or blocks are looked at before a search stops: the verifier follows every turn. */
+#define SEARCH_STEPS 16
 
-/* The first term from the cursor on that all rows share, if it comes before `best`. */
-static __always_inline __u64 search_rows(const struct tables *t, struct query *q, __u64 best)
+/*
+ * `rows`: q->rows, or in the HUGE form q->block. `pairs`: as in pg_gen. `all`: see intersect(). Each
+ * turn looks at one word, or at one pair of them.
+ */
+static __always_inline __u64 search_words(const struct tables *t, struct query *q,
+					  const struct rows *rows, __u64 best, bool pairs, bool all)
 {
-	bool huge = t->gen->form == PG_FORM_HUGE;
-	__u64 top = 0, summary = 0, word;
-	const struct rows *rows = huge ? &q->block : &q->rows;
 	__u32 block_base = 0, base = 0, limit = best & PG_FEW_TERM, i;
+	__u32 each = pairs ? 128 : 64;
+	__u64 top = 0, summary = 0, word;
 
-	if (huge)
+	if (!pairs && t->gen->form == PG_FORM_HUGE)
 		top = q->first & from_cursor(q->cursor, 0, PG_BLOCK_TERMS);
 	else
-		summary = q->first & from_cursor(q->cursor, 0, 64);
+		summary = q->first & from_cursor(q->cursor, 0, each);
 	NO_UNROLL for (int n = 0; n < SEARCH_STEPS; n++) {
 		if (summary) {
 			i = lowest_bit(summary);
 			summary &= summary - 1;
-			base = block_base + i * 64;
+			base = block_base + i * each;
 			if (base >= limit)
 				return best;
-			word = intersect(t, rows, i + 1) & from_cursor(q->cursor, base, 1);
+			i *= each / 64;
+			word = intersect(t, rows, i + 1, all) & from_cursor(q->cursor, base, 1);
+			if (pairs && !word) {
+				base += 64;
+				word = intersect(t, rows, i + 2, all) &
+				       from_cursor(q->cursor, base, 1);
+			}
 			if (word) {
 				base += lowest_bit(word);
 				return base < limit ? base : best;
@@ -570,12 +590,29 @@ static __always_inline __u64 search_rows(const struct tables *t, struct query *q
 			if (block_base >= limit)
 				return best;
 			find_blocks(t, &q->rows, i, &q->block);
-			summary = intersect(t, &q->block, 0) & from_cursor(q->cursor, block_base, 64);
+			summary = intersect(t, &q->block, 0, true) &
+				  from_cursor(q->cursor, block_base, 64);
 		} else {
 			return best;
 		}
 	}
 	return TERM_UNSURE | (__u64)base << 32;
+}
+
+/* The first term from the cursor on that all rows share, if it comes before `best`. */
+__noinline __u64 search_rows(struct query *q, __u64 best)
+{
+	const struct rows *rows;
+	struct tables t;
+
+	if (!q || !load_tables(&t, q->active))
+		return PG_NO_TERM;
+	rows = t.gen->form == PG_FORM_HUGE ? &q->block : &q->rows;
+	if (t.gen->pairs)
+		return search_words(&t, q, rows, best, true, true);
+	if (t.gen->dims & (PG_DIM_DETAIL | PG_DIM_IFACE))
+		return search_words(&t, q, rows, best, false, true);
+	return search_words(&t, q, rows, best, false, false);
 }
 
 /*
@@ -600,7 +637,7 @@ __noinline __u64 next_term(struct query *q)
 		best = query_few(&t, q, q->rows.few[FEW_DADDR], best);
 		best = query_few(&t, q, q->rows.few[FEW_SPORT], best);
 	}
-	return q->first ? search_rows(&t, q, best) : best;
+	return q->first ? search_rows(q, best) : best;
 }
 
 /* The fast way ---------------------------------------------------------------------------------- */
@@ -653,6 +690,8 @@ static __always_inline void fill_query(struct query *q, const struct pkt *p, __u
 	q->active = active;
 }
 
+#define FAST_TRIES 8
+
 /* In memory of its own, because the stack is short. */
 static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt *p)
 {
@@ -669,15 +708,29 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 	if ((__u32)found != TERM_UNSURE || !scratch)
 		return found;
 	q = &scratch->query;
-	fill_query(q, p, t->active);
-	q->whole = p->has_ports;
-	q->cursor = 0;
-	if (alone)
+	if (alone) {
+		fill_query(q, p, t->active);
 		found = term_of_source(q, saddr);
+	}
 	if ((__u32)found != TERM_UNSURE)
 		return found;
 	q->first = find_rows(t, p, saddr, p->has_ports, false, &q->rows);
-	return next_term(q);
+	q->cursor = 0;
+	if (q->rows.name_few) {
+		fill_query(q, p, t->active);
+		q->whole = p->has_ports;
+		return next_term(q);
+	}
+	if (!q->first)
+		return PG_NO_TERM;
+	q->active = t->active;
+	NO_UNROLL for (int i = 0; i < FAST_TRIES; i++) {
+		found = search_rows(q, PG_NO_TERM);
+		if ((__u32)found != TERM_UNSURE)
+			break;
+		q->cursor = found >> 32;
+	}
+	return found;
 }
 
 static __always_inline bool classify_fast(const struct pkt *p, struct decision *d)

@@ -10,6 +10,7 @@ enum { FEW_SADDR, FEW_DPORT, FEW_DADDR, FEW_SPORT, FEW_ROWS };
 struct rows {
 	__u32 proto, saddr, daddr, sport, dport, detail, iface;
 	__u32 few[FEW_ROWS];
+	__u32 name_few; /* some of them name a term */
 };
 
 /* What next_term() is asked. */

@@ -125,9 +125,9 @@ struct pg_term_record {
  * Offsets are absolute: each generation owns one half of the nodes and one half of the rows.
  *
  * A row is the set of terms that a value satisfies: one word in the WORD form; in the TREE form a
- * block, which is a summary word (bit i: word i is not zero) and then one word for every 64 terms;
- * in the HUGE form a word with a bit for every block that is not empty, and the offsets of all
- * blocks. In the TINY form there are no rows: the other 31 bits of a leaf are the set itself. The
+ * summary word and then one word for every 64 terms (bit i: word i is not zero, or with
+ * pg_gen.pairs, words 2i and 2i + 1 are not); in the HUGE form a word with a bit for every block that is not empty, and the offsets of all
+ * blocks, each a summary word and 64 words. In the TINY form there are no rows: the other 31 bits of a leaf are the set itself. The
  * row pg_gen.any is all ones; dimensions in which every value leads there are not in pg_gen.dims.
  *
  * In TREE and HUGE a leaf with PG_FEW_LEAF leads to a row of another kind: up to PG_FEW entries of
@@ -200,6 +200,8 @@ struct pg_gen {
 	__u32 none;		      /* leaf: the empty row */
 	__u32 few_none;		      /* leaf: the row of few that names none */
 	__u32 lent; /* of needs: the other generation's, until this one is confirmed */
+	__u32 pairs; /* 1: summary bits of the TREE form stand for two words */
+	__u32 unused;
 	__u32 whole[_PG_FAMILY_MAX][_PG_PORT_PROTO_MAX]; /* leaf: whole TCP or UDP headers */
 	/* Entries at which a walk starts: by address bytes, most significant first. */
 	__u32 saddr[_PG_FAMILY_MAX];
@@ -483,7 +485,7 @@ _Static_assert(sizeof(struct pg_count) == 16, "ABI");
 _Static_assert(sizeof(struct pg_term_record) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_check) == 64, "ABI");
 _Static_assert(sizeof(struct pg_event) == 304, "ABI");
-_Static_assert(sizeof(struct pg_gen) == 16 + 32 + 40 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
+_Static_assert(sizeof(struct pg_gen) == 16 + 32 + 48 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
 _Static_assert(sizeof(struct pg_ctl) == 32 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(sizeof(struct pg_few) == 16, "ABI: a quarter of a cache line");
 _Static_assert(PG_FEW_TERM < PG_FEW_LAST, "numbers stand below the flags");

@@ -1038,10 +1038,11 @@ static int compile_tables(struct compiler *c)
 
 	c->gen.terms = c->n_terms;
 	c->gen.form = pg_form_of(n);
+	c->gen.pairs = pg_tree_pairs(n);
 	c->gen.blocks = (n + PG_BLOCK_TERMS - 1) / PG_BLOCK_TERMS;
 	if (!n)
 		return 0;
-	c->trie = pg_trie_new(n, c->few, PG_NODES / 2, PG_ROW_WORDS / 2);
+	c->trie = pg_trie_new(n, c->gen.form, c->few, PG_NODES / 2, PG_ROW_WORDS / 2);
 	if (!c->trie)
 		return no_memory(c);
 	r = compile_dimensions(c);

@@ -189,16 +189,20 @@ static __u32 store(struct pg_trie *t, const uint64_t *words, size_t n, size_t al
 	return from * 8;
 }
 
-/* Up to 64 words of a set, with their summary. */
-static __u32 store_block(struct pg_trie *t, const uint64_t *set, size_t words, bool *ret_new)
+/*
+ * Words of a set with their summary, of which a bit stands for 1 << shift words. Those of a form are
+ * of the same size: the programs look at any word.
+ */
+static __u32 store_block(struct pg_trie *t, const uint64_t *set, size_t words, unsigned shift,
+			 bool *ret_new)
 {
-	uint64_t block[65] = { 0 };
+	uint64_t block[1 + PG_TREE_TERMS / 64] = { 0 };
 
 	for (size_t i = 0; i < words; i++) {
-		block[0] |= (uint64_t)!!set[i] << i;
+		block[0] |= (uint64_t)!!set[i] << (i >> shift);
 		block[1 + i] = set[i];
 	}
-	/* All are of the same size: the programs look at any word of any block. */
+	words = (words + (1 << shift) - 1) >> shift << shift;
 	return store(t, block, t->form == PG_FORM_HUGE ? 65 : 1 + words, 1, ret_new);
 }
 
@@ -214,7 +218,7 @@ static __u32 store_huge(struct pg_trie *t, const uint64_t *set, bool *ret_new)
 
 		for (size_t k = 0; k < words; k++)
 			row[0] |= (uint64_t)!!set[64 * i + k] << i;
-		offset[i] = store_block(t, set + 64 * i, words, &is_new);
+		offset[i] = store_block(t, set + 64 * i, words, 0, &is_new);
 	}
 	at = store(t, row, 1 + (n + 1) / 2, 1, ret_new);
 	if (*ret_new && grow(t, &t->block_row, &t->cap_block_rows, t->n_block_rows + 1,
@@ -233,12 +237,21 @@ __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set)
 	if (t->form == PG_FORM_HUGE)
 		at = store_huge(t, set, &is_new);
 	else if (t->form == PG_FORM_TREE)
-		at = store_block(t, set, t->words, &is_new);
+		at = store_block(t, set, t->words, pg_tree_pairs(t->n_terms), &is_new);
 	else
 		at = store(t, set, 1, 1, &is_new);
 	t->n_classes += is_new;
 	/* In the TINY form rows are kept only to be counted. */
 	return PG_LEAF | (t->form == PG_FORM_TINY ? (__u32)set[0] : at);
+}
+
+/*
+ * Up to so many terms are verified one by one, which also means fewer nodes. A bitmap of a few
+ * words costs less than more of them.
+ */
+static size_t few_max(const struct pg_trie *t)
+{
+	return t->form == PG_FORM_TREE ? PG_FEW_TREE : PG_FEW;
 }
 
 /* A row that names n terms. It does not reach over more cache lines than it must. */
@@ -263,7 +276,7 @@ static __u32 leaf_of(struct pg_trie *t, const uint64_t *base, const uint32_t *te
 
 	if (t->err)
 		return 0;
-	if (n <= PG_FEW && n && t->n_terms > 64) {
+	if (n <= few_max(t) && n && t->n_terms > 64) {
 		for (size_t i = 0; i < n; i++)
 			entry[i] = t->few[term[i]];
 		return few_leaf(t, entry, n);
@@ -450,12 +463,6 @@ struct walk {
 	uint32_t *term; /* room for a leaf's */
 };
 
-/*
- * With so few terms in the running, verifying them is cheaper than more steps, and the nodes that
- * are not built leave the caches to others.
- */
-#define PRUNE_AT PG_FEW
-
 struct list {
 	const uint32_t *at;
 	size_t n;
@@ -495,7 +502,7 @@ static bool prune(struct walk *w, struct list matched, struct list alive, __u32 
 	size_t n = 0;
 
 	if (w->t->n_terms <= 64 || !w->all_verified ||
-	    matched.n + alive.n + w->n_inverted > PRUNE_AT)
+	    matched.n + alive.n + w->n_inverted > few_max(w->t))
 		return false;
 	for (size_t i = 0; i < alive.n; i++)
 		if (!w->pattern[alive.at[i]].verified)
@@ -751,8 +758,8 @@ __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_p
 
 /* The whole ------------------------------------------------------------------------------------ */
 
-struct pg_trie *pg_trie_new(size_t n_terms, const struct pg_few *few, size_t max_nodes,
-			    size_t max_row_words)
+struct pg_trie *pg_trie_new(size_t n_terms, enum pg_form form, const struct pg_few *few,
+			    size_t max_nodes, size_t max_row_words)
 {
 	const struct pg_few nothing = { .term = PG_FEW_TERM, .dport_lo = 1 };
 	_cleanup_(pg_trie_freep) struct pg_trie *t = calloc(1, sizeof(*t));
@@ -761,7 +768,7 @@ struct pg_trie *pg_trie_new(size_t n_terms, const struct pg_few *few, size_t max
 		return NULL;
 	t->n_terms = n_terms;
 	t->few = few;
-	t->form = pg_form_of(n_terms);
+	t->form = form;
 	t->words = (n_terms + 63) / 64;
 	t->max_nodes = max_nodes;
 	t->max_row_words = max_row_words;

@@ -25,16 +25,22 @@ static inline enum pg_form pg_form_of(size_t n_terms)
 	return !n_terms			  ? PG_FORM_EMPTY :
 	       n_terms <= PG_TINY_TERMS	  ? PG_FORM_TINY :
 	       n_terms <= 64		  ? PG_FORM_WORD :
-	       n_terms <= PG_BLOCK_TERMS ? PG_FORM_TREE :
+	       n_terms <= PG_TREE_TERMS	  ? PG_FORM_TREE :
 					    PG_FORM_HUGE;
 }
 
+/* Does a summary bit of the TREE form stand for two words? */
+static inline bool pg_tree_pairs(size_t n_terms)
+{
+	return n_terms > 64 * 64;
+}
+
 /*
- * At most max_nodes nodes and max_row_words words; n_terms below PG_MAX_TERMS. `few`: each term as
+ * `form`: pg_form_of() of these terms, or HUGE, which shares more. At most max_nodes nodes and max_row_words words; n_terms below PG_MAX_TERMS. `few`: each term as
  * rows that name few have it, without PG_FEW_LAST; it must stay. NULL: no memory.
  */
-struct pg_trie *pg_trie_new(size_t n_terms, const struct pg_few *few, size_t max_nodes,
-			    size_t max_row_words);
+struct pg_trie *pg_trie_new(size_t n_terms, enum pg_form form, const struct pg_few *few,
+			    size_t max_nodes, size_t max_row_words);
 void pg_trie_free(struct pg_trie *t);
 static inline void pg_trie_freep(struct pg_trie **t)
 {
