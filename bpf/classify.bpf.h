@@ -148,6 +148,21 @@ static __always_inline __u32 walk_saddr(const struct tables *t, const struct pkt
 	return walk_addr(t, t->gen->saddr, p->family & 1, p->saddr);
 }
 
+/* The row of a packet's interfaces. */
+static __always_inline __u32 iface_leaf(const struct tables *t, const struct pkt *p)
+{
+	__u32 slot = cfg.iface & (PG_MAX_IFACES - 1);
+
+	switch (p->hook) {
+	case PG_STAGE_FORWARD:
+		return t->map->through[t->active & 1]
+				      [p->through & (PG_LINK_CLASSES * PG_LINK_CLASSES - 1)];
+	case PG_STAGE_OUTPUT:
+		return t->gen->iface_out[slot];
+	}
+	return t->gen->iface[slot];
+}
+
 /*
  * The rows of a packet, and the first word of their intersection: in the WORD and TINY forms the
  * whole set of terms that match. `whole`: it has a whole TCP or UDP header. `saddr`: where its source
@@ -207,7 +222,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 		word = narrow(t, word, r->detail, tiny);
 	}
 	if (dims & PG_DIM_IFACE) {
-		r->iface = gen->iface[cfg.iface & (PG_MAX_IFACES - 1)];
+		r->iface = iface_leaf(t, p);
 		word = narrow(t, word, r->iface, tiny);
 	}
 	return word;
@@ -292,25 +307,13 @@ static __always_inline __u32 generation(const struct pg_ctl *ctl)
 	return pg_choice_generation(choice, bpf_ktime_get_coarse_ns()) & 1;
 }
 
-/* What departs is not filtered yet: OUTPUT's policy accepts it. False: its flow is tracked. */
-static __always_inline bool by_output_policy(struct decision *d)
+/* By the policy of one of filter's chains, a constant. */
+static __always_inline void by_policy(const struct pg_gen *gen, enum pg_stage hook,
+				      struct decision *d)
 {
-	const struct pg_tables_map *map = ONLY(pg_tables);
-	const struct pg_gen *gen = map ? &map->ctl.gen[generation(&map->ctl)] : NULL;
-
-	d->verdict = PG_VERDICT_ACCEPT;
+	d->verdict = (gen->base[hook].policy_kind - PG_ACT_ACCEPT) & 1;
 	d->reason = PG_REASON_POLICY;
-	d->term = PG_NO_TERM;
-	d->slot = gen ? gen->output_slot : 0;
-	return !gen || !(gen->needs & PG_NEED_STATE);
-}
-
-/* By the policy of filter's chain. */
-static __always_inline void by_policy(const struct pg_gen *gen, struct decision *d)
-{
-	d->verdict = (gen->base[PG_STAGE_FILTER].policy_kind - PG_ACT_ACCEPT) & 1;
-	d->reason = PG_REASON_POLICY;
-	d->slot = gen->base[PG_STAGE_FILTER].policy_slot;
+	d->slot = gen->base[hook].policy_slot;
 	d->term = PG_NO_TERM;
 }
 
@@ -327,7 +330,7 @@ static __always_inline bool find_tables(struct tables *t, struct decision *d)
 	t->gen = &t->map->ctl.gen[t->active];
 	if (t->gen->form != PG_FORM_EMPTY)
 		return true;
-	by_policy(t->gen, d);
+	by_policy(t->gen, PG_STAGE_FILTER, d);
 	return false;
 }
 
@@ -518,14 +521,15 @@ __noinline __u32 best_term(struct query *q)
 }
 
 /* False: more is to be done than to accept or drop, and nothing was counted yet. */
-static __always_inline bool fast_take(const struct tables *t, __u32 term, struct decision *d)
+static __always_inline bool fast_take(const struct tables *t, __u32 term, enum pg_stage hook,
+				      struct decision *d)
 {
-	const struct pg_base *base = &t->gen->base[PG_STAGE_FILTER];
+	const struct pg_base *base = &t->gen->base[hook];
 	const struct pg_term_record *rec;
 
-	/* Behind INPUT's terms stand those of the chains it jumps to. */
+	/* Behind the chain's terms stand those of others. */
 	if (term >= base->span.end) {
-		by_policy(t->gen, d);
+		by_policy(t->gen, hook, d);
 		return true;
 	}
 	rec = record(t, term);
@@ -569,6 +573,12 @@ static __always_inline __u32 ask_tables(const struct tables *t, const struct pkt
 	return best_term(q);
 }
 
+/* INPUT or FORWARD: that is to be asked. */
+static __always_inline bool may_be_forwarded(const struct tables *t, const struct pkt *p)
+{
+	return t->gen->needs & PG_NEED_FORWARD && !forwards_nothing(t->map, p->family);
+}
+
 static __always_inline bool classify_fast(const struct pkt *p, struct decision *d)
 {
 	struct tables t;
@@ -577,19 +587,59 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 	__u32 term;
 
 	if (!find_tables(&t, d))
-		return d->reason != PG_REASON_INTERNAL;
-	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_STATE))
+		return d->reason != PG_REASON_INTERNAL && !may_be_forwarded(&t, p);
+	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_STATE) || may_be_forwarded(&t, p))
 		return false;
 	if (t.gen->form == PG_FORM_TINY) {
 		first = find_rows(&t, p, walk_saddr(&t, p), true, true, &r);
-		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
+		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, PG_STAGE_FILTER, d);
 	}
 	if (t.gen->form == PG_FORM_WORD) {
 		first = find_rows(&t, p, walk_saddr(&t, p), true, false, &r);
-		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
+		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, PG_STAGE_FILTER, d);
 	}
 	term = ask_tables(&t, p);
-	return term != FAST_UNSURE && fast_take(&t, term, d);
+	return term != FAST_UNSURE && fast_take(&t, term, PG_STAGE_FILTER, d);
+}
+
+/*
+ * Departures. True: decided. Where OUTPUT has rules, only bitmaps that are one word are asked here;
+ * OUTPUT's terms stand behind INPUT's, so the first of the packet's terms is not always its.
+ */
+static __always_inline bool depart_fast(const struct cursor *c, struct pkt *p, struct decision *d)
+{
+	const struct pg_tables_map *map = ONLY(pg_tables);
+	const struct pg_base *base;
+	struct tables t;
+	struct rows r;
+	__u64 first;
+
+	if (!map)
+		return false;
+	t.map = map;
+	t.active = generation(&map->ctl);
+	t.gen = &map->ctl.gen[t.active];
+	if (t.gen->needs & (PG_NEED_STATE | PG_NEED_RAW_OUTPUT))
+		return false;
+	if (c->passing) {
+		d->verdict = PG_VERDICT_ACCEPT;
+		d->reason = PG_REASON_FORWARDED;
+		d->term = PG_NO_TERM;
+		return !(t.gen->needs & PG_NEED_FORWARD);
+	}
+	by_policy(t.gen, PG_STAGE_OUTPUT, d);
+	if (!(t.gen->needs & PG_NEED_OUTPUT) || t.gen->form == PG_FORM_EMPTY)
+		return !(t.gen->needs & PG_NEED_OUTPUT);
+	p->hook = PG_STAGE_OUTPUT;
+	if (t.gen->form == PG_FORM_TINY)
+		first = find_rows(&t, p, walk_saddr(&t, p), true, true, &r);
+	else if (t.gen->form == PG_FORM_WORD)
+		first = find_rows(&t, p, walk_saddr(&t, p), true, false, &r);
+	else
+		return false;
+	base = &t.gen->base[PG_STAGE_OUTPUT];
+	first &= from_bit(base->span.start);
+	return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, PG_STAGE_OUTPUT, d);
 }
 
 /* The loop -------------------------------------------------------------------------------------- */
@@ -732,7 +782,7 @@ static __always_inline long finish(struct progress *at, enum pg_verdict verdict,
 
 static __always_inline void begin_stage(const struct tables *t, struct pkt *p, enum pg_stage stage)
 {
-	const struct pg_base *base = &t->gen->base[stage];
+	const struct pg_base *base = &t->gen->base[stage & (PG_STAGES - 1)];
 
 	p->progress.stage = stage;
 	p->progress.depth = 0;
@@ -743,10 +793,10 @@ static __always_inline void begin_stage(const struct tables *t, struct pkt *p, e
 static __always_inline long accept_stage(const struct tables *t, struct pkt *p,
 					 enum pg_reason reason, __u32 slot)
 {
-	if (p->progress.stage == PG_STAGE_FILTER)
+	if (p->progress.stage == p->hook)
 		return finish(&p->progress, PG_VERDICT_ACCEPT, reason, slot);
 	count_rule(slot, p);
-	begin_stage(t, p, PG_STAGE_FILTER);
+	begin_stage(t, p, p->hook);
 	return 0;
 }
 
@@ -764,7 +814,7 @@ static __always_inline long leave_chain(const struct tables *t, struct pkt *p, _
 			    at->stack[at->depth & (PG_MAX_DEPTH - 1)].end);
 		return 0;
 	}
-	base = &t->gen->base[at->stage & 1];
+	base = &t->gen->base[at->stage & (PG_STAGES - 1)];
 	at->term = PG_NO_TERM;
 	if (base->policy_kind == PG_ACT_ACCEPT)
 		return accept_stage(t, p, PG_REASON_POLICY, base->policy_slot);
@@ -923,6 +973,14 @@ static long loop_tc(__u64 i, void *loop)
 	return loop_step(loop);
 }
 
+/* Table raw comes first, where it is used. */
+static __always_inline enum pg_stage first_stage(const struct pg_gen *gen, enum pg_stage hook)
+{
+	if (hook == PG_STAGE_OUTPUT)
+		return gen->needs & PG_NEED_RAW_OUTPUT ? PG_STAGE_RAW_OUTPUT : hook;
+	return gen->needs & PG_NEED_RAW ? PG_STAGE_RAW : hook;
+}
+
 /* Every packet's way, whatever it is, up to where the loop begins. False: it needs no loop. */
 static __always_inline bool begin(struct pkt *p)
 {
@@ -933,11 +991,11 @@ static __always_inline bool begin(struct pkt *p)
 	at->wants_state = 0;
 	finish(at, PG_VERDICT_DROP, PG_REASON_INTERNAL, 0);
 	at->term = PG_NO_TERM;
-	at->stage = PG_STAGE_FILTER;
+	at->stage = p->hook;
 	if (!load_tables(&t, p->active))
 		return false;
 	if (t.gen->form == PG_FORM_EMPTY) {
-		const struct pg_base *base = &t.gen->base[PG_STAGE_FILTER];
+		const struct pg_base *base = &t.gen->base[p->hook & (PG_STAGES - 1)];
 
 		finish(at, (base->policy_kind - PG_ACT_ACCEPT) & 1, PG_REASON_POLICY,
 		       base->policy_slot);
@@ -951,7 +1009,7 @@ static __always_inline bool begin(struct pkt *p)
 	at->missing_why = missing_why;
 	at->check = at->checks_end = 0;
 	barrier();
-	begin_stage(&t, p, t.gen->needs & PG_NEED_RAW ? PG_STAGE_RAW : PG_STAGE_FILTER);
+	begin_stage(&t, p, first_stage(t.gen, p->hook));
 	return true;
 }
 

@@ -15,6 +15,7 @@ struct cursor {
 	__u32 len;	 /* of the whole frame */
 	bool xdp;	 /* constants in every copy of the code */
 	enum pg_dir dir;
+	bool passing; /* it departs, and has come from another interface */
 };
 
 /* The next `size` bytes, or NULL when they are not in the linear part. */

@@ -13,6 +13,14 @@
 /* Chains of one policy that can be jumped to, 8 bytes each; split rules are chains of their own. */
 #define PG_MAX_CHAINS (1U << 14)
 
+/*
+ * Interfaces that FORWARD's rules can tell apart, and of how many kinds: 24 bytes each, and 8 for each
+ * pair of kinds. An interface's place in the table is at most so far from where it is looked for first.
+ */
+#define PG_LINKS 4096U
+#define PG_LINK_TRIES 16U
+#define PG_LINK_CLASSES 64U
+
 /* Chains that wait for a RETURN at once: the program's stack. */
 #define PG_MAX_DEPTH 32
 

@@ -142,11 +142,15 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 	rebase_all(gen.dport, _PG_SPACE_MAX, node_base, leaf_base);
 	rebase_all(gen.detail, _PG_SPACE_MAX, node_base, leaf_base);
 	rebase_all(gen.iface, PG_MAX_IFACES, node_base, leaf_base);
+	rebase_all(gen.iface_out, PG_MAX_IFACES, node_base, leaf_base);
 	rebase_all(gen.whole[0], _PG_FAMILY_MAX * _PG_PORT_PROTO_MAX, node_base, leaf_base);
 	rebase_all(gen.saddr_base, _PG_FAMILY_MAX, node_base, leaf_base);
 	rebase_all(gen.daddr_base, _PG_FAMILY_MAX, node_base, leaf_base);
 	rebase_all(gen.sport_base, _PG_SPACE_MAX, node_base, leaf_base);
 	rebase_all(gen.dport_base, _PG_SPACE_MAX, node_base, leaf_base);
+	memcpy(map->link[g], t->links, sizeof(map->link[g]));
+	memcpy(map->through[g], t->through, sizeof(map->through[g]));
+	rebase_all(map->through[g], ARRAY_SIZE(map->through[g]), node_base, leaf_base);
 	gen.any = rebase(gen.any, node_base, leaf_base);
 	gen.none = rebase(gen.none, node_base, leaf_base);
 	gen.few_none = PG_LEAF | row_base; /* where each half's rows begin: see trie.c */
