@@ -57,12 +57,12 @@ by_kernel() {
 by_portguard() {
 	local family=$1
 
+	no_rules # what the kernel let through was counted here, too
 	pg "$JUDGED" restore "-$1" <"$2" || return 1
 	shift 2
 	"$@" >/dev/null 2>&1
 	sleep 0.1
 	pg "$JUDGED" save -c "-$family" | only_rules >"$case_dir/portguard"
-	no_rules
 	arrived >"$case_dir/portguard.arrived"
 }
 
@@ -72,6 +72,7 @@ twice() {
 	shift 2
 
 	cat >"$case_dir/rules"
+	no_rules
 	arrived >/dev/null
 	by_kernel "$family" "$case_dir/rules" "$@" || { fail "$what: the kernel takes no such rules"; return; }
 	by_portguard "$family" "$case_dir/rules" "$@" || { fail "$what: portguard does not"; return; }
