@@ -39,6 +39,8 @@
 
 #include "classify.bpf.h"
 
+#include "frag.bpf.h"
+
 #include "reject.bpf.h"
 
 #include "flow.bpf.h"
@@ -110,8 +112,7 @@ static __always_inline void run_rules(const struct cursor *c, void *ctx)
  * Ask the rules. The first check that wants the connection's state stops them until it is found:
  * their stack and that of the search do not fit into one.
  */
-static __always_inline void decide(const struct cursor *c, void *ctx, struct pkt *p,
-				   struct decision *d)
+static __always_inline void decide(const struct cursor *c, void *ctx, struct pkt *p)
 {
 	p->progress.wants_state = 0;
 	run_rules(c, ctx);
@@ -120,10 +121,30 @@ static __always_inline void decide(const struct cursor *c, void *ctx, struct pkt
 		barrier();
 		run_rules(c, ctx);
 	}
+}
+
+static __always_inline void take_decision(const struct pkt *p, struct decision *d)
+{
 	d->verdict = p->progress.done - 1;
 	d->reason = p->progress.reason;
 	d->slot = p->progress.slot;
 	d->term = p->progress.term;
+}
+
+/*
+ * A first fragment's verdict is kept, a later one's is found. False: fragments are nothing special to
+ * this policy.
+ */
+static __always_inline bool ask_fragments(const struct cursor *c, void *ctx, struct pkt *p)
+{
+	if (!follows_fragments(ONLY(pg_tables), p))
+		return false;
+	if (c->xdp)
+		fragment_xdp(ctx);
+	else
+		fragment_tc(ctx);
+	barrier();
+	return true;
 }
 
 /* Departures that no rule is asked about. */
@@ -169,7 +190,7 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 					      __u32 tags, bool last_try)
 {
 	struct decision d = { .term = PG_TRACE_NO_TERM };
-	bool asked, classified;
+	bool asked, classified, followed;
 
 	trace_frame_len(c);
 	take_policy(p);
@@ -183,10 +204,15 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 		d.verdict = PG_VERDICT_DROP;
 	asked = !d.reason;
 	classified = asked && find_hook(c, ctx, p, &d);
+	followed = classified && p->frag == PG_FRAG_LATER && ask_fragments(c, ctx, p);
+	if (classified && !followed)
+		decide(c, ctx, p);
 	if (classified)
-		decide(c, ctx, p, &d);
+		take_decision(p, &d);
+	if (classified && p->frag == PG_FRAG_FIRST)
+		ask_fragments(c, ctx, p);
 	/* What raw drops was never a connection's; with a trace, tests look at every state. */
-	if (asked && (p->needs & PG_NEED_STATE || cfg.trace) &&
+	if (asked && !followed && (p->needs & PG_NEED_STATE || cfg.trace) &&
 	    !(classified && p->progress.stage != p->hook))
 		flow_commit(c, ctx, p, d.verdict == PG_VERDICT_ACCEPT);
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);

@@ -190,6 +190,8 @@ struct pg_base {
 #define PG_NEED_RAW_OUTPUT (1U << 3) /* the same for its OUTPUT */
 #define PG_NEED_OUTPUT (1U << 4)     /* OUTPUT has rules or drops by policy */
 #define PG_NEED_FORWARD (1U << 5)    /* INPUT and FORWARD differ: ask where an arrival goes */
+#define PG_NEED_FRAGMENTS (1U << 6)  /* a rule asks what only a datagram's first fragment has */
+#define PG_NEED_FRAGMENT_RULES (1U << 7) /* a rule for arrivals is about later ones (-f) */
 
 struct pg_gen {
 	__u32 form;   /* enum pg_form */
@@ -406,9 +408,38 @@ struct pg_ctl {
 	__u32 shards;  /* that the instance's counters have */
 	__s32 tai_offset; /* seconds that TAI is ahead of UTC */
 	__u32 taken_back; /* number of the last generation that was not confirmed or rolled back */
+	__u32 fragments;  /* enum pg_fragments */
+	__u32 unused;
 	/* By interface slot: jiffies at which the kernel last said that it forwards nothing from it. */
 	__u32 not_forwarding[PG_MAX_IFACES][_PG_FAMILY_MAX];
 	struct pg_gen gen[2];
+};
+
+/* What becomes of a fragment that is not a datagram's first, where that makes a difference. */
+enum pg_fragments {
+	PG_FRAGMENTS_AUTO, /* PASS, or DROP where the chain's policy drops; RULES if a rule has -f */
+	PG_FRAGMENTS_DROP, /* follows its first; one that comes before it is dropped */
+	PG_FRAGMENTS_PASS, /* is accepted */
+	PG_FRAGMENTS_RULES, /* each is asked about as it is, as iptables without conntrack */
+	_PG_FRAGMENTS_MAX
+};
+
+/* Which datagram a fragment belongs to. */
+struct pg_fragment_key {
+	__be32 saddr[4], daddr[4]; /* IPv4 in [0] */
+	__be32 id; /* IPv4: 16 bits of it */
+	__u32 netns, iface; /* iface: slot */
+	__u8 family, proto, hook, unused;
+};
+
+/* What was decided about its first fragment. */
+struct pg_fragment {
+	__u64 expires_ns;
+	__u32 number; /* of the generation that decided */
+	__u32 slot;
+	__u16 end; /* of the first one's bytes, in units of 8, rounded up */
+	__u8 verdict, reason;
+	__u32 unused;
 };
 
 /* Copies of the fast path; NONE leaves everything to the general one. */
@@ -514,7 +545,9 @@ _Static_assert(sizeof(struct pg_gen) ==
 	       "ABI");
 _Static_assert(_PG_STAGE_MAX <= PG_STAGES, "every stage has its place");
 _Static_assert(sizeof(struct pg_link) == 12, "ABI");
-_Static_assert(sizeof(struct pg_ctl) == 32 + 512 + 2 * sizeof(struct pg_gen), "ABI");
+_Static_assert(sizeof(struct pg_fragment_key) == 48, "ABI");
+_Static_assert(sizeof(struct pg_fragment) == 24, "ABI");
+_Static_assert(sizeof(struct pg_ctl) == 40 + 512 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(PG_FEW_PORT << 1 == 1U << PG_FEW_PORT_SHIFT, "the port follows its flag");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
 _Static_assert(sizeof(struct pg_tcp_port) == 64, "ABI: a cache line");

@@ -74,6 +74,9 @@
 #define PG_RECENTS 65536
 #define PG_HASHLIMITS 65536
 
+/* Fragmented datagrams whose first fragment's verdict is kept, 136 bytes each: 1 MB. */
+#define PG_FRAGMENTED 8192
+
 /* Addresses of the host, for addrtype. */
 #define PG_LOCALS 4096
 

@@ -1089,6 +1089,19 @@ static int record_action(struct compiler *c, const struct pg_term *t, struct pg_
 	return add_check(c, arg, n);
 }
 
+/* What a later fragment has no answer to, or is the point of the rule. */
+static __u32 fragment_needs(const struct compiler *c, const struct pg_term *t)
+{
+	__u32 needs = pg_first_l4_match(t) || t->n_checks ? PG_NEED_FRAGMENTS : 0;
+	bool later = t->rule->fragment_set;
+
+	for (size_t i = t->from; i < t->to; i++)
+		later |= t->rule->match[i].kind == PG_MATCH_FRAG;
+	if (later && c->from[t->chain] & ARRIVALS)
+		needs |= PG_NEED_FRAGMENT_RULES;
+	return needs;
+}
+
 static int fill_records(struct compiler *c)
 {
 	struct pg_tables *tables = c->tables;
@@ -1103,6 +1116,7 @@ static int fill_records(struct compiler *c)
 		struct pg_term_record *rec = &tables->records[i];
 
 		rec->asks = t->asks;
+		c->gen.needs |= fragment_needs(c, t);
 		record_conditions(t, rec);
 		r = add_checks(c, t, rec);
 		if (!r)

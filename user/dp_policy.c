@@ -430,6 +430,18 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 				    gen->terms * sizeof(struct pg_term_record);
 }
 
+enum pg_fragments pg_dp_fragments(const struct pg_dp *dp)
+{
+	__u32 setting = dp ? __atomic_load_n(&pg_dp_ctl(dp)->fragments, __ATOMIC_RELAXED) : 0;
+
+	return setting < _PG_FRAGMENTS_MAX ? (enum pg_fragments)setting : PG_FRAGMENTS_AUTO;
+}
+
+void pg_dp_set_fragments(struct pg_dp *dp, enum pg_fragments setting)
+{
+	__atomic_store_n(&pg_dp_ctl(dp)->fragments, setting, __ATOMIC_RELAXED);
+}
+
 bool pg_dp_policy_tracks(struct pg_dp *dp)
 {
 	const struct pg_ctl *ctl = pg_dp_ctl(dp);

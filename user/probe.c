@@ -231,6 +231,7 @@ int pg_probe_run(struct pg_probe *probe, struct pg_ruleset *set, const struct pg
 	const struct pg_private_opts private = {
 		.iface = opts->iface,
 		.sets = opts->live,
+		.fragments = pg_dp_fragments(opts->live),
 		.general_only = true,
 		.progs = opts->dir == PG_DIR_IN ? PG_PROG_XDP : PG_PROG_TC_OUT,
 	};
