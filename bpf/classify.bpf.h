@@ -138,6 +138,21 @@ static __always_inline __u32 walk_saddr(const struct tables *t, const struct pkt
 	return walk_addr(t, t->gen->saddr, p->family & 1, p->saddr);
 }
 
+/* The row of a packet's interfaces. */
+static __always_inline __u32 iface_leaf(const struct tables *t, const struct pkt *p)
+{
+	__u32 slot = cfg.iface & (PG_MAX_IFACES - 1);
+
+	switch (p->hook) {
+	case PG_STAGE_FORWARD:
+		return t->map->through[t->active & 1]
+				      [p->through & (PG_LINK_CLASSES * PG_LINK_CLASSES - 1)];
+	case PG_STAGE_OUTPUT:
+		return t->gen->iface_out[slot];
+	}
+	return t->gen->iface[slot];
+}
+
 /*
  * The rows of a packet, and the first word of their intersection: in the WORD and TINY forms the
  * whole set of terms that match. `whole`: it has a whole TCP or UDP header. `saddr`: where its source
@@ -204,7 +219,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 		word = narrow(t, word, r->detail, tiny);
 	}
 	if (dims & PG_DIM_IFACE) {
-		r->iface = gen->iface[cfg.iface & (PG_MAX_IFACES - 1)];
+		r->iface = iface_leaf(t, p);
 		word = narrow(t, word, r->iface, tiny);
 	}
 	return word;
@@ -291,25 +306,13 @@ static __always_inline __u32 generation(const struct pg_ctl *ctl)
 	return pg_choice_generation(choice, bpf_ktime_get_coarse_ns()) & 1;
 }
 
-/* What departs is not filtered yet: OUTPUT's policy accepts it. False: its flow is tracked. */
-static __always_inline bool by_output_policy(struct decision *d)
+/* By the policy of one of filter's chains, a constant. */
+static __always_inline void by_policy(const struct pg_gen *gen, enum pg_stage hook,
+				      struct decision *d)
 {
-	const struct pg_tables_map *map = ONLY(pg_tables);
-	const struct pg_gen *gen = map ? &map->ctl.gen[generation(&map->ctl)] : NULL;
-
-	d->verdict = PG_VERDICT_ACCEPT;
+	d->verdict = (gen->base[hook].policy_kind - PG_ACT_ACCEPT) & 1;
 	d->reason = PG_REASON_POLICY;
-	d->term = PG_NO_TERM;
-	d->slot = gen ? gen->output_slot : 0;
-	return !gen || !(gen->needs & PG_NEED_STATE);
-}
-
-/* By the policy of filter's chain. */
-static __always_inline void by_policy(const struct pg_gen *gen, struct decision *d)
-{
-	d->verdict = (gen->base[PG_STAGE_FILTER].policy_kind - PG_ACT_ACCEPT) & 1;
-	d->reason = PG_REASON_POLICY;
-	d->slot = gen->base[PG_STAGE_FILTER].policy_slot;
+	d->slot = gen->base[hook].policy_slot;
 	d->term = PG_NO_TERM;
 }
 
@@ -326,7 +329,7 @@ static __always_inline bool find_tables(struct tables *t, struct decision *d)
 	t->gen = &t->map->ctl.gen[t->active];
 	if (t->gen->form != PG_FORM_EMPTY)
 		return true;
-	by_policy(t->gen, d);
+	by_policy(t->gen, PG_STAGE_FILTER, d);
 	return false;
 }
 
@@ -648,17 +651,18 @@ __noinline __u64 next_term(struct query *q)
  */
 
 /* False: more is to be done than to accept or drop, and nothing was counted yet. */
-static __always_inline bool fast_take(const struct tables *t, __u64 found, struct decision *d)
+static __always_inline bool fast_take(const struct tables *t, __u64 found, enum pg_stage hook,
+				      struct decision *d)
 {
-	const struct pg_base *base = &t->gen->base[PG_STAGE_FILTER];
+	const struct pg_base *base = &t->gen->base[hook];
 	const struct pg_term_record *rec;
 	__u32 what = found, term = what & PG_FEW_TERM;
 
 	if (what == TERM_UNSURE)
 		return false;
-	/* Behind INPUT's terms stand those of the chains it jumps to. */
+	/* Behind the chain's terms stand those of others. */
 	if (term >= base->span.end) {
-		by_policy(t->gen, d);
+		by_policy(t->gen, hook, d);
 		return true;
 	}
 	d->term = term;
@@ -674,7 +678,7 @@ static __always_inline bool fast_take(const struct tables *t, __u64 found, struc
 	return !rec->checks && (rec->kind == PG_ACT_ACCEPT || rec->kind == PG_ACT_DROP);
 }
 
-static __always_inline void fill_query(struct query *q, const struct pkt *p, __u32 active)
+static __always_inline void query_packet(struct query *q, const struct pkt *p, __u32 active)
 {
 	q->saddr[0] = p->saddr[0];
 	q->daddr[0] = p->daddr[0];
@@ -693,11 +697,12 @@ static __always_inline void fill_query(struct query *q, const struct pkt *p, __u
 #define FAST_TRIES 8
 
 /* In memory of its own, because the stack is short. */
-static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt *p)
+static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt *p,
+					__u32 cursor)
 {
 	struct pkt *scratch = this_pkt();
 	__u32 saddr = walk_saddr(t, p), v6 = p->family & 1;
-	bool alone = p->has_ports && saddr & PG_FEW_LEAF &&
+	bool alone = !cursor && p->has_ports && saddr & PG_FEW_LEAF &&
 		     t->gen->saddr_base[v6] == t->gen->none;
 	__u64 found = TERM_UNSURE;
 	struct query *q;
@@ -709,15 +714,15 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 		return found;
 	q = &scratch->query;
 	if (alone) {
-		fill_query(q, p, t->active);
+		query_packet(q, p, t->active);
 		found = term_of_source(q, saddr);
 	}
 	if ((__u32)found != TERM_UNSURE)
 		return found;
 	q->first = find_rows(t, p, saddr, p->has_ports, false, &q->rows);
-	q->cursor = 0;
+	q->cursor = cursor;
 	if (q->rows.name_few) {
-		fill_query(q, p, t->active);
+		query_packet(q, p, t->active);
 		q->whole = p->has_ports;
 		return next_term(q);
 	}
@@ -733,6 +738,12 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 	return found;
 }
 
+/* INPUT or FORWARD: that is to be asked. */
+static __always_inline bool may_be_forwarded(const struct tables *t, const struct pkt *p)
+{
+	return t->gen->needs & PG_NEED_FORWARD && !forwards_nothing(t->map, p->family);
+}
+
 static __always_inline bool classify_fast(const struct pkt *p, struct decision *d)
 {
 	struct tables t;
@@ -740,18 +751,55 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 	__u64 first;
 
 	if (!find_tables(&t, d))
-		return d->reason != PG_REASON_INTERNAL;
-	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_STATE))
+		return d->reason != PG_REASON_INTERNAL && !may_be_forwarded(&t, p);
+	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_STATE) || may_be_forwarded(&t, p))
 		return false;
 	if (t.gen->form == PG_FORM_TINY) {
 		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, true, &r);
-		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
+		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, PG_STAGE_FILTER, d);
 	}
 	if (t.gen->form == PG_FORM_WORD) {
 		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, false, &r);
-		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
+		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, PG_STAGE_FILTER, d);
 	}
-	return fast_take(&t, ask_tables(&t, p), d);
+	return fast_take(&t, ask_tables(&t, p, 0), PG_STAGE_FILTER, d);
+}
+
+/* Departures. True: decided. OUTPUT's terms stand behind INPUT's. */
+static __always_inline bool depart_fast(const struct cursor *c, struct pkt *p, struct decision *d)
+{
+	const struct pg_tables_map *map = ONLY(pg_tables);
+	const struct pg_base *base;
+	struct tables t;
+	struct rows r;
+	__u64 first;
+
+	if (!map)
+		return false;
+	t.map = map;
+	t.active = generation(&map->ctl);
+	t.gen = &map->ctl.gen[t.active];
+	if (t.gen->needs & (PG_NEED_STATE | PG_NEED_RAW_OUTPUT))
+		return false;
+	if (c->passing) {
+		d->verdict = PG_VERDICT_ACCEPT;
+		d->reason = PG_REASON_FORWARDED;
+		d->term = PG_NO_TERM;
+		return !(t.gen->needs & PG_NEED_FORWARD);
+	}
+	by_policy(t.gen, PG_STAGE_OUTPUT, d);
+	if (!(t.gen->needs & PG_NEED_OUTPUT) || t.gen->form == PG_FORM_EMPTY)
+		return !(t.gen->needs & PG_NEED_OUTPUT);
+	p->hook = PG_STAGE_OUTPUT;
+	base = &t.gen->base[PG_STAGE_OUTPUT];
+	if (t.gen->form == PG_FORM_TINY)
+		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, true, &r);
+	else if (t.gen->form == PG_FORM_WORD)
+		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, false, &r);
+	else
+		return fast_take(&t, ask_tables(&t, p, base->span.start), PG_STAGE_OUTPUT, d);
+	first &= from_bit(base->span.start);
+	return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, PG_STAGE_OUTPUT, d);
 }
 
 /* The loop -------------------------------------------------------------------------------------- */
@@ -780,7 +828,7 @@ static __always_inline long finish(struct progress *at, enum pg_verdict verdict,
 
 static __always_inline void begin_stage(const struct tables *t, struct pkt *p, enum pg_stage stage)
 {
-	const struct pg_base *base = &t->gen->base[stage];
+	const struct pg_base *base = &t->gen->base[stage & (PG_STAGES - 1)];
 
 	p->progress.stage = stage;
 	p->progress.depth = 0;
@@ -791,10 +839,10 @@ static __always_inline void begin_stage(const struct tables *t, struct pkt *p, e
 static __always_inline long accept_stage(const struct tables *t, struct pkt *p,
 					 enum pg_reason reason, __u32 slot)
 {
-	if (p->progress.stage == PG_STAGE_FILTER)
+	if (p->progress.stage == p->hook)
 		return finish(&p->progress, PG_VERDICT_ACCEPT, reason, slot);
 	count_rule(slot, p);
-	begin_stage(t, p, PG_STAGE_FILTER);
+	begin_stage(t, p, p->hook);
 	return 0;
 }
 
@@ -812,7 +860,7 @@ static __always_inline long leave_chain(const struct tables *t, struct pkt *p, _
 			    at->stack[at->depth & (PG_MAX_DEPTH - 1)].end);
 		return 0;
 	}
-	base = &t->gen->base[at->stage & 1];
+	base = &t->gen->base[at->stage & (PG_STAGES - 1)];
 	at->term = PG_NO_TERM;
 	if (base->policy_kind == PG_ACT_ACCEPT)
 		return accept_stage(t, p, PG_REASON_POLICY, base->policy_slot);
@@ -992,6 +1040,14 @@ static long loop_tc(__u64 i, struct loop *loop)
 	return !p || (find_term(p) && step_tc(loop->ctx));
 }
 
+/* Table raw comes first, where it is used. */
+static __always_inline enum pg_stage first_stage(const struct pg_gen *gen, enum pg_stage hook)
+{
+	if (hook == PG_STAGE_OUTPUT)
+		return gen->needs & PG_NEED_RAW_OUTPUT ? PG_STAGE_RAW_OUTPUT : hook;
+	return gen->needs & PG_NEED_RAW ? PG_STAGE_RAW : hook;
+}
+
 /* Every packet's way, whatever it is, up to where the loop begins. False: it needs no loop. */
 static __always_inline bool begin(struct pkt *p)
 {
@@ -1002,17 +1058,17 @@ static __always_inline bool begin(struct pkt *p)
 	at->wants_state = 0;
 	finish(at, PG_VERDICT_DROP, PG_REASON_INTERNAL, 0);
 	at->term = PG_NO_TERM;
-	at->stage = PG_STAGE_FILTER;
+	at->stage = p->hook;
 	if (!load_tables(&t, p->active))
 		return false;
 	if (t.gen->form == PG_FORM_EMPTY) {
-		const struct pg_base *base = &t.gen->base[PG_STAGE_FILTER];
+		const struct pg_base *base = &t.gen->base[p->hook & (PG_STAGES - 1)];
 
 		finish(at, (base->policy_kind - PG_ACT_ACCEPT) & 1, PG_REASON_POLICY,
 		       base->policy_slot);
 		return false;
 	}
-	fill_query(&p->query, p, p->active);
+	query_packet(&p->query, p, p->active);
 	p->query.whole = p->has_ports && p->l4_state == PG_L4_FULL &&
 			 (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP);
 	if (t.gen->form == PG_FORM_TINY)
@@ -1023,7 +1079,7 @@ static __always_inline bool begin(struct pkt *p)
 	at->missing_why = missing_why;
 	at->check = at->checks_end = 0;
 	barrier();
-	begin_stage(&t, p, t.gen->needs & PG_NEED_RAW ? PG_STAGE_RAW : PG_STAGE_FILTER);
+	begin_stage(&t, p, first_stage(t.gen, p->hook));
 	return true;
 }
 

@@ -26,15 +26,18 @@ static __always_inline bool fast_l4(const void *l4, struct pkt *p)
 	return tcp->doff >= 5 << 4;
 }
 
-static __always_inline enum pg_verdict fast_decide(const struct cursor *c, const struct pkt *p,
+static __always_inline enum pg_verdict fast_decide(const struct cursor *c, struct pkt *p,
 						   bool trace, bool atomic)
 {
 	struct decision d;
 
-	if (c->dir == PG_DIR_OUT ? !by_output_policy(&d) : !classify_fast(p, &d))
+	if (c->dir == PG_DIR_OUT ? !depart_fast(c, p, &d) : !classify_fast(p, &d))
 		return _PG_VERDICT_MAX;
-	/* Two copies, in which the reason and with it the total's place are constants. */
-	if (d.reason == PG_REASON_RULE) {
+	/* Copies, in which the reason and with it the total's place are constants. */
+	if (c->dir == PG_DIR_OUT && d.reason == PG_REASON_FORWARDED) {
+		count_packet(c->dir, PG_REASON_FORWARDED, atomic, &d, p);
+		barrier();
+	} else if (d.reason == PG_REASON_RULE) {
 		count_packet(c->dir, PG_REASON_RULE, atomic, &d, p);
 	} else {
 		barrier();

@@ -69,6 +69,14 @@ struct {
 	__type(value, struct pg_state);
 } pg_hashlimits SEC(".maps");
 
+/* Written by the programs, likewise. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PG_FRAGMENTED);
+	__type(key, struct pg_fragment_key);
+	__type(value, struct pg_fragment);
+} pg_fragments SEC(".maps");
+
 /* Written by the command. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

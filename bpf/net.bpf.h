@@ -12,6 +12,7 @@ enum { false, true };
 
 #define BPF_F_MMAPABLE (1U << 10)
 #define BPF_F_NO_PREALLOC (1U << 0)
+#define BPF_F_INGRESS (1U << 0)
 /* linux/if_packet.h */
 enum { PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST };
 

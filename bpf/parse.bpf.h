@@ -15,6 +15,7 @@ struct cursor {
 	__u32 len;	 /* of the whole frame */
 	bool xdp;	 /* constants in every copy of the code */
 	enum pg_dir dir;
+	bool passing; /* it departs, and has come from another interface */
 };
 
 /* The next `size` bytes, or NULL when they are not in the linear part. */
@@ -378,6 +379,7 @@ static __always_inline enum pg_reason parse_ip6_ext(struct cursor *c, struct pkt
 
 			if ((void *)(frag + 1) > c->end)
 				return PG_REASON_SPLIT_HEADER;
+			p->frag_at = p->l3 + off;
 			if (*frag & bpf_htons(IP6_OFFSET))
 				return ip6_later_fragment(p, h->nexthdr, bpf_ntohs(*frag) >> 3);
 			p->frag = *frag & bpf_htons(IP6_MORE) ? PG_FRAG_FIRST : PG_FRAG_ATOMIC;

@@ -110,6 +110,12 @@ struct pkt {
 			__u8 ct_state;	/* PG_CT_*; 0: nobody asked yet */
 		};
 	};
+	__u8 hook;    /* enum pg_stage: filter's chain that it meets */
+	__u8 passing; /* departs, and was asked about when it arrived by another of our interfaces */
+	__u32 frag_at; /* IPv6: of the fragment header in the frame */
+	struct pg_fragment_key frag_key;
+	struct pg_fragment frag_fresh;
+	__u32 through; /* FORWARD: index of pg_tables_map.through */
 	__u16 ethertype, l3_type, vlan_id[3]; /* for the trace, l3_type for the parser too */
 	/* For checks. */
 	__u8 smac[6], dmac[6];

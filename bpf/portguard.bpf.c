@@ -35,7 +35,11 @@
 
 #include "event.bpf.h"
 
+#include "hook.bpf.h"
+
 #include "classify.bpf.h"
+
+#include "frag.bpf.h"
 
 #include "reject.bpf.h"
 
@@ -66,6 +70,7 @@ static __always_inline struct pkt *new_pkt(void)
 	p->gso_size = p->gso_segs = 0;
 	p->l3 = p->l4 = 0;
 	p->mark = p->pkttype = p->has_l2 = 0;
+	p->hook = p->passing = 0;
 	if (cfg.trace)
 		p->n_path = 0;
 	__builtin_memset(&p->found, 0, sizeof(p->found));
@@ -107,8 +112,7 @@ static __always_inline void run_rules(const struct cursor *c, void *ctx)
  * Ask the rules. The first check that wants the connection's state stops them until it is found:
  * their stack and that of the search do not fit into one.
  */
-static __always_inline void decide(const struct cursor *c, void *ctx, struct pkt *p,
-				   struct decision *d)
+static __always_inline void decide(const struct cursor *c, void *ctx, struct pkt *p)
 {
 	p->progress.wants_state = 0;
 	run_rules(c, ctx);
@@ -117,10 +121,65 @@ static __always_inline void decide(const struct cursor *c, void *ctx, struct pkt
 		barrier();
 		run_rules(c, ctx);
 	}
+}
+
+static __always_inline void take_decision(const struct pkt *p, struct decision *d)
+{
 	d->verdict = p->progress.done - 1;
 	d->reason = p->progress.reason;
 	d->slot = p->progress.slot;
 	d->term = p->progress.term;
+}
+
+/*
+ * A first fragment's verdict is kept, a later one's is found. False: fragments are nothing special to
+ * this policy.
+ */
+static __always_inline bool ask_fragments(const struct cursor *c, void *ctx, struct pkt *p)
+{
+	if (!follows_fragments(ONLY(pg_tables), p))
+		return false;
+	if (c->xdp)
+		fragment_xdp(ctx);
+	else
+		fragment_tc(ctx);
+	barrier();
+	return true;
+}
+
+/* Departures that no rule is asked about. */
+static __always_inline void depart(const struct pkt *p, enum pg_reason why, struct decision *d)
+{
+	const struct pg_tables_map *map = ONLY(pg_tables);
+
+	d->verdict = PG_VERDICT_ACCEPT;
+	d->reason = why;
+	d->slot = map ? map->ctl.gen[p->active & 1].base[PG_STAGE_OUTPUT].policy_slot : 0;
+}
+
+/* Which chain it meets. False: none, and it is decided. */
+static __always_inline bool find_hook(const struct cursor *c, void *ctx, struct pkt *p,
+				      struct decision *d)
+{
+	const struct pg_tables_map *map;
+	enum pg_reason why;
+
+	if (c->dir == PG_DIR_OUT) {
+		why = departure_hook(ctx);
+		barrier();
+		if (why != PG_REASON_RULE)
+			depart(p, why, d);
+		return why == PG_REASON_RULE;
+	}
+	map = ONLY(pg_tables);
+	if (p->needs & PG_NEED_FORWARD && map && !forwards_nothing(map, p->family)) {
+		if (c->xdp)
+			arrival_hook_xdp(ctx);
+		else
+			arrival_hook_tc(ctx);
+		barrier();
+	}
+	return true;
 }
 
 /*
@@ -131,7 +190,7 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 					      __u32 tags, bool last_try)
 {
 	struct decision d = { .term = PG_TRACE_NO_TERM };
-	bool asked, classified;
+	bool asked, classified, followed;
 
 	trace_frame_len(c);
 	take_policy(p);
@@ -144,14 +203,17 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 	if (d.reason && !harmless(d.reason) && c->dir == PG_DIR_IN)
 		d.verdict = PG_VERDICT_DROP;
 	asked = !d.reason;
-	classified = asked && c->dir == PG_DIR_IN;
+	classified = asked && find_hook(c, ctx, p, &d);
+	followed = classified && p->frag == PG_FRAG_LATER && ask_fragments(c, ctx, p);
+	if (classified && !followed)
+		decide(c, ctx, p);
 	if (classified)
-		decide(c, ctx, p, &d);
-	else if (asked)
-		by_output_policy(&d);
+		take_decision(p, &d);
+	if (classified && p->frag == PG_FRAG_FIRST)
+		ask_fragments(c, ctx, p);
 	/* What raw drops was never a connection's; with a trace, tests look at every state. */
-	if (asked && (p->needs & PG_NEED_STATE || cfg.trace) &&
-	    !(classified && p->progress.stage == PG_STAGE_RAW))
+	if (asked && !followed && (p->needs & PG_NEED_STATE || cfg.trace) &&
+	    !(classified && p->progress.stage != p->hook))
 		flow_commit(c, ctx, p, d.verdict == PG_VERDICT_ACCEPT);
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
 	trace_packet(c, p, &d);
@@ -159,6 +221,12 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 		trace_path(p);
 	return d.verdict;
 }
+
+/*
+ * REJECT in OUTPUT: the answer comes in by the interface, and must not meet INPUT's rules, for which it
+ * is a stranger's. skb->tc_index is of use to nobody else but the dsmark qdisc, which is gone.
+ */
+#define OUR_ANSWER 0x7067
 
 __noinline int answer_xdp(struct xdp_md *ctx)
 {
@@ -174,6 +242,23 @@ __noinline int answer_tc(struct __sk_buff *skb)
 	if (!p || !reject(skb, false, p, p->progress.arg))
 		return TC_ACT_SHOT;
 	return bpf_redirect(skb->ifindex, 0);
+}
+
+/*
+ * To who sent it: our own side of the stack, as if the answer had come in by this interface, or
+ * the interface that it came from, where the kernel finds the way to the sender's Ethernet address.
+ */
+__noinline int answer_departure(struct __sk_buff *skb)
+{
+	__u32 from = skb->ingress_ifindex;
+	struct pkt *p = this_pkt();
+
+	if (!p || !reject(skb, false, p, p->progress.arg))
+		return TC_ACT_SHOT;
+	if (from)
+		return bpf_redirect_neigh(from, NULL, 0, 0);
+	skb->tc_index = OUR_ANSWER;
+	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }
 
 SEC("xdp.frags")
@@ -248,7 +333,7 @@ static __always_inline enum pg_verdict try_skb(struct __sk_buff *skb, enum pg_di
 	}
 	verdict = handle(&c, skb, p, tags, last_try);
 	barrier();
-	if (dir == PG_DIR_IN && verdict == PG_VERDICT_ACCEPT && p->mark != p->mark_was)
+	if (verdict == PG_VERDICT_ACCEPT && p->mark != p->mark_was)
 		skb->mark = p->mark;
 	return verdict;
 }
@@ -264,6 +349,7 @@ static __always_inline enum pg_verdict fast_skb(struct __sk_buff *skb, enum pg_d
 		.end = (void *)(long)skb->data_end,
 		.len = skb->len,
 		.dir = dir,
+		.passing = dir == PG_DIR_OUT && skb->ingress_ifindex,
 	};
 
 	return skb->vlan_present || skb->gso_size ? _PG_VERDICT_MAX : fast_path(&c);
@@ -271,14 +357,19 @@ static __always_inline enum pg_verdict fast_skb(struct __sk_buff *skb, enum pg_d
 
 static __always_inline int tc(struct __sk_buff *skb, enum pg_dir dir)
 {
-	enum pg_verdict verdict = fast_skb(skb, dir);
+	enum pg_verdict verdict;
 
+	if (dir == PG_DIR_IN && skb->tc_index == OUR_ANSWER) {
+		skb->tc_index = 0;
+		return TC_ACT_UNSPEC;
+	}
+	verdict = fast_skb(skb, dir);
 	if (verdict == _PG_VERDICT_MAX)
 		verdict = try_skb(skb, dir, TC_LINEAR, false);
 	if (verdict == _PG_VERDICT_MAX)
 		verdict = try_skb(skb, dir, skb->len, true);
 	if (verdict == PG_VERDICT_REJECT)
-		return answer_tc(skb);
+		return dir == PG_DIR_IN ? answer_tc(skb) : answer_departure(skb);
 	return verdict == PG_VERDICT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 

@@ -72,6 +72,6 @@ static __always_inline void trace_packet(const struct cursor *c, const struct pk
 	t->verdict = d->verdict;
 	t->reason = d->reason;
 	t->n_path = 0;
-	t->stage = PG_STAGE_FILTER;
+	t->stage = c->dir == PG_DIR_OUT && !p->hook ? PG_STAGE_OUTPUT : p->hook;
 	t->ct_state = p->ct_state;
 }

@@ -173,8 +173,19 @@ struct pg_span {
 	__u32 start, end; /* end is behind the last */
 };
 
-/* A built-in chain. Packets pass raw's and then filter's. */
-enum pg_stage { PG_STAGE_FILTER, PG_STAGE_RAW, _PG_STAGE_MAX };
+/*
+ * A built-in chain. Packets pass raw's and then one of filter's: what arrives PREROUTING and INPUT or
+ * FORWARD, what is sent here raw's OUTPUT and filter's.
+ */
+enum pg_stage {
+	PG_STAGE_FILTER, /* INPUT */
+	PG_STAGE_RAW,	 /* PREROUTING */
+	PG_STAGE_FORWARD,
+	PG_STAGE_OUTPUT,
+	PG_STAGE_RAW_OUTPUT,
+	_PG_STAGE_MAX
+};
+#define PG_STAGES 8U /* the programs mask a stage */
 struct pg_base {
 	struct pg_span span;
 	__u32 policy_kind; /* PG_ACT_ACCEPT or PG_ACT_DROP */
@@ -184,15 +195,20 @@ struct pg_base {
 /* What some rule of the policy needs to know of a packet (pg_gen.needs). */
 #define PG_NEED_STATE (1U << 0)	  /* connection state */
 #define PG_NEED_HEADERS (1U << 1) /* what the parser leaves aside: options, extension headers */
-#define PG_NEED_RAW (1U << 2)	  /* table raw has rules or a policy: the general path only */
+#define PG_NEED_RAW (1U << 2)	  /* raw's PREROUTING has rules or a policy: the general path only */
+#define PG_NEED_RAW_OUTPUT (1U << 3) /* the same for its OUTPUT */
+#define PG_NEED_OUTPUT (1U << 4)     /* OUTPUT has rules or drops by policy */
+#define PG_NEED_FORWARD (1U << 5)    /* INPUT and FORWARD differ: ask where an arrival goes */
+#define PG_NEED_FRAGMENTS (1U << 6)  /* a rule asks what only a datagram's first fragment has */
+#define PG_NEED_FRAGMENT_RULES (1U << 7) /* a rule for arrivals is about later ones (-f) */
 
 struct pg_gen {
 	__u32 form;   /* enum pg_form */
 	__u32 terms;  /* in use, PG_MAX_TERMS at most */
 	__u32 needs;  /* PG_NEED_* */
 	__u32 blocks; /* of a row in the HUGE form */
-	struct pg_base base[_PG_STAGE_MAX]; /* for arrivals */
-	__u32 output_slot; /* of OUTPUT's policy, which accepts what departs */
+	struct pg_base base[PG_STAGES];
+	__u32 pairs;	   /* 1: summary bits of the TREE form stand for two words */
 	__u32 number;	   /* of this generation; grows with every commit */
 	__u32 nodes, row_words, rows; /* in use, for `status` */
 	__u32 dims;		      /* PG_DIM_* */
@@ -200,7 +216,7 @@ struct pg_gen {
 	__u32 none;		      /* leaf: the empty row */
 	__u32 few_none;		      /* leaf: the row of few that names none */
 	__u32 lent; /* of needs: the other generation's, until this one is confirmed */
-	__u32 pairs; /* 1: summary bits of the TREE form stand for two words */
+	__u32 verify; /* 1: bitmaps don't know all conditions that records know */
 	__u32 unused;
 	__u32 whole[_PG_FAMILY_MAX][_PG_PORT_PROTO_MAX]; /* leaf: whole TCP or UDP headers */
 	/* Entries at which a walk starts: by address bytes, most significant first. */
@@ -217,9 +233,25 @@ struct pg_gen {
 	__u32 daddr_base[_PG_FAMILY_MAX];
 	__u32 sport_base[_PG_SPACE_MAX];
 	__u32 dport_base[_PG_SPACE_MAX];
-	/* By interface slot: leaves. */
+	/* By interface slot: leaves, for arrivals and for departures; class among pg_link's. */
 	__u32 iface[PG_MAX_IFACES];
+	__u32 iface_out[PG_MAX_IFACES];
+	__u32 iface_class[PG_MAX_IFACES];
 };
+
+/*
+ * Every interface that a rule of FORWARD may name, attached or not, in a hash table by index with
+ * linear probing (pg_link_place()). Interfaces that no rule tells apart are of one class; those that
+ * the command did not see are of class 0, which no name has.
+ */
+struct pg_link {
+	__u32 netns, ifindex; /* ifindex 0: free */
+	__u16 class, attached;
+};
+static inline __u32 pg_link_place(__u32 netns, __u32 ifindex, __u32 try)
+{
+	return (netns * 31 + ifindex + try) & (PG_LINKS - 1);
+}
 
 /*
  * A condition that is evaluated when a term's bitmaps have said yes, in the order of the rule. What
@@ -387,7 +419,38 @@ struct pg_ctl {
 	__u32 shards;  /* that the instance's counters have */
 	__s32 tai_offset; /* seconds that TAI is ahead of UTC */
 	__u32 taken_back; /* number of the last generation that was not confirmed or rolled back */
+	__u32 fragments;  /* enum pg_fragments */
+	__u32 unused;
+	/* By interface slot: jiffies at which the kernel last said that it forwards nothing from it. */
+	__u32 not_forwarding[PG_MAX_IFACES][_PG_FAMILY_MAX];
 	struct pg_gen gen[2];
+};
+
+/* What becomes of a fragment that is not a datagram's first, where that makes a difference. */
+enum pg_fragments {
+	PG_FRAGMENTS_AUTO, /* PASS, or DROP where the chain's policy drops; RULES if a rule has -f */
+	PG_FRAGMENTS_DROP, /* follows its first; one that comes before it is dropped */
+	PG_FRAGMENTS_PASS, /* is accepted */
+	PG_FRAGMENTS_RULES, /* each is asked about as it is, as iptables without conntrack */
+	_PG_FRAGMENTS_MAX
+};
+
+/* Which datagram a fragment belongs to. */
+struct pg_fragment_key {
+	__be32 saddr[4], daddr[4]; /* IPv4 in [0] */
+	__be32 id; /* IPv4: 16 bits of it */
+	__u32 netns, iface; /* iface: slot */
+	__u8 family, proto, hook, unused;
+};
+
+/* What was decided about its first fragment. */
+struct pg_fragment {
+	__u64 expires_ns;
+	__u32 number; /* of the generation that decided */
+	__u32 slot;
+	__u16 end; /* of the first one's bytes, in units of 8, rounded up */
+	__u8 verdict, reason;
+	__u32 unused;
 };
 
 /* Copies of the fast path; NONE leaves everything to the general one. */
@@ -399,6 +462,9 @@ struct pg_tables_map {
 	struct pg_term_record term[2][PG_MAX_TERMS] __attribute__((aligned(64)));
 	struct pg_span chain[2][PG_MAX_CHAINS];
 	struct pg_check check[2][PG_MAX_CHECKS / 2];
+	struct pg_link link[2][PG_LINKS];
+	/* FORWARD's leaves by class of the incoming and of the outgoing interface. */
+	__u32 through[2][PG_LINK_CLASSES * PG_LINK_CLASSES];
 	__u32 nodes[PG_NODES * 256];
 	__u64 rows[PG_ROW_WORDS] __attribute__((aligned(64)));
 };
@@ -485,8 +551,14 @@ _Static_assert(sizeof(struct pg_count) == 16, "ABI");
 _Static_assert(sizeof(struct pg_term_record) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_check) == 64, "ABI");
 _Static_assert(sizeof(struct pg_event) == 304, "ABI");
-_Static_assert(sizeof(struct pg_gen) == 16 + 32 + 48 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
-_Static_assert(sizeof(struct pg_ctl) == 32 + 2 * sizeof(struct pg_gen), "ABI");
+_Static_assert(sizeof(struct pg_gen) ==
+		       16 + 128 + 48 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 3 * 256,
+	       "ABI");
+_Static_assert(_PG_STAGE_MAX <= PG_STAGES, "every stage has its place");
+_Static_assert(sizeof(struct pg_link) == 12, "ABI");
+_Static_assert(sizeof(struct pg_fragment_key) == 48, "ABI");
+_Static_assert(sizeof(struct pg_fragment) == 24, "ABI");
+_Static_assert(sizeof(struct pg_ctl) == 40 + 512 + 2 * sizeof(struct pg_gen), "ABI");
 _Static_assert(sizeof(struct pg_few) == 16, "ABI: a quarter of a cache line");
 _Static_assert(PG_FEW_TERM < PG_FEW_LAST, "numbers stand below the flags");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");

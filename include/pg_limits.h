@@ -14,6 +14,14 @@
 /* Chains of one policy that can be jumped to, 8 bytes each; split rules are chains of their own. */
 #define PG_MAX_CHAINS (1U << 14)
 
+/*
+ * Interfaces that FORWARD's rules can tell apart, and of how many kinds: 24 bytes each, and 8 for each
+ * pair of kinds. An interface's place in the table is at most so far from where it is looked for first.
+ */
+#define PG_LINKS 4096U
+#define PG_LINK_TRIES 16U
+#define PG_LINK_CLASSES 64U
+
 /* Chains that wait for a RETURN at once: the program's stack. */
 #define PG_MAX_DEPTH 32
 
@@ -70,6 +78,9 @@
 /* Addresses that `recent` remembers, 176 bytes each, and buckets of hashlimit, 72 each. */
 #define PG_RECENTS 65536
 #define PG_HASHLIMITS 65536
+
+/* Fragmented datagrams whose first fragment's verdict is kept, 136 bytes each: 1 MB. */
+#define PG_FRAGMENTED 8192
 
 /* Addresses of the host, for addrtype. */
 #define PG_LOCALS 4096

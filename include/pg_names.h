@@ -35,7 +35,14 @@
 	X(BAD_DOFF, "bad-doff", "TCP data offset below 20 bytes")                                  \
 	X(SPLIT_HEADER, "split-header",                                                            \
 	  "a header lies beyond the first buffer of a multi-buffer frame")                         \
-	X(INTERNAL, "internal", "a table of portguard's own is inconsistent (please report)")
+	X(INTERNAL, "internal", "a table of portguard's own is inconsistent (please report)")        \
+	X(FORWARDED, "forwarded", "leaves again: it was asked about where it arrived")              \
+	X(PACKET_SOCKET, "packet-socket",                                                          \
+	  "sent through a packet socket, past OUTPUT's rules, as under iptables")                               \
+	X(EARLY_FRAGMENT, "early-fragment",                                                        \
+	  "a fragment came before its datagram's first one, and follows `set-fragments'")          \
+	X(FRAGMENT_OVERLAP, "fragment-overlap",                                                    \
+	  "a fragment would be written over what its datagram's first one has said")
 
 /* TCP flags in the order of their bits, which is the order of their counters. */
 #define PG_TCP_FLAGS(X)                                                                            \

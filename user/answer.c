@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "chains.h"
 #include "names.h"
 #include "print.h"
 
@@ -21,23 +22,20 @@ static bool place_of_term(const struct pg_term_map *map, __u32 term, struct pg_p
 	*ret = (struct pg_place){ .chain = chain, .num = num };
 	if (num && num <= chain->n_rules)
 		ret->rule = &chain->rule[num - 1];
-	if (map->notrack_first && chain == &map->set->chain[PG_CHAIN_RAW_PREROUTING])
+	if (map->notrack_first && (chain == &map->set->chain[PG_CHAIN_RAW_PREROUTING] ||
+				   chain == &map->set->chain[PG_CHAIN_RAW_OUTPUT]))
 		ret->num--;
 	return true;
 }
 
-void pg_answer_place(const struct pg_term_map *map, enum pg_dir dir, const struct pg_trace *trace,
+void pg_answer_place(const struct pg_term_map *map, const struct pg_trace *trace,
 		     struct pg_place *ret)
 {
-	int chain = dir == PG_DIR_OUT		  ? PG_CHAIN_OUTPUT :
-		    trace->stage == PG_STAGE_RAW ? PG_CHAIN_RAW_PREROUTING :
-						    PG_CHAIN_INPUT;
-
 	if (place_of_term(map, trace->term, ret))
 		return;
 	*ret = (struct pg_place){ 0 };
 	if (trace->reason == PG_REASON_POLICY)
-		ret->chain = &map->set->chain[chain];
+		ret->chain = &map->set->chain[pg_stage_chain(trace->stage)];
 }
 
 void pg_answer_make(const struct pg_term_map *map, enum pg_dir dir, const struct pg_trace *trace,
@@ -47,7 +45,7 @@ void pg_answer_make(const struct pg_term_map *map, enum pg_dir dir, const struct
 	struct pg_place place;
 
 	*ret = (struct pg_answer){ .trace = *trace, .dir = dir };
-	pg_answer_place(map, dir, trace, &ret->decided);
+	pg_answer_place(map, trace, &ret->decided);
 	for (size_t i = 0; i < n; i++)
 		if (place_of_term(map, trace->path[i], &place) && place.num)
 			ret->path[ret->n_path++] = place;

@@ -20,7 +20,7 @@ struct pg_place {
 };
 
 /* Who decided: of a packet dropped for a header that is cut off, the rule that asked for it. */
-void pg_answer_place(const struct pg_term_map *map, enum pg_dir dir, const struct pg_trace *trace,
+void pg_answer_place(const struct pg_term_map *map, const struct pg_trace *trace,
 		     struct pg_place *ret);
 
 struct pg_answer {

@@ -7,12 +7,6 @@
 #include "print.h"
 #include "target.h"
 
-/* Chains that are compiled into tables; rules of the others are kept and shown. */
-static const bool enforced[PG_CHAINS_BUILTIN] = {
-	[PG_CHAIN_INPUT] = true,
-	[PG_CHAIN_RAW_PREROUTING] = true,
-};
-
 int pg_chain_name_check(const struct pg_arg *name, struct pg_diag *diag)
 {
 	const char *text = name->text;
@@ -201,26 +195,15 @@ int pg_chains_check(const struct pg_ruleset *set, const struct pg_arg *at, struc
 	return 0;
 }
 
-void pg_chains_unenforced(struct pg_text *t, const struct pg_ruleset *set,
-			  const struct pg_chain *only)
+uint32_t pg_stage_chain(enum pg_stage stage)
 {
-	_free_ unsigned *reach = calloc(set->n_chains, sizeof(*reach));
-	const char *separator = "";
-	size_t loop;
+	static const uint32_t chain[PG_STAGES] = {
+		[PG_STAGE_FILTER] = PG_CHAIN_INPUT,
+		[PG_STAGE_RAW] = PG_CHAIN_RAW_PREROUTING,
+		[PG_STAGE_FORWARD] = PG_CHAIN_FORWARD,
+		[PG_STAGE_OUTPUT] = PG_CHAIN_OUTPUT,
+		[PG_STAGE_RAW_OUTPUT] = PG_CHAIN_RAW_OUTPUT,
+	};
 
-	if (!reach || pg_chains_reach(set, reach, &loop) < 0) {
-		t->oom = true;
-		return;
-	}
-	for (size_t i = 0; i < PG_CHAINS_BUILTIN; i++) {
-		const struct pg_chain *chain = &set->chain[i];
-
-		if (enforced[i] || (!chain->n_rules && chain->policy != PG_TARGET_DROP))
-			continue;
-		if (only && !(reach[only - set->chain] & 1U << i))
-			continue;
-		pg_text_add(t, "%s%s%s", separator, chain->name,
-			    chain->table == PG_TABLE_RAW ? " of raw" : "");
-		separator = ", ";
-	}
+	return chain[stage & (PG_STAGES - 1)];
 }

@@ -32,9 +32,5 @@ int pg_chains_reach(const struct pg_ruleset *set, unsigned *ret, size_t *ret_loo
 /* pg_chains_reach() for who wants to know only that there is no loop; the diag is iptables'. */
 int pg_chains_check(const struct pg_ruleset *set, const struct pg_arg *at, struct pg_diag *diag);
 
-/*
- * Append the built-in chains that have rules or drop by policy though portguard does not enforce
- * them (yet), "FORWARD, PREROUTING of raw"; `only`: those that lead to this chain, NULL: all.
- */
-void pg_chains_unenforced(struct pg_text *t, const struct pg_ruleset *set,
-			  const struct pg_chain *only);
+/* The built-in chain of a stage: one of PG_CHAIN_*. */
+uint32_t pg_stage_chain(enum pg_stage stage);

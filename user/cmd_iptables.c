@@ -133,16 +133,11 @@ static int print_chains(const struct pg_command *cmd, const struct pg_ruleset *b
 }
 
 /* What the user should know though all went well: a line each, on standard error. */
-static int print_warnings(const struct pg_command *cmd, const struct pg_ruleset *set,
-			  struct pg_err *err)
+static int print_warnings(const struct pg_command *cmd, struct pg_err *err)
 {
-	_cleanup_(pg_text_free) struct pg_text names = {};
-
 	if (cmd->warning.len)
 		fprintf(stderr, "portguard: warning: %s\n", cmd->warning.buf);
-	if (pg_command_unenforced(cmd, set, &names))
-		fprintf(stderr, "portguard: warning: kept but not enforced yet: %s\n", names.buf);
-	if (cmd->warning.oom || names.oom)
+	if (cmd->warning.oom)
 		return pg_fail(err, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -171,7 +166,7 @@ static int change(const struct pg_command *cmd, struct pg_edit *edit, struct pg_
 		r = print_listing(cmd, edit->set, err);
 	if (!r)
 		r = print_chains(cmd, edit->set, err);
-	return r < 0 ? r : print_warnings(cmd, set, err);
+	return r < 0 ? r : print_warnings(cmd, err);
 }
 
 static int execute(struct pg_ctx *ctx, const struct pg_command *cmd, struct pg_err *err)

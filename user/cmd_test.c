@@ -36,7 +36,7 @@ const struct pg_cmd pg_cmd_test = {
 		"  --length N          of the IP packet in bytes\n"
 		"  --ctstate STATE     NEW, ESTABLISHED, RELATED, INVALID or UNTRACKED; without it, what it\n"
 		"                      is by the connections that there are now\n"
-		"  --egress            it departs; OUTPUT's rules are not enforced yet: its policy answers\n"
+		"  --egress            it departs, and is OUTPUT's\n"
 		"  --policy FILE       in iptables-save's format, instead of the policy in force\n"
 		"  --frame HEX         the frame itself, from its Ethernet header on\n"
 		"No counter of the instance moves. Named sets are the instance's, with what is in them now;\n"

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "chains.h"
 #include "terms.h"
 #include "trie.h"
 
@@ -18,6 +19,7 @@ struct compiler {
 	size_t n_terms, cap_terms;
 	uint32_t *span_of; /* by chain: its span + 1; 0: not reached */
 	uint8_t *depth;	   /* by chain: frames needed below it + 1; 0: not known */
+	unsigned *from;	   /* by chain: built-in chains that lead to it, as pg_chains_reach() */
 	struct pg_tables *tables;
 	struct pg_gen gen;
 	struct pg_err *err;
@@ -215,26 +217,31 @@ static bool is_used(const struct pg_chain *ch)
 	return ch->n_rules || ch->policy == PG_TARGET_DROP;
 }
 
-/* Arrivals' chains, INPUT's terms first: the fast path begins at term 0. */
+/* What a built-in chain that has something to say needs. */
+static const __u32 stage_needs[_PG_STAGE_MAX] = {
+	[PG_STAGE_FILTER] = PG_NEED_FORWARD, /* to be told from FORWARD's */
+	[PG_STAGE_RAW] = PG_NEED_RAW,
+	[PG_STAGE_FORWARD] = PG_NEED_FORWARD,
+	[PG_STAGE_OUTPUT] = PG_NEED_OUTPUT,
+	[PG_STAGE_RAW_OUTPUT] = PG_NEED_RAW_OUTPUT,
+};
+
+/* In the order of stages: the fast path has INPUT's terms begin at 0. */
 static int add_base_chains(struct compiler *c)
 {
-	static const struct {
-		enum pg_stage stage;
-		uint32_t chain;
-	} bases[] = { { PG_STAGE_FILTER, PG_CHAIN_INPUT }, { PG_STAGE_RAW, PG_CHAIN_RAW_PREROUTING } };
 	int r = 0;
 
-	for (size_t i = 0; !r && i < ARRAY_SIZE(bases); i++) {
+	for (enum pg_stage stage = 0; !r && stage < _PG_STAGE_MAX; stage++) {
+		uint32_t chain = pg_stage_chain(stage);
 		struct pg_span span = { 0 };
 
-		if (bases[i].stage == PG_STAGE_RAW && !is_used(&c->set->chain[bases[i].chain]))
-			continue;
-		if (bases[i].stage == PG_STAGE_RAW)
-			c->gen.needs |= PG_NEED_RAW;
-		r = reach(c, bases[i].chain);
-		if (!r)
-			r = add_chain(c, bases[i].chain, &span);
-		set_base(c, bases[i].stage, bases[i].chain, span);
+		if (is_used(&c->set->chain[chain])) {
+			c->gen.needs |= stage_needs[stage];
+			r = reach(c, chain);
+			if (!r)
+				r = add_chain(c, chain, &span);
+		}
+		set_base(c, stage, chain, span);
 	}
 	return r;
 }
@@ -654,7 +661,26 @@ static bool ifname_holds(const struct pg_ifname *pattern, const char *name)
 	return same != pattern->invert;
 }
 
-/* Arrivals have no outgoing interface: what asks for one holds only inverted. */
+/*
+ * The terms whose interfaces hold for a packet that comes in by one and goes out by another; to
+ * table raw that is `raw_out`, because PREROUTING does not know yet where a packet will go.
+ */
+static __u32 iface_leaf(struct compiler *c, const char *in, const char *out, const char *raw_out,
+			uint64_t *set)
+{
+	memset(set, 0, pg_trie_words(c->trie) * 8);
+	for (size_t i = 0; i < c->n_terms; i++) {
+		const struct pg_term *t = &c->term[i];
+		bool raw = c->set->chain[t->chain].table == PG_TABLE_RAW;
+
+		if (ifname_holds(&t->rule->in, in) &&
+		    ifname_holds(&t->rule->out, raw ? raw_out : out))
+			pg_set_add(set, i);
+	}
+	return pg_trie_leaf(c->trie, set);
+}
+
+/* INPUT's packets go out by no interface, OUTPUT's come in by none: "" holds only inverted. */
 static int compile_iface(struct compiler *c)
 {
 	_free_ uint64_t *set = new_set(c);
@@ -662,14 +688,103 @@ static int compile_iface(struct compiler *c)
 	if (!set)
 		return -ENOMEM;
 	for (int slot = 0; slot < PG_MAX_IFACES; slot++) {
-		memset(set, 0, pg_trie_words(c->trie) * 8);
-		for (size_t i = 0; i < c->n_terms; i++)
-			if (ifname_holds(&c->term[i].rule->in, c->opts->ifnames[slot]) &&
-			    ifname_holds(&c->term[i].rule->out, ""))
-				pg_set_add(set, i);
-		c->gen.iface[slot] = pg_trie_leaf(c->trie, set);
+		const char *name = c->opts->ifnames[slot];
+
+		c->gen.iface[slot] = iface_leaf(c, name, "", "", set);
+		c->gen.iface_out[slot] = iface_leaf(c, "", name, name, set);
 	}
 	return pg_trie_error(c->trie);
+}
+
+/* Interfaces of FORWARD ------------------------------------------------------------------------ */
+
+/* No rule tells two interfaces of one class apart. */
+struct classes {
+	char name[PG_LINK_CLASSES][IFNAMSIZ]; /* one of each; of the first, those not known, none */
+	size_t n;
+};
+
+static bool same_class(const struct compiler *c, const char *a, const char *b)
+{
+	for (size_t i = 0; i < c->n_terms; i++) {
+		const struct pg_rule *rule = c->term[i].rule;
+
+		if (ifname_holds(&rule->in, a) != ifname_holds(&rule->in, b) ||
+		    ifname_holds(&rule->out, a) != ifname_holds(&rule->out, b))
+			return false;
+	}
+	return true;
+}
+
+/* -1: there are too many. */
+static int class_of(const struct compiler *c, struct classes *classes, const char *name)
+{
+	if (!(c->gen.dims & PG_DIM_IFACE))
+		return 0;
+	for (size_t i = 1; i < classes->n; i++)
+		if (same_class(c, classes->name[i], name))
+			return (int)i;
+	if (classes->n == PG_LINK_CLASSES)
+		return -1;
+	snprintf(classes->name[classes->n], IFNAMSIZ, "%s", name);
+	return (int)classes->n++;
+}
+
+static bool place_link(struct pg_link *links, const struct pg_link *link)
+{
+	for (__u32 i = 0; i < PG_LINK_TRIES; i++) {
+		struct pg_link *at = &links[pg_link_place(link->netns, link->ifindex, i)];
+
+		if (at->ifindex)
+			continue;
+		*at = *link;
+		return true;
+	}
+	return false;
+}
+
+static int add_links(struct compiler *c, struct classes *classes)
+{
+	for (size_t i = 0; i < c->opts->n_links; i++) {
+		const struct pg_link_name *name = &c->opts->links[i];
+		int class = class_of(c, classes, name->name);
+		struct pg_link link = {
+			.netns = name->netns,
+			.ifindex = name->ifindex,
+			.class = (__u16)class,
+			.attached = name->slot >= 0,
+		};
+
+		if (class < 0)
+			return too_many(c, "interfaces that rules treat differently",
+					PG_LINK_CLASSES - 1);
+		/* One that there is no place for is as good as not seen; ours have to be. */
+		if (!place_link(c->tables->links, &link) && link.attached)
+			return too_many(c, "interfaces on this machine", PG_LINKS);
+		if (link.attached)
+			c->gen.iface_class[name->slot] = link.class;
+	}
+	return 0;
+}
+
+/* Fails with a message; whether the tables have become too large pg_trie_error() says. */
+static int compile_through(struct compiler *c)
+{
+	struct classes classes = { .n = 1 };
+	_free_ uint64_t *set = c->trie ? new_set(c) : NULL;
+	struct pg_tables *t = c->tables;
+	int r;
+
+	t->links = calloc(PG_LINKS, sizeof(*t->links));
+	t->through = calloc(PG_LINK_CLASSES * PG_LINK_CLASSES, sizeof(*t->through));
+	if (!t->links || !t->through || (c->trie && !set))
+		return no_memory(c);
+	r = add_links(c, &classes);
+	for (size_t in = 0; !r && set && in < classes.n; in++)
+		for (size_t out = 0; out < classes.n; out++)
+			t->through[in * PG_LINK_CLASSES + out] =
+				iface_leaf(c, classes.name[in], classes.name[out], "", set);
+	return r;
 }
 
 static int compile_spaces(struct compiler *c)
@@ -914,6 +1029,10 @@ static unsigned frames_of(const struct pg_term *t)
 	return n;
 }
 
+/* Chains whose packets may be seen by XDP. */
+#define ARRIVALS                                                                                   \
+	(1U << PG_CHAIN_INPUT | 1U << PG_CHAIN_FORWARD | 1U << PG_CHAIN_RAW_PREROUTING)
+
 static int record_action(struct compiler *c, const struct pg_term *t, struct pg_term_record *rec)
 {
 	const struct pg_rule *rule = t->rule;
@@ -956,7 +1075,7 @@ static int record_action(struct compiler *c, const struct pg_term *t, struct pg_
 		rec->kind = PG_ACT_MARK;
 		arg[0].v[0] = rule->args.mark.mark;
 		arg[0].v[1] = rule->args.mark.mask;
-		c->tables->marks = true;
+		c->tables->marks |= c->from[t->chain] & ARRIVALS;
 		break;
 	case PG_TARGET_CT:
 		rec->kind = PG_ACT_NOTRACK;
@@ -1001,6 +1120,19 @@ static struct pg_few few_of(const struct pg_term *t, const struct pg_term_record
 	return f;
 }
 
+/* What a later fragment has no answer to, or is the point of the rule. */
+static __u32 fragment_needs(const struct compiler *c, const struct pg_term *t)
+{
+	__u32 needs = pg_first_l4_match(t) || t->n_checks ? PG_NEED_FRAGMENTS : 0;
+	bool later = t->rule->fragment_set;
+
+	for (size_t i = t->from; i < t->to; i++)
+		later |= t->rule->match[i].kind == PG_MATCH_FRAG;
+	if (later && c->from[t->chain] & ARRIVALS)
+		needs |= PG_NEED_FRAGMENT_RULES;
+	return needs;
+}
+
 static int fill_records(struct compiler *c)
 {
 	struct pg_tables *tables = c->tables;
@@ -1016,6 +1148,7 @@ static int fill_records(struct compiler *c)
 		struct pg_term_record *rec = &tables->records[i];
 
 		rec->asks = t->asks;
+		c->gen.needs |= fragment_needs(c, t);
 		record_conditions(t, rec);
 		r = add_checks(c, t, rec);
 		if (!r)
@@ -1033,7 +1166,7 @@ static int compile_tables(struct compiler *c)
 {
 	struct pg_tables *tables = c->tables;
 	/* Without rules raw's policy still has a say: tables of one term that no packet matches. */
-	size_t n = c->n_terms ?: c->gen.base[PG_STAGE_RAW].policy_kind == PG_ACT_DROP;
+	size_t n = c->n_terms ?: !!(c->gen.needs & (PG_NEED_RAW | PG_NEED_RAW_OUTPUT));
 	int r;
 
 	c->gen.terms = c->n_terms;
@@ -1041,11 +1174,17 @@ static int compile_tables(struct compiler *c)
 	c->gen.pairs = pg_tree_pairs(n);
 	c->gen.blocks = (n + PG_BLOCK_TERMS - 1) / PG_BLOCK_TERMS;
 	if (!n)
-		return 0;
+		return compile_through(c);
 	c->trie = pg_trie_new(n, c->gen.form, c->few, PG_NODES / 2, PG_ROW_WORDS / 2);
 	if (!c->trie)
 		return no_memory(c);
 	r = compile_dimensions(c);
+	if (!r) {
+		r = compile_through(c);
+		if (r)
+			return r;
+		r = pg_trie_error(c->trie);
+	}
 	if (r == -ENOSPC)
 		return pg_fail(c->err, -E2BIG,
 			       "policy too large: its tables would need more than %u nodes or "
@@ -1067,6 +1206,7 @@ static void compiler_done(struct compiler *c)
 	free(c->span_of);
 	free(c->depth);
 	free(c->few);
+	free(c->from);
 	pg_trie_free(c->trie);
 }
 
@@ -1076,13 +1216,16 @@ int pg_compile(const struct pg_ruleset *set, const struct pg_compile_opts *opts,
 	_cleanup_(pg_tables_freep) struct pg_tables *tables = calloc(1, sizeof(*tables));
 	_cleanup_(compiler_done) struct compiler c = { .set = set, .opts = opts, .err = err,
 						       .tables = tables };
+	size_t loop;
 	int r;
 
 	c.span_of = calloc(set->n_chains, sizeof(*c.span_of));
 	c.depth = calloc(set->n_chains, sizeof(*c.depth));
-	if (!tables || !c.span_of || !c.depth)
+	c.from = calloc(set->n_chains, sizeof(*c.from));
+	/* A chain that leads back to itself is found below. */
+	if (!tables || !c.span_of || !c.depth || !c.from ||
+	    pg_chains_reach(set, c.from, &loop) < 0)
 		return no_memory(&c);
-	c.gen.output_slot = set->chain[PG_CHAIN_OUTPUT].slot;
 	r = add_all_terms(&c);
 	if (!r)
 		r = fill_records(&c);
@@ -1109,6 +1252,8 @@ void pg_tables_free(struct pg_tables *tables)
 	free(tables->spans);
 	free(tables->checks);
 	free(tables->terms);
+	free(tables->links);
+	free(tables->through);
 	free(tables);
 }
 

@@ -33,11 +33,22 @@ struct pg_tables {
 		__u32 rule;  /* number within the chain, from 1 */
 	} *terms;	     /* gen.terms: whose rule each term is */
 	size_t n_classes;    /* distinct rows */
-	bool marks;	     /* some rule sets the packet's mark */
+	bool marks;	     /* some rule sets the mark of a packet that arrives */
+	struct pg_link *links; /* PG_LINKS, where each is looked for */
+	__u32 *through;	       /* as pg_tables_map.through */
+};
+
+/* An interface that there is, and the slot that it has; -1: none. */
+struct pg_link_name {
+	__u32 netns, ifindex;
+	int slot;
+	char name[IFNAMSIZ];
 };
 
 struct pg_compile_opts {
 	const char (*ifnames)[IFNAMSIZ]; /* by slot, PG_MAX_IFACES of them, "" for a free slot */
+	const struct pg_link_name *links; /* for -i and -o in FORWARD; those in `ifnames` among them */
+	size_t n_links;
 	const struct pg_check_sets *sets; /* NULL: every set exists */
 };
 

@@ -91,9 +91,11 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 		return r;
 	slot = dp->map[PG_MAP_IFACES].mem;
 	slot->netns = dp->netns;
+	slot->ifindex = load.ifindex;
 	slot->mode = PG_MODE_TC; /* no packet leaves here: MARK is as good under XDP */
 	snprintf(slot->name, sizeof(slot->name), "%s", opts->iface ? opts->iface : "");
 	dp->run_ifindex = opts->ifindex;
+	pg_dp_set_fragments(dp, opts->fragments);
 	if (opts->sets)
 		r = pg_dp_sets_share(dp, opts->sets, err);
 	if (r)

@@ -48,6 +48,7 @@ struct pg_private_opts {
 	bool untraced;	    /* the programs as they are attached, without pg_trace */
 	bool general_only;  /* without the fast path, which must not make a difference */
 	bool skip_checksum; /* of IPv4 headers */
+	enum pg_fragments fragments; /* what `set-fragments` says there */
 	unsigned progs;	    /* a mask of enum pg_prog: no others can be run; 0: all */
 };
 int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp,
@@ -139,6 +140,10 @@ struct pg_dp_policy_info {
 	__u32 other;
 };
 void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret);
+/* What becomes of fragments; at once. dp may be NULL when it is read: the default. */
+enum pg_fragments pg_dp_fragments(const struct pg_dp *dp);
+void pg_dp_set_fragments(struct pg_dp *dp, enum pg_fragments setting);
+
 /* Does the policy in force ask for connections' states, so that flows are being tracked? */
 bool pg_dp_policy_tracks(struct pg_dp *dp);
 

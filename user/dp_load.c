@@ -302,9 +302,10 @@ int pg_dp_create(struct pg_dp *dp, struct pg_err *err)
 	ctl->abi = PG_ABI;
 	ctl->shards = shards;
 	for (int g = 0; g < 2; g++) {
-		ctl->gen[g].base[PG_STAGE_FILTER].policy_kind = PG_ACT_ACCEPT;
+		for (int stage = 0; stage < _PG_STAGE_MAX; stage++)
+			ctl->gen[g].base[stage].policy_kind = PG_ACT_ACCEPT;
 		ctl->gen[g].base[PG_STAGE_FILTER].policy_slot = PG_SLOT_INPUT;
-		ctl->gen[g].output_slot = PG_SLOT_OUTPUT;
+		ctl->gen[g].base[PG_STAGE_OUTPUT].policy_slot = PG_SLOT_OUTPUT;
 	}
 	return dp->path[0] ? pin_all(dp, err) : 0;
 }

@@ -140,11 +140,15 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 	rebase_all(gen.dport, _PG_SPACE_MAX, node_base, leaf_base);
 	rebase_all(gen.detail, _PG_SPACE_MAX, node_base, leaf_base);
 	rebase_all(gen.iface, PG_MAX_IFACES, node_base, leaf_base);
+	rebase_all(gen.iface_out, PG_MAX_IFACES, node_base, leaf_base);
 	rebase_all(gen.whole[0], _PG_FAMILY_MAX * _PG_PORT_PROTO_MAX, node_base, leaf_base);
 	rebase_all(gen.saddr_base, _PG_FAMILY_MAX, node_base, leaf_base);
 	rebase_all(gen.daddr_base, _PG_FAMILY_MAX, node_base, leaf_base);
 	rebase_all(gen.sport_base, _PG_SPACE_MAX, node_base, leaf_base);
 	rebase_all(gen.dport_base, _PG_SPACE_MAX, node_base, leaf_base);
+	memcpy(map->link[g], t->links, sizeof(map->link[g]));
+	memcpy(map->through[g], t->through, sizeof(map->through[g]));
+	rebase_all(map->through[g], ARRAY_SIZE(map->through[g]), node_base, leaf_base);
 	gen.any = rebase(gen.any, node_base, leaf_base);
 	gen.none = rebase(gen.none, node_base, leaf_base);
 	gen.few_none = rebase(gen.few_none, node_base, leaf_base);
@@ -422,6 +426,18 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 	if (gen->terms)
 		ret->memory_bytes = (__u64)gen->nodes * 1024 + (__u64)gen->row_words * 8 +
 				    gen->terms * sizeof(struct pg_term_record);
+}
+
+enum pg_fragments pg_dp_fragments(const struct pg_dp *dp)
+{
+	__u32 setting = dp ? __atomic_load_n(&pg_dp_ctl(dp)->fragments, __ATOMIC_RELAXED) : 0;
+
+	return setting < _PG_FRAGMENTS_MAX ? (enum pg_fragments)setting : PG_FRAGMENTS_AUTO;
+}
+
+void pg_dp_set_fragments(struct pg_dp *dp, enum pg_fragments setting)
+{
+	__atomic_store_n(&pg_dp_ctl(dp)->fragments, setting, __ATOMIC_RELAXED);
 }
 
 bool pg_dp_policy_tracks(struct pg_dp *dp)

@@ -19,12 +19,6 @@ static int fail(struct pg_diag *diag, const struct pg_command *cmd, const char *
 	return pg_diag(diag, PG_DIAG_FAILED, &cmd->chain_at, "%s", text);
 }
 
-static bool adds_rules(const struct pg_command *cmd)
-{
-	return cmd->verb == PG_VERB_APPEND || cmd->verb == PG_VERB_INSERT ||
-	       cmd->verb == PG_VERB_REPLACE;
-}
-
 /* -j and -g of a chain: all rules of a command have the same. */
 static int check_jump(const struct pg_command *cmd, const struct pg_ruleset *set,
 		      struct pg_diag *diag)
@@ -321,14 +315,4 @@ int pg_command_apply(const struct pg_command *cmd, struct pg_ruleset *set, struc
 	default:
 		return apply_to_chain(cmd, set, chain, diag);
 	}
-}
-
-bool pg_command_unenforced(const struct pg_command *cmd, const struct pg_ruleset *set,
-			   struct pg_text *ret)
-{
-	size_t start = ret->len;
-
-	if (adds_rules(cmd) || cmd->verb == PG_VERB_POLICY)
-		pg_chains_unenforced(ret, set, pg_ruleset_chain(set, cmd->table, cmd->chain));
-	return ret->len > start;
 }

@@ -13,12 +13,5 @@ bool pg_command_writes(const struct pg_command *cmd);
  */
 int pg_command_apply(const struct pg_command *cmd, struct pg_ruleset *set, struct pg_diag *diag);
 
-/*
- * Append the chains that the command filled without portguard enforcing them: see
- * pg_chains_unenforced(). Returns whether there are any.
- */
-bool pg_command_unenforced(const struct pg_command *cmd, const struct pg_ruleset *set,
-			   struct pg_text *ret);
-
 /* Forget counters: of a chain's rule `num`, or of all its rules and its policy (num 0). */
 void pg_chain_zero(struct pg_chain *chain, unsigned num);

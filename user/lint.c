@@ -502,16 +502,6 @@ static void check_chains(struct linter *l)
 			report(l->lint, PG_LINT_UNREACHABLE, chain->pos,
 			       "no built-in chain leads to chain `%s'", chain->name);
 	}
-	for (size_t i = 0; l->reach && i < PG_CHAINS_BUILTIN; i++) {
-		const struct pg_chain *chain = &l->set->chain[i];
-		_cleanup_(pg_text_free) struct pg_text t = {};
-
-		pg_chains_unenforced(&t, l->set, chain);
-		if (t.len)
-			report(l->lint, PG_LINT_NOT_ENFORCED,
-			       chain->n_rules ? chain->rule[0].pos : chain->pos,
-			       "%s is kept, but not enforced yet", t.buf);
-	}
 }
 
 /* Being locked out ----------------------------------------------------------------------------- */

@@ -2,7 +2,9 @@
 #include "policy.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "checks.h"
 #include "names.h"
@@ -419,8 +421,55 @@ static int store(const struct pg_ruleset *set, struct pg_text *ret_text)
 	return ret_text->oom ? -ENOMEM : 0;
 }
 
-/* Names by slot, for rules with -i. */
-static int iface_names(struct pg_dp *dp, char (*names)[IFNAMSIZ], struct pg_err *err)
+/* Interfaces, for rules that name them. */
+struct names {
+	char by_slot[PG_MAX_IFACES][IFNAMSIZ];
+	struct pg_link_name *link; /* attached ones first */
+	size_t n, cap;
+};
+
+static void names_clear(struct names *names)
+{
+	free(names->link);
+}
+
+static int add_name(struct names *names, __u64 netns, __u32 ifindex, int slot, const char *name)
+{
+	struct pg_link_name *bigger, *link;
+
+	for (size_t i = 0; i < names->n; i++)
+		if (names->link[i].netns == (__u32)netns && names->link[i].ifindex == ifindex)
+			return 0;
+	if (names->n == names->cap) {
+		bigger = reallocarray(names->link, 2 * names->cap + 64, sizeof(*bigger));
+		if (!bigger)
+			return -ENOMEM;
+		names->link = bigger;
+		names->cap = 2 * names->cap + 64;
+	}
+	link = &names->link[names->n++];
+	*link = (struct pg_link_name){ .netns = (__u32)netns, .ifindex = ifindex, .slot = slot };
+	snprintf(link->name, sizeof(link->name), "%s", name);
+	return 0;
+}
+
+/* The others of this network namespace: packets may be forwarded to them. */
+static int add_foreign(struct names *names)
+{
+	struct if_nameindex *list = if_nameindex();
+	struct stat ns;
+	int r = 0;
+
+	if (!list || stat("/proc/self/ns/net", &ns))
+		r = -errno;
+	for (size_t i = 0; !r && list[i].if_index; i++)
+		r = add_name(names, ns.st_ino, list[i].if_index, -1, list[i].if_name);
+	if (list)
+		if_freenameindex(list);
+	return r;
+}
+
+static int iface_names(struct pg_dp *dp, struct names *names, struct pg_err *err)
 {
 	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
 	int r;
@@ -428,9 +477,17 @@ static int iface_names(struct pg_dp *dp, char (*names)[IFNAMSIZ], struct pg_err 
 	if (!iface)
 		return pg_fail(err, -ENOMEM, "out of memory");
 	r = pg_dp_ifaces(dp, iface, err);
-	for (int i = 0; !r && i < PG_MAX_IFACES; i++)
-		snprintf(names[i], IFNAMSIZ, "%s", iface[i].abi.netns ? iface[i].abi.name : "");
-	return r;
+	if (r)
+		return r;
+	for (int i = 0; !r && i < PG_MAX_IFACES; i++) {
+		const struct pg_iface *abi = &iface[i].abi;
+
+		snprintf(names->by_slot[i], IFNAMSIZ, "%s", abi->netns ? abi->name : "");
+		if (abi->netns && abi->ifindex)
+			r = add_name(names, abi->netns, abi->ifindex, i, abi->name);
+	}
+	r = r ?: add_foreign(names);
+	return r ? pg_fail(err, r, "cannot list the interfaces: %s", strerror(-r)) : 0;
 }
 
 static int find_set(void *arg, const char *name, struct pg_set_ref *ret)
@@ -449,12 +506,16 @@ int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
 		      struct pg_tables **ret_tables, struct pg_err *err)
 {
 	const struct pg_check_sets sets = { .find = find_set, .arg = dp };
-	char names[PG_MAX_IFACES][IFNAMSIZ];
-	int r = iface_names(dp, names, err);
+	_cleanup_(names_clear) struct names names = { 0 };
+	int r = iface_names(dp, &names, err);
+	const struct pg_compile_opts opts = {
+		.ifnames = names.by_slot,
+		.links = names.link,
+		.n_links = names.n,
+		.sets = &sets,
+	};
 
-	return r ? r :
-		   pg_compile(set, &(struct pg_compile_opts){ .ifnames = names, .sets = &sets },
-			      ret_tables, err);
+	return r ? r : pg_compile(set, &opts, ret_tables, err);
 }
 
 /* XDP has no skb that could be marked. An interface that is only reserved has no mode yet. */

@@ -187,7 +187,8 @@ static int put_notrack(struct pg_ruleset *set, struct pg_err *err)
 		.state = PG_NO_SLOT,
 	};
 
-	if (pg_chain_insert(&set->chain[PG_CHAIN_RAW_PREROUTING], 0, &rule) < 0)
+	if (pg_chain_insert(&set->chain[PG_CHAIN_RAW_PREROUTING], 0, &rule) < 0 ||
+	    pg_chain_insert(&set->chain[PG_CHAIN_RAW_OUTPUT], 0, &rule) < 0)
 		return pg_fail(err, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -203,7 +204,6 @@ static int load(struct pg_probe *probe, struct pg_err *err)
 	return r ? r : pg_policy_compile(probe->dp, probe->set, &probe->tables, err);
 }
 
-/* Departures have no rules yet, so that there nothing but tracking itself makes a packet so. */
 static int check_state(const struct pg_probe *probe, const struct pg_trace *trace, struct pg_err *err)
 {
 	unsigned want = probe->opts->ct_state;
@@ -231,6 +231,7 @@ int pg_probe_run(struct pg_probe *probe, struct pg_ruleset *set, const struct pg
 	const struct pg_private_opts private = {
 		.iface = opts->iface,
 		.sets = opts->live,
+		.fragments = pg_dp_fragments(opts->live),
 		.general_only = true,
 		.progs = opts->dir == PG_DIR_IN ? PG_PROG_XDP : PG_PROG_TC_OUT,
 	};

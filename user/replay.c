@@ -41,15 +41,14 @@ void pg_verdict_header(FILE *f)
 	      f);
 }
 
-/* Chain and rule; no chain is asked about a departure yet. */
-static void put_rule(FILE *f, enum pg_dir dir, const struct pg_trace *trace,
-		     const struct pg_term_map *map)
+/* Chain and rule. */
+static void put_rule(FILE *f, const struct pg_trace *trace, const struct pg_term_map *map)
 {
 	char name[PG_CHAIN_NAME_MAX + 1];
 	struct pg_place place;
 
-	pg_answer_place(map, dir, trace, &place);
-	if (dir == PG_DIR_IN && place.chain)
+	pg_answer_place(map, trace, &place);
+	if (place.chain)
 		fprintf(f, "\t%s\t%u", pg_printable(place.chain->name, name, sizeof(name)),
 			place.num);
 	else
@@ -126,7 +125,7 @@ void pg_verdict_line(FILE *f, uint64_t number, const struct pg_frame *frame, enu
 		return;
 	}
 	fprintf(f, "\t%s", pg_verdict_name((enum pg_verdict)trace->verdict));
-	put_rule(f, dir, trace, map);
+	put_rule(f, trace, map);
 	fprintf(f, "\t%s", pg_reason_name((enum pg_reason)trace->reason));
 	put_l2(f, trace);
 	put_l3(f, trace);

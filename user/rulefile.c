@@ -472,18 +472,6 @@ static int refuse(struct reader *rd, bool foreign, bool unsupported, struct pg_e
 	return r;
 }
 
-static int warn_unenforced(struct reader *rd)
-{
-	_cleanup_(pg_text_free) struct pg_text names = {}, t = {};
-
-	pg_chains_unenforced(&names, rd->set, NULL);
-	t.oom = names.oom;
-	if (!names.len)
-		return t.oom ? -ENOMEM : 0;
-	pg_text_add(&t, "warning: kept but not enforced yet: %s", names.buf);
-	return add_note(rd, &t) < 0 ? -ENOMEM : 0;
-}
-
 static int at_end(struct reader *rd, struct pg_err *err)
 {
 	bool foreign = rd->n_foreign && !rd->opts->skip_tables;
@@ -506,8 +494,7 @@ static int at_end(struct reader *rd, struct pg_err *err)
 	}
 	if (foreign || unsupported)
 		return refuse(rd, foreign, unsupported, err);
-	r = warn_unenforced(rd);
-	return r < 0 ? pg_fail(err, r, "out of memory") : 0;
+	return 0;
 }
 
 int pg_rulefile_parse(const char *text, size_t n, const struct pg_rulefile_opts *opts,

@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "chains.h"
 #include "compile.h"
 #include "ifaces.h"
 #include "names.h"
@@ -223,8 +224,7 @@ static void name_rule(const struct trial *t, const struct pg_trace *trace, struc
 	if (trace->term >= t->tables->gen.terms) {
 		if (trace->reason == PG_REASON_POLICY)
 			pg_text_add(ret, "the policy of chain `%s'",
-				    chain[trace->stage == PG_STAGE_RAW ? PG_CHAIN_RAW_PREROUTING :
-									 PG_CHAIN_INPUT].name);
+				    chain[pg_stage_chain(trace->stage)].name);
 		else
 			pg_text_add(ret, "reason %s", pg_reason_name(trace->reason));
 		return;

@@ -18,7 +18,11 @@ bool harness_open_with(struct harness *h, const struct pg_private_opts *opts, st
 {
 	*h = (struct harness){ 0 };
 	snprintf(h->iface, sizeof(h->iface), "%s", opts->iface);
-	return pg_dp_open_private(opts, &h->dp, err) == 0;
+	if (pg_dp_open_private(opts, &h->dp, err))
+		return false;
+	/* The model of most tests looks at packets one by one. */
+	pg_dp_set_fragments(h->dp, PG_FRAGMENTS_RULES);
+	return true;
 }
 
 bool harness_open(struct harness *h, const char *iface, struct pg_err *err)

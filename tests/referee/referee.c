@@ -154,7 +154,9 @@ static void run(struct referee *t)
 
 static bool open_all(struct judge *j, const char *iface, struct pg_err *err)
 {
-	struct pg_private_opts opts = { .iface = iface, .ifindex = if_nametoindex(iface) };
+	struct pg_private_opts opts = { .iface = iface, .ifindex = if_nametoindex(iface),
+					/* There is no conntrack: the kernel asks about each as it is. */
+					.fragments = PG_FRAGMENTS_RULES };
 
 	snprintf(j->iface, sizeof(j->iface), "%s", iface);
 	for (enum judged p = 0; p < _JUDGED_MAX; p++) {

@@ -115,25 +115,6 @@ static void loops_are_found_where_packets_would_meet_them(void **state)
 	}
 }
 
-static void what_is_not_enforced_is_named(void **state)
-{
-	struct pg_ruleset *set = POLICY("-N a", "-N b", "-A FORWARD -j a", "-A INPUT -j b",
-					"-P OUTPUT DROP", "-t raw -A OUTPUT -j DROP");
-	struct pg_text t = {};
-
-	(void)state;
-	pg_chains_unenforced(&t, set, NULL);
-	assert_string_equal(t.buf, "FORWARD, OUTPUT, OUTPUT of raw");
-	pg_text_free(&t);
-	pg_chains_unenforced(&t, set, pg_ruleset_chain(set, PG_TABLE_FILTER, "a"));
-	assert_string_equal(t.buf, "FORWARD");
-	pg_text_free(&t);
-	pg_chains_unenforced(&t, set, pg_ruleset_chain(set, PG_TABLE_FILTER, "b"));
-	assert_int_equal(t.len, 0);
-	pg_text_free(&t);
-	pg_ruleset_free(set);
-}
-
 /* Two files over the same policy: what -n keeps, empties and makes. */
 static void a_file_adds_to_chains(void **state)
 {
@@ -214,7 +195,6 @@ int main(void)
 		cmocka_unit_test(chains_stand_in_order_table_by_table),
 		cmocka_unit_test(built_in_chains_lead_to_what_rules_say),
 		cmocka_unit_test(loops_are_found_where_packets_would_meet_them),
-		cmocka_unit_test(what_is_not_enforced_is_named),
 		cmocka_unit_test(a_file_adds_to_chains),
 		cmocka_unit_test(targets_are_listed_as_by_iptables),
 	};

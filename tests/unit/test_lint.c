@@ -93,7 +93,6 @@ static const struct row rows[] = {
 	{ "a chain that nobody names", ":web - [0:0]", "3:2 unused" },
 	{ "a chain that only such a chain names",
 	  ":a - [0:0]\n:b - [0:0]\n-A a -p tcp -j b", "3:2 unused,4:2 unreachable" },
-	{ "FORWARD is not enforced", "-A FORWARD -p tcp -j DROP", "3:1 not-enforced" },
 	{ "a policy that drops and lets nobody in", ":INPUT DROP [0:0]\n" IN "-i lo -j ACCEPT",
 	  "3:2 lockout" },
 	{ "a rule that takes the rest", IN "-4 -p tcp --dport 80 -j ACCEPT\n" IN "-j REJECT",

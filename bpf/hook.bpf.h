@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which of filter's chains a packet meets. What arrives is INPUT's or, where the kernel would route it
+ * on, FORWARD's; what departs is OUTPUT's if it was made here. A packet meets one chain of one
+ * instance: what was asked about when it arrived passes when it leaves again.
+ */
+#pragma once
+
+#ifndef AF_INET
+#define AF_INET 2
+#define AF_INET6 10
+#define AF_PACKET 17
+#endif
+
+/* struct bpf_fib_lookup of linux/bpf.h, and what the kernel makes of it. */
+struct fib_query {
+	__u8 family, l4_protocol;
+	__be16 sport, dport;
+	__u16 tot_len; /* 0: don't look at MTUs */
+	__u32 ifindex; /* it came by; it would leave by */
+	__be32 tos_or_flow;
+	__be32 src[4], dst[4];
+	__u8 rest[16];
+};
+_Static_assert(sizeof(struct fib_query) == 64, "as the kernel has it");
+enum { FIB_SUCCESS, FIB_NOT_FORWARDED = 4, FIB_FORWARDING_OFF = 5, FIB_NO_NEIGHBOUR = 7, FIB_TOO_BIG };
+
+/* What is known of an interface, attached or not; NULL: the command did not see it. */
+static __always_inline const struct pg_link *find_link(const struct pg_tables_map *map, __u32 active,
+						       __u32 ifindex)
+{
+	for (__u32 i = 0; i < PG_LINK_TRIES; i++) {
+		const struct pg_link *l =
+			&map->link[active & 1][pg_link_place(cfg.netns, ifindex, i)];
+
+		if (l->ifindex == ifindex && l->netns == cfg.netns)
+			return l;
+		if (!l->ifindex)
+			break;
+	}
+	return NULL;
+}
+
+/* An index of pg_tables_map.through. */
+static __always_inline __u32 through(__u32 class_in, __u32 class_out)
+{
+	return (class_in & (PG_LINK_CLASSES - 1)) * PG_LINK_CLASSES +
+	       (class_out & (PG_LINK_CLASSES - 1));
+}
+
+/*
+ * Nearly every machine forwards nothing, and then no packet is to pay for the question. The kernel is
+ * asked once in a tick of the clock (1 to 10 ms); until the next one its `no` is taken for granted.
+ */
+static __always_inline bool forwards_nothing(const struct pg_tables_map *map, __u8 family)
+{
+	return map->ctl.not_forwarding[cfg.iface & (PG_MAX_IFACES - 1)][family & 1] ==
+	       (__u32)bpf_jiffies64();
+}
+
+/* Addresses that routes don't decide about: multicast, broadcast, "this network". */
+static __always_inline bool is_routable(const struct pkt *p)
+{
+	__u32 addr = bpf_ntohl(p->daddr[0]);
+
+	if (p->family == PG_FAMILY_V6)
+		return addr >> 24 != 0xff;
+	return addr >> 24 && addr < 0xe0000000;
+}
+
+static __always_inline void fill_query(const struct pkt *p, struct fib_query *q)
+{
+	__builtin_memset(q, 0, sizeof(*q));
+	q->family = p->family == PG_FAMILY_V6 ? AF_INET6 : AF_INET;
+	q->l4_protocol = p->proto;
+	q->ifindex = cfg.ifindex;
+	if (p->has_ports) {
+		q->sport = bpf_htons(p->sport);
+		q->dport = bpf_htons(p->dport);
+	}
+	q->src[0] = p->saddr[0];
+	q->dst[0] = p->daddr[0];
+	if (p->family == PG_FAMILY_V6) {
+		q->tos_or_flow = bpf_htonl(p->tos << 20);
+		__builtin_memcpy(q->src, p->saddr, 16);
+		__builtin_memcpy(q->dst, p->daddr, 16);
+	} else {
+		*(__u8 *)&q->tos_or_flow = p->tos;
+	}
+}
+
+/*
+ * INPUT or FORWARD? A packet that the kernel will not route on in the end (its TTL is too low, or it is
+ * too big) is FORWARD's all the same: iptables does not count it there, but what would depend on
+ * our guess at the kernel's mind could be let through by a wrong one.
+ */
+static __always_inline int arrival_hook(void *ctx, struct pkt *p)
+{
+	struct pg_tables_map *map = ONLY(pg_tables);
+	__u32 slot = cfg.iface & (PG_MAX_IFACES - 1), class = 0;
+	const struct pg_link *out = NULL;
+	struct fib_query q;
+	long r;
+
+	if (!map || p->pkttype || !is_routable(p))
+		return 0;
+	fill_query(p, &q);
+	r = bpf_fib_lookup(ctx, (void *)&q, sizeof(q), 0);
+	if (r == FIB_FORWARDING_OFF)
+		map->ctl.not_forwarding[slot][p->family & 1] = bpf_jiffies64();
+	if (r < 0 || r == FIB_FORWARDING_OFF || r == FIB_NOT_FORWARDED)
+		return 0;
+	if (r == FIB_SUCCESS || r == FIB_NO_NEIGHBOUR || r == FIB_TOO_BIG)
+		out = find_link(map, p->active, q.ifindex);
+	if (out)
+		class = out->class;
+	p->through = through(map->ctl.gen[p->active & 1].iface_class[slot], class);
+	p->hook = PG_STAGE_FORWARD;
+	return 0;
+}
+
+/* Global functions, so that the verifier looks at them once. */
+__noinline int arrival_hook_xdp(struct xdp_md *ctx)
+{
+	struct pkt *p = this_pkt();
+
+	return p ? arrival_hook(ctx, p) : 0;
+}
+
+__noinline int arrival_hook_tc(struct __sk_buff *skb)
+{
+	struct pkt *p = this_pkt();
+
+	return p ? arrival_hook(skb, p) : 0;
+}
+
+/*
+ * A departure that has come from another interface: by one of ours, and it passes; or else it is
+ * FORWARD's, and here is the first that we see of it. True: the rules are to be asked.
+ */
+static __always_inline bool passing_hook(struct pkt *p, __u32 from_ifindex)
+{
+	const struct pg_tables_map *map = ONLY(pg_tables);
+	const struct pg_link *in = map ? find_link(map, p->active, from_ifindex) : NULL;
+	__u32 slot = cfg.iface & (PG_MAX_IFACES - 1);
+
+	p->passing = in && in->attached;
+	if (!map || p->passing || !(p->needs & PG_NEED_FORWARD))
+		return false;
+	p->through = through(in ? in->class : 0, map->ctl.gen[p->active & 1].iface_class[slot]);
+	p->hook = PG_STAGE_FORWARD;
+	return true;
+}
+
+/* Packet sockets send past netfilter, a DHCP client's for one. */
+static __always_inline bool from_packet_socket(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	return sk && sk->family == AF_PACKET;
+}
+
+/* RULE: the rules are to be asked. Otherwise it departs, under this reason. */
+__noinline int departure_hook(struct __sk_buff *skb)
+{
+	struct pkt *p = this_pkt();
+
+	if (!p)
+		return PG_REASON_INTERNAL;
+	if (skb->ingress_ifindex)
+		return passing_hook(p, skb->ingress_ifindex) ? PG_REASON_RULE : PG_REASON_FORWARDED;
+	p->hook = PG_STAGE_OUTPUT;
+	if (!(p->needs & (PG_NEED_OUTPUT | PG_NEED_RAW_OUTPUT)))
+		return PG_REASON_POLICY;
+	return from_packet_socket(skb) ? PG_REASON_PACKET_SOCKET : PG_REASON_RULE;
+}
