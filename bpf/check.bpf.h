@@ -98,16 +98,6 @@ static __always_inline void mask_addr(__be32 *addr, __u32 bits)
 	}
 }
 
-static __always_inline void copy_addr(__be32 *to, const struct pkt *p, bool dest)
-{
-	const __be32 *from = dest ? p->daddr : p->saddr;
-
-	to[0] = from[0];
-	to[1] = to[2] = to[3] = 0;
-	if (p->family == PG_FAMILY_V6)
-		__builtin_memcpy(to + 1, from + 1, 12);
-}
-
 /* xt_hashlimit.c: one bucket for each combination of what the mode names. */
 static __always_inline enum check_result check_hashlimit(const struct pg_check *c, struct pkt *p)
 {
@@ -256,30 +246,6 @@ static __always_inline enum check_result check_time(const struct pg_check *c)
 	return holds(c->v[6] == 0xfffffffe || c->v[6] >> month_day(days) & 1);
 }
 
-/* RTN_* as in linux/rtnetlink.h */
-enum { RTN_UNSPEC, RTN_UNICAST, RTN_LOCAL = 2, RTN_BROADCAST = 3, RTN_ANYCAST = 4, RTN_MULTICAST = 5 };
-
-/* As net/ipv4/fib_frontend.c __inet_dev_addr_type(), with the command's copy of the local table. */
-static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this_iface)
-{
-	struct pg_local_key key = { .prefixlen = 8 * (4 + 16), .family = p->family };
-	const struct pg_local *local;
-	__u32 first;
-
-	copy_addr(key.addr, p, dest);
-	first = bpf_ntohl(key.addr[0]);
-	if (p->family == PG_FAMILY_V6 && first >> 24 == 0xff)
-		return RTN_MULTICAST;
-	if (p->family == PG_FAMILY_V4 && (!first || first == ~0U))
-		return RTN_BROADCAST;
-	if (p->family == PG_FAMILY_V4 && first >> 28 == 14)
-		return RTN_MULTICAST;
-	local = bpf_map_lookup_elem(&pg_locals, &key);
-	if (!local || (this_iface && local->ifindex != cfg.ifindex))
-		return RTN_UNICAST;
-	return local->type;
-}
-
 /* xt_addrtype.c match_type6(): all that is named must hold, but one of LOCAL and ANYCAST. */
 static __always_inline bool is_type6(const struct pkt *p, bool dest, __u32 types, bool this_iface)
 {
@@ -393,7 +359,8 @@ static __always_inline enum check_result check_bits(const struct pg_check *c, co
 	return holds(((v & c->v[1]) == c->v[2]) != c->invert);
 }
 
-static __always_inline enum check_result check_holds(const struct pg_check *c, struct pkt *p)
+static __always_inline enum check_result check_holds(const struct pg_check *c, struct pkt *p,
+						     const struct loop *loop)
 {
 	switch (c->kind) {
 	case PG_CHECK_STATE:
@@ -416,6 +383,8 @@ static __always_inline enum check_result check_holds(const struct pg_check *c, s
 		return check_random(c);
 	case PG_CHECK_TIME:
 		return check_time(c);
+	case PG_CHECK_RPFILTER:
+		return holds(comes_from_there(loop->ctx, p, c->v[0]) != c->invert);
 	case PG_CHECK_ADDRTYPE:
 		return check_addrtype(c, p);
 	case PG_CHECK_MAC:

@@ -859,7 +859,7 @@ static __always_inline long one_check(const struct tables *t, struct pkt *p, str
 {
 	struct progress *at = &p->progress;
 
-	switch (check_holds(check_at(t, at->check), p)) {
+	switch (check_holds(check_at(t, at->check), p, loop)) {
 	case CHECK_WAITS:
 		at->wants_state = 1;
 		return 1;

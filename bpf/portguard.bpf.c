@@ -31,6 +31,8 @@
 
 #include "headers.bpf.h"
 
+#include "route.bpf.h"
+
 #include "check.bpf.h"
 
 #include "event.bpf.h"

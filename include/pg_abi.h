@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 2
+#define PG_ABI 3
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -176,6 +176,7 @@ struct pg_base {
 #define PG_NEED_STATE (1U << 0)	  /* connection state */
 #define PG_NEED_HEADERS (1U << 1) /* what the parser leaves aside: options, extension headers */
 #define PG_NEED_RAW (1U << 2)	  /* table raw has rules or a policy: the general path only */
+#define PG_NEED_ROUTES (1U << 3)  /* what the kernel's routing says: see dp_local.c */
 
 struct pg_gen {
 	__u32 form;   /* enum pg_form */
@@ -232,6 +233,7 @@ struct pg_gen {
 	X(FIELD)	 /* v[0]: enum pg_field; v[1], v[2]: lowest, highest value */              \
 	X(BITS)		 /* v[0]: enum pg_field; v[1]: mask, v[2]: value */                        \
 	X(RT_ADDRS)	 /* v[0]: how many; the packet's are not kept: see NEED_HEADERS */         \
+	X(RPFILTER)	 /* v[0]: PG_RPFILTER_* */                                                 \
 	X(ACTION)	 /* no condition: arguments of LOG, MARK */
 
 #define PG_ENUM_CHECK(sym) PG_CHECK_##sym,
@@ -308,6 +310,11 @@ struct pg_recent_entry {
 	__u8 ttl, unused[3];
 	__u32 stamp[PG_RECENT_STAMPS]; /* milliseconds, wrapping around */
 };
+
+/* v[0] of RPFILTER. */
+#define PG_RPFILTER_LOOSE (1U << 0)
+#define PG_RPFILTER_MARK (1U << 1)
+#define PG_RPFILTER_LOCAL (1U << 2)
 
 /* The host's own addresses, for addrtype; written by the command. */
 struct pg_local_key {

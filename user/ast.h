@@ -85,6 +85,7 @@ enum pg_match_kind {
 	PG_MATCH_AH,   /* both families; --ahlen and --ahres are IPv6's */
 	PG_MATCH_FRAG, /* IPv6 */
 	PG_MATCH_RT,   /* IPv6 */
+	PG_MATCH_RPFILTER, /* table raw */
 	PG_MATCH_VLAN, /* portguard's own */
 	_PG_MATCH_MAX
 };
@@ -265,6 +266,9 @@ struct pg_match {
 			uint8_t n_addrs;     /* --rt-0-addrs */
 			uint8_t (*addrs)[16]; /* owned */
 		} rt;
+		struct {
+			bool loose, validmark, accept_local, invert;
+		} rpfilter;
 		struct {
 			uint16_t lo, hi; /* 0..4095 */
 			bool invert;

@@ -97,6 +97,8 @@ uint32_t pg_match_needs(const struct pg_match *m)
 		return PG_NEED_STATE;
 	case PG_MATCH_HASHLIMIT:
 		return m->hashlimit->modes & (PG_HASHLIMIT_SPT | PG_HASHLIMIT_DPT) ? PG_NEED_HEADERS : 0;
+	case PG_MATCH_RPFILTER:
+		return PG_NEED_ROUTES;
 	case PG_MATCH_TCPMSS:
 	case PG_MATCH_ESP:
 	case PG_MATCH_AH:
@@ -383,6 +385,14 @@ static struct pg_check conntrack(const struct pg_match *m)
 				  .v = { m->conntrack.states } };
 }
 
+static struct pg_check rpfilter(const struct pg_match *m)
+{
+	return (struct pg_check){ .kind = PG_CHECK_RPFILTER, .invert = m->rpfilter.invert,
+				  .v = { (m->rpfilter.loose ? PG_RPFILTER_LOOSE : 0) |
+					 (m->rpfilter.validmark ? PG_RPFILTER_MARK : 0) |
+					 (m->rpfilter.accept_local ? PG_RPFILTER_LOCAL : 0) } };
+}
+
 int pg_match_check_families(const struct pg_match *m, unsigned families, struct pg_err *err)
 {
 	uint32_t types = m->kind == PG_MATCH_ADDRTYPE ? m->addrtype.src | m->addrtype.dst : 0;
@@ -429,6 +439,8 @@ static struct pg_check simple_check(const struct pg_match *m)
 	case PG_MATCH_PKTTYPE:
 		return field_is(PG_FIELD_PKTTYPE, m->pkttype.type, m->pkttype.type,
 				m->pkttype.invert);
+	case PG_MATCH_RPFILTER:
+		return rpfilter(m);
 	default: /* PG_MATCH_VLAN */
 		return field_is(PG_FIELD_VLAN, m->vlan.lo, m->vlan.hi, m->vlan.invert);
 	}

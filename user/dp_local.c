@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -111,4 +112,25 @@ int pg_dp_local_refresh(struct pg_dp *dp, struct pg_err *err)
 	if (adjtimex(&now) >= 0)
 		pg_dp_ctl(dp)->tai_offset = now.tai;
 	return r ? pg_dp_fail(err, r, "cannot read the host's addresses") : 0;
+}
+
+/* One switch; a kernel without the protocol has none. */
+static int switch_on(const char *path, struct pg_err *err)
+{
+	_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
+	char now = '0';
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd >= 0 && read(fd, &now, 1) == 1 && now == '1')
+		return 0;
+	if (fd < 0 || pwrite(fd, "1", 1, 0) != 1)
+		return pg_fail(err, -errno, "match `rpfilter' needs 1 in %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int pg_dp_routes_open(struct pg_err *err)
+{
+	return switch_on("/proc/sys/net/ipv4/conf/lo/forwarding", err) ?:
+	       switch_on("/proc/sys/net/ipv6/conf/lo/forwarding", err);
 }

@@ -217,5 +217,7 @@ const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
 	[PG_MATCH_FRAG] = { STATELESS("frag", frag, PG_V6), .check = pg_frag_check },
 	[PG_MATCH_RT] = { STATELESS("rt", rt, PG_V6), .clear = pg_rt_clear, .copy = pg_rt_copy,
 			  .equal = pg_rt_equal },
+	[PG_MATCH_RPFILTER] = { STATELESS("rpfilter", rpfilter, PG_V46),
+				.chains = pg_rpfilter_chains },
 	[PG_MATCH_VLAN] = { STATELESS("vlan", vlan, PG_V46), .check = pg_only_check },
 };
