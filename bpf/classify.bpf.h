@@ -846,6 +846,8 @@ static __always_inline long meet(const struct tables *t, struct pkt *p, struct l
 	at->check = rec->check;
 	at->then_drop = !!(rec->asks & at->cannot);
 	at->checks_end = rec->check;
+	at->must_drop = 0;
+	at->walk = 0;
 	if (!(rec->asks & at->cannot & PG_ASK_PROTO)) /* -p is the first of all conditions */
 		at->checks_end += at->then_drop ? rec->before : rec->checks;
 	if (at->check != at->checks_end)
@@ -855,24 +857,45 @@ static __always_inline long meet(const struct tables *t, struct pkt *p, struct l
 	return act(t, p, loop);
 }
 
+/* A match has dropped the packet; a rule that holds all the same has counted it. */
+static __always_inline long drop_counted(const struct tables *t, struct pkt *p, bool counts)
+{
+	const struct pg_term_record *rec = record(t, p->progress.term);
+
+	if (counts && rec->kind != PG_ACT_SPLIT)
+		count_rule(rec->slot, p);
+	return finish(&p->progress, PG_VERDICT_DROP, PG_REASON_SHORT_L4, 0);
+}
+
 static __always_inline long one_check(const struct tables *t, struct pkt *p, struct loop *loop)
 {
 	struct progress *at = &p->progress;
+	enum check_result result = check_holds(check_at(t, at->check), p, loop);
 
-	switch (check_holds(check_at(t, at->check), p, loop)) {
+	if (result == CHECK_AGAIN)
+		return 0;
+	at->walk = 0;
+	switch (result) {
 	case CHECK_WAITS:
 		at->wants_state = 1;
 		return 1;
 	case CHECK_FAILS:
+		if (at->must_drop)
+			return drop_counted(t, p, false);
 		at->check = at->checks_end;
 		return 0;
 	case CHECK_DROPS:
-		return finish(at, PG_VERDICT_DROP, PG_REASON_SHORT_L4, 0);
-	case CHECK_HOLDS:
+		return drop_counted(t, p, false);
+	case CHECK_HOLDS_AND_DROPS:
+		at->must_drop = 1;
+		break;
+	default:
 		break;
 	}
 	if (++at->check != at->checks_end)
 		return 0;
+	if (at->must_drop)
+		return drop_counted(t, p, true);
 	if (at->then_drop)
 		return finish(at, PG_VERDICT_DROP, at->missing_why, 0);
 	return act(t, p, loop);

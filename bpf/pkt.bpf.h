@@ -56,6 +56,8 @@ struct progress {
 	__u8 stage;	   /* enum pg_stage */
 	__u8 reason;	   /* enum pg_reason, when done */
 	__u8 depth;
+	__u8 must_drop;	   /* a check of the term at hand says so, whatever the term says */
+	__u32 walk, walk_end; /* walk.bpf.h: where the check at hand is in the frame */
 	__u32 slot;	   /* when done */
 	__u32 arg;	   /* of the term that decided */
 	struct frame stack[PG_MAX_DEPTH];
@@ -128,6 +130,8 @@ struct pkt {
 	__u16 have, cut;      /* bit per enum pg_field from ESP_SPI on; cut: asked for, it drops */
 	__u32 field[_PG_FIELD_MAX - PG_FIELD_ESP_SPI];
 	__u32 ext_off, ext_next; /* load_ext()'s walk */
+	__u32 rt_at, rt_next;	 /* the routing header in the frame; its next address */
+	__u32 chunks_left[8];	 /* types of which one is still wanted */
 	__u8 out[PG_REPLY_MAX + 64]; /* bytes at work: headers that are read, the answer of REJECT */
 	__u32 n_path;	      /* for the trace */
 	__u32 path[PG_TRACE_PATH];

@@ -16,7 +16,8 @@ static __always_inline void copy_addr(__be32 *to, const struct pkt *p, bool dest
 }
 
 /* RTN_* as in linux/rtnetlink.h */
-enum { RTN_UNSPEC, RTN_UNICAST, RTN_LOCAL = 2, RTN_BROADCAST = 3, RTN_ANYCAST = 4, RTN_MULTICAST = 5 };
+enum { RTN_UNSPEC, RTN_UNICAST, RTN_LOCAL = 2, RTN_BROADCAST = 3, RTN_ANYCAST = 4, RTN_MULTICAST = 5,
+       RTN_UNREACHABLE = 7 };
 
 /* As net/ipv4/fib_frontend.c __inet_dev_addr_type(), with the command's copy of the local table. */
 static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this_iface)
@@ -64,7 +65,10 @@ _Static_assert(sizeof(struct bpf_fib_lookup) == 64, "ABI");
 
 enum {
 	FIB_FOUND,
-	FIB_NOT_FORWARDED = 4, /* no route, or one that leads nowhere: the host's own addresses, … */
+	FIB_BLACKHOLE,
+	FIB_UNREACHABLE,
+	FIB_PROHIBITED,
+	FIB_NOT_FORWARDED, /* no route, or one that leads nowhere: the host's own addresses, … */
 	FIB_NOT_ENABLED,
 	FIB_ENCAPSULATED, /* there is one, and its interface is not told */
 	FIB_NO_NEIGHBOUR,
@@ -129,8 +133,9 @@ static __always_inline long find_back(void *ctx, struct pkt *p, __u32 output, __
 /*
  * ipt_rpfilter.c and ip6t_rpfilter.c rpfilter_mt(), but for --invert. What they ask and we can't: of
  * several equal ways of IPv4 the one that the packet's hash chooses is looked at, not all, and of
- * IPv6 ways to one prefix those of the best metric; those through a tunnel of the route's own (`encap`) count with --loose only; the kernel does not look for
- * ways to link-local addresses on behalf of programs, so these are always taken for the link's.
+ * IPv6 ways to one prefix those of the best metric; those through a tunnel of the route's own (`encap`)
+ * count with --loose only; the kernel looks for no ways to link-local addresses on behalf of programs,
+ * so these are always taken for the link's.
  */
 static __always_inline bool comes_from_there(void *ctx, struct pkt *p, __u32 how)
 {
@@ -167,4 +172,25 @@ static __always_inline bool comes_from_there(void *ctx, struct pkt *p, __u32 how
 		return true;
 	}
 	return false;
+}
+
+/*
+ * xt_addrtype.c match_lookup_rt6(), of an address that is not the host's own: there is no way to it,
+ * or one that leads nowhere. Multicast and link-local addresses always have one.
+ */
+static __always_inline bool is_unreachable6(void *ctx, struct pkt *p, bool dest)
+{
+	struct bpf_fib_lookup *fib = (void *)p->out;
+	const __be32 *addr = dest ? p->daddr : p->saddr;
+	__u32 type = addr_type(p, dest, false);
+	long r;
+
+	if (type != RTN_UNICAST || is_link_local(addr))
+		return false;
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->family = AF_INET6;
+	fib->ifindex = LOOPBACK_IFINDEX;
+	__builtin_memcpy(fib->dst, addr, 16);
+	r = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+	return r >= FIB_BLACKHOLE && r <= FIB_NOT_FORWARDED;
 }

@@ -218,7 +218,7 @@ struct pg_gen {
 #define PG_CHECKS(X)                                                                               \
 	X(STATE)	 /* v[0]: PG_CT_* */                                                       \
 	X(LIMIT)	 /* u64[0]: ns between packets; u64[1]: ns that the burst is worth */      \
-	X(HASHLIMIT)	 /* the same; u64[2]: name; v[6]: PG_HASHLIMIT_*; bytes[28..29]: masks */  \
+	X(HASHLIMIT)	 /* the same; u64[2]: name; v[6]: PG_HASHLIMIT_*; bytes[32..33]: masks */  \
 	X(RECENT)	 /* u64[0]: name; v[2] op, v[3] seconds, v[4] hits, v[5] flags; addr: mask */\
 	X(QUOTA)	 /* u64[0]: bytes at the start */                                          \
 	X(NTH)		 /* v[0]: every - 1 */                                                     \
@@ -232,7 +232,11 @@ struct pg_gen {
 	X(DST_RANGE)	 /* the same */                                                            \
 	X(FIELD)	 /* v[0]: enum pg_field; v[1], v[2]: lowest, highest value */              \
 	X(BITS)		 /* v[0]: enum pg_field; v[1]: mask, v[2]: value */                        \
-	X(RT_ADDRS)	 /* v[0]: how many; the packet's are not kept: see NEED_HEADERS */         \
+	X(OPTION)	 /* v[0]: of TCP or DCCP */                                                \
+	X(DCCP_TYPE)	 /* v[0]: bit per type */                                                  \
+	X(CHUNKS)	 /* chunks: of SCTP */                                                     \
+	X(RT_COUNT)	 /* v[0]: how many addresses, v[1]: no more */                             \
+	X(RT_ADDR)	 /* v[0]: in its place; addr[4..7] */                                      \
 	X(RPFILTER)	 /* v[0]: PG_RPFILTER_* */                                                 \
 	X(ACTION)	 /* no condition: arguments of LOG, MARK */
 
@@ -261,8 +265,21 @@ enum pg_field {
 	PG_FIELD_RT_TYPE,
 	PG_FIELD_RT_SEGS,
 	PG_FIELD_RT_LEN,
+	PG_FIELD_RT_RESERVED,
 	PG_FIELD_PORTS, /* what hashlimit takes for them, payload of later fragments included */
 	_PG_FIELD_MAX = 32
+};
+
+/* CHUNKS */
+#define PG_CHUNK_FLAGS 4
+enum pg_chunks_op { PG_CHUNKS_ANY, PG_CHUNKS_ALL, PG_CHUNKS_ONLY };
+struct pg_chunk_flags {
+	__u8 type, flag, mask;
+};
+struct pg_chunks {
+	__u32 map[8]; /* bit per type */
+	__u8 op, n_flags;
+	struct pg_chunk_flags flag[PG_CHUNK_FLAGS];
 };
 
 struct pg_check {
@@ -276,10 +293,16 @@ struct pg_check {
 		__s64 s64[7];
 		__be32 addr[14];
 		__u8 bytes[56];
+		struct pg_chunks chunks;
 	};
 };
 
-/* v[6] of HASHLIMIT, as XT_HASHLIMIT_HASH_*. v[7]: 1 where the rate is in bytes. */
+/*
+ * v[6] of HASHLIMIT, as XT_HASHLIMIT_HASH_*. v[7]: the rate is in bytes; --hashlimit-rate-match:
+ * u64[0] is the rate of an interval, u64[1] what is too much within one, and v[9] its seconds.
+ */
+#define PG_HASHLIMIT_BYTES (1U << 0)
+#define PG_HASHLIMIT_RATE (1U << 1)
 #define PG_HASHLIMIT_DIP (1U << 0)
 #define PG_HASHLIMIT_DPT (1U << 1)
 #define PG_HASHLIMIT_SIP (1U << 2)
@@ -358,10 +381,14 @@ struct pg_event {
 	__u8 data[192];
 };
 
-/* What a stateful check remembers. Limits: the time at which the bucket is full again. */
+/*
+ * What a stateful check remembers. Limits: the time at which the bucket is full again. Rates: when
+ * the interval began, and in `rate` what it has had, with PG_STATE_OVER if the one before was over.
+ */
+#define PG_STATE_OVER (1ULL << 63)
 struct pg_state {
 	__u64 value;
-	__u64 unused;
+	__u64 rate;
 };
 
 

@@ -15,10 +15,13 @@ size_t pg_match_checks(const struct pg_match *m)
 
 	switch (m->kind) {
 	case PG_MATCH_TCP:
+		return m->ports.option.set;
+	case PG_MATCH_DCCP:
+		return m->ports.dccp_types_set + m->ports.option.set;
+	case PG_MATCH_SCTP:
+		return m->ports.chunks != NULL;
 	case PG_MATCH_UDP:
 	case PG_MATCH_UDPLITE:
-	case PG_MATCH_SCTP:
-	case PG_MATCH_DCCP:
 	case PG_MATCH_ICMP:
 	case PG_MATCH_ICMP6:
 	case PG_MATCH_MULTIPORT:
@@ -34,7 +37,8 @@ size_t pg_match_checks(const struct pg_match *m)
 		return 1 + m->frag.id.set + m->frag.res + m->frag.first + m->frag.more +
 		       m->frag.last;
 	case PG_MATCH_RT:
-		return 1 + m->rt.type.set + m->rt.segsleft.set + m->rt.len.set;
+		return 1 + m->rt.type.set + m->rt.segsleft.set + m->rt.len.set + m->rt.res +
+		       (m->rt.n_addrs ? 1 + m->rt.n_addrs : 0);
 	default:
 		return 1;
 	}
@@ -55,6 +59,10 @@ bool pg_match_remembers(const struct pg_match *m)
 	case PG_MATCH_FRAG:
 	case PG_MATCH_RT:
 		return true;
+	case PG_MATCH_TCP:
+	case PG_MATCH_DCCP:
+	case PG_MATCH_SCTP:
+		return pg_match_checks(m);
 	default:
 		return false;
 	}
@@ -99,6 +107,8 @@ uint32_t pg_match_needs(const struct pg_match *m)
 		return m->hashlimit->modes & (PG_HASHLIMIT_SPT | PG_HASHLIMIT_DPT) ? PG_NEED_HEADERS : 0;
 	case PG_MATCH_RPFILTER:
 		return PG_NEED_ROUTES;
+	case PG_MATCH_ADDRTYPE:
+		return (m->addrtype.src | m->addrtype.dst) & 1U << RTN_UNREACHABLE ? PG_NEED_ROUTES : 0;
 	case PG_MATCH_TCPMSS:
 	case PG_MATCH_ESP:
 	case PG_MATCH_AH:
@@ -146,24 +156,10 @@ static const char *unenforced_part(const struct pg_match *m)
 const char *pg_match_unenforced(const struct pg_match *m)
 {
 	switch (m->kind) {
-	case PG_MATCH_TCP:
-		return m->ports.option.set ? "option `--tcp-option'" : NULL;
-	case PG_MATCH_DCCP:
-		return m->ports.option.set     ? "option `--dccp-option'" :
-		       m->ports.dccp_types_set ? "option `--dccp-types'" :
-						 NULL;
-	case PG_MATCH_SCTP:
-		return m->ports.chunks ? "option `--chunk-types'" : NULL;
 	case PG_MATCH_CONNTRACK:
 		return unenforced_part(m);
 	case PG_MATCH_CONNLIMIT:
 		return "match `connlimit'";
-	case PG_MATCH_HASHLIMIT:
-		return m->hashlimit->rate_match ? "option `--hashlimit-rate-match'" : NULL;
-	case PG_MATCH_RT:
-		return m->rt.n_addrs || m->rt.nonstrict ? "option `--rt-0-addrs'" :
-		       m->rt.res			? "option `--rt-0-res'" :
-							  NULL;
 	default:
 		return NULL;
 	}
@@ -200,7 +196,14 @@ static void hashlimit(const struct pg_match *m, struct pg_check *ret)
 	const struct pg_hashlimit *h = m->hashlimit;
 	uint64_t cost, burst;
 
-	if (h->bytes) {
+	if (h->rate_match && h->bytes) {
+		/* xt_hashlimit.c rateinfo_init(): bytes of an interval, and how many of them at once. */
+		cost = ((h->avg ? UINT32_MAX / h->avg : UINT32_MAX) - 1ULL) << 4;
+		burst = h->burst ? h->burst * cost : cost;
+	} else if (h->rate_match) {
+		cost = h->avg ? 1000000 / h->avg : 0;
+		burst = h->burst + cost;
+	} else if (h->bytes) {
 		/* Of 16 bytes each (xt_hashlimit.c user2credits_byte()); a second's worth at once. */
 		cost = h->avg * 1000000000ULL >> 32;
 		burst = 1000000000ULL * (1 + h->burst);
@@ -211,7 +214,8 @@ static void hashlimit(const struct pg_match *m, struct pg_check *ret)
 	*ret = (struct pg_check){ .kind = PG_CHECK_HASHLIMIT, .invert = h->above,
 				  .u64 = { cost, burst, pg_name_hash(h->name) } };
 	ret->v[6] = h->modes;
-	ret->v[7] = h->bytes;
+	ret->v[7] = (h->bytes ? PG_HASHLIMIT_BYTES : 0) | (h->rate_match ? PG_HASHLIMIT_RATE : 0);
+	ret->v[9] = h->interval_s;
 	ret->bytes[32] = h->srcmask;
 	ret->bytes[33] = h->dstmask;
 }
@@ -375,7 +379,54 @@ static void rt(const struct pg_match *m, struct pg_check *ret)
 	if (m->rt.segsleft.set)
 		*ret++ = range_is(PG_FIELD_RT_SEGS, &m->rt.segsleft);
 	if (m->rt.len.set)
-		*ret = range_is(PG_FIELD_RT_LEN, &m->rt.len);
+		*ret++ = range_is(PG_FIELD_RT_LEN, &m->rt.len);
+	if (m->rt.res)
+		*ret++ = field_is(PG_FIELD_RT_RESERVED, 0, 0, false);
+	if (!m->rt.n_addrs)
+		return;
+	*ret++ = (struct pg_check){ .kind = PG_CHECK_RT_COUNT,
+				    .v = { m->rt.n_addrs, !m->rt.nonstrict } };
+	for (unsigned i = 0; i < m->rt.n_addrs; i++, ret++) {
+		*ret = (struct pg_check){ .kind = PG_CHECK_RT_ADDR, .v = { !m->rt.nonstrict } };
+		memcpy(&ret->addr[4], m->rt.addrs[i], 16);
+	}
+}
+
+static struct pg_check option_is(const struct pg_match *m)
+{
+	return (struct pg_check){ .kind = PG_CHECK_OPTION, .invert = m->ports.option.invert,
+				  .v = { m->ports.option.lo } };
+}
+
+/* In the order in which the kernel asks. */
+static void dccp(const struct pg_match *m, struct pg_check *ret)
+{
+	if (m->ports.dccp_types_set)
+		*ret++ = (struct pg_check){ .kind = PG_CHECK_DCCP_TYPE,
+					    .invert = m->ports.dccp_types_invert,
+					    .v = { m->ports.dccp_types } };
+	if (m->ports.option.set)
+		*ret = option_is(m);
+}
+
+static struct pg_check chunks(const struct pg_match *m)
+{
+	static const uint8_t op[] = {
+		[PG_CHUNK_ANY] = PG_CHUNKS_ANY,
+		[PG_CHUNK_ALL] = PG_CHUNKS_ALL,
+		[PG_CHUNK_ONLY] = PG_CHUNKS_ONLY,
+	};
+	const struct pg_sctp_chunks *from = m->ports.chunks;
+	struct pg_check c = { .kind = PG_CHECK_CHUNKS, .invert = from->invert };
+
+	for (unsigned i = 0; i < 256; i++)
+		c.chunks.map[i / 32] |= (uint32_t)(from->map[i / 8] >> i % 8 & 1) << i % 32;
+	c.chunks.op = op[from->op];
+	c.chunks.n_flags = from->n_flags;
+	for (unsigned i = 0; i < from->n_flags; i++)
+		c.chunks.flag[i] = (struct pg_chunk_flags){ from->flag[i].type, from->flag[i].flag,
+							    from->flag[i].mask };
+	return c;
 }
 
 static struct pg_check conntrack(const struct pg_match *m)
@@ -397,9 +448,11 @@ int pg_match_check_families(const struct pg_match *m, unsigned families, struct 
 {
 	uint32_t types = m->kind == PG_MATCH_ADDRTYPE ? m->addrtype.src | m->addrtype.dst : 0;
 
-	if (families & PG_V6 && types & 1U << RTN_UNREACHABLE)
+	/* The kernel tells programs only whether there is a way, not whether there is one by here. */
+	if (families & PG_V6 && types & 1U << RTN_UNREACHABLE && m->addrtype.limit_in)
 		return pg_fail(err, -EOPNOTSUPP,
-			       "addrtype UNREACHABLE of IPv6 is not supported yet (-4: of IPv4)");
+			       "addrtype UNREACHABLE of IPv6 with --limit-iface-in is not supported "
+			       "yet (-4: of IPv4)");
 	return 0;
 }
 
@@ -441,6 +494,10 @@ static struct pg_check simple_check(const struct pg_match *m)
 				m->pkttype.invert);
 	case PG_MATCH_RPFILTER:
 		return rpfilter(m);
+	case PG_MATCH_TCP:
+		return option_is(m);
+	case PG_MATCH_SCTP:
+		return chunks(m);
 	default: /* PG_MATCH_VLAN */
 		return field_is(PG_FIELD_VLAN, m->vlan.lo, m->vlan.hi, m->vlan.invert);
 	}
@@ -473,6 +530,9 @@ int pg_match_make_checks(const struct pg_match *m, uint32_t state,
 		return 0;
 	case PG_MATCH_RT:
 		rt(m, ret);
+		return 0;
+	case PG_MATCH_DCCP:
+		dccp(m, ret);
 		return 0;
 	default:
 		if (!pg_match_checks(m))

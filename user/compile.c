@@ -818,7 +818,7 @@ static int add_check(struct compiler *c, const struct pg_check *check, size_t n)
 	return 0;
 }
 
-#define CHECKS_OF_MATCH 8
+#define CHECKS_OF_MATCH 24 /* of -m rt: five, and each of its 16 addresses with their number */
 
 /* The index of a rule's next state, of those that matches before `to` use. */
 static uint32_t states_before(const struct pg_rule *rule, size_t to)
