@@ -20,21 +20,26 @@ enum { RTN_UNSPEC, RTN_UNICAST, RTN_LOCAL = 2, RTN_BROADCAST = 3, RTN_ANYCAST = 
        RTN_UNREACHABLE = 7 };
 
 /* As net/ipv4/fib_frontend.c __inet_dev_addr_type(), with the command's copy of the local table. */
-static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this_iface)
+static __always_inline const struct pg_local *find_local(const struct pkt *p, bool dest)
 {
 	struct pg_local_key key = { .prefixlen = 8 * (4 + 16), .family = p->family };
-	const struct pg_local *local;
-	__u32 first;
 
 	copy_addr(key.addr, p, dest);
-	first = bpf_ntohl(key.addr[0]);
+	return bpf_map_lookup_elem(&pg_locals, &key);
+}
+
+static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this_iface)
+{
+	__u32 first = bpf_ntohl(dest ? p->daddr[0] : p->saddr[0]);
+	const struct pg_local *local;
+
 	if (p->family == PG_FAMILY_V6 && first >> 24 == 0xff)
 		return RTN_MULTICAST;
 	if (p->family == PG_FAMILY_V4 && (!first || first == ~0U))
 		return RTN_BROADCAST;
 	if (p->family == PG_FAMILY_V4 && first >> 28 == 14)
 		return RTN_MULTICAST;
-	local = bpf_map_lookup_elem(&pg_locals, &key);
+	local = find_local(p, dest);
 	if (!local || (this_iface && local->ifindex != cfg.ifindex))
 		return RTN_UNICAST;
 	return local->type;
@@ -75,6 +80,12 @@ enum {
 	FIB_TOO_LARGE,
 };
 
+/*
+ * The kernel looks for no ways to link-local addresses on behalf of programs. Where they are not the
+ * link's, others of the same short prefixes tell whether there is another way.
+ */
+#define NO_LONGER_LINK_LOCAL bpf_htonl(0x00400000)
+
 static __always_inline bool is_link_local(const __be32 *addr)
 {
 	return (addr[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
@@ -104,6 +115,8 @@ static __always_inline void ask_back6(struct bpf_fib_lookup *fib, const struct p
 		fib->dst[i] = p->saddr[i];
 		fib->src[i] = unicast ? p->daddr[i] : 0;
 	}
+	if (is_link_local(p->saddr))
+		fib->dst[0] |= NO_LONGER_LINK_LOCAL;
 }
 
 /*
@@ -134,8 +147,7 @@ static __always_inline long find_back(void *ctx, struct pkt *p, __u32 output, __
  * ipt_rpfilter.c and ip6t_rpfilter.c rpfilter_mt(), but for --invert. What they ask and we can't: of
  * several equal ways of IPv4 the one that the packet's hash chooses is looked at, not all, and of
  * IPv6 ways to one prefix those of the best metric; those through a tunnel of the route's own (`encap`)
- * count with --loose only; the kernel looks for no ways to link-local addresses on behalf of programs,
- * so these are always taken for the link's.
+ * count with --loose only; where one link has link-local addresses, all have.
  */
 static __always_inline bool comes_from_there(void *ctx, struct pkt *p, __u32 how)
 {
@@ -153,7 +165,7 @@ static __always_inline bool comes_from_there(void *ctx, struct pkt *p, __u32 how
 		return true;
 	if (addr_type(p, false, !v6 && !loose) == RTN_LOCAL)
 		return how & PG_RPFILTER_LOCAL;
-	if (v6 && is_link_local(p->saddr))
+	if (v6 && is_link_local(p->saddr) && find_local(p, false))
 		return true;
 	r = FIB_NOT_ENABLED;
 	if (v6 && !loose) /* of ways with one destination, IPv6 prefers what leaves there */
@@ -176,7 +188,7 @@ static __always_inline bool comes_from_there(void *ctx, struct pkt *p, __u32 how
 
 /*
  * xt_addrtype.c match_lookup_rt6(), of an address that is not the host's own: there is no way to it,
- * or one that leads nowhere. Multicast and link-local addresses always have one.
+ * or one that leads nowhere. Multicast always has one.
  */
 static __always_inline bool is_unreachable6(void *ctx, struct pkt *p, bool dest)
 {
@@ -185,12 +197,14 @@ static __always_inline bool is_unreachable6(void *ctx, struct pkt *p, bool dest)
 	__u32 type = addr_type(p, dest, false);
 	long r;
 
-	if (type != RTN_UNICAST || is_link_local(addr))
+	if (type != RTN_UNICAST || (is_link_local(addr) && find_local(p, dest)))
 		return false;
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->family = AF_INET6;
 	fib->ifindex = LOOPBACK_IFINDEX;
 	__builtin_memcpy(fib->dst, addr, 16);
+	if (is_link_local(addr))
+		fib->dst[0] |= NO_LONGER_LINK_LOCAL;
 	r = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
 	return r >= FIB_BLACKHOLE && r <= FIB_NOT_FORWARDED;
 }

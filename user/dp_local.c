@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * What the programs cannot ask the kernel: which addresses are the host's own (its routing table
- * `local`, which is what net/ipv4/fib_frontend.c looks in for xt_addrtype), and how far TAI is
+ * `local`, which is what net/ipv4/fib_frontend.c looks in for xt_addrtype), whether links have
+ * link-local addresses, and how far TAI is
  * ahead of UTC. Both are copies of the moment in which a policy is committed.
  */
 #include <arpa/inet.h>
@@ -30,6 +31,16 @@ static int read_attr(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
+/* fe80::/64, for which bpf_fib_lookup() is not to be asked. */
+static bool is_link_route(const struct rtmsg *rt, const struct nlattr *const *attrs)
+{
+	static const __u8 prefix[8] = { 0xfe, 0x80 };
+
+	return rt->rtm_family == AF_INET6 && rt->rtm_dst_len == 64 && rt->rtm_type == RTN_UNICAST &&
+	       attrs[RTA_DST] && mnl_attr_get_payload_len(attrs[RTA_DST]) == 16 &&
+	       !memcmp(mnl_attr_get_payload(attrs[RTA_DST]), prefix, sizeof(prefix));
+}
+
 static int read_route(const struct nlmsghdr *nlh, void *data)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(nlh);
@@ -43,7 +54,7 @@ static int read_route(const struct nlmsghdr *nlh, void *data)
 	mnl_attr_parse(nlh, sizeof(*rt), read_attr, attrs);
 	if (attrs[RTA_TABLE])
 		table = mnl_attr_get_u32(attrs[RTA_TABLE]);
-	if (table != RT_TABLE_LOCAL || !attrs[RTA_DST] || rt->rtm_dst_len > (v6 ? 128 : 32) ||
+	if ((table != RT_TABLE_LOCAL && !is_link_route(rt, attrs)) || !attrs[RTA_DST] || rt->rtm_dst_len > (v6 ? 128 : 32) ||
 	    mnl_attr_get_payload_len(attrs[RTA_DST]) > sizeof(key.addr))
 		return MNL_CB_OK;
 	key.prefixlen = 32 + rt->rtm_dst_len;
