@@ -397,6 +397,8 @@ static __always_inline enum check_result check_bits(const struct pg_check *c, co
 	return holds(((v & c->v[1]) == c->v[2]) != c->invert);
 }
 
+#include "ct.bpf.h"
+
 static __always_inline enum check_result check_holds(const struct pg_check *c, struct pkt *p,
 						     const struct loop *loop)
 {
@@ -421,6 +423,14 @@ static __always_inline enum check_result check_holds(const struct pg_check *c, s
 		return check_random(c);
 	case PG_CHECK_TIME:
 		return check_time(c);
+	case PG_CHECK_CT_ADDR:
+		return check_ct_addr(c, p);
+	case PG_CHECK_CT_FIELD:
+		return check_ct_field(c, p);
+	case PG_CHECK_CONNBYTES:
+		return check_connbytes(c, p);
+	case PG_CHECK_CONNLIMIT:
+		return check_connlimit(c, p);
 	case PG_CHECK_RPFILTER:
 		return holds(comes_from_there(loop->ctx, p, c->v[0]) != c->invert);
 	case PG_CHECK_ADDRTYPE:

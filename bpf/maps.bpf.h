@@ -69,6 +69,13 @@ struct {
 	__type(value, struct pg_state);
 } pg_hashlimits SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PG_CONNLIMITS);
+	__type(key, struct pg_connlimit_key);
+	__type(value, struct pg_connlimit);
+} pg_connlimits SEC(".maps");
+
 /* Written by the command. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -63,6 +63,14 @@ struct progress {
 	struct frame stack[PG_MAX_DEPTH];
 };
 
+enum flow_kind {
+	FLOW_INVALID,	/* belongs to nothing and starts nothing */
+	FLOW_TRACKED,	/* key is its flow */
+	FLOW_QUOTED,	/* an ICMP error: key is the flow that it is about */
+	FLOW_UNTRACKED, /* neighbour discovery and multicast listeners, NOTRACK */
+};
+
+
 /*
  * What flow.bpf.h keeps of a packet from its state to its commit. Like all of struct pkt it lies in
  * memory that the verifier takes for any value, and so keeps its ways few.
@@ -81,6 +89,15 @@ struct flow_pkt {
 	__u32 old, status; /* of the flow, before and after */
 	struct pg_flow_key key;
 	struct pg_flow fresh; /* an entry under construction: a stack is too small for it */
+};
+
+/* What rules may ask of the packet's connection; filled in where PG_NEED_FLOW. */
+struct ct_view {
+	struct pg_count sent[2]; /* in its direction and against it, this packet included */
+	__be32 addr[4][4];	 /* by enum pg_ct_end */
+	__u32 field[8];		 /* by enum pg_ct_field */
+	__u8 known;		 /* there is one */
+	__u8 keyed;		 /* flow.key is the packet's, or of what it quotes */
 };
 
 /*
@@ -138,4 +155,8 @@ struct pkt {
 	struct query query;	  /* the fast path's */
 	struct progress progress; /* the classifier's */
 	struct flow_pkt flow;
+	struct ct_view ct;
+	struct pg_connlimit_key connlimit; /* ct.bpf.h's, at work */
+	struct pg_connlimit connlimit_new;
+	__u32 connlimit_found;
 };

@@ -176,6 +176,7 @@ struct pg_base {
 #define PG_NEED_STATE (1U << 0)	  /* connection state */
 #define PG_NEED_HEADERS (1U << 1) /* what the parser leaves aside: options, extension headers */
 #define PG_NEED_RAW (1U << 2)	  /* table raw has rules or a policy: the general path only */
+#define PG_NEED_FLOW (1U << 4)	  /* more of the connection than its state; with PG_NEED_STATE */
 #define PG_NEED_ROUTES (1U << 3)  /* what the kernel's routing says: see dp_local.c */
 
 struct pg_gen {
@@ -237,6 +238,11 @@ struct pg_gen {
 	X(CHUNKS)	 /* chunks: of SCTP */                                                     \
 	X(RT_COUNT)	 /* v[0]: how many addresses, v[1]: no more */                             \
 	X(RT_ADDR)	 /* v[0]: in its place; addr[4..7] */                                      \
+	X(CT_ADDR)	 /* v[0]: enum pg_ct_end; addr[2..5], mask addr[6..9]; */                  \
+			 /* of all CT_*: bytes2[0]: 1 where --ctstate is asked for, too */         \
+	X(CT_FIELD)	 /* v[0]: enum pg_ct_field; v[1], v[2]: lowest, highest value, or bits */  \
+	X(CONNBYTES)	 /* u64[0..1]: lowest, highest; v[4] mode, v[5] direction */               \
+	X(CONNLIMIT)	 /* v[0]: more than that; v[1]: of the destination; v[2]: prefix */        \
 	X(RPFILTER)	 /* v[0]: PG_RPFILTER_* */                                                 \
 	X(ACTION)	 /* no condition: arguments of LOG, MARK */
 
@@ -333,6 +339,19 @@ struct pg_recent_entry {
 	__u8 ttl, unused[3];
 	__u32 stamp[PG_RECENT_STAMPS]; /* milliseconds, wrapping around */
 };
+
+/* v[4] and v[5] of CONNBYTES. */
+enum pg_connbytes_mode { PG_CONNBYTES_PACKETS, PG_CONNBYTES_BYTES, PG_CONNBYTES_AVERAGE };
+enum pg_connbytes_dir { PG_CONNBYTES_ORIGINAL, PG_CONNBYTES_REPLY, PG_CONNBYTES_BOTH };
+
+/* A connection's ends, in the order of struct pg_conntrack (user/ast.h), and what else it has. */
+enum pg_ct_end { PG_CT_ORIGSRC, PG_CT_ORIGDST, PG_CT_REPLSRC, PG_CT_REPLDST };
+enum pg_ct_field { PG_CT_PORT, PG_CT_PROTO = 4, PG_CT_STATUS, PG_CT_EXPIRES, PG_CT_DIR };
+/* Bits of --ctstatus, as the kernel has them. */
+#define PG_CT_EXPECTED (1U << 0)
+#define PG_CT_SEEN_REPLY (1U << 1)
+#define PG_CT_ASSURED (1U << 2)
+#define PG_CT_CONFIRMED (1U << 3)
 
 /* v[0] of RPFILTER. */
 #define PG_RPFILTER_LOOSE (1U << 0)
@@ -643,6 +662,25 @@ enum pg_tcp_state {
 #define PG_FLOW_LAST_RST (1U << 9)     /* or a RST, */
 #define PG_FLOW_LAST_FROM_1 (1U << 10) /* sent by end 1 of the key */
 
+/*
+ * Of connlimit's lists. A key is a list's and a place in it; at PG_CONNLIMIT_HEAD stands the
+ * list's length, and in time_ns since when some CPU has it to itself.
+ */
+#define PG_CONNLIMIT_HEAD 0xffffffffU
+struct pg_connlimit_key {
+	__u64 since; /* of the rule's state: no other rule that had the same one */
+	__u32 state, place;
+	__be32 addr[4];
+	__u32 family, unused;
+};
+
+struct pg_connlimit {
+	__u64 time_ns; /* when the flow came */
+	__u32 count, cpu;
+	struct pg_flow_key flow;
+	__u32 unused;
+};
+
 /* Times are CLOCK_MONOTONIC_COARSE's. */
 struct pg_flow {
 	struct pg_count sent[2]; /* by each end of the key, of packets that are the flow's */
@@ -669,5 +707,7 @@ struct pg_flow {
 
 _Static_assert(sizeof(struct pg_flow_key) == 44, "ABI");
 _Static_assert(sizeof(struct pg_flow) == 64, "ABI");
+_Static_assert(sizeof(struct pg_connlimit_key) == 40, "ABI");
+_Static_assert(sizeof(struct pg_connlimit) == 64, "ABI");
 _Static_assert(_PG_TCP_MAX <= PG_FLOW_TCP_STATE, "a state fits in its bits");
 /* End of flows --------------------------------------------------------------------------------- */

@@ -65,6 +65,7 @@ enum pg_match_kind {
 	PG_MATCH_LIMIT,
 	PG_MATCH_HASHLIMIT,
 	PG_MATCH_CONNLIMIT,
+	PG_MATCH_CONNBYTES,
 	PG_MATCH_RECENT,
 	PG_MATCH_QUOTA,
 	PG_MATCH_STATISTIC,
@@ -213,6 +214,11 @@ struct pg_match {
 			uint8_t mask;
 			uint8_t mask_family; /* while being read: it was written as an address */
 		} connlimit;
+		struct {
+			uint64_t lo, hi;
+			bool invert;
+			uint8_t dir, mode; /* PG_CONNBYTES_* */
+		} connbytes;
 		struct pg_recent *recent; /* owned, never NULL */
 		struct {
 			uint64_t bytes;

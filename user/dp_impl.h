@@ -23,6 +23,7 @@
 	X(SET_INFO, pg_set_info)                                                                   \
 	X(RECENTS, pg_recents)                                                                     \
 	X(HASHLIMITS, pg_hashlimits)                                                               \
+	X(CONNLIMITS, pg_connlimits)                                                               \
 	X(LOCALS, pg_locals)                                                                       \
 	X(EVENTS, pg_events)                                                                       \
 	X(FLOWS, pg_flows)                                                                         \

@@ -187,6 +187,7 @@ const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
 				 SETTLES(hashlimit) },
 	[PG_MATCH_CONNLIMIT] = { STATEFUL("connlimit", connlimit), .init = pg_connlimit_init,
 				 SETTLES(connlimit) },
+	[PG_MATCH_CONNBYTES] = { STATEFUL("connbytes", connbytes) },
 	[PG_MATCH_RECENT] = { STATEFUL("recent", recent), OWNS(recent), SETTLES(recent) },
 	[PG_MATCH_QUOTA] = { STATEFUL("quota", quota) },
 	[PG_MATCH_STATISTIC] = { STATEFUL("statistic", statistic) },
