@@ -150,7 +150,8 @@ static __always_inline enum check_result check_connbytes(const struct pg_check *
 
 /*
  * nf_conncount.c: a list for each rule and prefix of the flows that came by it; each time it is asked,
- * those that are no more go, and the packet's own comes. Here it is one element of the map for each
+ * those that are no more go, and the packet's own comes if the packet is its first (as from Linux 6.18.x
+ * on; before, any packet's did. Of an empty list that kernel drops; here it is 0). Here it is one element of the map for each
  * place in the list, and one (PG_CONNLIMIT_HEAD) that says how many there are. One element a step,
  * because a list may be long; a CPU that is at it has the head locked, others ask again.
  */
@@ -249,13 +250,19 @@ static __always_inline void connlimit_remove(struct pkt *p, struct pg_connlimit 
 	bpf_map_delete_elem(&pg_connlimits, &p->connlimit);
 }
 
+/* There was a packet of it before. */
+static __always_inline bool is_confirmed(const struct pkt *p)
+{
+	return p->ct.known && p->ct.field[PG_CT_STATUS] & PG_CT_CONFIRMED;
+}
+
 /* All of them seen: how many, with the packet's own? */
 static __always_inline __u32 connlimit_end(struct pkt *p, struct pg_connlimit *head)
 {
 	struct pg_connlimit *own = &p->connlimit_new;
 	__u32 count = head->count;
 
-	if (p->connlimit_found)
+	if (p->connlimit_found || is_confirmed(p))
 		return count;
 	if (!p->ct.keyed) /* of what was never a connection the kernel thinks for a moment only */
 		return count + 1;
@@ -299,7 +306,7 @@ static __always_inline enum check_result check_connlimit(const struct pg_check *
 		return holds((count > c->v[0]) != c->invert);
 	}
 	e = connlimit_at(p, place);
-	if (e && p->ct.keyed && is_own(e, p)) {
+	if (e && p->ct.keyed && !is_confirmed(p) && is_own(e, p)) {
 		p->connlimit_found = 1;
 		at->walk++;
 	} else if (!e || is_gone(e, bpf_ktime_get_coarse_ns())) {
