@@ -678,7 +678,7 @@ static __always_inline bool fast_take(const struct tables *t, __u64 found, enum 
 	return !rec->checks && (rec->kind == PG_ACT_ACCEPT || rec->kind == PG_ACT_DROP);
 }
 
-static __always_inline void query_packet(struct query *q, const struct pkt *p, __u32 active)
+static __always_inline void fill_query(struct query *q, const struct pkt *p, __u32 active)
 {
 	q->saddr[0] = p->saddr[0];
 	q->daddr[0] = p->daddr[0];
@@ -714,7 +714,7 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 		return found;
 	q = &scratch->query;
 	if (alone) {
-		query_packet(q, p, t->active);
+		fill_query(q, p, t->active);
 		found = term_of_source(q, saddr);
 	}
 	if ((__u32)found != TERM_UNSURE)
@@ -722,7 +722,7 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 	q->first = find_rows(t, p, saddr, p->has_ports, false, &q->rows);
 	q->cursor = cursor;
 	if (q->rows.name_few) {
-		query_packet(q, p, t->active);
+		fill_query(q, p, t->active);
 		q->whole = p->has_ports;
 		return next_term(q);
 	}
@@ -942,6 +942,8 @@ static __always_inline long meet(const struct tables *t, struct pkt *p, struct l
 	at->check = rec->check;
 	at->then_drop = !!(rec->asks & at->cannot);
 	at->checks_end = rec->check;
+	at->must_drop = 0;
+	at->walk = 0;
 	if (!(rec->asks & at->cannot & PG_ASK_PROTO)) /* -p is the first of all conditions */
 		at->checks_end += at->then_drop ? rec->before : rec->checks;
 	if (at->check != at->checks_end)
@@ -951,24 +953,45 @@ static __always_inline long meet(const struct tables *t, struct pkt *p, struct l
 	return act(t, p, loop);
 }
 
+/* A match has dropped the packet; a rule that holds all the same has counted it. */
+static __always_inline long drop_counted(const struct tables *t, struct pkt *p, bool counts)
+{
+	const struct pg_term_record *rec = record(t, p->progress.term);
+
+	if (counts && rec->kind != PG_ACT_SPLIT)
+		count_rule(rec->slot, p);
+	return finish(&p->progress, PG_VERDICT_DROP, PG_REASON_SHORT_L4, 0);
+}
+
 static __always_inline long one_check(const struct tables *t, struct pkt *p, struct loop *loop)
 {
 	struct progress *at = &p->progress;
+	enum check_result result = check_holds(check_at(t, at->check), p, loop);
 
-	switch (check_holds(check_at(t, at->check), p)) {
+	if (result == CHECK_AGAIN)
+		return 0;
+	at->walk = 0;
+	switch (result) {
 	case CHECK_WAITS:
 		at->wants_state = 1;
 		return 1;
 	case CHECK_FAILS:
+		if (at->must_drop)
+			return drop_counted(t, p, false);
 		at->check = at->checks_end;
 		return 0;
 	case CHECK_DROPS:
-		return finish(at, PG_VERDICT_DROP, PG_REASON_SHORT_L4, 0);
-	case CHECK_HOLDS:
+		return drop_counted(t, p, false);
+	case CHECK_HOLDS_AND_DROPS:
+		at->must_drop = 1;
+		break;
+	default:
 		break;
 	}
 	if (++at->check != at->checks_end)
 		return 0;
+	if (at->must_drop)
+		return drop_counted(t, p, true);
 	if (at->then_drop)
 		return finish(at, PG_VERDICT_DROP, at->missing_why, 0);
 	return act(t, p, loop);
@@ -1068,7 +1091,7 @@ static __always_inline bool begin(struct pkt *p)
 		       base->policy_slot);
 		return false;
 	}
-	query_packet(&p->query, p, p->active);
+	fill_query(&p->query, p, p->active);
 	p->query.whole = p->has_ports && p->l4_state == PG_L4_FULL &&
 			 (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP);
 	if (t.gen->form == PG_FORM_TINY)

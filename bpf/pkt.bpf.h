@@ -48,10 +48,20 @@ struct progress {
 	__u8 stage;	   /* enum pg_stage */
 	__u8 reason;	   /* enum pg_reason, when done */
 	__u8 depth;
+	__u8 must_drop;	   /* a check of the term at hand says so, whatever the term says */
+	__u32 walk, walk_end; /* walk.bpf.h: where the check at hand is in the frame */
 	__u32 slot;	   /* when done */
 	__u32 arg;	   /* of the term that decided */
 	struct frame stack[PG_MAX_DEPTH];
 };
+
+enum flow_kind {
+	FLOW_INVALID,	/* belongs to nothing and starts nothing */
+	FLOW_TRACKED,	/* key is its flow */
+	FLOW_QUOTED,	/* an ICMP error: key is the flow that it is about */
+	FLOW_UNTRACKED, /* neighbour discovery and multicast listeners, NOTRACK */
+};
+
 
 /*
  * What flow.bpf.h keeps of a packet from its state to its commit. Like all of struct pkt it lies in
@@ -71,6 +81,15 @@ struct flow_pkt {
 	__u32 old, status; /* of the flow, before and after */
 	struct pg_flow_key key;
 	struct pg_flow fresh; /* an entry under construction: a stack is too small for it */
+};
+
+/* What rules may ask of the packet's connection; filled in where PG_NEED_FLOW. */
+struct ct_view {
+	struct pg_count sent[2]; /* in its direction and against it, this packet included */
+	__be32 addr[4][4];	 /* by enum pg_ct_end */
+	__u32 field[8];		 /* by enum pg_ct_field */
+	__u8 known;		 /* there is one */
+	__u8 keyed;		 /* flow.key is the packet's, or of what it quotes */
 };
 
 /*
@@ -126,10 +145,16 @@ struct pkt {
 	__u16 have, cut;      /* bit per enum pg_field from ESP_SPI on; cut: asked for, it drops */
 	__u32 field[_PG_FIELD_MAX - PG_FIELD_ESP_SPI];
 	__u32 ext_off, ext_next; /* load_ext()'s walk */
+	__u32 rt_at, rt_next;	 /* the routing header in the frame; its next address */
+	__u32 chunks_left[8];	 /* types of which one is still wanted */
 	__u8 out[PG_REPLY_MAX + 64]; /* bytes at work: headers that are read, the answer of REJECT */
 	__u32 n_path;	      /* for the trace */
 	__u32 path[PG_TRACE_PATH];
 	struct query query; /* the classifier's, as what follows */
 	struct progress progress;
 	struct flow_pkt flow;
+	struct ct_view ct;
+	struct pg_connlimit_key connlimit; /* ct.bpf.h's, at work */
+	struct pg_connlimit connlimit_new;
+	__u32 connlimit_found;
 };

@@ -201,6 +201,8 @@ struct pg_base {
 #define PG_NEED_FORWARD (1U << 5)    /* INPUT and FORWARD differ: ask where an arrival goes */
 #define PG_NEED_FRAGMENTS (1U << 6)  /* a rule asks what only a datagram's first fragment has */
 #define PG_NEED_FRAGMENT_RULES (1U << 7) /* a rule for arrivals is about later ones (-f) */
+#define PG_NEED_FLOW (1U << 8)	  /* more of the connection than its state; with PG_NEED_STATE */
+#define PG_NEED_ROUTES (1U << 9)  /* what the kernel's routing says: see dp_local.c */
 
 struct pg_gen {
 	__u32 form;   /* enum pg_form */
@@ -260,7 +262,7 @@ static inline __u32 pg_link_place(__u32 netns, __u32 ifindex, __u32 try)
 #define PG_CHECKS(X)                                                                               \
 	X(STATE)	 /* v[0]: PG_CT_* */                                                       \
 	X(LIMIT)	 /* u64[0]: ns between packets; u64[1]: ns that the burst is worth */      \
-	X(HASHLIMIT)	 /* the same; u64[2]: name; v[6]: PG_HASHLIMIT_*; bytes[28..29]: masks */  \
+	X(HASHLIMIT)	 /* the same; u64[2]: name; v[6]: PG_HASHLIMIT_*; bytes[32..33]: masks */  \
 	X(RECENT)	 /* u64[0]: name; v[2] op, v[3] seconds, v[4] hits, v[5] flags; addr: mask */\
 	X(QUOTA)	 /* u64[0]: bytes at the start */                                          \
 	X(NTH)		 /* v[0]: every - 1 */                                                     \
@@ -274,7 +276,17 @@ static inline __u32 pg_link_place(__u32 netns, __u32 ifindex, __u32 try)
 	X(DST_RANGE)	 /* the same */                                                            \
 	X(FIELD)	 /* v[0]: enum pg_field; v[1], v[2]: lowest, highest value */              \
 	X(BITS)		 /* v[0]: enum pg_field; v[1]: mask, v[2]: value */                        \
-	X(RT_ADDRS)	 /* v[0]: how many; the packet's are not kept: see NEED_HEADERS */         \
+	X(OPTION)	 /* v[0]: of TCP or DCCP */                                                \
+	X(DCCP_TYPE)	 /* v[0]: bit per type */                                                  \
+	X(CHUNKS)	 /* chunks: of SCTP */                                                     \
+	X(RT_COUNT)	 /* v[0]: how many addresses, v[1]: no more */                             \
+	X(RT_ADDR)	 /* v[0]: in its place; addr[4..7] */                                      \
+	X(CT_ADDR)	 /* v[0]: enum pg_ct_end; addr[2..5], mask addr[6..9]; */                  \
+			 /* of all CT_*: bytes2[0]: 1 where --ctstate is asked for, too */         \
+	X(CT_FIELD)	 /* v[0]: enum pg_ct_field; v[1], v[2]: lowest, highest value, or bits */  \
+	X(CONNBYTES)	 /* u64[0..1]: lowest, highest; v[4] mode, v[5] direction */               \
+	X(CONNLIMIT)	 /* v[0]: more than that; v[1]: of the destination; v[2]: prefix */        \
+	X(RPFILTER)	 /* v[0]: PG_RPFILTER_* */                                                 \
 	X(ACTION)	 /* no condition: arguments of LOG, MARK */
 
 #define PG_ENUM_CHECK(sym) PG_CHECK_##sym,
@@ -302,8 +314,21 @@ enum pg_field {
 	PG_FIELD_RT_TYPE,
 	PG_FIELD_RT_SEGS,
 	PG_FIELD_RT_LEN,
+	PG_FIELD_RT_RESERVED,
 	PG_FIELD_PORTS, /* what hashlimit takes for them, payload of later fragments included */
 	_PG_FIELD_MAX = 32
+};
+
+/* CHUNKS */
+#define PG_CHUNK_FLAGS 4
+enum pg_chunks_op { PG_CHUNKS_ANY, PG_CHUNKS_ALL, PG_CHUNKS_ONLY };
+struct pg_chunk_flags {
+	__u8 type, flag, mask;
+};
+struct pg_chunks {
+	__u32 map[8]; /* bit per type */
+	__u8 op, n_flags;
+	struct pg_chunk_flags flag[PG_CHUNK_FLAGS];
 };
 
 struct pg_check {
@@ -317,10 +342,16 @@ struct pg_check {
 		__s64 s64[7];
 		__be32 addr[14];
 		__u8 bytes[56];
+		struct pg_chunks chunks;
 	};
 };
 
-/* v[6] of HASHLIMIT, as XT_HASHLIMIT_HASH_*. v[7]: 1 where the rate is in bytes. */
+/*
+ * v[6] of HASHLIMIT, as XT_HASHLIMIT_HASH_*. v[7]: the rate is in bytes; --hashlimit-rate-match:
+ * u64[0] is the rate of an interval, u64[1] what is too much within one, and v[9] its seconds.
+ */
+#define PG_HASHLIMIT_BYTES (1U << 0)
+#define PG_HASHLIMIT_RATE (1U << 1)
 #define PG_HASHLIMIT_DIP (1U << 0)
 #define PG_HASHLIMIT_DPT (1U << 1)
 #define PG_HASHLIMIT_SIP (1U << 2)
@@ -351,6 +382,24 @@ struct pg_recent_entry {
 	__u8 ttl, unused[3];
 	__u32 stamp[PG_RECENT_STAMPS]; /* milliseconds, wrapping around */
 };
+
+/* v[4] and v[5] of CONNBYTES. */
+enum pg_connbytes_mode { PG_CONNBYTES_PACKETS, PG_CONNBYTES_BYTES, PG_CONNBYTES_AVERAGE };
+enum pg_connbytes_dir { PG_CONNBYTES_ORIGINAL, PG_CONNBYTES_REPLY, PG_CONNBYTES_BOTH };
+
+/* A connection's ends, in the order of struct pg_conntrack (user/ast.h), and what else it has. */
+enum pg_ct_end { PG_CT_ORIGSRC, PG_CT_ORIGDST, PG_CT_REPLSRC, PG_CT_REPLDST };
+enum pg_ct_field { PG_CT_PORT, PG_CT_PROTO = 4, PG_CT_STATUS, PG_CT_EXPIRES, PG_CT_DIR };
+/* Bits of --ctstatus, as the kernel has them. */
+#define PG_CT_EXPECTED (1U << 0)
+#define PG_CT_SEEN_REPLY (1U << 1)
+#define PG_CT_ASSURED (1U << 2)
+#define PG_CT_CONFIRMED (1U << 3)
+
+/* v[0] of RPFILTER. */
+#define PG_RPFILTER_LOOSE (1U << 0)
+#define PG_RPFILTER_MARK (1U << 1)
+#define PG_RPFILTER_LOCAL (1U << 2)
 
 /* The host's own addresses, for addrtype; written by the command. */
 struct pg_local_key {
@@ -394,10 +443,14 @@ struct pg_event {
 	__u8 data[192];
 };
 
-/* What a stateful check remembers. Limits: the time at which the bucket is full again. */
+/*
+ * What a stateful check remembers. Limits: the time at which the bucket is full again. Rates: when
+ * the interval began, and in `rate` what it has had, with PG_STATE_OVER if the one before was over.
+ */
+#define PG_STATE_OVER (1ULL << 63)
 struct pg_state {
 	__u64 value;
-	__u64 unused;
+	__u64 rate;
 };
 
 
@@ -693,6 +746,25 @@ enum pg_tcp_state {
 #define PG_FLOW_LAST_RST (1U << 9)     /* or a RST, */
 #define PG_FLOW_LAST_FROM_1 (1U << 10) /* sent by end 1 of the key */
 
+/*
+ * Of connlimit's lists. A key is a list's and a place in it; at PG_CONNLIMIT_HEAD stands the
+ * list's length, and in time_ns since when some CPU has it to itself.
+ */
+#define PG_CONNLIMIT_HEAD 0xffffffffU
+struct pg_connlimit_key {
+	__u64 since; /* of the rule's state: no other rule that had the same one */
+	__u32 state, place;
+	__be32 addr[4];
+	__u32 family, unused;
+};
+
+struct pg_connlimit {
+	__u64 time_ns; /* when the flow came */
+	__u32 count, cpu;
+	struct pg_flow_key flow;
+	__u32 unused;
+};
+
 /* Times are CLOCK_MONOTONIC_COARSE's. */
 struct pg_flow {
 	struct pg_count sent[2]; /* by each end of the key, of packets that are the flow's */
@@ -719,5 +791,7 @@ struct pg_flow {
 
 _Static_assert(sizeof(struct pg_flow_key) == 44, "ABI");
 _Static_assert(sizeof(struct pg_flow) == 64, "ABI");
+_Static_assert(sizeof(struct pg_connlimit_key) == 40, "ABI");
+_Static_assert(sizeof(struct pg_connlimit) == 64, "ABI");
 _Static_assert(_PG_TCP_MAX <= PG_FLOW_TCP_STATE, "a state fits in its bits");
 /* End of flows --------------------------------------------------------------------------------- */

@@ -78,6 +78,8 @@
 /* Addresses that `recent` remembers, 176 bytes each, and buckets of hashlimit, 72 each. */
 #define PG_RECENTS 65536
 #define PG_HASHLIMITS 65536
+/* Flows that connlimit counts, each for every rule that it came by, and its lists: 170 bytes each. */
+#define PG_CONNLIMITS 32768
 
 /* Fragmented datagrams whose first fragment's verdict is kept, 136 bytes each: 1 MB. */
 #define PG_FRAGMENTED 8192

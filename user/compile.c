@@ -932,7 +932,7 @@ static int add_check(struct compiler *c, const struct pg_check *check, size_t n)
 	return 0;
 }
 
-#define CHECKS_OF_MATCH 8
+#define CHECKS_OF_MATCH 24 /* of -m rt: five, and each of its 16 addresses with their number */
 
 /* The index of a rule's next state, of those that matches before `to` use. */
 static uint32_t states_before(const struct pg_rule *rule, size_t to)
@@ -955,14 +955,15 @@ static int add_checks(struct compiler *c, const struct pg_term *t, struct pg_ter
 	for (size_t i = t->from; !r && i < t->to; i++) {
 		const struct pg_match *m = &t->rule->match[i];
 		size_t n = pg_match_checks(m);
+		const char *why;
 
 		c->gen.needs |= pg_match_needs(m);
 		if (m->kind == PG_MATCH_COMMENT)
 			continue;
 		memset(check, 0, sizeof(check));
-		r = pg_match_check_families(m, t->families, c->err);
-		if (r)
-			return r;
+		why = pg_match_unenforced(m, t->families);
+		if (why)
+			return pg_fail(c->err, -EOPNOTSUPP, "%s", why);
 		r = pg_match_make_checks(m, states_before(t->rule, i), c->opts->sets, check, c->err);
 		if (!r && n)
 			r = add_check(c, check, n);
