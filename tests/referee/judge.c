@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "bpf/oracle.h"
+#include "flows.h"
 
 enum { DIFFERENCES_MAX = 5, FRAMES_MAX = 4096 };
 
@@ -199,8 +200,10 @@ static void compare_rule(struct hearing *h, size_t chain, size_t i, const struct
 	j->rules++;
 	j->rules_hit += k->packets != 0;
 	for (enum judged p = 0; p < _JUDGED_MAX; p++) {
-		const struct pg_chain *c = pg_ruleset_chain(j->portguard[p].set, PG_TABLE_FILTER,
-							    h->rules->chain[chain].name);
+		const struct rule_chain *named = &h->rules->chain[chain];
+		const struct pg_chain *c = pg_ruleset_chain(j->portguard[p].set,
+							    named->raw ? PG_TABLE_RAW : PG_TABLE_FILTER,
+							    named->name);
 		struct pg_count ours;
 
 		pg_dp_slot_read(j->portguard[p].dp, c->rule[i].slot, &ours);
@@ -219,6 +222,15 @@ static void compare_counts(struct hearing *h)
 		for (size_t i = 0; i < rules_count(h->rules, c); i++)
 			compare_rule(h, c, i, &kernel[at++]);
 	free(kernel);
+}
+
+static void make_flows(struct judge *j, struct gen *g, bool v6, struct frame *frame, size_t n)
+{
+	struct flows *flows = flows_new(g, v6);
+
+	for (size_t i = 0; i < n; i++)
+		flows_frame(flows, kernel_mac(j->kernel), i + 1, &frame[i]);
+	flows_free(flows);
 }
 
 /* Frames that portguard decides to be stricter about are replaced by others. */
@@ -250,6 +262,8 @@ static void load(struct hearing *h)
 	for (enum judged p = 0; p < _JUDGED_MAX; p++) {
 		harness_load_sets(&j->portguard[p], h->rules->sets);
 		harness_load_as(&j->portguard[p], h->rules->v6 ? PG_V6 : PG_V4, h->text);
+		if (h->rules->tracks)
+			harness_forget_flows(&j->portguard[p]);
 	}
 	h->count = calloc(harness_input(&j->portguard[0])->n_rules + 1, sizeof(*h->count));
 	if (!h->count)
@@ -266,7 +280,10 @@ void judge_rules(struct judge *j, struct gen *g, const struct rules *rules,
 	struct aim *aim = aim_new(g, rules, captures);
 	double start = now(), made, loaded, ran;
 
-	make_frames(j, aim, frame, n);
+	if (rules->tracks)
+		make_flows(j, g, rules->v6, frame, n);
+	else
+		make_frames(j, aim, frame, n);
 	made = now();
 	load(&h);
 	loaded = now();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * iptables-legacy as the referee: rules in the raw table of this network namespace, frames sent to
- * it over a veth pair, and NFLOG rules that tell what became of each.
+ * iptables-legacy as the referee: rules in this network namespace, frames sent to it over a veth
+ * pair, and NFLOG rules that tell what became of each.
  */
 #pragma once
 

@@ -52,10 +52,14 @@ build() {
 	make -j2 -C "$COPY" --no-print-directory .output/tests/referee/referee "$@" >"$COPY.log" 2>&1
 }
 
-# judge SCRIPT FEATURES: 0: it says that all is as in the kernel
+# judge SCRIPT FEATURES|state|both: 0: it says that all is as in the kernel
 judge() {
-	env PORTGUARD="$COPY/portguard" PG_N="${PG_N:-24000}" PG_SEED= PG_ROUND= PG_FEATURES="$2" \
-		PG_TEST_DATA= bash "$COPY/tests/net/$1" >"$COPY.log" 2>&1
+	local states=0 features=$2
+
+	[ "$2" != both ] || states='' features=''
+	[ "$2" != state ] || states=1 features=''
+	env PORTGUARD="$COPY/portguard" PG_N="${PG_N:-24000}" PG_SEED= PG_ROUND= PG_STATES=$states \
+		PG_FEATURES="$features" PG_TEST_DATA= bash "$COPY/tests/net/$1" >"$COPY.log" 2>&1
 }
 
 # What a difference looks like: only that counts as found, not that something else went wrong.
@@ -85,7 +89,7 @@ replace() {
 	printf '%s\n' "${text/"$2"/"$3"}" >"$COPY/$1"
 }
 
-# bug NAME FILE OLD NEW [FEATURES [SCRIPT [MAKE TARGET…]]]
+# bug NAME FILE OLD NEW [FEATURES [SCRIPT [MAKE TARGET…]]]; "state": found by rules about connections
 bug() {
 	local name=$1 file=$2 old=$3 new=$4 features=${5:-} script=${6:-test_referee.sh} found rc
 	shift $(($# > 6 ? 6 : $#))
@@ -119,7 +123,7 @@ no_bug() {
 		fail "the copy does not build" "$COPY.log"
 		done_with 1
 	fi
-	judge test_referee.sh ""
+	judge test_referee.sh both
 	case $? in
 	0) passed=$((passed + 1)) && echo "no bug: nothing is found" ;;
 	77) skip_all "$(grep -m 1 '^skip' "$COPY.log")" ;;
@@ -189,6 +193,14 @@ bpf_bugs() {
 		count_rule(rec->slot, p);' log,ports
 	bug "bytes are the frame's" bpf/count.bpf.h \
 		'add_u64(to, &c->bytes, p->bytes);' 'add_u64(to, &c->bytes, p->bytes + 14);' ports
+	bug "! before --ctstate is not seen" bpf/check.bpf.h \
+		'holds(!!(p->ct_state & c->v[0]) != c->invert)' 'holds(p->ct_state & c->v[0])' state
+	bug "NOTRACK is forgotten" bpf/classify.bpf.h 'p->untracked = 1;' 'p->untracked = 0;' state
+	bug "an error is about whoever it quotes" bpf/flow.bpf.h \
+		'h.saddr != s->p->daddr[0]' 'h.saddr == h.daddr' state
+	bug "an answer opens, too" bpf/flow.bpf.h 'return !f->from;' 'return true;' state
+	bug "replies are not noticed" bpf/flow.bpf.h \
+		'f->status |= PG_FLOW_SEEN_REPLY' 'f->status |= 0' state
 	bug "a RST is answered by a RST" bpf/reject.bpf.h \
 		'p->tcp_flags & 1 << PG_FLAG_RST || !load' '!load' "" test_reject.sh portguard \
 		.output/tests/net/answers .output/tests/net/send
