@@ -65,12 +65,13 @@ test: deps ## install what is missing, then all tests: also BPF, namespaces, cap
 test-build: portguard $(UNIT) $(BPF_TESTS) $(NET_TOOLS)
 	$(call give_back)
 
-# SEED=, ROUND=, STATES= and FEATURES= as tests/referee/referee.c describes them.
+# SEED=, ROUND=, STATES=, WINDOWS= and FEATURES= as tests/referee/referee.c describes them.
 .PHONY: test-diff
 test-diff: portguard $(O)/tests/referee/referee ## N=1000000 verdicts against the kernel's iptables (root)
 	$(call give_back)
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env PG_N=$(or $(N),1000000) PG_SEED=$(SEED) \
-		PG_ROUND=$(ROUND) PG_STATES=$(STATES) PG_FEATURES=$(FEATURES) PG_TEST_DATA='$(PG_TEST_DATA)' \
+		PG_ROUND=$(ROUND) PG_STATES=$(STATES) PG_WINDOWS=$(WINDOWS) \
+		PG_FEATURES=$(FEATURES) PG_TEST_DATA='$(PG_TEST_DATA)' \
 		PG_TEST_TIMEOUT=0 tests/net/test_referee.sh
 
 .PHONY: test-mutants

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The real kernel is the referee: random rule sets and real rule files, random frames and captured
 # ones, through iptables-legacy and portguard; then the same of rules that ask for connections' states.
-# tests/referee/referee.c lists what PG_N, PG_SEED, PG_ROUND, PG_FEATURES say; PG_STATES=0 or 1: only the
-# one or the other.
+# tests/referee/referee.c lists what PG_N, PG_SEED, PG_ROUND, PG_FEATURES, PG_WINDOWS say; PG_STATES=0 or
+# 1: only the one or the other.
 . "$(dirname "$0")/lib.sh"
 
 need iptables-legacy-restore ip6tables-legacy-restore iptables-legacy-save ipset
@@ -35,9 +35,9 @@ in_ns b ipset list >/dev/null 2>&1 || skip_all "no ipset in this kernel"
 addresses
 
 # For frames of connections (flows.c): both ends are addresses of this host, so that both directions
-# come to INPUT. Sequence numbers out of windows and wrong checksums are no matter here.
+# come to INPUT. Checksums are no matter here, and neither are sequence numbers without PG_WINDOWS=1.
 connections() {
-	local option host
+	local option host options="checksum=0 tcp_be_liberal=1 tcp_ignore_invalid_rst=1"
 
 	for host in 10.0.0.1 10.0.0.2 10.0.1.129 10.1.0.1 192.168.1.77; do
 		in_ns b ip route replace local $host dev pgref0
@@ -48,7 +48,8 @@ connections() {
 	in_ns b sysctl -qw net.ipv4.conf.all.accept_local=1 net.ipv4.conf.all.rp_filter=0 \
 		net.ipv4.conf.pgref0.rp_filter=0 net.ipv4.conf.all.accept_redirects=0 \
 		net.ipv6.conf.all.accept_redirects=0 net.ipv6.conf.all.accept_ra=0
-	for option in checksum=0 tcp_be_liberal=1 tcp_ignore_invalid_rst=1; do
+	[ "${PG_WINDOWS:-0}" = 0 ] || options="checksum=0"
+	for option in $options; do
 		in_ns b sysctl -qw "net.netfilter.nf_conntrack_$option" 2>/dev/null ||
 			echo "without nf_conntrack_$option"
 	done

@@ -24,7 +24,7 @@ struct talk {
 
 struct flows {
 	struct gen *g;
-	bool v6;
+	bool v6, windows;
 	struct talk talk[TALKS];
 };
 
@@ -59,7 +59,7 @@ static void begin_talk(struct flows *f, struct talk *t)
 	t->at = chance(f, 80) ? 0 : gen_below(f->g, 12);
 }
 
-struct flows *flows_new(struct gen *g, bool v6)
+struct flows *flows_new(struct gen *g, bool v6, bool windows)
 {
 	struct flows *f = calloc(1, sizeof(*f));
 
@@ -67,6 +67,7 @@ struct flows *flows_new(struct gen *g, bool v6)
 		abort();
 	f->g = g;
 	f->v6 = v6;
+	f->windows = windows;
 	for (size_t i = 0; i < TALKS; i++)
 		begin_talk(f, &f->talk[i]);
 	return f;
@@ -90,9 +91,17 @@ static const struct {
 };
 enum { SCRIPT = sizeof(script) / sizeof(script[0]) };
 
+/* A sequence number, or one that is a little or a lot off. */
+static uint32_t number(struct flows *f, uint32_t right)
+{
+	static const int off[] = { -1, 1, -30, 30, -40000, 40000, 65534, -66001, 140000, 1 << 30 };
+
+	return right + (f->windows && chance(f, 10) ? PICK(f, off) : 0);
+}
+
 /*
  * The next segment, the last one again, or any; who sends it. Every number is that of a connection on
- * which nothing but SYN has been acknowledged yet, so none is ever out of a window.
+ * which nothing but SYN has been acknowledged yet, so none is out of a window that is not to be.
  */
 static unsigned push_tcp(struct flows *f, struct making *m, struct talk *t, unsigned end, int cut)
 {
@@ -107,7 +116,8 @@ static unsigned push_tcp(struct flows *f, struct making *m, struct talk *t, unsi
 		flags = script[(t->at - 1) % SCRIPT].flags;
 	}
 	PUSH(m, TCP(.sport = t->port[end], .dport = t->port[!end], .flags = flags, .cut = cut,
-		    .seq = flags & PKT_SYN ? 1000 : 1001, .ack = flags & PKT_ACK ? 1001 : 0));
+		    .seq = number(f, flags & PKT_SYN ? 1000 : 1001),
+		    .ack = flags & PKT_ACK ? number(f, 1001) : 0));
 	if (flags & PKT_PSH && cut == PKT_AUTO)
 		PUSH(m, PAYLOAD(gen_below(f->g, 30)));
 	return end;

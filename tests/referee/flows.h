@@ -6,8 +6,8 @@
  *
  * All of them are local to the receiver, so that they come to INPUT. Left out by name, because there
  * portguard's tracking is not the kernel's (bpf/flow.bpf.h says so): fragments, which the kernel puts
- * together before its rules; SCTP, DCCP and GRE. Sequence numbers agree with each other, and
- * checksums are right.
+ * together before its rules; SCTP, DCCP and GRE. Checksums are right, and so are sequence numbers, but
+ * for `windows`: then some are out of what their receiver has room for.
  */
 #pragma once
 
@@ -16,7 +16,7 @@
 
 struct flows;
 
-struct flows *flows_new(struct gen *g, bool v6);
+struct flows *flows_new(struct gen *g, bool v6, bool windows);
 void flows_free(struct flows *flows);
 /* The next frame, to the Ethernet address `dst`, with its number in its source address. */
 void flows_frame(struct flows *flows, const char *dst, uint32_t number, struct frame *ret);

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "nflog.h"
+#include "pg_abi.h"
 #include "pkt.h"
 
 /* Frames from there meet no rule under test: when one is seen, those before it are through. */
@@ -226,7 +227,21 @@ static void print_decisions(FILE *f, const struct rules *rules)
 	}
 }
 
-/* Chains and rules of one table; `hook` leads to them. */
+static const struct {
+	const char *name;
+	unsigned state;
+} states[] = { { "NEW", PG_CT_NEW }, { "ESTABLISHED", PG_CT_ESTABLISHED }, { "RELATED", PG_CT_RELATED },
+	       { "INVALID", PG_CT_INVALID }, { "UNTRACKED", PG_CT_UNTRACKED } };
+
+/* Before the rules under test: what state the packet is in. */
+static void print_states(FILE *f)
+{
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		fprintf(f, "-A INPUT -m conntrack --ctstate %s -j NFLOG --nflog-group %d "
+			"--nflog-prefix %s\n", states[i].name, GROUP, states[i].name);
+}
+
+/* Chains and rules of one table. */
 static void print_rules(FILE *f, const struct rules *rules, bool raw)
 {
 	for (size_t c = 0; c < rules->n; c++)
@@ -244,6 +259,7 @@ static void print_rules(FILE *f, const struct rules *rules, bool raw)
 		}
 }
 
+/* `hook` leads to them. */
 static void print_filter(FILE *f, const struct rules *rules, const char *hook)
 {
 	print_decisions(f, rules);
@@ -264,6 +280,7 @@ bool kernel_load(struct kernel *k, const struct rules *rules)
 	if (rules->tracks) {
 		print_rules(f, rules, true);
 		fprintf(f, "-A PREROUTING -j =raw\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\n");
+		print_states(f);
 		print_filter(f, rules, "INPUT");
 	} else {
 		print_filter(f, rules, "PREROUTING");
@@ -273,6 +290,14 @@ bool kernel_load(struct kernel *k, const struct rules *rules)
 }
 
 /* Frames --------------------------------------------------------------------------------------- */
+
+static unsigned state_named(const char *name)
+{
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (!strcmp(states[i].name, name))
+			return states[i].state;
+	return 0;
+}
 
 static void seen(void *data, const char *prefix, uint32_t number)
 {
@@ -286,8 +311,10 @@ static void seen(void *data, const char *prefix, uint32_t number)
 		if (prefix[0] == '=') {
 			v->decided = true;
 			v->number = strtoul(prefix + 1, NULL, 10);
-		} else {
+		} else if (!strcmp(prefix, "in")) {
 			v->seen = true;
+		} else {
+			v->state = state_named(prefix);
 		}
 	}
 }

@@ -19,6 +19,7 @@ struct kernel_verdict {
 	bool seen;	 /* by the first rule: otherwise dropped by the IP layer before */
 	bool decided;	 /* not: dropped on the spot by a match (hotdrop) */
 	unsigned number; /* of struct rule_line; 0: the policy */
+	unsigned state;	 /* PG_CT_*, where rules ask for states; 0: nothing was said */
 };
 
 struct kernel_count {

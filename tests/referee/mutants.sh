@@ -64,7 +64,7 @@ judge() {
 
 # What a difference looks like: only that counts as found, not that something else went wrong.
 difference() {
-	grep -m 1 -E '^(kernel: seen|counters of rule|FAILED: (reject|state): )' "$COPY.log"
+	grep -m 1 -E '^(kernel: seen|counters of rule|state of frame|FAILED: (reject|state): )' "$COPY.log"
 }
 
 wanted() {

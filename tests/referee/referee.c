@@ -10,6 +10,7 @@
  *	PG_ROUND	only that round of the seed: what a difference names
  *	PG_NOW		seconds since 1970 that rules with -m time are written for
  *	PG_STATES	1: rules that ask for connections' states, and frames of connections
+ *	PG_WINDOWS	1: with these, also segments out of their windows
  *	PG_FEATURES	"all,-limit", "chains,ports": see random.c; KNOWN below unless given, with
  *			PG_STATES those of TRACKED alone
  *	PG_TEST_DATA	a folder with captures, for frames, and rule files, which follow the random ones
@@ -185,6 +186,7 @@ int main(int argc, char **argv)
 	t.seed = env_number("PG_SEED", 20261120);
 	t.now = env_number("PG_NOW", time(NULL));
 	t.tracks = env_number("PG_STATES", 0);
+	t.judge.windows = env_number("PG_WINDOWS", 0);
 	t.features = random_features(features && *features ? features : KNOWN);
 	if (t.tracks)
 		t.features &= random_features(TRACKED);
