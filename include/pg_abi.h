@@ -266,7 +266,7 @@ enum pg_field {
 struct pg_check {
 	__u8 kind;   /* enum pg_check_kind */
 	__u8 invert;
-	__u8 bytes2[2];
+	__u8 log_level, log_flags;
 	__u32 state; /* of pg_states, where the kind has one */
 	union {
 		__u32 v[14];
@@ -323,7 +323,7 @@ struct pg_local {
 };
 
 /*
- * What LOG and NFLOG print, in a check of kind ACTION: bytes2[0] level, bytes2[1] XT_LOG_* flags;
+ * What LOG and NFLOG print, in a check of kind ACTION: log_level; log_flags, XT_LOG_*;
  * state: the group; invert: 1 for NFLOG, 3 where the rest of a long prefix is in the next check.
  */
 #define PG_LOG_NFLOG (1U << 0)
@@ -354,7 +354,7 @@ struct pg_event {
 /* What a stateful check remembers. Limits: the time at which the bucket is full again. */
 struct pg_state {
 	__u64 value;
-	__u64 unused;
+	__u64 lost; /* in pg_event_rate: events that nobody got */
 };
 
 
