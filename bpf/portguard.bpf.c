@@ -176,7 +176,7 @@ __noinline int answer_tc(struct __sk_buff *skb)
 	return bpf_redirect(skb->ifindex, 0);
 }
 
-SEC("xdp.frags")
+SEC("xdp") /* dp_load.c says BPF_F_XDP_HAS_FRAGS, where the kernel knows it */
 int portguard_xdp(struct xdp_md *ctx)
 {
 	struct cursor c = {
