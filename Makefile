@@ -64,13 +64,19 @@ test: deps ## install what is missing, then all tests: also BPF, namespaces, cap
 test-build: portguard $(UNIT) $(BPF_TESTS) $(NET_TOOLS)
 	$(call give_back)
 
-# SEED=, ROUND= and FEATURES= as tests/referee/referee.c describes them.
+# SEED=, ROUND=, STATES=, WINDOWS= and FEATURES= as tests/referee/referee.c describes them.
 .PHONY: test-diff
 test-diff: portguard $(O)/tests/referee/referee ## N=1000000 verdicts against the kernel's iptables (root)
 	$(call give_back)
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env PG_N=$(or $(N),1000000) PG_SEED=$(SEED) \
-		PG_ROUND=$(ROUND) PG_FEATURES=$(FEATURES) PG_TEST_DATA='$(PG_TEST_DATA)' \
+		PG_ROUND=$(ROUND) PG_STATES=$(STATES) PG_WINDOWS=$(WINDOWS) \
+		PG_FEATURES=$(FEATURES) PG_TEST_DATA='$(PG_TEST_DATA)' \
 		PG_TEST_TIMEOUT=0 tests/net/test_referee.sh
+
+.PHONY: test-mutants
+test-mutants: portguard $(NET_TOOLS) ## put bugs into a copy: does the comparison find each? (root, minutes)
+	$(call give_back)
+	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env PG_N=$(N) V=$(V) tests/referee/mutants.sh all
 
 .PHONY: bench
 bench: | need-bench ## what a packet costs, beside other filters: table, bench.json, bench.svg (root)
@@ -127,7 +133,7 @@ clean: ## remove all that was built
 
 .PHONY: help
 help: ## this list
-	@awk -F ' *## *' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ' *## *' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo "  V=1 shows the commands, CC=clang compiles with clang, PREFIX=$(PREFIX) DESTDIR= say where to."
 	@echo "  PG_TEST_DATA=FOLDER gives \`make test\` real captures to read."
 

@@ -90,7 +90,7 @@ static __always_inline void view_new(struct pkt *p)
 /* Where there is no connection, --ctstate alone decides (xt_conntrack.c conntrack_mt()). */
 static __always_inline enum check_result without_ct(const struct pg_check *c)
 {
-	return holds(c->bytes2[0]);
+	return holds(c->with_state);
 }
 
 static __always_inline enum check_result check_ct_addr(const struct pg_check *c,

@@ -8,14 +8,14 @@
 
 static __always_inline void count_lost(struct pg_state *rate)
 {
-	__sync_fetch_and_add(&rate->rate, 1);
+	__sync_fetch_and_add(&rate->lost, 1);
 }
 
 static __always_inline void log_how(struct pg_event *e, const struct pg_check *arg,
 				    const struct pg_check *next)
 {
-	e->level = arg->bytes2[0];
-	e->flags = arg->bytes2[1];
+	e->level = arg->log_level;
+	e->flags = arg->log_flags;
 	e->nflog = arg->invert & PG_LOG_NFLOG;
 	e->group = arg->state;
 	__builtin_memcpy(e->prefix, arg->bytes, PG_LOG_PREFIX_HEAD);

@@ -265,7 +265,7 @@ __noinline int answer_departure(struct __sk_buff *skb)
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }
 
-SEC("xdp.frags")
+SEC("xdp") /* dp_load.c says BPF_F_XDP_HAS_FRAGS, where the kernel knows it */
 int portguard_xdp(struct xdp_md *ctx)
 {
 	struct cursor c = {

@@ -282,7 +282,7 @@ static inline __u32 pg_link_place(__u32 netns, __u32 ifindex, __u32 try)
 	X(RT_COUNT)	 /* v[0]: how many addresses, v[1]: no more */                             \
 	X(RT_ADDR)	 /* v[0]: in its place; addr[4..7] */                                      \
 	X(CT_ADDR)	 /* v[0]: enum pg_ct_end; addr[2..5], mask addr[6..9]; */                  \
-			 /* of all CT_*: bytes2[0]: 1 where --ctstate is asked for, too */         \
+			 /* of all CT_*: with_state where --ctstate is asked for, too */            \
 	X(CT_FIELD)	 /* v[0]: enum pg_ct_field; v[1], v[2]: lowest, highest value, or bits */  \
 	X(CONNBYTES)	 /* u64[0..1]: lowest, highest; v[4] mode, v[5] direction */               \
 	X(CONNLIMIT)	 /* v[0]: more than that; v[1]: of the destination; v[2]: prefix */        \
@@ -334,7 +334,12 @@ struct pg_chunks {
 struct pg_check {
 	__u8 kind;   /* enum pg_check_kind */
 	__u8 invert;
-	__u8 bytes2[2];
+	union {
+		struct {
+			__u8 log_level, log_flags;
+		};
+		__u8 with_state; /* CT_* */
+	};
 	__u32 state; /* of pg_states, where the kind has one */
 	union {
 		__u32 v[14];
@@ -415,7 +420,7 @@ struct pg_local {
 };
 
 /*
- * What LOG and NFLOG print, in a check of kind ACTION: bytes2[0] level, bytes2[1] XT_LOG_* flags;
+ * What LOG and NFLOG print, in a check of kind ACTION: log_level; log_flags, XT_LOG_*;
  * state: the group; invert: 1 for NFLOG, 3 where the rest of a long prefix is in the next check.
  */
 #define PG_LOG_NFLOG (1U << 0)
@@ -450,7 +455,10 @@ struct pg_event {
 #define PG_STATE_OVER (1ULL << 63)
 struct pg_state {
 	__u64 value;
-	__u64 rate;
+	union {
+		__u64 rate;
+		__u64 lost; /* in pg_event_rate: events that nobody got */
+	};
 };
 
 

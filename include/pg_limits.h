@@ -26,7 +26,7 @@
 #define PG_MAX_DEPTH 32
 
 /* Conditions that no bitmap answers (a limit, a set, a length, …), 64 bytes each. */
-#define PG_MAX_CHECKS (1U << 15) /* 4 MB */
+#define PG_MAX_CHECKS (1U << 15) /* 2 MB, for both generations together */
 
 /* What limits, quotas and the like remember, 16 bytes each, for both generations together. */
 #define PG_STATES (1U << 15)

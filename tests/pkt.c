@@ -206,8 +206,8 @@ static void emit_tcp(struct build *b, const struct pkt_layer *l)
 {
 	put16(b, l->tcp.sport);
 	put16(b, l->tcp.dport);
-	put32(b, 1);
-	put32(b, 0);
+	put32(b, l->tcp.seq);
+	put32(b, l->tcp.ack);
 	put8(b, or_auto(l->tcp.doff, 5 + l->tcp.optlen / 4) << 4);
 	put8(b, l->tcp.flags);
 	put16(b, 65535);

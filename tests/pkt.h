@@ -94,6 +94,7 @@ struct pkt_layer {
 		} frag6;
 		struct {
 			int sport, dport, flags, doff, csum, optlen, cut;
+			uint32_t seq, ack;
 		} tcp;
 		struct {
 			int proto, sport, dport, len, csum, cut;
@@ -152,7 +153,7 @@ struct pkt_layer {
 	{ .kind = PKT_FRAG6, .frag6 = { .next = PKT_AUTO, .id = 1, .cut = PKT_AUTO, ##__VA_ARGS__ } }
 #define TCP(...)                                                                                   \
 	{ .kind = PKT_TCP,                                                                         \
-	  .tcp = { .sport = 40000, .dport = 80, .flags = PKT_SYN, .doff = PKT_AUTO,                \
+	  .tcp = { .sport = 40000, .dport = 80, .flags = PKT_SYN, .doff = PKT_AUTO, .seq = 1,      \
 		   .csum = PKT_AUTO, .cut = PKT_AUTO, ##__VA_ARGS__ } }
 #define PKT_UDP_LAYER(number, ...)                                                                 \
 	{ .kind = PKT_UDP,                                                                         \

@@ -86,6 +86,7 @@ privileged() {
 	for test in tests/net/test_*.sh; do
 		"$@" "net/$(basename "$test" .sh)" "${root[@]}" bash "$test"
 	done
+	"$@" mutants "${root[@]}" bash tests/referee/mutants.sh few
 	"$@" captures "${root[@]}" sh tests/captures.sh
 }
 

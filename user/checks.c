@@ -462,7 +462,7 @@ static void conntrack(const struct pg_match *m, struct pg_check *ret)
 			continue;
 		*ret = ct_part(m, part);
 		ret->invert = m->conntrack.inverted >> part & 1;
-		ret->bytes2[0] = m->conntrack.given & 1U << PG_CT_PART_STATE;
+		ret->with_state = m->conntrack.given & 1U << PG_CT_PART_STATE;
 		ret++;
 	}
 }

@@ -4,7 +4,6 @@
 
 #include "edit.h"
 #include "options.h"
-#include "rulefile.h"
 #include "ssh_guard.h"
 
 static int run_apply(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
@@ -19,9 +18,7 @@ const struct pg_cmd pg_cmd_apply = {
 		"  --test              change nothing; needs no privileges\n"
 		"  --force             even if it drops the SSH connection that you are on\n"
 		"  -4, -6              read the file as iptables-restore or ip6tables-restore would\n"
-		"  --skip-tables       go on without tables that portguard does not enforce\n"
-		"  --skip-unsupported  go on without rules that use an unsupported feature; says which\n"
-		PG_HELP_WAIT,
+		PG_HELP_FILE PG_HELP_WAIT,
 	.run = run_apply,
 };
 
@@ -35,7 +32,7 @@ struct options {
 	const char *path;
 };
 
-enum { OPT_CONFIRM = 0x200, OPT_FORCE, OPT_SKIP_TABLES, OPT_SKIP_UNSUPPORTED };
+enum { OPT_CONFIRM = 0x200, OPT_FORCE };
 
 static int set_confirm(struct options *o, const char *text, struct pg_err *err)
 {
@@ -48,15 +45,7 @@ static int set_confirm(struct options *o, const char *text, struct pg_err *err)
 /* 0, or PG_OPT_HELP, or negative. */
 static int take_option(int c, int argc, char **argv, struct options *o, struct pg_err *err)
 {
-	unsigned family = c == '4' ? PG_V4 : PG_V6;
-
 	switch (c) {
-	case '4':
-	case '6':
-		if (o->file.family && o->file.family != family)
-			return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "Cannot use -4 with -6");
-		o->file.family = family;
-		return 0;
 	case 't':
 		o->test = true;
 		return 0;
@@ -65,19 +54,12 @@ static int take_option(int c, int argc, char **argv, struct options *o, struct p
 	case OPT_FORCE:
 		o->force = true;
 		return 0;
-	case OPT_SKIP_TABLES:
-		o->file.skip_tables = true;
-		return 0;
-	case OPT_SKIP_UNSUPPORTED:
-		/* A table that is not enforced is an unsupported feature, too. */
-		o->file.skip_unsupported = o->file.skip_tables = true;
-		return 0;
 	case 'w':
 		return pg_wait_parse(pg_optional_number(argc, argv), &o->wait_s, err);
 	case PG_OPT_HELP:
 		return c;
 	default:
-		return -EINVAL;
+		return pg_file_option(c, &o->file, err);
 	}
 }
 
@@ -87,10 +69,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 		{ "confirm", required_argument, NULL, OPT_CONFIRM },
 		{ "test", no_argument, NULL, 't' },
 		{ "force", no_argument, NULL, OPT_FORCE },
-		{ "ipv4", no_argument, NULL, '4' },
-		{ "ipv6", no_argument, NULL, '6' },
-		{ "skip-tables", no_argument, NULL, OPT_SKIP_TABLES },
-		{ "skip-unsupported", no_argument, NULL, OPT_SKIP_UNSUPPORTED },
+		PG_LONG_FILE,
 		{ "wait", optional_argument, NULL, 'w' },
 		{ 0 },
 	};
@@ -112,27 +91,17 @@ static int parse(const struct options *o, const struct pg_text *text, const stru
 		 struct pg_ruleset **ret_set, struct pg_err *err)
 {
 	struct pg_rulefile_opts opts = o->file;
-	struct pg_notes notes = {};
-	int r;
 
 	opts.base = base;
-	r = pg_rulefile_parse(text->buf, text->len, &opts, ret_set, &notes, err);
-	pg_notes_print(&notes, stderr);
-	pg_notes_free(&notes);
-	return r;
+	return pg_edit_parse(text, &opts, ret_set, err);
 }
 
-/* As `restore --test`: what can't be compiled would be refused. Interfaces make no difference. */
 static int test(const struct options *o, const struct pg_text *text, struct pg_err *err)
 {
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
-	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
-	const char names[PG_MAX_IFACES][IFNAMSIZ] = { "" };
 	int r = parse(o, text, NULL, &set, err);
 
-	if (r < 0)
-		return r;
-	return pg_compile(set, &(struct pg_compile_opts){ .ifnames = names }, &tables, err);
+	return r < 0 ? r : pg_edit_test(set, err);
 }
 
 static int guard(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_err *err)

@@ -21,23 +21,17 @@ const struct pg_cmd pg_cmd_lint = {
 static int parse_options(int argc, char **argv, unsigned *family, struct pg_err *err)
 {
 	static const struct option longs[] = {
-		{ "ipv4", no_argument, NULL, '4' },
-		{ "ipv6", no_argument, NULL, '6' },
+		PG_LONG_FAMILY,
 		{ 0 },
 	};
 	int c;
 
 	optind = 0;
 	while ((c = pg_getopt(&pg_cmd_lint, argc, argv, ":46", longs, err)) != -1) {
-		unsigned want = c == '4' ? PG_V4 : PG_V6;
-
 		if (c == PG_OPT_HELP)
 			return c;
-		if (c != '4' && c != '6')
+		if (pg_family_option(c, family, err) < 0)
 			return -EINVAL;
-		if (*family && *family != want)
-			return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "Cannot use -4 with -6");
-		*family = want;
 	}
 	if (argc - optind != 1)
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "lint takes one file");

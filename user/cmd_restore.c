@@ -4,7 +4,6 @@
 
 #include "edit.h"
 #include "options.h"
-#include "rulefile.h"
 
 static int run_restore(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
 
@@ -20,9 +19,7 @@ const struct pg_cmd pg_cmd_restore = {
 		"  -T, --table TABLE   read only that table's lines\n"
 		"  -t, --test          change nothing; needs no privileges\n"
 		"  --print             print the policy as it was understood\n"
-		"  --skip-tables       go on without tables that portguard does not enforce\n"
-		"  --skip-unsupported  go on without rules that use an unsupported feature; says which\n"
-		PG_HELP_WAIT,
+		PG_HELP_FILE PG_HELP_WAIT,
 	.run = run_restore,
 };
 
@@ -33,15 +30,7 @@ struct options {
 	const char *path; /* NULL: standard input */
 };
 
-enum { OPT_PRINT = 0x200, OPT_SKIP_TABLES, OPT_SKIP_UNSUPPORTED };
-
-static int set_family(struct options *o, unsigned family, struct pg_err *err)
-{
-	if (o->file.family && o->file.family != family)
-		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "Cannot use -4 with -6");
-	o->file.family = family;
-	return 0;
-}
+enum { OPT_PRINT = 0x200 };
 
 /* 0, or PG_OPT_HELP, or negative. */
 static int take_option(int c, int argc, char **argv, struct options *o, struct pg_err *err)
@@ -53,10 +42,6 @@ static int take_option(int c, int argc, char **argv, struct options *o, struct p
 	case 'n':
 		o->file.noflush = true;
 		return 0;
-	case '4':
-		return set_family(o, PG_V4, err);
-	case '6':
-		return set_family(o, PG_V6, err);
 	case 'T':
 		o->file.table = optarg;
 		return 0;
@@ -66,19 +51,12 @@ static int take_option(int c, int argc, char **argv, struct options *o, struct p
 	case OPT_PRINT:
 		o->print = true;
 		return 0;
-	case OPT_SKIP_TABLES:
-		o->file.skip_tables = true;
-		return 0;
-	case OPT_SKIP_UNSUPPORTED:
-		/* A table that is not enforced is an unsupported feature, too. */
-		o->file.skip_unsupported = o->file.skip_tables = true;
-		return 0;
 	case 'w':
 		return pg_wait_parse(pg_optional_number(argc, argv), &o->wait_s, err);
 	case PG_OPT_HELP:
 		return c;
 	default:
-		return -EINVAL;
+		return pg_file_option(c, &o->file, err);
 	}
 }
 
@@ -87,13 +65,10 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 	static const struct option longs[] = {
 		{ "counters", no_argument, NULL, 'c' },
 		{ "noflush", no_argument, NULL, 'n' },
-		{ "ipv4", no_argument, NULL, '4' },
-		{ "ipv6", no_argument, NULL, '6' },
 		{ "table", required_argument, NULL, 'T' },
 		{ "test", no_argument, NULL, 't' },
 		{ "print", no_argument, NULL, OPT_PRINT },
-		{ "skip-tables", no_argument, NULL, OPT_SKIP_TABLES },
-		{ "skip-unsupported", no_argument, NULL, OPT_SKIP_UNSUPPORTED },
+		PG_LONG_FILE,
 		{ "wait", optional_argument, NULL, 'w' },
 		{ 0 },
 	};
@@ -116,24 +91,10 @@ static int parse(const struct options *o, const struct pg_text *text, const stru
 		 struct pg_ruleset **ret_set, struct pg_err *err)
 {
 	struct pg_rulefile_opts opts = o->file;
-	struct pg_notes notes = {};
-	int r;
 
 	opts.base = base;
 	opts.name = o->path;
-	r = pg_rulefile_parse(text->buf, text->len, &opts, ret_set, &notes, err);
-	pg_notes_print(&notes, stderr);
-	pg_notes_free(&notes);
-	return r;
-}
-
-/* What can't be compiled would be refused, so a test says so. Interfaces make no difference. */
-static int test_set(const struct pg_ruleset *set, struct pg_err *err)
-{
-	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
-	const char names[PG_MAX_IFACES][IFNAMSIZ] = { "" };
-
-	return pg_compile(set, &(struct pg_compile_opts){ .ifnames = names }, &tables, err);
+	return pg_edit_parse(text, &opts, ret_set, err);
 }
 
 static int print_set(const struct options *o, const struct pg_ruleset *set, struct pg_err *err)
@@ -182,7 +143,7 @@ static int run_restore(struct pg_ctx *ctx, int argc, char **argv, struct pg_err 
 	if (r < 0)
 		return r;
 	if (o.test)
-		r = parse(&o, &text, NULL, &set, err) ?: test_set(set, err);
+		r = parse(&o, &text, NULL, &set, err) ?: pg_edit_test(set, err);
 	else
 		r = commit(ctx, &o, &text, &set, err);
 	if (r < 0)

@@ -10,13 +10,13 @@
 #include <strings.h>
 
 #include "addr.h"
+#include "edit.h"
 #include "export_json.h"
 #include "match.h"
 #include "options.h"
 #include "packet.h"
 #include "policy.h"
 #include "probe.h"
-#include "rulefile.h"
 
 static int run_test(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
 
@@ -67,8 +67,7 @@ static const struct option longs[] = {
 	{ "src", required_argument, NULL, 's' },
 	{ "destination", required_argument, NULL, 'd' },
 	{ "dst", required_argument, NULL, 'd' },
-	{ "ipv4", no_argument, NULL, '4' },
-	{ "ipv6", no_argument, NULL, '6' },
+	PG_LONG_FAMILY,
 	{ "sport", required_argument, NULL, OPT_SPORT },
 	{ "source-port", required_argument, NULL, OPT_SPORT },
 	{ "dport", required_argument, NULL, OPT_DPORT },
@@ -419,16 +418,14 @@ static int parse_frame(const char *text, uint8_t *frame, size_t *ret_len, struct
 static int load_policy(struct pg_dp *live, const char *path, struct pg_ruleset **ret_set,
 		       struct pg_err *err)
 {
-	const struct pg_rulefile_opts opts = { 0 };
-	struct pg_notes notes = { 0 };
+	_cleanup_(pg_text_free) struct pg_text text = { 0 };
+	struct pg_rulefile_opts opts = { .name = path && strcmp(path, "-") ? path : NULL };
 	int r;
 
 	if (!path)
 		return pg_policy_read(live, ret_set, err);
-	r = pg_rulefile_load(path, &opts, ret_set, &notes, err);
-	pg_notes_print(&notes, stderr);
-	pg_notes_free(&notes);
-	return r;
+	r = pg_rulefile_slurp(path, &text, err);
+	return r < 0 ? r : pg_edit_parse(&text, &opts, ret_set, err);
 }
 
 static int show(const struct pg_ctx *ctx, const struct pg_answer *answer, const char *iface,

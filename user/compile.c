@@ -1006,8 +1006,8 @@ static size_t log_arg(const struct pg_rule *rule, struct pg_check *arg)
 	size_t len = prefix ? strlen(prefix) : 0;
 
 	arg[0] = arg[1] = (struct pg_check){ .kind = PG_CHECK_ACTION };
-	arg[0].bytes2[0] = nflog ? 0 : rule->args.log.level;
-	arg[0].bytes2[1] = nflog ? 0 : rule->args.log.flags;
+	arg[0].log_level = nflog ? 0 : rule->args.log.level;
+	arg[0].log_flags = nflog ? 0 : rule->args.log.flags;
 	arg[0].state = nflog ? rule->args.nflog.group : 0;
 	arg[0].invert = nflog ? PG_LOG_NFLOG : 0;
 	memcpy(arg[0].bytes, prefix ?: "", len < PG_LOG_PREFIX_HEAD ? len : PG_LOG_PREFIX_HEAD);

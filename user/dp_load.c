@@ -125,8 +125,9 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
 	for (unsigned p = PG_PROG_XDP; p <= PG_PROG_TC_OUT; p <<= 1)
 		bpf_program__set_autoload(skel_prog(skel, p), opts->progs & p);
-	if (!frags)
-		bpf_program__set_flags(skel->progs.portguard_xdp, 0);
+	/* Not by the section's name: what that says, libbpf adds again when it loads. */
+	if (frags)
+		bpf_program__set_flags(skel->progs.portguard_xdp, BPF_F_XDP_HAS_FRAGS);
 	skel->rodata->cfg.shards = ctl->shards;
 	skel->rodata->cfg.atomic = (__u32)libbpf_num_possible_cpus() > ctl->shards;
 	skel->rodata->cfg.iface = opts->iface;

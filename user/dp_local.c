@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/timex.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "dp_impl.h"
+#include "netlink.h"
 
 struct reading {
 	int fd;
@@ -83,43 +83,27 @@ static void forget_others(const struct reading *reading)
 
 static int dump_routes(struct reading *reading, struct mnl_socket *sock, unsigned char family)
 {
-	char buf[MNL_SOCKET_BUFFER_SIZE];
+	char buf[MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct rtmsg))];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct rtmsg *rt;
-	ssize_t n;
-	int r = MNL_CB_OK;
 
 	nlh->nlmsg_type = RTM_GETROUTE;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	nlh->nlmsg_seq = family;
 	rt = mnl_nlmsg_put_extra_header(nlh, sizeof(*rt));
 	rt->rtm_family = family;
-	if (mnl_socket_sendto(sock, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	while (r > MNL_CB_STOP) {
-		n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
-		if (n < 0)
-			return -errno;
-		r = mnl_cb_run(buf, n, family, 0, read_route, reading);
-	}
-	return r < 0 ? -errno : 0;
+	return pg_netlink_dump(sock, nlh, read_route, reading);
 }
 
 int pg_dp_local_refresh(struct pg_dp *dp, struct pg_err *err)
 {
 	struct reading reading = { dp->map[PG_MAP_LOCALS].fd, (__u32)time(NULL) ^ getpid() };
-	struct mnl_socket *sock = mnl_socket_open(NETLINK_ROUTE);
+	_cleanup_(pg_netlink_closep) struct mnl_socket *sock = NULL;
 	struct timex now = { 0 };
-	int r = 0;
+	int r = pg_netlink_open(NETLINK_ROUTE, &sock);
 
-	if (!sock || mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) < 0)
-		r = -errno;
 	if (!r)
 		r = dump_routes(&reading, sock, AF_INET) ?: dump_routes(&reading, sock, AF_INET6);
 	if (!r)
 		forget_others(&reading);
-	if (sock)
-		mnl_socket_close(sock);
 	if (adjtimex(&now) >= 0)
 		pg_dp_ctl(dp)->tai_offset = now.tai;
 	return r ? pg_dp_fail(err, r, "cannot read the host's addresses") : 0;

@@ -50,6 +50,25 @@ int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *
 	return pg_edit_commit_for(edit, set, 0, err);
 }
 
+int pg_edit_parse(const struct pg_text *text, const struct pg_rulefile_opts *opts,
+		  struct pg_ruleset **ret_set, struct pg_err *err)
+{
+	struct pg_notes notes = {};
+	int r = pg_rulefile_parse(text->buf, text->len, opts, ret_set, &notes, err);
+
+	pg_notes_print(&notes, stderr);
+	pg_notes_free(&notes);
+	return r;
+}
+
+int pg_edit_test(const struct pg_ruleset *set, struct pg_err *err)
+{
+	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
+	const char names[PG_MAX_IFACES][IFNAMSIZ] = { "" };
+
+	return pg_compile(set, &(struct pg_compile_opts){ .ifnames = names }, &tables, err);
+}
+
 void pg_edit_close(struct pg_edit *edit)
 {
 	pg_ruleset_free(edit->set);

@@ -4,6 +4,7 @@
 
 #include "cmd.h"
 #include "policy.h"
+#include "rulefile.h"
 
 struct pg_edit {
 	struct pg_dp_opts opts;
@@ -21,4 +22,11 @@ int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edi
 int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t confirm_s,
 		       struct pg_err *err);
 int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err);
+
+/* A file's text as a policy. What was left out of it, and warnings, go to standard error. */
+int pg_edit_parse(const struct pg_text *text, const struct pg_rulefile_opts *opts,
+		  struct pg_ruleset **ret_set, struct pg_err *err);
+/* What can't be compiled would be refused, so a test says so. Interfaces make no difference. */
+int pg_edit_test(const struct pg_ruleset *set, struct pg_err *err);
+
 void pg_edit_close(struct pg_edit *edit);

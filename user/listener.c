@@ -7,13 +7,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
-#include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
 #include "listener.h"
+#include "netlink.h"
 
 struct sock {
 	struct pg_listener_row row;
@@ -31,12 +30,6 @@ struct socks {
 static void socks_freep(struct socks *socks)
 {
 	free(socks->sock);
-}
-
-static void mnl_closep(struct mnl_socket **nl)
-{
-	if (*nl)
-		mnl_socket_close(*nl);
 }
 
 static struct sock *socks_grow(struct socks *socks)
@@ -79,37 +72,6 @@ static int take_sock(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-static int dump(struct mnl_socket *nl, uint8_t family, uint8_t proto, uint32_t states,
-		struct socks *socks)
-{
-	char buf[16384]; /* what the kernel fills at most for one read of a dump */
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct inet_diag_req_v2 *req;
-	unsigned seq = (unsigned)family << 8 | proto;
-	ssize_t n;
-	int r;
-
-	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	nlh->nlmsg_seq = seq;
-	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
-	req->sdiag_family = family;
-	req->sdiag_protocol = proto;
-	req->idiag_states = states;
-
-	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	do {
-		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
-		if (n < 0)
-			return -errno;
-		r = mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(nl), take_sock, socks);
-	} while (r > MNL_CB_STOP);
-	if (socks->oom)
-		return -ENOMEM;
-	return r < 0 ? -errno : 0;
-}
-
 static int dump_all(struct socks *socks)
 {
 	static const struct {
@@ -123,16 +85,17 @@ static int dump_all(struct socks *socks)
 		{ AF_INET, IPPROTO_UDP, PG_PORT_UDP, 1U << TCP_CLOSE },
 		{ AF_INET6, IPPROTO_UDP, PG_PORT_UDP, 1U << TCP_CLOSE },
 	};
-	_cleanup_(mnl_closep) struct mnl_socket *nl = mnl_socket_open(NETLINK_SOCK_DIAG);
+	_cleanup_(pg_netlink_closep) struct mnl_socket *nl = NULL;
+	int r = pg_netlink_open(NETLINK_SOCK_DIAG, &nl);
 
-	if (!nl || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0)
-		return -errno;
-
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(dumps); i++) {
-		int r;
-
 		socks->proto = dumps[i].proto;
-		r = dump(nl, dumps[i].family, dumps[i].ipproto, dumps[i].states, socks);
+		r = pg_netlink_socks(nl, dumps[i].family, dumps[i].ipproto, dumps[i].states, take_sock,
+				     socks);
+		if (socks->oom)
+			return -ENOMEM;
 		/* ENOENT: no such family here, a kernel without IPv6 or booted with it off. */
 		if (r < 0 && (r != -ENOENT || dumps[i].family == AF_INET))
 			return r;

@@ -40,6 +40,33 @@ int pg_getopt(const struct pg_cmd *cmd, int argc, char **argv, const char *short
 	return c;
 }
 
+int pg_family_option(int c, unsigned *family, struct pg_err *err)
+{
+	unsigned want = c == '4' ? PG_V4 : PG_V6;
+
+	if (c != '4' && c != '6')
+		return -EINVAL;
+	if (*family && *family != want)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "Cannot use -4 with -6");
+	*family = want;
+	return 0;
+}
+
+int pg_file_option(int c, struct pg_rulefile_opts *opts, struct pg_err *err)
+{
+	switch (c) {
+	case PG_OPT_SKIP_TABLES:
+		opts->skip_tables = true;
+		return 0;
+	case PG_OPT_SKIP_UNSUPPORTED:
+		/* A table that is not enforced is an unsupported feature, too. */
+		opts->skip_unsupported = opts->skip_tables = true;
+		return 0;
+	default:
+		return pg_family_option(c, &opts->family, err);
+	}
+}
+
 const char *pg_optional_number(int argc, char **argv)
 {
 	if (optarg)

@@ -10,6 +10,7 @@
 
 #include "cmd.h"
 #include "dp.h"
+#include "rulefile.h"
 
 /* The directory that a command works on, for messages. */
 static inline const char *pg_state_dir(const struct pg_ctx *ctx)
@@ -32,6 +33,22 @@ void pg_cmd_usage(const struct pg_cmd *cmd);
 /* For commands that take nothing but -w. 0, PG_OPT_HELP, or negative. */
 int pg_wait_option(const struct pg_cmd *cmd, int argc, char **argv, int *ret_wait_s,
 		   struct pg_err *err);
+
+/*
+ * Options of commands that read a file in iptables-save's format: -4, -6 and those that let them go
+ * on without what is not enforced. -EINVAL: none of these, or err says what is wrong.
+ */
+enum { PG_OPT_SKIP_TABLES = 0x180, PG_OPT_SKIP_UNSUPPORTED };
+#define PG_LONG_FAMILY                                                                             \
+	{ "ipv4", no_argument, NULL, '4' }, { "ipv6", no_argument, NULL, '6' }
+#define PG_LONG_FILE                                                                               \
+	PG_LONG_FAMILY, { "skip-tables", no_argument, NULL, PG_OPT_SKIP_TABLES },                  \
+		{ "skip-unsupported", no_argument, NULL, PG_OPT_SKIP_UNSUPPORTED }
+#define PG_HELP_FILE                                                                               \
+	"  --skip-tables       go on without tables that portguard does not enforce\n"             \
+	"  --skip-unsupported  go on without rules that use an unsupported feature; says which\n"
+int pg_family_option(int c, unsigned *family, struct pg_err *err);
+int pg_file_option(int c, struct pg_rulefile_opts *opts, struct pg_err *err);
 
 /* The value of -w: seconds, or as long as it takes (-1) for NULL. */
 int pg_wait_parse(const char *text, int *ret_wait_s, struct pg_err *err);

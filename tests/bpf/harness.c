@@ -131,6 +131,14 @@ void harness_load_sets(struct harness *h, const char *text)
 	free(copy);
 }
 
+void harness_forget_flows(struct harness *h)
+{
+	struct pg_err err = { 0 };
+
+	if (pg_dp_flow_forget(h->dp, &err) < 0)
+		die("flows", &err);
+}
+
 bool harness_try_run(struct harness *h, enum pg_dir dir, const void *frame, size_t len,
 		     struct pg_trace *ret)
 {

@@ -29,6 +29,8 @@ void harness_load(struct harness *h, const char *text);
 void harness_load_as(struct harness *h, unsigned family, const char *text);
 /* The instance's sets, as text for `ipset restore`; NULL: none. No policy may need them any more. */
 void harness_load_sets(struct harness *h, const char *text);
+/* No connection is known any more. */
+void harness_forget_flows(struct harness *h);
 /* Commit a ruleset, which the harness owns from then on. */
 void harness_take(struct harness *h, struct pg_ruleset *set);
 

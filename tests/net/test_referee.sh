@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The real kernel is the referee: random rule sets and real rule files, random frames and captured
-# ones, through iptables-legacy and portguard. tests/referee/referee.c lists what PG_N, PG_SEED,
-# PG_ROUND, PG_FEATURES say.
+# ones, through iptables-legacy and portguard; then the same of rules that ask for connections' states.
+# tests/referee/referee.c lists what PG_N, PG_SEED, PG_ROUND, PG_FEATURES, PG_WINDOWS say; PG_STATES=0 or
+# 1: only the one or the other.
 . "$(dirname "$0")/lib.sh"
 
 need iptables-legacy-restore ip6tables-legacy-restore iptables-legacy-save ipset
@@ -33,8 +34,45 @@ in_ns b iptables-legacy -t raw -S >/dev/null 2>&1 || skip_all "no iptables-legac
 in_ns b ipset list >/dev/null 2>&1 || skip_all "no ipset in this kernel"
 addresses
 
-in_ns b "$TOOLS/referee/referee" "/run/netns/$PREFIX-a" pgsrc0 pgref0
-rc=$?
-[ $rc = 77 ] && skip_all "see above"
-expect "the kernel and portguard agree" $rc 0
+# For frames of connections (flows.c): both ends are addresses of this host, so that both directions
+# come to INPUT. Checksums are no matter here, and neither are sequence numbers without PG_WINDOWS=1.
+connections() {
+	local option host options="checksum=0 tcp_be_liberal=1 tcp_ignore_invalid_rst=1"
+
+	for host in 10.0.0.1 10.0.0.2 10.0.1.129 10.1.0.1 192.168.1.77; do
+		in_ns b ip route replace local $host dev pgref0
+	done
+	for host in 2001:db8::1 2001:db8::2 2001:db8:0:1::129 2001:db8:1::1 2001:db8:ffff::; do
+		in_ns b ip -6 route replace local $host dev pgref0
+	done
+	in_ns b sysctl -qw net.ipv4.conf.all.accept_local=1 net.ipv4.conf.all.rp_filter=0 \
+		net.ipv4.conf.pgref0.rp_filter=0 net.ipv4.conf.all.accept_redirects=0 \
+		net.ipv6.conf.all.accept_redirects=0 net.ipv6.conf.all.accept_ra=0
+	[ "${PG_WINDOWS:-0}" = 0 ] || options="checksum=0"
+	for option in $options; do
+		in_ns b sysctl -qw "net.netfilter.nf_conntrack_$option" 2>/dev/null ||
+			echo "without nf_conntrack_$option"
+	done
+}
+
+# judge WHAT STATES
+judge() {
+	local rc
+
+	PG_STATES=$2 in_ns b "$TOOLS/referee/referee" "/run/netns/$PREFIX-a" pgsrc0 pgref0
+	rc=$?
+	[ $rc = 77 ] && skip_all "see above"
+	expect "the kernel and portguard agree about $1" $rc 0
+}
+
+[ "${PG_STATES:-0}" != 0 ] || judge rules 0
+if [ "${PG_STATES:-1}" = 1 ]; then
+	if in_ns b iptables-legacy -A OUTPUT -m conntrack --ctstate NEW 2>/dev/null; then
+		in_ns b iptables-legacy -F
+		connections
+		judge "connections' states" 1
+	else
+		skip "this kernel has no conntrack"
+	fi
+fi
 summary

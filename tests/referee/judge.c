@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "bpf/oracle.h"
+#include "flows.h"
 
 enum { DIFFERENCES_MAX = 5, FRAMES_MAX = 4096 };
 
@@ -46,6 +47,43 @@ static bool ip6_business(const struct frame *f)
 		return false;
 	return ip[6] == 0 || ip[8] == 0xff || ip[24] == 0xff || !memcmp(ip + 8, loopback, 16) ||
 	       !memcmp(ip + 24, loopback, 16);
+}
+
+/* Is b of a's connection: 1, 0, or -1 the other way? Of frames that flows.c makes. */
+static int same_talk(const struct frame *a, const struct frame *b, bool v6)
+{
+	size_t at = v6 ? 22 : 26, n = v6 ? 16 : 4, ports = v6 ? 54 : 34, proto = v6 ? 20 : 23;
+	const uint8_t *x = a->data, *y = b->data;
+
+	if (a->len < ports + 4 || b->len < ports + 4 || x[proto] != y[proto])
+		return 0;
+	if (!memcmp(x + at, y + at, 2 * n) && !memcmp(x + ports, y + ports, 4))
+		return 1;
+	if (!memcmp(x + at, y + at + n, n) && !memcmp(x + at + n, y + at, n) &&
+	    !memcmp(x + ports, y + ports + 2, 2) && !memcmp(x + ports + 2, y + ports, 2))
+		return -1;
+	return 0;
+}
+
+/* What led to a connection's state: its frames, the last ones, and what the kernel made of them. */
+static void tell_history(const struct hearing *h, size_t last)
+{
+	enum { HISTORY = 30 };
+	size_t from = last, n = 0, tcp = h->rules->v6 ? 54 : 34;
+
+	for (; from && n < HISTORY; from--)
+		n += same_talk(&h->frame[last], &h->frame[from - 1], h->rules->v6) != 0;
+	for (size_t i = from; i <= last; i++) {
+		const struct frame *f = &h->frame[i];
+		int way = same_talk(&h->frame[last], f, h->rules->v6);
+
+		if (way)
+			fprintf(stderr, "  %4zu %s flags %02x seq %u ack %u: state %x, by %u\n", i + 1,
+				way > 0 ? "->" : "<-", f->len > tcp + 13 ? f->data[tcp + 13] : 0,
+				f->len > tcp + 7 ? f->data[tcp + 6] << 8 | f->data[tcp + 7] : 0,
+				f->len > tcp + 11 ? f->data[tcp + 10] << 8 | f->data[tcp + 11] : 0,
+				h->kernel[i].state, h->kernel[i].decided ? h->kernel[i].number : 0);
+	}
 }
 
 static void differ(struct hearing *h, const struct frame *f, const char *what)
@@ -144,6 +182,19 @@ static const struct rule_line *decided_by(const struct hearing *h, const struct 
 	return NULL;
 }
 
+/* Where portguard was asked for it; how the two have come to it is the same for all its programs. */
+static void compare_state(struct hearing *h, size_t i, const char *whose, unsigned state)
+{
+	char what[128];
+
+	if (h->kernel[i].state == state)
+		return;
+	snprintf(what, sizeof(what), "state of frame %zu: kernel %x, %s %x (of the PG_CT_* bits)", i + 1,
+		 h->kernel[i].state, whose, state);
+	tell_history(h, i);
+	differ(h, &h->frame[i], what);
+}
+
 static void ask_portguard(struct hearing *h, size_t i, enum judged which)
 {
 	struct harness *p = &h->judge->portguard[which];
@@ -162,6 +213,8 @@ static void ask_portguard(struct hearing *h, size_t i, enum judged which)
 	if (trace.reason == PG_REASON_RULE)
 		o.line = decided_by(h, p, &trace);
 	compare(h, i, &o);
+	if (trace.ct_state && h->rules->tracks)
+		compare_state(h, i, names[which], trace.ct_state);
 }
 
 static void tally(struct judge *j, const struct kernel_verdict *k)
@@ -199,8 +252,10 @@ static void compare_rule(struct hearing *h, size_t chain, size_t i, const struct
 	j->rules++;
 	j->rules_hit += k->packets != 0;
 	for (enum judged p = 0; p < _JUDGED_MAX; p++) {
-		const struct pg_chain *c = pg_ruleset_chain(j->portguard[p].set, PG_TABLE_FILTER,
-							    h->rules->chain[chain].name);
+		const struct rule_chain *named = &h->rules->chain[chain];
+		const struct pg_chain *c = pg_ruleset_chain(j->portguard[p].set,
+							    named->raw ? PG_TABLE_RAW : PG_TABLE_FILTER,
+							    named->name);
 		struct pg_count ours;
 
 		pg_dp_slot_read(j->portguard[p].dp, c->rule[i].slot, &ours);
@@ -219,6 +274,15 @@ static void compare_counts(struct hearing *h)
 		for (size_t i = 0; i < rules_count(h->rules, c); i++)
 			compare_rule(h, c, i, &kernel[at++]);
 	free(kernel);
+}
+
+static void make_flows(struct judge *j, struct gen *g, bool v6, struct frame *frame, size_t n)
+{
+	struct flows *flows = flows_new(g, v6, j->windows);
+
+	for (size_t i = 0; i < n; i++)
+		flows_frame(flows, kernel_mac(j->kernel), i + 1, &frame[i]);
+	flows_free(flows);
 }
 
 /* Frames that portguard decides to be stricter about are replaced by others. */
@@ -250,6 +314,8 @@ static void load(struct hearing *h)
 	for (enum judged p = 0; p < _JUDGED_MAX; p++) {
 		harness_load_sets(&j->portguard[p], h->rules->sets);
 		harness_load_as(&j->portguard[p], h->rules->v6 ? PG_V6 : PG_V4, h->text);
+		if (h->rules->tracks)
+			harness_forget_flows(&j->portguard[p]);
 	}
 	h->count = calloc(harness_input(&j->portguard[0])->n_rules + 1, sizeof(*h->count));
 	if (!h->count)
@@ -266,7 +332,10 @@ void judge_rules(struct judge *j, struct gen *g, const struct rules *rules,
 	struct aim *aim = aim_new(g, rules, captures);
 	double start = now(), made, loaded, ran;
 
-	make_frames(j, aim, frame, n);
+	if (rules->tracks)
+		make_flows(j, g, rules->v6, frame, n);
+	else
+		make_frames(j, aim, frame, n);
 	made = now();
 	load(&h);
 	loaded = now();

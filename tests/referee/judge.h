@@ -14,6 +14,7 @@ struct judge {
 	struct kernel *kernel;
 	struct harness portguard[_JUDGED_MAX]; /* its fast path, without it, TC */
 	char iface[IFNAMSIZ];
+	bool windows;	  /* some segments are out of their receiver's */
 	bool with_oracle; /* the rule set is one that tests/bpf/oracle.c knows */
 	char where[128];  /* how to run it again, for messages */
 	/* What happened so far. */

@@ -5,6 +5,10 @@
  * packet. Nothing leaves the table: every packet ends in a DROP behind an NFLOG rule, so that the
  * namespace answers nothing.
  *
+ * Rules that ask for connections' states sit in filter INPUT: a connection is known to the kernel
+ * when its packet has left INPUT, so those that are accepted are delivered. What the namespace answers
+ * is dropped before its tracking sees it.
+ *
  * INPUT is a chain of its own here, so that RETURN and goto do in it what they do in INPUT. A line
  * that decides leads to a chain which says its number and drops.
  */
@@ -13,8 +17,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libmnl/libmnl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -25,6 +32,7 @@
 #include <unistd.h>
 
 #include "nflog.h"
+#include "pg_abi.h"
 #include "pkt.h"
 
 /* Frames from there meet no rule under test: when one is seen, those before it are through. */
@@ -140,7 +148,7 @@ static void unload(bool v6)
 {
 	FILE *f = run(restore(v6));
 
-	fprintf(f, "*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n");
+	fprintf(f, "*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n");
 	if (pclose(f) != 0)
 		die("iptables");
 }
@@ -160,38 +168,87 @@ static bool load_sets(struct kernel *k, const char *sets)
 	return pclose(f) == 0;
 }
 
+/* Connections that an earlier rule set saw are none to this one. */
+static void forget_connections(void)
+{
+	struct mnl_socket *sock = mnl_socket_open(NETLINK_NETFILTER);
+	char buf[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+	ssize_t n;
+
+	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	nfg->nfgen_family = AF_UNSPEC;
+	nfg->version = NFNETLINK_V0;
+	if (!sock || mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_sendto(sock, nlh, nlh->nlmsg_len) < 0)
+		die("conntrack");
+	n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
+	if (n < 0 || mnl_cb_run(buf, n, 0, mnl_socket_get_portid(sock), NULL, NULL) < 0)
+		die("conntrack: flush");
+	mnl_socket_close(sock);
+}
+
 static const char *chain_name(const struct rules *rules, size_t chain)
 {
-	return chain ? rules->chain[chain].name : "=INPUT";
+	return rules->chain[chain].raw ? "=raw" : chain ? rules->chain[chain].name : "=INPUT";
 }
 
-static void print_chains(FILE *f, const struct rules *rules)
+/* What every frame meets first: is it the batch's last, and that it came here. */
+static void print_entry(FILE *f, const struct rules *rules)
 {
-	fprintf(f, "*raw\n:PREROUTING ACCEPT [0:0]\n:=end - [0:0]\n:=0 - [0:0]\n");
-	for (size_t c = 0; c < rules->n; c++)
-		fprintf(f, ":%s - [0:0]\n", chain_name(rules, c));
-	for (unsigned i = 1; i <= rules->deciding; i++)
-		fprintf(f, ":=%u - [0:0]\n", i);
+	fprintf(f, "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:=end - [0:0]\n");
 	fprintf(f, "-A PREROUTING -s %s -j =end\n-A PREROUTING -j NFLOG --nflog-group %d "
-		"--nflog-prefix in\n-A PREROUTING -j =INPUT\n-A PREROUTING -j =0\n",
-		rules->v6 ? SENTINEL6 : SENTINEL4, GROUP);
+		"--nflog-prefix in\n", rules->v6 ? SENTINEL6 : SENTINEL4, GROUP);
 	fprintf(f, "-A =end -j NFLOG --nflog-group %d --nflog-prefix end --nflog-threshold 1\n"
 		"-A =end -j DROP\n", GROUP);
-	for (unsigned i = 0; i <= rules->deciding; i++)
-		fprintf(f, "-A =%u -j NFLOG --nflog-group %d --nflog-prefix =%u\n-A =%u -j DROP\n", i,
-			GROUP, i, i);
+	if (rules->tracks)
+		fprintf(f, "-A OUTPUT -j DROP\n");
 }
 
-bool kernel_load(struct kernel *k, const struct rules *rules)
+static bool is_accepted(const struct rules *rules, unsigned number)
 {
-	FILE *f;
-
-	if (!load_sets(k, rules->sets))
-		return false;
-	f = run(restore(rules->v6));
-	print_chains(f, rules);
 	for (size_t c = 0; c < rules->n; c++)
-		for (size_t i = 0; i < rules->chain[c].n; i++) {
+		for (size_t i = 0; i < rules->chain[c].n; i++)
+			if (rules->chain[c].line[i].number == number)
+				return rules->chain[c].line[i].accepts;
+	return false;
+}
+
+/* A chain for each line that decides, and for the policy, whose number is 0. */
+static void print_decisions(FILE *f, const struct rules *rules)
+{
+	for (unsigned i = 0; i <= rules->deciding; i++) {
+		bool accepted = rules->tracks && (i ? is_accepted(rules, i) : !rules->drop);
+
+		fprintf(f, ":=%u - [0:0]\n-A =%u -j NFLOG --nflog-group %d --nflog-prefix =%u\n"
+			"-A =%u -j %s\n", i, i, GROUP, i, i, accepted ? "ACCEPT" : "DROP");
+	}
+}
+
+static const struct {
+	const char *name;
+	unsigned state;
+} states[] = { { "NEW", PG_CT_NEW }, { "ESTABLISHED", PG_CT_ESTABLISHED }, { "RELATED", PG_CT_RELATED },
+	       { "INVALID", PG_CT_INVALID }, { "UNTRACKED", PG_CT_UNTRACKED } };
+
+/* Before the rules under test: what state the packet is in. */
+static void print_states(FILE *f)
+{
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		fprintf(f, "-A INPUT -m conntrack --ctstate %s -j NFLOG --nflog-group %d "
+			"--nflog-prefix %s\n", states[i].name, GROUP, states[i].name);
+}
+
+/* Chains and rules of one table. */
+static void print_rules(FILE *f, const struct rules *rules, bool raw)
+{
+	for (size_t c = 0; c < rules->n; c++)
+		if (rules->chain[c].raw == raw)
+			fprintf(f, ":%s - [0:0]\n", chain_name(rules, c));
+	for (size_t c = 0; c < rules->n; c++)
+		for (size_t i = 0; rules->chain[c].raw == raw && i < rules->chain[c].n; i++) {
 			const struct rule_line *l = &rules->chain[c].line[i];
 
 			fprintf(f, "-A %s%s ", chain_name(rules, c), l->spec);
@@ -200,11 +257,47 @@ bool kernel_load(struct kernel *k, const struct rules *rules)
 			else
 				fprintf(f, "%s\n", l->target);
 		}
+}
+
+/* `hook` leads to them. */
+static void print_filter(FILE *f, const struct rules *rules, const char *hook)
+{
+	print_decisions(f, rules);
+	print_rules(f, rules, false);
+	fprintf(f, "-A %s -j =INPUT\n-A %s -j =0\n", hook, hook);
+}
+
+bool kernel_load(struct kernel *k, const struct rules *rules)
+{
+	FILE *f;
+
+	if (!load_sets(k, rules->sets))
+		return false;
+	if (rules->tracks)
+		forget_connections();
+	f = run(restore(rules->v6));
+	print_entry(f, rules);
+	if (rules->tracks) {
+		print_rules(f, rules, true);
+		fprintf(f, "-A PREROUTING -j =raw\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\n");
+		print_states(f);
+		print_filter(f, rules, "INPUT");
+	} else {
+		print_filter(f, rules, "PREROUTING");
+	}
 	fprintf(f, "COMMIT\n");
 	return pclose(f) == 0;
 }
 
 /* Frames --------------------------------------------------------------------------------------- */
+
+static unsigned state_named(const char *name)
+{
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (!strcmp(states[i].name, name))
+			return states[i].state;
+	return 0;
+}
 
 static void seen(void *data, const char *prefix, uint32_t number)
 {
@@ -218,8 +311,10 @@ static void seen(void *data, const char *prefix, uint32_t number)
 		if (prefix[0] == '=') {
 			v->decided = true;
 			v->number = strtoul(prefix + 1, NULL, 10);
-		} else {
+		} else if (!strcmp(prefix, "in")) {
 			v->seen = true;
+		} else {
+			v->state = state_named(prefix);
 		}
 	}
 }
@@ -299,8 +394,7 @@ static size_t *offset_of(const struct rules *rules, const char *name, size_t *of
 
 struct kernel_count *kernel_counts(struct kernel *k, const struct rules *rules, size_t *ret_n)
 {
-	FILE *f = popen(rules->v6 ? "ip6tables-legacy-save -c -t raw" : "iptables-legacy-save -c -t raw",
-			"re");
+	FILE *f = popen(rules->v6 ? "ip6tables-legacy-save -c" : "iptables-legacy-save -c", "re");
 	size_t n = 0, size = 0, read = 0, *offset = calloc(rules->n, sizeof(*offset));
 	struct kernel_count *count;
 	char *line = NULL, name[32];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * iptables-legacy as the referee: rules in the raw table of this network namespace, frames sent to
- * it over a veth pair, and NFLOG rules that tell what became of each.
+ * iptables-legacy as the referee: rules in this network namespace, frames sent to it over a veth
+ * pair, and NFLOG rules that tell what became of each.
  */
 #pragma once
 
@@ -19,6 +19,7 @@ struct kernel_verdict {
 	bool seen;	 /* by the first rule: otherwise dropped by the IP layer before */
 	bool decided;	 /* not: dropped on the spot by a match (hotdrop) */
 	unsigned number; /* of struct rule_line; 0: the policy */
+	unsigned state;	 /* PG_CT_*, where rules ask for states; 0: nothing was said */
 };
 
 struct kernel_count {

@@ -38,6 +38,7 @@ struct ctx {
 	const char *proto; /* "" : any */
 	unsigned expands;
 	unsigned states; /* names given to state tables so far */
+	bool stateful; /* the rule may ask for a connection's state */
 	unsigned chain, chains;
 	unsigned conditions, negated; /* of the rule: how many, and how often one is inverted */
 };
@@ -454,6 +455,25 @@ static void emit_rt(struct ctx *c)
 			chance(c, 50) ? " --rt-0-not-strict" : "");
 }
 
+static void emit_state(struct ctx *c)
+{
+	static const char *const names[] = { "NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED" };
+	unsigned some = between(c, 1, 31);
+	const char *comma = "";
+
+	if (chance(c, 60)) /* as rules mostly are */
+		some = 1U << gen_below(c->g, 5) | 1U << gen_below(c->g, 5);
+	if (chance(c, 50))
+		fprintf(c->f, " -m conntrack%s --ctstate ", maybe_not(c));
+	else
+		fprintf(c->f, " -m state%s --state ", maybe_not(c));
+	for (unsigned i = 0; i < 5; i++)
+		if (some >> i & 1) {
+			fprintf(c->f, "%s%s", comma, names[i]);
+			comma = ",";
+		}
+}
+
 /* The table of features ------------------------------------------------------------------------ */
 
 enum { FOR_4 = 1, FOR_6 = 2, FOR_BOTH = 3 };
@@ -496,6 +516,7 @@ static const struct feature {
 	{ "pkttype", FOR_BOTH, 3, "", emit_pkttype },
 	{ "time", FOR_BOTH, 3, "", emit_time },
 	{ "mark", FOR_BOTH, 5, "", emit_mark },
+	{ "state", FOR_BOTH, 10, "", emit_state },
 	{ "chains", FOR_BOTH, 0, NULL, NULL },
 	{ "goto", FOR_BOTH, 0, NULL, NULL },
 	{ "return", FOR_BOTH, 0, NULL, NULL },
@@ -505,6 +526,7 @@ static const struct feature {
 	{ "protocols", FOR_BOTH, 0, NULL, NULL },
 	{ "fragments", FOR_BOTH, 0, NULL, NULL },
 	{ "interfaces", FOR_BOTH, 0, NULL, NULL },
+	{ "notrack", FOR_BOTH, 0, NULL, NULL },
 };
 
 enum { N_FEATURES = sizeof(features) / sizeof(features[0]) };
@@ -555,6 +577,8 @@ static bool fits(const struct ctx *c, const struct feature *f)
 
 	if (!f->emit || !(f->families & (c->v6 ? FOR_6 : FOR_4)) ||
 	    !(c->opts->features >> (f - features) & 1))
+		return false;
+	if (f->emit == emit_state && !c->stateful)
 		return false;
 	if (strcmp(f->proto, "ports") != 0)
 		return !f->proto[0] || !strcmp(f->proto, c->proto);
@@ -691,10 +715,35 @@ static FILE *text_open(char **text)
 	return f;
 }
 
+/* Mostly the state alone, of any packet or of a protocol: so rules and states meet. */
+static void emit_state_conditions(struct ctx *c)
+{
+	static const char *const protos[] = { "", "", "tcp", "tcp", "tcp", "udp", "icmp" };
+
+	c->negated = 15;
+	c->conditions = 0;
+	if (chance(c, 8))
+		emit_addr(c, "-s", false);
+	if (chance(c, 8))
+		emit_addr(c, "-d", false);
+	c->proto = PICK(c, protos);
+	if (c->v6 && !strcmp(c->proto, "icmp"))
+		c->proto = "ipv6-icmp";
+	if (c->proto[0])
+		fprintf(c->f, " -p %s", c->proto);
+	if (c->stateful && chance(c, 80))
+		emit_state(c);
+	emit_matches(c, c->stateful ? chance(c, 35) : 1);
+}
+
 static void emit_conditions(struct ctx *c, enum purpose purpose)
 {
 	bool lists = chance(c, 12), narrow = purpose == DECIDES || purpose == RETURNS;
 
+	if (c->opts->tracks && enabled(c, "state")) {
+		emit_state_conditions(c);
+		return;
+	}
 	/* A rule that takes nearly everything leaves nothing to those behind it. */
 	c->negated = narrow ? 10 : 30;
 	c->conditions = 0;
@@ -769,15 +818,34 @@ static char *make_sets(struct ctx *c)
 	return text;
 }
 
+/* Before tracking, which these rules keep away from some packets. */
+static void add_notracks(struct ctx *c, struct rules *rules)
+{
+	char *spec, *target;
+
+	c->chain = rules_raw(rules);
+	c->stateful = false;
+	for (unsigned n = chance(c, 40) ? between(c, 1, 3) : 0; n; n--) {
+		c->f = text_open(&spec);
+		c->expands = 1;
+		emit_conditions(c, DECIDES);
+		fclose(c->f);
+		target = strdup(chance(c, 50) ? "-j CT --notrack" : "-j NOTRACK");
+		if (!target)
+			abort();
+		rules_add(rules, c->chain, spec, target, c->expands);
+	}
+}
+
 struct rules *random_rules(struct gen *g, const struct random_opts *opts)
 {
-	struct ctx c = { .g = g, .opts = opts, .v6 = opts->v6 };
+	struct ctx c = { .g = g, .opts = opts, .v6 = opts->v6, .stateful = opts->tracks };
 	struct rules *rules = rules_new(opts->v6, gen_below(g, 2));
 	unsigned n, passing;
 	char name[32];
 
 	/* Small sets and large ones alike: the compiled form changes with size. */
-	n = chance(&c, 50) ? between(&c, 1, 20) : between(&c, 1, RULES_MAX);
+	n = chance(&c, opts->tracks ? 85 : 50) ? between(&c, 1, 20) : between(&c, 1, RULES_MAX);
 	/* A set in which every packet ends at the first rules tests only those. */
 	passing = chance(&c, 30) ? 70 : 20;
 	c.chains = enabled(&c, "chains") && chance(&c, 80) ? between(&c, 2, n < 24 ? 4 : CHAINS_MAX) : 1;
@@ -795,5 +863,8 @@ struct rules *random_rules(struct gen *g, const struct random_opts *opts)
 		c.chain = chain;
 		add_rule(&c, rules, any_purpose(&c, passing));
 	}
+	rules->tracks = opts->tracks;
+	if (opts->tracks && enabled(&c, "notrack"))
+		add_notracks(&c, rules);
 	return rules;
 }

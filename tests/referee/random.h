@@ -15,6 +15,7 @@
 /* Which features random rules use: one bit each, by their names. */
 struct random_opts {
 	bool v6;
+	bool tracks;	   /* rules that ask for connections' states */
 	unsigned round;	   /* names of state tables carry it: they outlive a rule set */
 	uint64_t features; /* random_features() makes it of text */
 	time_t now;

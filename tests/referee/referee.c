@@ -9,7 +9,10 @@
  *	PG_SEED		of rules and frames, printed at the beginning
  *	PG_ROUND	only that round of the seed: what a difference names
  *	PG_NOW		seconds since 1970 that rules with -m time are written for
- *	PG_FEATURES	"all,-limit", "chains,ports": see random.c; KNOWN below unless given
+ *	PG_STATES	1: rules that ask for connections' states, and frames of connections
+ *	PG_WINDOWS	1: with these, also segments out of their windows
+ *	PG_FEATURES	"all,-limit", "chains,ports": see random.c; KNOWN below unless given, with
+ *			PG_STATES those of TRACKED alone
  *	PG_TEST_DATA	a folder with captures, for frames, and rule files, which follow the random ones
  *
  * Frames that portguard drops although the kernel would not are not compared, by decision of
@@ -35,6 +38,10 @@
 /* Without tcpmss, which in the kernel takes the payload of later fragments for options. */
 #define KNOWN "all,-tcpmss"
 
+/* What goes with states: the rest says nothing more there than without them. */
+#define TRACKED "state,notrack,ports,multiport,flags,icmp,icmp6,comment,length,protocols,interfaces,"        \
+		"chains,goto,return,reject,log,set-mark,mark,limit,nth"
+
 enum { FRAMES = 4000, ADDRESSES = 24 };
 
 struct referee {
@@ -43,6 +50,7 @@ struct referee {
 	char *addr[2][ADDRESSES];
 	size_t n_addr[2];
 	uint64_t seed, features, simple;
+	bool tracks;
 	time_t now;
 };
 
@@ -56,16 +64,16 @@ static uint64_t env_number(const char *name, uint64_t otherwise)
 static void round_of(struct referee *t, unsigned round)
 {
 	struct gen gen = { .state = t->seed ^ (uint64_t)round << 40 };
-	bool v6 = round & 1, simple = round / 2 % 4 == 3;
-	struct random_opts opts = { .v6 = v6, .round = round, .now = t->now,
+	bool v6 = round & 1, simple = round / 2 % 4 == 3 && !t->tracks;
+	struct random_opts opts = { .v6 = v6, .tracks = t->tracks, .round = round, .now = t->now,
 				    .features = t->features & (simple ? t->simple : ~0ULL),
 				    .addr = (const char *const *)t->addr[v6],
 				    .n_addr = t->n_addr[v6] };
 	struct rules *rules = random_rules(&gen, &opts);
 
 	t->judge.with_oracle = simple;
-	snprintf(t->judge.where, sizeof(t->judge.where), "PG_SEED=%llu PG_ROUND=%u PG_NOW=%lld",
-		 (unsigned long long)t->seed, round, (long long)t->now);
+	snprintf(t->judge.where, sizeof(t->judge.where), "%sPG_SEED=%llu PG_ROUND=%u PG_NOW=%lld",
+		 t->tracks ? "PG_STATES=1 " : "", (unsigned long long)t->seed, round, (long long)t->now);
 	judge_rules(&t->judge, &gen, rules, t->captures, FRAMES);
 	rules_free(rules);
 }
@@ -144,7 +152,7 @@ static void run(struct referee *t)
 		round_of(t, only);
 	for (unsigned round = 0; only == UINT64_MAX && t->judge.verdicts < n; round++)
 		round_of(t, round);
-	if (only == UINT64_MAX)
+	if (only == UINT64_MAX && !t->tracks)
 		run_dumps(t);
 	judge_report(&t->judge);
 }
@@ -176,7 +184,11 @@ int main(int argc, char **argv)
 	}
 	t.seed = env_number("PG_SEED", 20261120);
 	t.now = env_number("PG_NOW", time(NULL));
+	t.tracks = env_number("PG_STATES", 0);
+	t.judge.windows = env_number("PG_WINDOWS", 0);
 	t.features = random_features(features && *features ? features : KNOWN);
+	if (t.tracks)
+		t.features &= random_features(TRACKED);
 	/* What the oracle knows. */
 	t.simple = random_features("ports,multiport,flags,icmp,icmp6,comment,protocols,fragments,"
 				   "interfaces");

@@ -54,6 +54,14 @@ size_t rules_chain(struct rules *rules, const char *name)
 	return c;
 }
 
+size_t rules_raw(struct rules *rules)
+{
+	size_t c = rules_chain(rules, "PREROUTING");
+
+	rules->chain[c].raw = true;
+	return c;
+}
+
 static bool is_target(const char *target, const char *name)
 {
 	size_t n = strlen(name);
@@ -79,6 +87,27 @@ void rules_add(struct rules *rules, size_t chain, char *spec, char *target, unsi
 	c->line[c->n++] = l;
 }
 
+static void print_rules(FILE *f, const struct rule_chain *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct rule_line *l = &c->line[i];
+
+		fprintf(f, "-A %s%s%s%s\n", c->name, l->spec, l->target[0] ? " " : "", l->target);
+	}
+}
+
+/* `raw`: what stands in that table, or in filter. */
+static void print_table(FILE *f, const struct rules *rules, bool raw)
+{
+	for (size_t c = 1; !raw && c < rules->n; c++)
+		if (!rules->chain[c].raw)
+			fprintf(f, ":%s - [0:0]\n", rules->chain[c].name);
+	for (size_t c = 0; c < rules->n; c++)
+		if (rules->chain[c].raw == raw)
+			print_rules(f, &rules->chain[c]);
+	fprintf(f, "COMMIT\n");
+}
+
 char *rules_text(const struct rules *rules)
 {
 	char *text = NULL;
@@ -89,16 +118,11 @@ char *rules_text(const struct rules *rules)
 		abort();
 	fprintf(f, "*filter\n:INPUT %s [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n",
 		rules->drop ? "DROP" : "ACCEPT");
-	for (size_t c = 1; c < rules->n; c++)
-		fprintf(f, ":%s - [0:0]\n", rules->chain[c].name);
-	for (size_t c = 0; c < rules->n; c++)
-		for (size_t i = 0; i < rules->chain[c].n; i++) {
-			const struct rule_line *l = &rules->chain[c].line[i];
-
-			fprintf(f, "-A %s%s%s%s\n", rules->chain[c].name, l->spec,
-				l->target[0] ? " " : "", l->target);
-		}
-	fprintf(f, "COMMIT\n");
+	print_table(f, rules, false);
+	if (rules->tracks) {
+		fprintf(f, "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
+		print_table(f, rules, true);
+	}
 	fclose(f);
 	return text;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * A rule set of one family as lines of text: what the kernel and portguard are both given, each in
- * its own way. Chain 0 is INPUT; the others are user-defined ones.
+ * its own way. Chain 0 is INPUT; the others are user-defined ones, and raw's PREROUTING.
  */
 #pragma once
 
@@ -19,12 +19,14 @@ struct rule_line {
 
 struct rule_chain {
 	char name[32];
+	bool raw; /* raw's PREROUTING, which decides nothing */
 	struct rule_line *line;
 	size_t n, cap;
 };
 
 struct rules {
 	bool v6, drop; /* family; policy */
+	bool tracks;   /* rules ask for connections' states */
 	struct rule_chain *chain;
 	size_t n;
 	unsigned deciding; /* lines that decide */
@@ -35,6 +37,8 @@ struct rules *rules_new(bool v6, bool drop);
 void rules_free(struct rules *rules);
 /* Index of the chain of that name; it is made when it is not there. */
 size_t rules_chain(struct rules *rules, const char *name);
+/* raw's PREROUTING. */
+size_t rules_raw(struct rules *rules);
 /* Takes over both texts. */
 void rules_add(struct rules *rules, size_t chain, char *spec, char *target, unsigned expands);
 /* As iptables-save writes it, but with comma lists; the caller frees it. */
