@@ -37,8 +37,7 @@ BPF_TESTS := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test
 TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o bpf/gen.o)
 BENCH_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 REFEREE_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(wildcard tests/referee/*.c))
-NET_TOOLS := $(addprefix $(O)/tests/,referee/referee net/send net/list net/states net/answers net/local)
-
+NET_TOOLS := $(addprefix $(O)/tests/,referee/referee net/send net/list net/states net/answers net/local net/from net/hold)
 .PHONY: all
 all: portguard ## build ./portguard (the default)
 	$(call give_back)
@@ -217,7 +216,11 @@ $(O)/tests/net/answers: $(O)/tests/net/answers.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-$(O)/tests/net/send: $(O)/tests/net/send.o $(O)/tests/pkt.o
+$(O)/tests/net/hold: $(O)/tests/net/hold.o
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(O)/tests/net/send $(O)/tests/net/from: %: %.o $(O)/tests/pkt.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 

@@ -6,12 +6,21 @@
  */
 #pragma once
 
-enum check_result { CHECK_FAILS, CHECK_HOLDS, CHECK_DROPS, CHECK_WAITS };
+enum check_result {
+	CHECK_FAILS,
+	CHECK_HOLDS,
+	CHECK_DROPS,	       /* what iptables calls hotdrop */
+	CHECK_HOLDS_AND_DROPS, /* likewise, but the rule goes on, and counts if the rest holds */
+	CHECK_WAITS,	       /* for the connection's state */
+	CHECK_AGAIN,	       /* has got one step further, and is to be asked again */
+};
 
 static __always_inline enum check_result holds(bool yes)
 {
 	return yes ? CHECK_HOLDS : CHECK_FAILS;
 }
+
+#include "walk.bpf.h"
 
 /* Other CPUs may change a state at the same moment; whoever loses that often gives in. */
 #define MAX_TRIES 8
@@ -98,14 +107,25 @@ static __always_inline void mask_addr(__be32 *addr, __u32 bits)
 	}
 }
 
-static __always_inline void copy_addr(__be32 *to, const struct pkt *p, bool dest)
+/*
+ * xt_hashlimit.c rateinfo_recalc() with XT_HASHLIMIT_RATE_MATCH: over is what comes behind an
+ * interval that was over the rate, and what is too much within one. False: it is over.
+ */
+static __always_inline bool within_rate(struct pg_state *s, const struct pg_check *c, __u64 now,
+					__u64 cost)
 {
-	const __be32 *from = dest ? p->daddr : p->saddr;
+	__u64 begun = *(volatile __u64 *)&s->value, age = now - begun, had;
+	__u64 interval_ms = c->v[9] * 1000ULL;
 
-	to[0] = from[0];
-	to[1] = to[2] = to[3] = 0;
-	if (p->family == PG_FAMILY_V6)
-		__builtin_memcpy(to + 1, from + 1, 12);
+	if (!begun) {
+		__sync_val_compare_and_swap(&s->value, 0, now);
+	} else if (age >= interval_ms * 1000000 &&
+		   __sync_val_compare_and_swap(&s->value, begun, now) == begun) {
+		had = s->rate & ~PG_STATE_OVER;
+		s->rate = had * interval_ms > age / 1000000 * c->u64[0] ? PG_STATE_OVER : 0;
+	}
+	had = __sync_fetch_and_add(&s->rate, cost) + cost;
+	return had <= c->u64[1]; /* PG_STATE_OVER is more than any */
 }
 
 /* xt_hashlimit.c: one bucket for each combination of what the mode names. */
@@ -135,13 +155,17 @@ static __always_inline enum check_result check_hashlimit(const struct pg_check *
 		key->sport = modes & PG_HASHLIMIT_SPT ? ports >> 16 : 0;
 		key->dport = modes & PG_HASHLIMIT_DPT ? ports & 0xffff : 0;
 	}
-	if (c->v[7]) /* a rate of bytes, by sixteens (xt_hashlimit_len_to_chunks()) */
+	if (c->v[7] == PG_HASHLIMIT_BYTES) /* by sixteens (xt_hashlimit_len_to_chunks()) */
 		cost *= (p->bytes >> 4) + 1;
 	s = bpf_map_lookup_elem(&pg_hashlimits, key);
 	if (!s) {
 		bpf_map_update_elem(&pg_hashlimits, key, &fresh, 1 /* BPF_NOEXIST */);
 		s = bpf_map_lookup_elem(&pg_hashlimits, key);
 	}
+	if (c->v[7] & PG_HASHLIMIT_RATE)
+		return holds((s && within_rate(s, c, now, c->v[7] & PG_HASHLIMIT_BYTES ? p->bytes :
+											 p->packets)) !=
+			     c->invert);
 	return holds((s && take_tokens(&s->value, now, cost, c->u64[1])) != c->invert);
 }
 
@@ -256,32 +280,9 @@ static __always_inline enum check_result check_time(const struct pg_check *c)
 	return holds(c->v[6] == 0xfffffffe || c->v[6] >> month_day(days) & 1);
 }
 
-/* RTN_* as in linux/rtnetlink.h */
-enum { RTN_UNSPEC, RTN_UNICAST, RTN_LOCAL = 2, RTN_BROADCAST = 3, RTN_ANYCAST = 4, RTN_MULTICAST = 5 };
-
-/* As net/ipv4/fib_frontend.c __inet_dev_addr_type(), with the command's copy of the local table. */
-static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this_iface)
-{
-	struct pg_local_key key = { .prefixlen = 8 * (4 + 16), .family = p->family };
-	const struct pg_local *local;
-	__u32 first;
-
-	copy_addr(key.addr, p, dest);
-	first = bpf_ntohl(key.addr[0]);
-	if (p->family == PG_FAMILY_V6 && first >> 24 == 0xff)
-		return RTN_MULTICAST;
-	if (p->family == PG_FAMILY_V4 && (!first || first == ~0U))
-		return RTN_BROADCAST;
-	if (p->family == PG_FAMILY_V4 && first >> 28 == 14)
-		return RTN_MULTICAST;
-	local = bpf_map_lookup_elem(&pg_locals, &key);
-	if (!local || (this_iface && local->ifindex != cfg.ifindex))
-		return RTN_UNICAST;
-	return local->type;
-}
-
-/* xt_addrtype.c match_type6(): all that is named must hold, but one of LOCAL and ANYCAST. */
-static __always_inline bool is_type6(const struct pkt *p, bool dest, __u32 types, bool this_iface)
+/* xt_addrtype.c match_type6(): all that is named must hold, but one of LOCAL, ANYCAST, UNREACHABLE. */
+static __always_inline bool is_type6(void *ctx, struct pkt *p, bool dest, __u32 types,
+				     bool this_iface)
 {
 	const __be32 *addr = dest ? p->daddr : p->saddr;
 	bool multicast = bpf_ntohl(addr[0]) >> 24 == 0xff;
@@ -292,26 +293,29 @@ static __always_inline bool is_type6(const struct pkt *p, bool dest, __u32 types
 	if ((types & 1 << RTN_MULTICAST && !multicast) || (types & 1 << RTN_UNSPEC && !any) ||
 	    (types & 1 << RTN_UNICAST && (multicast || any || mapped)))
 		return false;
-	types &= 1 << RTN_LOCAL | 1 << RTN_ANYCAST;
-	return !types || types >> (addr_type(p, dest, this_iface) & 15) & 1;
+	types &= 1 << RTN_LOCAL | 1 << RTN_ANYCAST | 1 << RTN_UNREACHABLE;
+	if (!types || types >> (addr_type(p, dest, this_iface) & 15) & 1)
+		return true;
+	return types & 1 << RTN_UNREACHABLE && is_unreachable6(ctx, p, dest);
 }
 
-static __always_inline bool is_type(const struct pkt *p, bool dest, __u32 types, bool this_iface)
+static __always_inline bool is_type(void *ctx, struct pkt *p, bool dest, __u32 types,
+				    bool this_iface)
 {
 	if (p->family == PG_FAMILY_V6)
-		return is_type6(p, dest, types, this_iface);
+		return is_type6(ctx, p, dest, types, this_iface);
 	return types >> (addr_type(p, dest, this_iface) & 15) & 1;
 }
 
 /* v[2] bit 0: --limit-iface-in */
-static __always_inline enum check_result check_addrtype(const struct pg_check *c,
-							const struct pkt *p)
+static __always_inline enum check_result check_addrtype(void *ctx, const struct pg_check *c,
+							struct pkt *p)
 {
 	bool this_iface = c->v[2] & 1;
 
-	if (c->v[0] && is_type(p, false, c->v[0], this_iface) == (c->invert & 1))
+	if (c->v[0] && is_type(ctx, p, false, c->v[0], this_iface) == (c->invert & 1))
 		return CHECK_FAILS;
-	if (c->v[1] && is_type(p, true, c->v[1], this_iface) == (c->invert >> 1 & 1))
+	if (c->v[1] && is_type(ctx, p, true, c->v[1], this_iface) == (c->invert >> 1 & 1))
 		return CHECK_FAILS;
 	return CHECK_HOLDS;
 }
@@ -393,7 +397,10 @@ static __always_inline enum check_result check_bits(const struct pg_check *c, co
 	return holds(((v & c->v[1]) == c->v[2]) != c->invert);
 }
 
-static __always_inline enum check_result check_holds(const struct pg_check *c, struct pkt *p)
+#include "ct.bpf.h"
+
+static __always_inline enum check_result check_holds(const struct pg_check *c, struct pkt *p,
+						     const struct loop *loop)
 {
 	switch (c->kind) {
 	case PG_CHECK_STATE:
@@ -416,8 +423,28 @@ static __always_inline enum check_result check_holds(const struct pg_check *c, s
 		return check_random(c);
 	case PG_CHECK_TIME:
 		return check_time(c);
+	case PG_CHECK_CT_ADDR:
+		return check_ct_addr(c, p);
+	case PG_CHECK_CT_FIELD:
+		return check_ct_field(c, p);
+	case PG_CHECK_CONNBYTES:
+		return check_connbytes(c, p);
+	case PG_CHECK_CONNLIMIT:
+		return check_connlimit(c, p);
+	case PG_CHECK_RPFILTER:
+		return holds(comes_from_there(loop->ctx, p, c->v[0]) != c->invert);
 	case PG_CHECK_ADDRTYPE:
-		return check_addrtype(c, p);
+		return check_addrtype(loop->ctx, c, p);
+	case PG_CHECK_OPTION:
+		return check_option(loop, c, p);
+	case PG_CHECK_DCCP_TYPE:
+		return check_dccp_type(loop, c, p);
+	case PG_CHECK_CHUNKS:
+		return check_chunks(loop, c, p);
+	case PG_CHECK_RT_COUNT:
+		return check_rt_count(c, p);
+	case PG_CHECK_RT_ADDR:
+		return check_rt_addr(loop, c, p);
 	case PG_CHECK_MAC:
 		return check_mac(c, p);
 	case PG_CHECK_SRC_RANGE:

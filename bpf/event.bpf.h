@@ -8,7 +8,7 @@
 
 static __always_inline void count_lost(struct pg_state *rate)
 {
-	__sync_fetch_and_add(&rate->unused, 1);
+	__sync_fetch_and_add(&rate->rate, 1);
 }
 
 static __always_inline void log_how(struct pg_event *e, const struct pg_check *arg,

@@ -28,13 +28,6 @@
 
 #define NSEC_PER_SEC 1000000000ULL
 
-enum flow_kind {
-	FLOW_INVALID,	/* belongs to nothing and starts nothing */
-	FLOW_TRACKED,	/* key is its flow */
-	FLOW_QUOTED,	/* an ICMP error: key is the flow that it is about */
-	FLOW_UNTRACKED, /* neighbour discovery and multicast listeners, NOTRACK */
-};
-
 /* A TCP segment by the one flag that moves a connection. */
 enum flow_event { FLOW_NO_EVENT, FLOW_SYN, FLOW_SYN_ACK, FLOW_FIN, FLOW_ACK, FLOW_RST };
 
@@ -628,10 +621,10 @@ static __always_inline __u8 advance_flow(struct pg_flow *flow, const struct pg_f
 	step_flow(flow, f, reply, now);
 	if (f->effect == FLOW_REFUSES)
 		return PG_CT_INVALID;
-	if (f->effect == FLOW_REOPENS || f->effect == FLOW_ENDS)
+	if (f->effect == FLOW_REOPENS) {
 		forget(key, half_open);
-	if (f->effect == FLOW_REOPENS)
 		return 0;
+	}
 	if (f->effect == FLOW_GOES_ON) {
 		__sync_fetch_and_add(&sent->packets, p->packets);
 		__sync_fetch_and_add(&sent->bytes, p->bytes);
@@ -639,8 +632,14 @@ static __always_inline __u8 advance_flow(struct pg_flow *flow, const struct pg_f
 		timeout = timeout_s(f);
 		if (timeout)
 			flow->expires_ns = now + timeout * NSEC_PER_SEC;
-		if (half_open && f->status & PG_FLOW_ASSURED)
-			promote(key, flow, &f->fresh);
+	}
+	view_flow(p, flow, f->status, now); /* while it is there */
+	if (f->effect == FLOW_ENDS) {
+		forget(key, half_open);
+		p->ct.sent[reply].packets += p->packets;
+		p->ct.sent[reply].bytes += p->bytes;
+	} else if (f->effect == FLOW_GOES_ON && half_open && f->status & PG_FLOW_ASSURED) {
+		promote(key, flow, &f->fresh);
 	}
 	return reply || f->old & PG_FLOW_SEEN_REPLY ? PG_CT_ESTABLISHED : PG_CT_NEW;
 }
@@ -667,17 +666,25 @@ static __always_inline __u8 track(struct pkt *p)
 	__u8 state = 0;
 
 	make_key(&p->flow, p->family);
+	p->ct.keyed = 1;
 	key = p->flow.key; /* before Linux 6.5 a map's key can't lie in memory that was handed over */
 	flow = find_flow(&key, now, &half_open);
-	if (flow && p->passing && !(flow->status & PG_FLOW_PASSING && p->flow.from == flow->opener))
+	if (flow && p->passing && !(flow->status & PG_FLOW_PASSING && p->flow.from == flow->opener)) {
+		view_flow(p, flow, flow->status, now);
 		return flow->status & PG_FLOW_SEEN_REPLY ? PG_CT_ESTABLISHED : PG_CT_NEW;
-	if (p->flow.kind == FLOW_QUOTED)
+	}
+	if (p->flow.kind == FLOW_QUOTED) {
+		if (flow)
+			view_flow(p, flow, flow->status, now);
 		return flow ? PG_CT_RELATED : PG_CT_INVALID;
+	}
 	if (flow)
 		state = advance_flow(flow, &key, p, half_open, now);
 	if (state)
 		return state;
 	p->flow.opens = can_open(&p->flow);
+	if (p->flow.opens)
+		view_new(p);
 	return p->flow.opens ? PG_CT_NEW : PG_CT_INVALID;
 }
 
@@ -685,7 +692,7 @@ static __always_inline int find_state(const struct source *s)
 {
 	struct pkt *p = s->p;
 
-	p->flow.opens = 0;
+	p->flow.opens = p->ct.known = p->ct.keyed = 0;
 	p->flow.kind = read_flow(s);
 	barrier(); /* it is read back, so that the ways to it become one */
 	if (p->flow.kind == FLOW_UNTRACKED)

@@ -111,6 +111,7 @@ static __always_inline void cut_routing(struct pkt *p)
 	cut_field(p, PG_FIELD_RT_TYPE);
 	cut_field(p, PG_FIELD_RT_SEGS);
 	cut_field(p, PG_FIELD_RT_LEN);
+	cut_field(p, PG_FIELD_RT_RESERVED);
 }
 
 static __always_inline void load_routing(void *ctx, bool xdp, struct pkt *p, __u32 at, __s32 have)
@@ -126,6 +127,11 @@ static __always_inline void load_routing(void *ctx, bool xdp, struct pkt *p, __u
 	set_field(p, PG_FIELD_RT_TYPE, p->out[2]);
 	set_field(p, PG_FIELD_RT_SEGS, p->out[3]);
 	set_field(p, PG_FIELD_RT_LEN, (p->out[1] + 1) << 3);
+	p->rt_at = at;
+	if (!load(ctx, xdp, at + 4, p->out, 4))
+		return;
+	barrier();
+	set_field(p, PG_FIELD_RT_RESERVED, *(__u32 *)p->out);
 }
 
 /* A walk that can't go on finds none of those that it has not met (ipv6_find_hdr(): -EBADMSG). */

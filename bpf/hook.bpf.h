@@ -6,24 +6,7 @@
  */
 #pragma once
 
-#ifndef AF_INET
-#define AF_INET 2
-#define AF_INET6 10
 #define AF_PACKET 17
-#endif
-
-/* struct bpf_fib_lookup of linux/bpf.h, and what the kernel makes of it. */
-struct fib_query {
-	__u8 family, l4_protocol;
-	__be16 sport, dport;
-	__u16 tot_len; /* 0: don't look at MTUs */
-	__u32 ifindex; /* it came by; it would leave by */
-	__be32 tos_or_flow;
-	__be32 src[4], dst[4];
-	__u8 rest[16];
-};
-_Static_assert(sizeof(struct fib_query) == 64, "as the kernel has it");
-enum { FIB_SUCCESS, FIB_NOT_FORWARDED = 4, FIB_FORWARDING_OFF = 5, FIB_NO_NEIGHBOUR = 7, FIB_TOO_BIG };
 
 /* What is known of an interface, attached or not; NULL: the command did not see it. */
 static __always_inline const struct pg_link *find_link(const struct pg_tables_map *map, __u32 active,
@@ -68,7 +51,7 @@ static __always_inline bool is_routable(const struct pkt *p)
 	return addr >> 24 && addr < 0xe0000000;
 }
 
-static __always_inline void fill_query(const struct pkt *p, struct fib_query *q)
+static __always_inline void ask_way(const struct pkt *p, struct bpf_fib_lookup *q)
 {
 	__builtin_memset(q, 0, sizeof(*q));
 	q->family = p->family == PG_FAMILY_V6 ? AF_INET6 : AF_INET;
@@ -99,18 +82,18 @@ static __always_inline int arrival_hook(void *ctx, struct pkt *p)
 	struct pg_tables_map *map = ONLY(pg_tables);
 	__u32 slot = cfg.iface & (PG_MAX_IFACES - 1), class = 0;
 	const struct pg_link *out = NULL;
-	struct fib_query q;
+	struct bpf_fib_lookup q;
 	long r;
 
 	if (!map || p->pkttype || !is_routable(p))
 		return 0;
-	fill_query(p, &q);
-	r = bpf_fib_lookup(ctx, (void *)&q, sizeof(q), 0);
-	if (r == FIB_FORWARDING_OFF)
+	ask_way(p, &q);
+	r = bpf_fib_lookup(ctx, &q, sizeof(q), 0);
+	if (r == FIB_NOT_ENABLED)
 		map->ctl.not_forwarding[slot][p->family & 1] = bpf_jiffies64();
-	if (r < 0 || r == FIB_FORWARDING_OFF || r == FIB_NOT_FORWARDED)
+	if (r < 0 || r == FIB_NOT_ENABLED || r == FIB_NOT_FORWARDED)
 		return 0;
-	if (r == FIB_SUCCESS || r == FIB_NO_NEIGHBOUR || r == FIB_TOO_BIG)
+	if (r == FIB_FOUND || r == FIB_NO_NEIGHBOUR || r == FIB_TOO_LARGE)
 		out = find_link(map, p->active, q.ifindex);
 	if (out)
 		class = out->class;

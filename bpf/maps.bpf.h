@@ -77,6 +77,13 @@ struct {
 	__type(value, struct pg_fragment);
 } pg_fragments SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PG_CONNLIMITS);
+	__type(key, struct pg_connlimit_key);
+	__type(value, struct pg_connlimit);
+} pg_connlimits SEC(".maps");
+
 /* Written by the command. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

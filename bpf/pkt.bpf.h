@@ -10,16 +10,18 @@ enum { FEW_SADDR, FEW_DPORT, FEW_DADDR, FEW_SPORT, FEW_ROWS };
 struct rows {
 	__u32 proto, saddr, daddr, sport, dport, detail, iface;
 	__u32 few[FEW_ROWS];
+	__u32 name_few; /* some of them name a term */
 };
 
-/* What best_term() is asked: a whole TCP or UDP header, and the rows it led to. */
+/* What next_term() is asked. */
 struct query {
 	__u64 first; /* what the rows' first words share */
 	__be32 saddr[4], daddr[4];
-	struct rows rows;
+	struct rows rows, block; /* and, in the HUGE form, those of the block at hand */
+	__u32 cursor; /* the first term that is asked */
 	__u16 sport, dport;
 	__u8 v6, tcp, flags, active;
-	__u32 alone; /* only few[FEW_SADDR] is filled in, and enough */
+	__u8 whole; /* a whole TCP or UDP header; else the ports and flags above are not looked at */
 };
 
 /* What the classifier's steps are given beside the packet at hand. */
@@ -35,19 +37,9 @@ struct frame {
 
 /* How far the classifier is. */
 struct progress {
-	/* The bitmap's part of the search: what is left, from the outside in. */
-	__u64 first;   /* what the rows' first words share; kept to begin again */
-	__u64 top;     /* blocks, in the HUGE form */
-	__u64 summary; /* words of this block */
-	__u64 word;    /* terms of this word */
-	__u32 block_base, base; /* first term of the block, of the word */
-	struct rows rows, block; /* rows, and in the HUGE form their blocks */
-	__u32 few_at;	   /* find_best()'s place in the rows of few */
-	__u32 best;	   /* next term that a row of few names and that holds, or PG_NO_TERM */
 	__u32 cursor, end; /* the chain's terms that are still to be asked */
 	__u32 term;	   /* at hand: its checks are being made */
 	__u32 check, checks_end;
-	__u8 restart;	   /* cursor and end are new */
 	__u8 then_drop;	   /* the checks lead to a header that is not there */
 	__u8 wants_state;  /* a check asks for the connection's state, which is not known yet */
 	__u8 done;	   /* enum pg_verdict + 1 */
@@ -56,10 +48,20 @@ struct progress {
 	__u8 stage;	   /* enum pg_stage */
 	__u8 reason;	   /* enum pg_reason, when done */
 	__u8 depth;
+	__u8 must_drop;	   /* a check of the term at hand says so, whatever the term says */
+	__u32 walk, walk_end; /* walk.bpf.h: where the check at hand is in the frame */
 	__u32 slot;	   /* when done */
 	__u32 arg;	   /* of the term that decided */
 	struct frame stack[PG_MAX_DEPTH];
 };
+
+enum flow_kind {
+	FLOW_INVALID,	/* belongs to nothing and starts nothing */
+	FLOW_TRACKED,	/* key is its flow */
+	FLOW_QUOTED,	/* an ICMP error: key is the flow that it is about */
+	FLOW_UNTRACKED, /* neighbour discovery and multicast listeners, NOTRACK */
+};
+
 
 /*
  * What flow.bpf.h keeps of a packet from its state to its commit. Like all of struct pkt it lies in
@@ -79,6 +81,15 @@ struct flow_pkt {
 	__u32 old, status; /* of the flow, before and after */
 	struct pg_flow_key key;
 	struct pg_flow fresh; /* an entry under construction: a stack is too small for it */
+};
+
+/* What rules may ask of the packet's connection; filled in where PG_NEED_FLOW. */
+struct ct_view {
+	struct pg_count sent[2]; /* in its direction and against it, this packet included */
+	__be32 addr[4][4];	 /* by enum pg_ct_end */
+	__u32 field[8];		 /* by enum pg_ct_field */
+	__u8 known;		 /* there is one */
+	__u8 keyed;		 /* flow.key is the packet's, or of what it quotes */
 };
 
 /*
@@ -134,10 +145,16 @@ struct pkt {
 	__u16 have, cut;      /* bit per enum pg_field from ESP_SPI on; cut: asked for, it drops */
 	__u32 field[_PG_FIELD_MAX - PG_FIELD_ESP_SPI];
 	__u32 ext_off, ext_next; /* load_ext()'s walk */
+	__u32 rt_at, rt_next;	 /* the routing header in the frame; its next address */
+	__u32 chunks_left[8];	 /* types of which one is still wanted */
 	__u8 out[PG_REPLY_MAX + 64]; /* bytes at work: headers that are read, the answer of REJECT */
 	__u32 n_path;	      /* for the trace */
 	__u32 path[PG_TRACE_PATH];
-	struct query query;	  /* the fast path's */
-	struct progress progress; /* the classifier's */
+	struct query query; /* the classifier's, as what follows */
+	struct progress progress;
 	struct flow_pkt flow;
+	struct ct_view ct;
+	struct pg_connlimit_key connlimit; /* ct.bpf.h's, at work */
+	struct pg_connlimit connlimit_new;
+	__u32 connlimit_found;
 };

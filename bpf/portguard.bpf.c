@@ -31,6 +31,10 @@
 
 #include "headers.bpf.h"
 
+#include "fib.bpf.h"
+
+#include "route.bpf.h"
+
 #include "check.bpf.h"
 
 #include "event.bpf.h"

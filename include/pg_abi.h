@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 2
+#define PG_ABI 3
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -108,7 +108,7 @@ struct pg_term_record {
 	__u8 whole;	 /* bit 2 * family + protocol: holds for whole TCP or UDP headers */
 	__u16 sport_lo, sport_hi, dport_lo, dport_hi;
 	__u8 flags_mask, flags_comp; /* TCP flags */
-	__u16 rows;		     /* PG_DIM_*: dimensions that only the bitmaps know */
+	__u16 rows;		     /* PG_DIM_*: of which bitmaps know more than the record */
 	__u32 slot;		     /* of pg_shard.rule */
 	__u8 kind;		     /* enum pg_action_kind */
 	__u8 asks;		     /* PG_ASK_* */
@@ -125,27 +125,36 @@ struct pg_term_record {
  * Offsets are absolute: each generation owns one half of the nodes and one half of the rows.
  *
  * A row is the set of terms that a value satisfies: one word in the WORD form; in the TREE form a
- * block, which is a summary word (bit i: word i is not zero) and then one word for every 64 terms;
- * in the HUGE form a word with a bit for every block that is not empty, and the offsets of all
- * blocks. In the TINY form there are no rows: the other 31 bits of a leaf are the set itself. The
+ * summary word and then one word for every 64 terms (bit i: word i is not zero, or with
+ * pg_gen.pairs, words 2i and 2i + 1 are not); in the HUGE form a word with a bit for every block that is not empty, and the offsets of all
+ * blocks, each a summary word and 64 words. In the TINY form there are no rows: the other 31 bits of a leaf are the set itself. The
  * row pg_gen.any is all ones; dimensions in which every value leads there are not in pg_gen.dims.
  *
- * In TREE and HUGE a leaf with PG_FEW_LEAF leads to a row of another kind: up to PG_FEW terms by
- * number, ascending, 0xffffffff behind the last. They are the terms that ask something of this
- * dimension and may hold here; those that ask nothing of it are the dimension's base row. The
- * trie may end early there, so a term from such a row must be verified against its record. With
- * PG_ONE_LEAF there is no row: the leaf's other bits are the only term. Beside its number a term may
- * have the low bits of its only destination port (PG_FEW_PORT): of several that share an address,
- * the records of the others need not be fetched from memory then.
+ * In TREE and HUGE a leaf with PG_FEW_LEAF leads to a row of another kind: up to PG_FEW entries of
+ * struct pg_few, ascending by term. They are the terms that ask something of this dimension and may
+ * hold here; those that ask nothing of it are the dimension's base row. The trie may end early
+ * there, so a term from such a row must be verified: against its entry, which is all there is to
+ * most rules and lies in the cache line that was fetched anyway, and else against its record.
  */
 #define PG_LEAF (1U << 31)
 #define PG_FEW_LEAF (1U << 30)
-#define PG_ONE_LEAF (1U << 29)
 #define PG_NO_TERM 0xffffffffU
-#define PG_FEW_TERM (PG_MAX_TERMS - 1) /* the number; the largest is not used */
-#define PG_FEW_PORT PG_MAX_TERMS       /* there is a port, in the bits above */
-#define PG_FEW_PORT_SHIFT 18
-#define PG_FEW_PORT_MASK 0x1fffU
+
+/* A term by its number, and conditions without which it does not hold for a whole TCP or UDP header. */
+struct pg_few {
+	__u32 addr; /* leading bits of a word of its source, host order */
+	__u16 dport_lo, dport_hi;
+	__u32 term; /* its number, and PG_FEW_* */
+	__u32 slot; /* of pg_shard.rule, where the entry is sure */
+};
+
+#define PG_FEW_TERM (PG_MAX_TERMS - 1) /* the largest number is no term's */
+#define PG_FEW_LAST (1U << 17)	       /* of the row */
+#define PG_FEW_SURE (1U << 18)	       /* that is all it asks, and it accepts or drops */
+#define PG_FEW_DROP (1U << 19)
+#define PG_FEW_WHOLE_SHIFT 20 /* pg_term_record.whole */
+#define PG_FEW_WORD_SHIFT 24  /* which word of the source; 0 in IPv4 */
+#define PG_FEW_BITS_SHIFT 26  /* how many bits of addr count; the topmost field */
 
 /* Dimensions that some term asks for; one bit for both families and all spaces together. */
 #define PG_DIM_SADDR (1U << 0)
@@ -192,6 +201,8 @@ struct pg_base {
 #define PG_NEED_FORWARD (1U << 5)    /* INPUT and FORWARD differ: ask where an arrival goes */
 #define PG_NEED_FRAGMENTS (1U << 6)  /* a rule asks what only a datagram's first fragment has */
 #define PG_NEED_FRAGMENT_RULES (1U << 7) /* a rule for arrivals is about later ones (-f) */
+#define PG_NEED_FLOW (1U << 8)	  /* more of the connection than its state; with PG_NEED_STATE */
+#define PG_NEED_ROUTES (1U << 9)  /* what the kernel's routing says: see dp_local.c */
 
 struct pg_gen {
 	__u32 form;   /* enum pg_form */
@@ -199,14 +210,16 @@ struct pg_gen {
 	__u32 needs;  /* PG_NEED_* */
 	__u32 blocks; /* of a row in the HUGE form */
 	struct pg_base base[PG_STAGES];
-	__u32 unused;
+	__u32 pairs;	   /* 1: summary bits of the TREE form stand for two words */
 	__u32 number;	   /* of this generation; grows with every commit */
 	__u32 nodes, row_words, rows; /* in use, for `status` */
 	__u32 dims;		      /* PG_DIM_* */
 	__u32 any;		      /* leaf: the row of all ones */
 	__u32 none;		      /* leaf: the empty row */
-	__u32 few_none;		      /* a row of few that names none */
+	__u32 few_none;		      /* leaf: the row of few that names none */
 	__u32 lent; /* of needs: the other generation's, until this one is confirmed */
+	__u32 verify; /* 1: bitmaps don't know all conditions that records know */
+	__u32 unused;
 	__u32 whole[_PG_FAMILY_MAX][_PG_PORT_PROTO_MAX]; /* leaf: whole TCP or UDP headers */
 	/* Entries at which a walk starts: by address bytes, most significant first. */
 	__u32 saddr[_PG_FAMILY_MAX];
@@ -249,7 +262,7 @@ static inline __u32 pg_link_place(__u32 netns, __u32 ifindex, __u32 try)
 #define PG_CHECKS(X)                                                                               \
 	X(STATE)	 /* v[0]: PG_CT_* */                                                       \
 	X(LIMIT)	 /* u64[0]: ns between packets; u64[1]: ns that the burst is worth */      \
-	X(HASHLIMIT)	 /* the same; u64[2]: name; v[6]: PG_HASHLIMIT_*; bytes[28..29]: masks */  \
+	X(HASHLIMIT)	 /* the same; u64[2]: name; v[6]: PG_HASHLIMIT_*; bytes[32..33]: masks */  \
 	X(RECENT)	 /* u64[0]: name; v[2] op, v[3] seconds, v[4] hits, v[5] flags; addr: mask */\
 	X(QUOTA)	 /* u64[0]: bytes at the start */                                          \
 	X(NTH)		 /* v[0]: every - 1 */                                                     \
@@ -263,7 +276,17 @@ static inline __u32 pg_link_place(__u32 netns, __u32 ifindex, __u32 try)
 	X(DST_RANGE)	 /* the same */                                                            \
 	X(FIELD)	 /* v[0]: enum pg_field; v[1], v[2]: lowest, highest value */              \
 	X(BITS)		 /* v[0]: enum pg_field; v[1]: mask, v[2]: value */                        \
-	X(RT_ADDRS)	 /* v[0]: how many; the packet's are not kept: see NEED_HEADERS */         \
+	X(OPTION)	 /* v[0]: of TCP or DCCP */                                                \
+	X(DCCP_TYPE)	 /* v[0]: bit per type */                                                  \
+	X(CHUNKS)	 /* chunks: of SCTP */                                                     \
+	X(RT_COUNT)	 /* v[0]: how many addresses, v[1]: no more */                             \
+	X(RT_ADDR)	 /* v[0]: in its place; addr[4..7] */                                      \
+	X(CT_ADDR)	 /* v[0]: enum pg_ct_end; addr[2..5], mask addr[6..9]; */                  \
+			 /* of all CT_*: bytes2[0]: 1 where --ctstate is asked for, too */         \
+	X(CT_FIELD)	 /* v[0]: enum pg_ct_field; v[1], v[2]: lowest, highest value, or bits */  \
+	X(CONNBYTES)	 /* u64[0..1]: lowest, highest; v[4] mode, v[5] direction */               \
+	X(CONNLIMIT)	 /* v[0]: more than that; v[1]: of the destination; v[2]: prefix */        \
+	X(RPFILTER)	 /* v[0]: PG_RPFILTER_* */                                                 \
 	X(ACTION)	 /* no condition: arguments of LOG, MARK */
 
 #define PG_ENUM_CHECK(sym) PG_CHECK_##sym,
@@ -291,8 +314,21 @@ enum pg_field {
 	PG_FIELD_RT_TYPE,
 	PG_FIELD_RT_SEGS,
 	PG_FIELD_RT_LEN,
+	PG_FIELD_RT_RESERVED,
 	PG_FIELD_PORTS, /* what hashlimit takes for them, payload of later fragments included */
 	_PG_FIELD_MAX = 32
+};
+
+/* CHUNKS */
+#define PG_CHUNK_FLAGS 4
+enum pg_chunks_op { PG_CHUNKS_ANY, PG_CHUNKS_ALL, PG_CHUNKS_ONLY };
+struct pg_chunk_flags {
+	__u8 type, flag, mask;
+};
+struct pg_chunks {
+	__u32 map[8]; /* bit per type */
+	__u8 op, n_flags;
+	struct pg_chunk_flags flag[PG_CHUNK_FLAGS];
 };
 
 struct pg_check {
@@ -306,10 +342,16 @@ struct pg_check {
 		__s64 s64[7];
 		__be32 addr[14];
 		__u8 bytes[56];
+		struct pg_chunks chunks;
 	};
 };
 
-/* v[6] of HASHLIMIT, as XT_HASHLIMIT_HASH_*. v[7]: 1 where the rate is in bytes. */
+/*
+ * v[6] of HASHLIMIT, as XT_HASHLIMIT_HASH_*. v[7]: the rate is in bytes; --hashlimit-rate-match:
+ * u64[0] is the rate of an interval, u64[1] what is too much within one, and v[9] its seconds.
+ */
+#define PG_HASHLIMIT_BYTES (1U << 0)
+#define PG_HASHLIMIT_RATE (1U << 1)
 #define PG_HASHLIMIT_DIP (1U << 0)
 #define PG_HASHLIMIT_DPT (1U << 1)
 #define PG_HASHLIMIT_SIP (1U << 2)
@@ -340,6 +382,24 @@ struct pg_recent_entry {
 	__u8 ttl, unused[3];
 	__u32 stamp[PG_RECENT_STAMPS]; /* milliseconds, wrapping around */
 };
+
+/* v[4] and v[5] of CONNBYTES. */
+enum pg_connbytes_mode { PG_CONNBYTES_PACKETS, PG_CONNBYTES_BYTES, PG_CONNBYTES_AVERAGE };
+enum pg_connbytes_dir { PG_CONNBYTES_ORIGINAL, PG_CONNBYTES_REPLY, PG_CONNBYTES_BOTH };
+
+/* A connection's ends, in the order of struct pg_conntrack (user/ast.h), and what else it has. */
+enum pg_ct_end { PG_CT_ORIGSRC, PG_CT_ORIGDST, PG_CT_REPLSRC, PG_CT_REPLDST };
+enum pg_ct_field { PG_CT_PORT, PG_CT_PROTO = 4, PG_CT_STATUS, PG_CT_EXPIRES, PG_CT_DIR };
+/* Bits of --ctstatus, as the kernel has them. */
+#define PG_CT_EXPECTED (1U << 0)
+#define PG_CT_SEEN_REPLY (1U << 1)
+#define PG_CT_ASSURED (1U << 2)
+#define PG_CT_CONFIRMED (1U << 3)
+
+/* v[0] of RPFILTER. */
+#define PG_RPFILTER_LOOSE (1U << 0)
+#define PG_RPFILTER_MARK (1U << 1)
+#define PG_RPFILTER_LOCAL (1U << 2)
 
 /* The host's own addresses, for addrtype; written by the command. */
 struct pg_local_key {
@@ -383,10 +443,14 @@ struct pg_event {
 	__u8 data[192];
 };
 
-/* What a stateful check remembers. Limits: the time at which the bucket is full again. */
+/*
+ * What a stateful check remembers. Limits: the time at which the bucket is full again. Rates: when
+ * the interval began, and in `rate` what it has had, with PG_STATE_OVER if the one before was over.
+ */
+#define PG_STATE_OVER (1ULL << 63)
 struct pg_state {
 	__u64 value;
-	__u64 unused;
+	__u64 rate;
 };
 
 
@@ -541,14 +605,15 @@ _Static_assert(sizeof(struct pg_term_record) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_check) == 64, "ABI");
 _Static_assert(sizeof(struct pg_event) == 304, "ABI");
 _Static_assert(sizeof(struct pg_gen) ==
-		       16 + 128 + 40 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 3 * 256,
+		       16 + 128 + 48 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 3 * 256,
 	       "ABI");
 _Static_assert(_PG_STAGE_MAX <= PG_STAGES, "every stage has its place");
 _Static_assert(sizeof(struct pg_link) == 12, "ABI");
 _Static_assert(sizeof(struct pg_fragment_key) == 48, "ABI");
 _Static_assert(sizeof(struct pg_fragment) == 24, "ABI");
 _Static_assert(sizeof(struct pg_ctl) == 40 + 512 + 2 * sizeof(struct pg_gen), "ABI");
-_Static_assert(PG_FEW_PORT << 1 == 1U << PG_FEW_PORT_SHIFT, "the port follows its flag");
+_Static_assert(sizeof(struct pg_few) == 16, "ABI: a quarter of a cache line");
+_Static_assert(PG_FEW_TERM < PG_FEW_LAST, "numbers stand below the flags");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
 _Static_assert(sizeof(struct pg_tcp_port) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_trace) == 76 + 4 * PG_TRACE_PATH, "ABI");
@@ -682,6 +747,25 @@ enum pg_tcp_state {
 #define PG_FLOW_LAST_FROM_1 (1U << 10) /* sent by end 1 of the key */
 #define PG_FLOW_PASSING (1U << 11)     /* what its opener sends is seen when it leaves only */
 
+/*
+ * Of connlimit's lists. A key is a list's and a place in it; at PG_CONNLIMIT_HEAD stands the
+ * list's length, and in time_ns since when some CPU has it to itself.
+ */
+#define PG_CONNLIMIT_HEAD 0xffffffffU
+struct pg_connlimit_key {
+	__u64 since; /* of the rule's state: no other rule that had the same one */
+	__u32 state, place;
+	__be32 addr[4];
+	__u32 family, unused;
+};
+
+struct pg_connlimit {
+	__u64 time_ns; /* when the flow came */
+	__u32 count, cpu;
+	struct pg_flow_key flow;
+	__u32 unused;
+};
+
 /* Times are CLOCK_MONOTONIC_COARSE's. */
 struct pg_flow {
 	struct pg_count sent[2]; /* by each end of the key, of packets that are the flow's */
@@ -708,5 +792,7 @@ struct pg_flow {
 
 _Static_assert(sizeof(struct pg_flow_key) == 44, "ABI");
 _Static_assert(sizeof(struct pg_flow) == 64, "ABI");
+_Static_assert(sizeof(struct pg_connlimit_key) == 40, "ABI");
+_Static_assert(sizeof(struct pg_connlimit) == 64, "ABI");
 _Static_assert(_PG_TCP_MAX <= PG_FLOW_TCP_STATE, "a state fits in its bits");
 /* End of flows --------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #define PG_MAX_TERMS (1U << 17)
 #define PG_BLOCK_TERMS 4096U
 #define PG_MAX_BLOCKS (PG_MAX_TERMS / PG_BLOCK_TERMS)
+#define PG_TREE_TERMS 8192U /* up to so many, a row in one piece costs less to read than blocks */
 
 /* Chains of one policy that can be jumped to, 8 bytes each; split rules are chains of their own. */
 #define PG_MAX_CHAINS (1U << 14)
@@ -58,8 +59,12 @@
 #define PG_NODES (1U << 14)	/* 16 MB */
 #define PG_ROW_WORDS (1U << 21) /* 16 MB */
 
-/* Terms that a row may name instead of having a bitmap: half a cache line. */
+/*
+ * Terms that a row may name instead of having a bitmap: two cache lines at most. In the TREE form, where
+ * a bitmap costs little, fewer.
+ */
 #define PG_FEW 8
+#define PG_FEW_TREE 2
 
 /* Terms visited that the trace of one packet remembers. */
 #define PG_TRACE_PATH 64
@@ -73,6 +78,8 @@
 /* Addresses that `recent` remembers, 176 bytes each, and buckets of hashlimit, 72 each. */
 #define PG_RECENTS 65536
 #define PG_HASHLIMITS 65536
+/* Flows that connlimit counts, each for every rule that it came by, and its lists: 170 bytes each. */
+#define PG_CONNLIMITS 32768
 
 /* Fragmented datagrams whose first fragment's verdict is kept, 136 bytes each: 1 MB. */
 #define PG_FRAGMENTED 8192

@@ -220,10 +220,10 @@ static void emit_dccp(struct build *b, const struct pkt_layer *l)
 {
 	put16(b, l->dccp.sport);
 	put16(b, l->dccp.dport);
-	put8(b, 3); /* data offset in words */
+	put8(b, l->dccp.doff); /* data offset in words */
 	put8(b, 0);
 	put16(b, 0);
-	put8(b, l->dccp.type << 1);
+	put8(b, l->dccp.type << 1 | l->dccp.x);
 	fill(b, 0, 3); /* short sequence number */
 }
 

@@ -102,7 +102,8 @@ struct pkt_layer {
 			int sport, dport, csum, cut;
 		} sctp;
 		struct {
-			int sport, dport, type, csum, cut;
+			int sport, dport, doff, type, csum, cut;
+			int x; /* 1: a long sequence number */
 		} dccp;
 		struct {
 			int proto, type, code, id, csum, cut;
@@ -163,7 +164,7 @@ struct pkt_layer {
 	{ .kind = PKT_SCTP, .sctp = { .sport = 40000, .dport = 2905, .csum = PKT_AUTO,             \
 				      .cut = PKT_AUTO, ##__VA_ARGS__ } }
 #define DCCP(...)                                                                                  \
-	{ .kind = PKT_DCCP, .dccp = { .sport = 40000, .dport = 5001, .csum = PKT_AUTO,             \
+	{ .kind = PKT_DCCP, .dccp = { .sport = 40000, .dport = 5001, .doff = 3, .csum = PKT_AUTO,  \
 				      .cut = PKT_AUTO, ##__VA_ARGS__ } }
 #define PKT_ICMP_LAYER(number, ...)                                                                \
 	{ .kind = PKT_ICMP, .icmp = { .proto = (number), .csum = PKT_AUTO, .cut = PKT_AUTO,        \

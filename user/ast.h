@@ -65,6 +65,7 @@ enum pg_match_kind {
 	PG_MATCH_LIMIT,
 	PG_MATCH_HASHLIMIT,
 	PG_MATCH_CONNLIMIT,
+	PG_MATCH_CONNBYTES,
 	PG_MATCH_RECENT,
 	PG_MATCH_QUOTA,
 	PG_MATCH_STATISTIC,
@@ -85,6 +86,7 @@ enum pg_match_kind {
 	PG_MATCH_AH,   /* both families; --ahlen and --ahres are IPv6's */
 	PG_MATCH_FRAG, /* IPv6 */
 	PG_MATCH_RT,   /* IPv6 */
+	PG_MATCH_RPFILTER, /* table raw */
 	PG_MATCH_VLAN, /* portguard's own */
 	_PG_MATCH_MAX
 };
@@ -212,6 +214,11 @@ struct pg_match {
 			uint8_t mask;
 			uint8_t mask_family; /* while being read: it was written as an address */
 		} connlimit;
+		struct {
+			uint64_t lo, hi;
+			bool invert;
+			uint8_t dir, mode; /* PG_CONNBYTES_* */
+		} connbytes;
 		struct pg_recent *recent; /* owned, never NULL */
 		struct {
 			uint64_t bytes;
@@ -265,6 +272,9 @@ struct pg_match {
 			uint8_t n_addrs;     /* --rt-0-addrs */
 			uint8_t (*addrs)[16]; /* owned */
 		} rt;
+		struct {
+			bool loose, validmark, accept_local, invert;
+		} rpfilter;
 		struct {
 			uint16_t lo, hi; /* 0..4095 */
 			bool invert;

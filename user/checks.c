@@ -6,26 +6,28 @@
 #include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <time.h>
 
 #include "match.h"
 
 size_t pg_match_checks(const struct pg_match *m)
 {
-	const uint32_t state = 1U << PG_CT_PART_STATE;
-
 	switch (m->kind) {
 	case PG_MATCH_TCP:
+		return m->ports.option.set;
+	case PG_MATCH_DCCP:
+		return m->ports.dccp_types_set + m->ports.option.set;
+	case PG_MATCH_SCTP:
+		return m->ports.chunks != NULL;
 	case PG_MATCH_UDP:
 	case PG_MATCH_UDPLITE:
-	case PG_MATCH_SCTP:
-	case PG_MATCH_DCCP:
 	case PG_MATCH_ICMP:
 	case PG_MATCH_ICMP6:
 	case PG_MATCH_MULTIPORT:
 	case PG_MATCH_COMMENT:
 		return 0;
 	case PG_MATCH_CONNTRACK:
-		return m->conntrack.given & state ? 1 : 0;
+		return __builtin_popcount(m->conntrack.given);
 	case PG_MATCH_IPRANGE:
 		return m->iprange.src_set + m->iprange.dst_set;
 	case PG_MATCH_AH:
@@ -34,7 +36,8 @@ size_t pg_match_checks(const struct pg_match *m)
 		return 1 + m->frag.id.set + m->frag.res + m->frag.first + m->frag.more +
 		       m->frag.last;
 	case PG_MATCH_RT:
-		return 1 + m->rt.type.set + m->rt.segsleft.set + m->rt.len.set;
+		return 1 + m->rt.type.set + m->rt.segsleft.set + m->rt.len.set + m->rt.res +
+		       (m->rt.n_addrs ? 1 + m->rt.n_addrs : 0);
 	default:
 		return 1;
 	}
@@ -45,6 +48,7 @@ bool pg_match_remembers(const struct pg_match *m)
 	switch (m->kind) {
 	case PG_MATCH_LIMIT:
 	case PG_MATCH_HASHLIMIT:
+	case PG_MATCH_CONNLIMIT:
 	case PG_MATCH_RECENT:
 	case PG_MATCH_QUOTA:
 	case PG_MATCH_STATISTIC:
@@ -55,14 +59,26 @@ bool pg_match_remembers(const struct pg_match *m)
 	case PG_MATCH_FRAG:
 	case PG_MATCH_RT:
 		return true;
+	case PG_MATCH_TCP:
+	case PG_MATCH_DCCP:
+	case PG_MATCH_SCTP:
+		return pg_match_checks(m);
 	default:
 		return false;
 	}
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
 static bool has_state(const struct pg_match *m)
 {
-	return m->kind == PG_MATCH_LIMIT || m->kind == PG_MATCH_QUOTA ||
+	return m->kind == PG_MATCH_LIMIT || m->kind == PG_MATCH_QUOTA || m->kind == PG_MATCH_CONNLIMIT ||
 	       (m->kind == PG_MATCH_STATISTIC && m->statistic.nth);
 }
 
@@ -85,6 +101,8 @@ void pg_rule_state_start(const struct pg_rule *rule, size_t n, struct pg_state *
 			continue;
 		if (m->kind == PG_MATCH_STATISTIC)
 			ret->value = m->statistic.every - 1 - m->statistic.packet;
+		if (m->kind == PG_MATCH_CONNLIMIT)
+			ret->value = now_ns(); /* tells its lists from those of rules before it */
 		return;
 	}
 }
@@ -93,10 +111,18 @@ uint32_t pg_match_needs(const struct pg_match *m)
 {
 	switch (m->kind) {
 	case PG_MATCH_STATE:
-	case PG_MATCH_CONNTRACK:
 		return PG_NEED_STATE;
+	case PG_MATCH_CONNTRACK:
+		return m->conntrack.more ? PG_NEED_STATE | PG_NEED_FLOW : PG_NEED_STATE;
+	case PG_MATCH_CONNBYTES:
+	case PG_MATCH_CONNLIMIT:
+		return PG_NEED_STATE | PG_NEED_FLOW;
 	case PG_MATCH_HASHLIMIT:
 		return m->hashlimit->modes & (PG_HASHLIMIT_SPT | PG_HASHLIMIT_DPT) ? PG_NEED_HEADERS : 0;
+	case PG_MATCH_RPFILTER:
+		return PG_NEED_ROUTES;
+	case PG_MATCH_ADDRTYPE:
+		return (m->addrtype.src | m->addrtype.dst) & 1U << RTN_UNREACHABLE ? PG_NEED_ROUTES : 0;
 	case PG_MATCH_TCPMSS:
 	case PG_MATCH_ESP:
 	case PG_MATCH_AH:
@@ -115,56 +141,6 @@ uint64_t pg_name_hash(const char *name)
 	for (; *name; name++)
 		h = (h ^ (uint8_t)*name) * 0x100000001b3ULL;
 	return h;
-}
-
-/* The first of the parts of -m conntrack that nothing looks at. */
-static const char *unenforced_part(const struct pg_match *m)
-{
-	static const char *const name[_PG_CT_PART_MAX] = {
-		[PG_CT_PART_PROTO] = "option `--ctproto'",
-		[PG_CT_PART_ORIGSRC] = "option `--ctorigsrc'",
-		[PG_CT_PART_ORIGDST] = "option `--ctorigdst'",
-		[PG_CT_PART_REPLSRC] = "option `--ctreplsrc'",
-		[PG_CT_PART_REPLDST] = "option `--ctrepldst'",
-		[PG_CT_PART_ORIGSRCPORT] = "option `--ctorigsrcport'",
-		[PG_CT_PART_ORIGDSTPORT] = "option `--ctorigdstport'",
-		[PG_CT_PART_REPLSRCPORT] = "option `--ctreplsrcport'",
-		[PG_CT_PART_REPLDSTPORT] = "option `--ctrepldstport'",
-		[PG_CT_PART_STATUS] = "option `--ctstatus'",
-		[PG_CT_PART_EXPIRE] = "option `--ctexpire'",
-		[PG_CT_PART_DIR] = "option `--ctdir'",
-	};
-
-	for (size_t i = 0; i < _PG_CT_PART_MAX; i++)
-		if (m->conntrack.given >> i & 1 && name[i])
-			return name[i];
-	return NULL;
-}
-
-const char *pg_match_unenforced(const struct pg_match *m)
-{
-	switch (m->kind) {
-	case PG_MATCH_TCP:
-		return m->ports.option.set ? "option `--tcp-option'" : NULL;
-	case PG_MATCH_DCCP:
-		return m->ports.option.set     ? "option `--dccp-option'" :
-		       m->ports.dccp_types_set ? "option `--dccp-types'" :
-						 NULL;
-	case PG_MATCH_SCTP:
-		return m->ports.chunks ? "option `--chunk-types'" : NULL;
-	case PG_MATCH_CONNTRACK:
-		return unenforced_part(m);
-	case PG_MATCH_CONNLIMIT:
-		return "match `connlimit'";
-	case PG_MATCH_HASHLIMIT:
-		return m->hashlimit->rate_match ? "option `--hashlimit-rate-match'" : NULL;
-	case PG_MATCH_RT:
-		return m->rt.n_addrs || m->rt.nonstrict ? "option `--rt-0-addrs'" :
-		       m->rt.res			? "option `--rt-0-res'" :
-							  NULL;
-	default:
-		return NULL;
-	}
 }
 
 static struct pg_check field_is(enum pg_field field, uint32_t lo, uint32_t hi, bool invert)
@@ -198,7 +174,14 @@ static void hashlimit(const struct pg_match *m, struct pg_check *ret)
 	const struct pg_hashlimit *h = m->hashlimit;
 	uint64_t cost, burst;
 
-	if (h->bytes) {
+	if (h->rate_match && h->bytes) {
+		/* xt_hashlimit.c rateinfo_init(): bytes of an interval, and how many of them at once. */
+		cost = ((h->avg ? UINT32_MAX / h->avg : UINT32_MAX) - 1ULL) << 4;
+		burst = h->burst ? h->burst * cost : cost;
+	} else if (h->rate_match) {
+		cost = h->avg ? 1000000 / h->avg : 0;
+		burst = h->burst + cost;
+	} else if (h->bytes) {
 		/* Of 16 bytes each (xt_hashlimit.c user2credits_byte()); a second's worth at once. */
 		cost = h->avg * 1000000000ULL >> 32;
 		burst = 1000000000ULL * (1 + h->burst);
@@ -209,7 +192,8 @@ static void hashlimit(const struct pg_match *m, struct pg_check *ret)
 	*ret = (struct pg_check){ .kind = PG_CHECK_HASHLIMIT, .invert = h->above,
 				  .u64 = { cost, burst, pg_name_hash(h->name) } };
 	ret->v[6] = h->modes;
-	ret->v[7] = h->bytes;
+	ret->v[7] = (h->bytes ? PG_HASHLIMIT_BYTES : 0) | (h->rate_match ? PG_HASHLIMIT_RATE : 0);
+	ret->v[9] = h->interval_s;
 	ret->bytes[32] = h->srcmask;
 	ret->bytes[33] = h->dstmask;
 }
@@ -373,32 +357,160 @@ static void rt(const struct pg_match *m, struct pg_check *ret)
 	if (m->rt.segsleft.set)
 		*ret++ = range_is(PG_FIELD_RT_SEGS, &m->rt.segsleft);
 	if (m->rt.len.set)
-		*ret = range_is(PG_FIELD_RT_LEN, &m->rt.len);
+		*ret++ = range_is(PG_FIELD_RT_LEN, &m->rt.len);
+	if (m->rt.res)
+		*ret++ = field_is(PG_FIELD_RT_RESERVED, 0, 0, false);
+	if (!m->rt.n_addrs)
+		return;
+	*ret++ = (struct pg_check){ .kind = PG_CHECK_RT_COUNT,
+				    .v = { m->rt.n_addrs, !m->rt.nonstrict } };
+	for (unsigned i = 0; i < m->rt.n_addrs; i++, ret++) {
+		*ret = (struct pg_check){ .kind = PG_CHECK_RT_ADDR, .v = { !m->rt.nonstrict } };
+		memcpy(&ret->addr[4], m->rt.addrs[i], 16);
+	}
 }
 
-static struct pg_check conntrack(const struct pg_match *m)
+static struct pg_check option_is(const struct pg_match *m)
+{
+	return (struct pg_check){ .kind = PG_CHECK_OPTION, .invert = m->ports.option.invert,
+				  .v = { m->ports.option.lo } };
+}
+
+/* In the order in which the kernel asks. */
+static void dccp(const struct pg_match *m, struct pg_check *ret)
+{
+	if (m->ports.dccp_types_set)
+		*ret++ = (struct pg_check){ .kind = PG_CHECK_DCCP_TYPE,
+					    .invert = m->ports.dccp_types_invert,
+					    .v = { m->ports.dccp_types } };
+	if (m->ports.option.set)
+		*ret = option_is(m);
+}
+
+static struct pg_check chunks(const struct pg_match *m)
+{
+	static const uint8_t op[] = {
+		[PG_CHUNK_ANY] = PG_CHUNKS_ANY,
+		[PG_CHUNK_ALL] = PG_CHUNKS_ALL,
+		[PG_CHUNK_ONLY] = PG_CHUNKS_ONLY,
+	};
+	const struct pg_sctp_chunks *from = m->ports.chunks;
+	struct pg_check c = { .kind = PG_CHECK_CHUNKS, .invert = from->invert };
+
+	for (unsigned i = 0; i < 256; i++)
+		c.chunks.map[i / 32] |= (uint32_t)(from->map[i / 8] >> i % 8 & 1) << i % 32;
+	c.chunks.op = op[from->op];
+	c.chunks.n_flags = from->n_flags;
+	for (unsigned i = 0; i < from->n_flags; i++)
+		c.chunks.flag[i] = (struct pg_chunk_flags){ from->flag[i].type, from->flag[i].flag,
+							    from->flag[i].mask };
+	return c;
+}
+
+static struct pg_check ct_state(const struct pg_match *m)
 {
 	return (struct pg_check){ .kind = PG_CHECK_STATE,
 				  .invert = !!(m->conntrack.inverted & 1U << PG_CT_PART_STATE),
 				  .v = { m->conntrack.states } };
 }
 
-int pg_match_check_families(const struct pg_match *m, unsigned families, struct pg_err *err)
+static struct pg_check ct_field(enum pg_ct_field field, uint32_t lo, uint32_t hi)
+{
+	return (struct pg_check){ .kind = PG_CHECK_CT_FIELD, .v = { field, lo, hi } };
+}
+
+static struct pg_check ct_addr(const struct pg_conntrack *more, unsigned end)
+{
+	struct pg_check c = { .kind = PG_CHECK_CT_ADDR, .v = { end } };
+	size_t bytes = more->addr[end].family == PG_V4 ? 4 : 16;
+
+	memcpy(&c.addr[2], more->addr[end].addr, bytes);
+	memcpy(&c.addr[6], more->addr[end].mask, bytes);
+	return c;
+}
+
+static struct pg_check ct_part(const struct pg_match *m, enum pg_ct_part part)
+{
+	const struct pg_conntrack *more = m->conntrack.more;
+
+	switch (part) {
+	case PG_CT_PART_STATE:
+		return ct_state(m);
+	case PG_CT_PART_PROTO:
+		return ct_field(PG_CT_PROTO, more->proto, more->proto);
+	case PG_CT_PART_STATUS:
+		return ct_field(PG_CT_STATUS, more->status, 0);
+	case PG_CT_PART_EXPIRE:
+		return ct_field(PG_CT_EXPIRES, more->expire_lo, more->expire_hi);
+	case PG_CT_PART_DIR:
+		return ct_field(PG_CT_DIR, more->reply, more->reply);
+	case PG_CT_PART_ORIGSRC:
+	case PG_CT_PART_ORIGDST:
+	case PG_CT_PART_REPLSRC:
+	case PG_CT_PART_REPLDST:
+		return ct_addr(more, part - PG_CT_PART_ORIGSRC);
+	default:
+		part -= PG_CT_PART_ORIGSRCPORT;
+		return ct_field(PG_CT_PORT + part, more->port[part].lo, more->port[part].hi);
+	}
+}
+
+static void conntrack(const struct pg_match *m, struct pg_check *ret)
+{
+	for (unsigned part = 0; part < _PG_CT_PART_MAX; part++) {
+		if (!(m->conntrack.given >> part & 1))
+			continue;
+		*ret = ct_part(m, part);
+		ret->invert = m->conntrack.inverted >> part & 1;
+		ret->bytes2[0] = m->conntrack.given & 1U << PG_CT_PART_STATE;
+		ret++;
+	}
+}
+
+static struct pg_check connbytes(const struct pg_match *m)
+{
+	struct pg_check c = { .kind = PG_CHECK_CONNBYTES, .invert = m->connbytes.invert,
+			      .u64 = { m->connbytes.lo, m->connbytes.hi } };
+
+	c.v[4] = m->connbytes.mode;
+	c.v[5] = m->connbytes.dir;
+	return c;
+}
+
+/* A prefix longer than the family's addresses is all of them. */
+static struct pg_check connlimit(const struct pg_match *m)
+{
+	return (struct pg_check){ .kind = PG_CHECK_CONNLIMIT, .invert = m->connlimit.upto,
+				  .v = { m->connlimit.limit, m->connlimit.dest, m->connlimit.mask } };
+}
+
+static struct pg_check rpfilter(const struct pg_match *m)
+{
+	return (struct pg_check){ .kind = PG_CHECK_RPFILTER, .invert = m->rpfilter.invert,
+				  .v = { (m->rpfilter.loose ? PG_RPFILTER_LOOSE : 0) |
+					 (m->rpfilter.validmark ? PG_RPFILTER_MARK : 0) |
+					 (m->rpfilter.accept_local ? PG_RPFILTER_LOCAL : 0) } };
+}
+
+const char *pg_match_unenforced(const struct pg_match *m, unsigned families)
 {
 	uint32_t types = m->kind == PG_MATCH_ADDRTYPE ? m->addrtype.src | m->addrtype.dst : 0;
 
-	if (families & PG_V6 && types & 1U << RTN_UNREACHABLE)
-		return pg_fail(err, -EOPNOTSUPP,
-			       "addrtype UNREACHABLE of IPv6 is not supported yet (-4: of IPv4)");
-	return 0;
+	/* The kernel tells programs only whether there is a way, not whether there is one by here. */
+	if (families & PG_V6 && types & 1U << RTN_UNREACHABLE && m->addrtype.limit_in)
+		return "option `--limit-iface-in' is not supported yet with UNREACHABLE of IPv6";
+	return NULL;
 }
 
 static struct pg_check simple_check(const struct pg_match *m)
 {
 	switch (m->kind) {
 	case PG_MATCH_STATE:
-	case PG_MATCH_CONNTRACK:
-		return conntrack(m);
+		return ct_state(m);
+	case PG_MATCH_CONNBYTES:
+		return connbytes(m);
+	case PG_MATCH_CONNLIMIT:
+		return connlimit(m);
 	case PG_MATCH_LIMIT:
 		return limit(m);
 	case PG_MATCH_QUOTA:
@@ -429,6 +541,12 @@ static struct pg_check simple_check(const struct pg_match *m)
 	case PG_MATCH_PKTTYPE:
 		return field_is(PG_FIELD_PKTTYPE, m->pkttype.type, m->pkttype.type,
 				m->pkttype.invert);
+	case PG_MATCH_RPFILTER:
+		return rpfilter(m);
+	case PG_MATCH_TCP:
+		return option_is(m);
+	case PG_MATCH_SCTP:
+		return chunks(m);
 	default: /* PG_MATCH_VLAN */
 		return field_is(PG_FIELD_VLAN, m->vlan.lo, m->vlan.hi, m->vlan.invert);
 	}
@@ -438,11 +556,10 @@ int pg_match_make_checks(const struct pg_match *m, uint32_t state,
 			 const struct pg_check_sets *sets, struct pg_check *ret,
 			 struct pg_err *err)
 {
-	const char *unenforced = pg_match_unenforced(m);
-
-	if (unenforced)
-		return pg_fail(err, -EOPNOTSUPP, "%s is not supported yet", unenforced);
 	switch (m->kind) {
+	case PG_MATCH_CONNTRACK:
+		conntrack(m, ret);
+		return 0;
 	case PG_MATCH_HASHLIMIT:
 		hashlimit(m, ret);
 		return 0;
@@ -461,6 +578,9 @@ int pg_match_make_checks(const struct pg_match *m, uint32_t state,
 		return 0;
 	case PG_MATCH_RT:
 		rt(m, ret);
+		return 0;
+	case PG_MATCH_DCCP:
+		dccp(m, ret);
 		return 0;
 	default:
 		if (!pg_match_checks(m))

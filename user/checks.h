@@ -14,12 +14,6 @@ size_t pg_match_checks(const struct pg_match *m);
 /* Does asking it do something (to a limit, a list, the packet), so that its place in the rule matters? */
 bool pg_match_remembers(const struct pg_match *m);
 
-/*
- * What a match asks for that no check answers, as a message names it ("option `--ctdir'"). Such a
- * rule can be read and printed, but not be compiled. NULL: nothing.
- */
-const char *pg_match_unenforced(const struct pg_match *m);
-
 /* How many of pg_states a rule's checks use. */
 size_t pg_rule_states(const struct pg_rule *rule);
 
@@ -40,8 +34,11 @@ struct pg_check_sets {
 	void *arg;
 };
 
-/* What the programs can't ask of packets of these families: -EOPNOTSUPP with a message in err. */
-int pg_match_check_families(const struct pg_match *m, unsigned families, struct pg_err *err);
+/*
+ * What a match asks for that no check answers for these families, as a message says it ("option
+ * `--x' is not supported yet"). Such a rule can be read and printed, but not be compiled. NULL: nothing.
+ */
+const char *pg_match_unenforced(const struct pg_match *m, unsigned families);
 
 /*
  * The checks of a match, pg_match_checks() of them. `state`: the first of pg_states that the match

@@ -18,6 +18,7 @@ static bool is_pure(enum pg_match_kind kind)
 	case PG_MATCH_LIMIT:
 	case PG_MATCH_HASHLIMIT:
 	case PG_MATCH_CONNLIMIT:
+	case PG_MATCH_CONNBYTES:
 	case PG_MATCH_RECENT:
 	case PG_MATCH_QUOTA:
 	case PG_MATCH_STATISTIC:

@@ -162,6 +162,11 @@ void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count);
  * before a commit whose rules ask for them.
  */
 int pg_dp_local_refresh(struct pg_dp *dp, struct pg_err *err);
+/*
+ * Let the programs ask the kernel for routes in this network namespace: it answers from the loopback
+ * device if that may forward, which costs and allows nothing else.
+ */
+int pg_dp_routes_open(struct pg_err *err);
 /* The same for what a check remembers. */
 void pg_dp_state_set(struct pg_dp *dp, __u32 state, const struct pg_state *start);
 

@@ -98,6 +98,6 @@ __u64 pg_dp_events_lost(const struct pg_dp *dp)
 	__u64 sum = 0;
 
 	for (__u32 cpu = 0; cpu < dp->map[PG_MAP_EVENT_RATE].entries; cpu++)
-		sum += __atomic_load_n(&rate[cpu].unused, __ATOMIC_RELAXED);
+		sum += __atomic_load_n(&rate[cpu].rate, __ATOMIC_RELAXED);
 	return sum;
 }

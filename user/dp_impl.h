@@ -24,6 +24,7 @@
 	X(RECENTS, pg_recents)                                                                     \
 	X(HASHLIMITS, pg_hashlimits)                                                               \
 	X(FRAGMENTS, pg_fragments)                                                                 \
+	X(CONNLIMITS, pg_connlimits)                                                               \
 	X(LOCALS, pg_locals)                                                                       \
 	X(EVENTS, pg_events)                                                                       \
 	X(FLOWS, pg_flows)                                                                         \

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * What the programs cannot ask the kernel: which addresses are the host's own (its routing table
- * `local`, which is what net/ipv4/fib_frontend.c looks in for xt_addrtype), and how far TAI is
+ * `local`, which is what net/ipv4/fib_frontend.c looks in for xt_addrtype), whether links have
+ * link-local addresses, and how far TAI is
  * ahead of UTC. Both are copies of the moment in which a policy is committed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -29,6 +31,16 @@ static int read_attr(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
+/* fe80::/64, for which bpf_fib_lookup() is not to be asked. */
+static bool is_link_route(const struct rtmsg *rt, const struct nlattr *const *attrs)
+{
+	static const __u8 prefix[8] = { 0xfe, 0x80 };
+
+	return rt->rtm_family == AF_INET6 && rt->rtm_dst_len == 64 && rt->rtm_type == RTN_UNICAST &&
+	       attrs[RTA_DST] && mnl_attr_get_payload_len(attrs[RTA_DST]) == 16 &&
+	       !memcmp(mnl_attr_get_payload(attrs[RTA_DST]), prefix, sizeof(prefix));
+}
+
 static int read_route(const struct nlmsghdr *nlh, void *data)
 {
 	const struct rtmsg *rt = mnl_nlmsg_get_payload(nlh);
@@ -42,7 +54,7 @@ static int read_route(const struct nlmsghdr *nlh, void *data)
 	mnl_attr_parse(nlh, sizeof(*rt), read_attr, attrs);
 	if (attrs[RTA_TABLE])
 		table = mnl_attr_get_u32(attrs[RTA_TABLE]);
-	if (table != RT_TABLE_LOCAL || !attrs[RTA_DST] || rt->rtm_dst_len > (v6 ? 128 : 32) ||
+	if ((table != RT_TABLE_LOCAL && !is_link_route(rt, attrs)) || !attrs[RTA_DST] || rt->rtm_dst_len > (v6 ? 128 : 32) ||
 	    mnl_attr_get_payload_len(attrs[RTA_DST]) > sizeof(key.addr))
 		return MNL_CB_OK;
 	key.prefixlen = 32 + rt->rtm_dst_len;
@@ -111,4 +123,25 @@ int pg_dp_local_refresh(struct pg_dp *dp, struct pg_err *err)
 	if (adjtimex(&now) >= 0)
 		pg_dp_ctl(dp)->tai_offset = now.tai;
 	return r ? pg_dp_fail(err, r, "cannot read the host's addresses") : 0;
+}
+
+/* One switch; a kernel without the protocol has none. */
+static int switch_on(const char *path, struct pg_err *err)
+{
+	_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
+	char now = '0';
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd >= 0 && read(fd, &now, 1) == 1 && now == '1')
+		return 0;
+	if (fd < 0 || pwrite(fd, "1", 1, 0) != 1)
+		return pg_fail(err, -errno, "match `rpfilter' needs 1 in %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int pg_dp_routes_open(struct pg_err *err)
+{
+	return switch_on("/proc/sys/net/ipv4/conf/lo/forwarding", err) ?:
+	       switch_on("/proc/sys/net/ipv6/conf/lo/forwarding", err);
 }

@@ -187,6 +187,7 @@ const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
 				 SETTLES(hashlimit) },
 	[PG_MATCH_CONNLIMIT] = { STATEFUL("connlimit", connlimit), .init = pg_connlimit_init,
 				 SETTLES(connlimit) },
+	[PG_MATCH_CONNBYTES] = { STATEFUL("connbytes", connbytes) },
 	[PG_MATCH_RECENT] = { STATEFUL("recent", recent), OWNS(recent), SETTLES(recent) },
 	[PG_MATCH_QUOTA] = { STATEFUL("quota", quota) },
 	[PG_MATCH_STATISTIC] = { STATEFUL("statistic", statistic) },
@@ -217,5 +218,7 @@ const struct pg_match_row pg_match_rows[_PG_MATCH_MAX] = {
 	[PG_MATCH_FRAG] = { STATELESS("frag", frag, PG_V6), .check = pg_frag_check },
 	[PG_MATCH_RT] = { STATELESS("rt", rt, PG_V6), .clear = pg_rt_clear, .copy = pg_rt_copy,
 			  .equal = pg_rt_equal },
+	[PG_MATCH_RPFILTER] = { STATELESS("rpfilter", rpfilter, PG_V46),
+				.chains = pg_rpfilter_chains },
 	[PG_MATCH_VLAN] = { STATELESS("vlan", vlan, PG_V46), .check = pg_only_check },
 };

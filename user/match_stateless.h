@@ -22,6 +22,10 @@ unsigned pg_addrtype_holds(const struct pg_match *m);
 unsigned pg_addrtype_chains(const struct pg_match *m);
 PG_STATELESS(pkttype);
 
+/* match_rpfilter.c */
+PG_STATELESS(rpfilter);
+unsigned pg_rpfilter_chains(const struct pg_match *m);
+
 /* match_iprange.c */
 PG_STATELESS(iprange);
 PG_STATELESS_CHECK(iprange);

@@ -593,6 +593,8 @@ int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct
 		r = check_marks(dp, tables, err);
 	if (!r)
 		r = pg_dp_local_refresh(dp, err);
+	if (!r && tables->gen.needs & PG_NEED_ROUTES)
+		r = pg_dp_routes_open(err);
 	if (!r)
 		r = adopt(dp, tables, true, err);
 	if (r)

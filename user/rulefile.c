@@ -274,11 +274,11 @@ static int check_enforced(struct reader *rd, const struct pg_command *cmd)
 	for (size_t i = 0; !rd->opts->unenforced && cmd->n_rules && i < cmd->rule[0].n_match; i++) {
 		const struct pg_match *m = &cmd->rule[0].match[i];
 		const struct pg_arg at = { .text = "", .pos = m->pos };
-		const char *what = pg_match_unenforced(m);
+		unsigned families = pg_rule_families(&cmd->rule[0]) & (rd->opts->family ?: PG_V46);
+		const char *why = pg_match_unenforced(m, families);
 
-		if (what)
-			return pg_diag(&rd->diag, PG_DIAG_UNSUPPORTED, &at, "%s is not supported yet",
-				       what);
+		if (why)
+			return pg_diag(&rd->diag, PG_DIAG_UNSUPPORTED, &at, "%s", why);
 	}
 	return 0;
 }

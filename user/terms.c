@@ -141,7 +141,9 @@ size_t pg_segment_end(const struct pg_rule *rule, size_t from)
 			if (remembers || after)
 				break;
 			asked = true;
-		} else if (pg_match_checks(m)) {
+		}
+		/* Some of what bitmaps answer make checks as well: those come behind. */
+		if (pg_match_checks(m)) {
 			remembers |= pg_match_remembers(m);
 			after = asked;
 		}

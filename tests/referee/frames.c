@@ -303,6 +303,34 @@ static void push_sctp(struct making *m, int cut)
 		PUSH(m, BYTES(m->bytes, chance(m->g, 92) ? len : gen_below(m->g, len)));
 }
 
+/* With what follows the generic header by type, and options, one of them wanted. */
+static void push_dccp(struct making *m, int cut)
+{
+	static const uint8_t words[16] = { 1, 3, 0, 2, 2, 2, 2, 3, 2, 2, 3, 3, 3, 3, 3, 3 };
+	int type = take(m, WANT_DCCP_TYPE, gen_below(m->g, 12)) & 15;
+	int option = take(m, WANT_TCP_OPTION, -2);
+	size_t n = 4 * words[type], doff;
+	int x = gen_below(m->g, 2);
+
+	memset(m->bytes, 0, sizeof(m->bytes));
+	n += 4 * x;
+	for (unsigned i = gen_below(m->g, 3); i; i--)
+		m->bytes[n++] = gen_below(m->g, 2);
+	if (option != -2) {
+		m->bytes[n++] = option;
+		m->bytes[n++] = chance(m->g, 85) ? 2 + gen_below(m->g, 4) : 0;
+	}
+	n += gen_below(m->g, 9);
+	n = (n + 3) / 4 * 4;
+	doff = 3 + n / 4;
+	if (chance(m->g, 10))
+		doff = gen_below(m->g, 12);
+	PUSH(m, DCCP(.sport = any_port(m, WANT_SPORT), .dport = any_port(m, WANT_DPORT), .type = type,
+		     .doff = doff, .x = x, .cut = cut));
+	if (n && cut == PKT_AUTO)
+		PUSH(m, BYTES(m->bytes, chance(m->g, 95) ? n : gen_below(m->g, n)));
+}
+
 /* ESP, and AH over IPv4: the header as bytes. */
 static void push_spi(struct making *m)
 {
@@ -364,8 +392,7 @@ static void push_l4(struct making *m)
 		push_sctp(m, cut);
 		break;
 	case 33:
-		PUSH(m, DCCP(.sport = any_port(m, WANT_SPORT), .dport = any_port(m, WANT_DPORT),
-			     .type = take(m, WANT_DCCP_TYPE, gen_below(m->g, 12)) & 15, .cut = cut));
+		push_dccp(m, cut);
 		break;
 	case 1:
 	case 58:

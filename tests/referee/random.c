@@ -183,8 +183,13 @@ static void emit_dccp(struct ctx *c)
 {
 	static const char *const types[] = { "REQUEST", "DATA", "REQUEST,RESPONSE", "ACK,DATAACK,RESET",
 					     "INVALID", "SYNC,SYNCACK" };
+	static const unsigned options[] = { 1, 2, 32, 41, 255 };
 
-	fprintf(c->f, " -m dccp%s --dccp-types %s", maybe_not(c), PICK(c, types));
+	fprintf(c->f, " -m dccp");
+	if (chance(c, 70))
+		fprintf(c->f, "%s --dccp-types %s", maybe_not(c), PICK(c, types));
+	if (chance(c, 45))
+		fprintf(c->f, "%s --dccp-option %u", maybe_not(c), PICK(c, options));
 }
 
 static void emit_esp(struct ctx *c)
@@ -226,8 +231,19 @@ static void emit_hashlimit(struct ctx *c)
 	static const char *const modes[] = { "srcip", "dstip", "srcip,dstip", "srcip,dstport",
 					     "dstport", "srcip,srcport,dstip,dstport", "srcport" };
 
-	fprintf(c->f, " -m hashlimit --hashlimit-%s " SLOW " --hashlimit-burst %u --hashlimit-name h%u_%u",
-		chance(c, 50) ? "upto" : "above", between(c, 1, 20), c->opts->round, c->states++);
+	/* Of these no interval ends within a round. */
+	static const char *const rate_match =
+		" --hashlimit-rate-match --hashlimit-rate-interval 3600";
+
+	fprintf(c->f, " -m hashlimit --hashlimit-name h%u_%u --hashlimit-%s ", c->opts->round, c->states++,
+		chance(c, 50) ? "upto" : "above");
+	if (chance(c, 70))
+		fprintf(c->f, SLOW " --hashlimit-burst %u", between(c, 1, 20));
+	else if (chance(c, 50))
+		fprintf(c->f, "%u/s --hashlimit-burst %u%s", between(c, 1, 20), between(c, 1, 20),
+			rate_match);
+	else
+		fprintf(c->f, "%ub/s%s", between(c, 64, 2000), rate_match);
 	if (chance(c, 85))
 		fprintf(c->f, " --hashlimit-mode %s", PICK(c, modes));
 	if (chance(c, 20))
@@ -282,15 +298,20 @@ static void emit_addrtype(struct ctx *c)
 					      "LOCAL,UNICAST", "BROADCAST,MULTICAST", "UNREACHABLE",
 					      "BLACKHOLE", "PROHIBIT" };
 	static const char *const types6[] = { "LOCAL", "UNICAST", "MULTICAST", "UNSPEC",
-					      "LOCAL,UNICAST" };
+					      "LOCAL,UNICAST", "UNREACHABLE",
+					      "UNREACHABLE,LOCAL", "UNREACHABLE,UNICAST" };
 	const char *side = chance(c, 30) ? "src" : "dst";
 
-	fprintf(c->f, " -m addrtype%s --%s-type %s", maybe_not(c), side,
-		c->v6 ? PICK(c, types6) : PICK(c, types4));
-	if (chance(c, 25))
-		fprintf(c->f, "%s --%s-type %s", maybe_not(c), side[0] == 's' ? "dst" : "src",
-			c->v6 ? PICK(c, types6) : PICK(c, types4));
-	if (chance(c, 15))
+	const char *type = c->v6 ? PICK(c, types6) : PICK(c, types4);
+	bool unreachable = c->v6 && !strncmp(type, "UNREACH", 7); /* refused with --limit-iface-in */
+
+	fprintf(c->f, " -m addrtype%s --%s-type %s", maybe_not(c), side, type);
+	if (chance(c, 25)) {
+		type = c->v6 ? PICK(c, types6) : PICK(c, types4);
+		unreachable |= c->v6 && !strncmp(type, "UNREACH", 7);
+		fprintf(c->f, "%s --%s-type %s", maybe_not(c), side[0] == 's' ? "dst" : "src", type);
+	}
+	if (!unreachable && chance(c, 15))
 		fprintf(c->f, " --limit-iface-in");
 }
 
@@ -412,7 +433,9 @@ static void emit_frag(struct ctx *c)
 
 static void emit_rt(struct ctx *c)
 {
-	bool type0 = chance(c, 25);
+	/* Frames' headers have mostly zeros. */
+	static const char *const addrs[] = { "::", "::", "::,::", "::,::,::", "::1", "::,::1" };
+	bool type0 = chance(c, 40);
 
 	fprintf(c->f, " -m rt");
 	if (type0 || chance(c, 60))
@@ -424,6 +447,11 @@ static void emit_rt(struct ctx *c)
 	}
 	if (chance(c, 25))
 		fprintf(c->f, "%s --rt-len %u", maybe_not(c), 8 * between(c, 1, 8));
+	if (type0 && chance(c, 30))
+		fprintf(c->f, " --rt-0-res");
+	if (type0 && chance(c, 70))
+		fprintf(c->f, " --rt-0-addrs %s%s", PICK(c, addrs),
+			chance(c, 50) ? " --rt-0-not-strict" : "");
 }
 
 /* The table of features ------------------------------------------------------------------------ */
@@ -495,15 +523,12 @@ static unsigned feature(const char *name, size_t n)
 	return i;
 }
 
-/* Without what portguard refuses by name (user/checks.c pg_match_unenforced()). */
-#define ENFORCED "all,-tcp-option,-sctp-chunks,-dccp-types"
-
 uint64_t random_features(const char *text)
 {
 	uint64_t set = 0;
 
 	if (!text)
-		text = ENFORCED;
+		text = "all";
 	while (*text) {
 		bool minus = *text == '-';
 		size_t n = strcspn(text += minus, ",");

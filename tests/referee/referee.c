@@ -32,11 +32,8 @@
 #include "judge.h"
 #include "random.h"
 
-/*
- * Without what portguard refuses, and without tcpmss, which in the kernel takes the payload of later
- * fragments for options.
- */
-#define KNOWN "all,-tcp-option,-sctp-chunks,-dccp-types,-tcpmss"
+/* Without tcpmss, which in the kernel takes the payload of later fragments for options. */
+#define KNOWN "all,-tcpmss"
 
 enum { FRAMES = 4000, ADDRESSES = 24 };
 

@@ -346,6 +346,7 @@ static const struct option {
 	{ "--icmp-type", read_type, WANT_TYPE, 1 },
 	{ "--icmpv6-type", read_type6, WANT_TYPE, 1 },
 	{ "--chunk-types", read_chunks, WANT_CHUNK, 2 },
+	{ "--dccp-option", read_range, WANT_TCP_OPTION, 1 },
 	{ "--dccp-types", read_dccp, WANT_DCCP_TYPE, 1 },
 	{ "--espspi", read_range, WANT_SPI, 1 },
 	{ "--ahspi", read_range, WANT_SPI, 1 },
