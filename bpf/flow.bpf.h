@@ -11,9 +11,13 @@
  *
  * Not as the kernel: TCP sequence numbers and transport checksums are not looked at; a fragment
  * that is not the first is INVALID, because it is not put together here; SCTP has no states of its
- * own and GRE no calls; there are no helpers, so nothing but ICMP errors is RELATED. A packet that
- * passes two hooks of one instance (forwarded, or on lo) is two packets: a FIN closes its flow twice
- * as far, and the RST that ends an unanswered flow is INVALID at the second.
+ * own and GRE no calls; there are no helpers, so nothing but ICMP errors is RELATED. A packet on lo is
+ * two packets: a FIN closes its flow twice as far, and the RST that ends an unanswered flow is INVALID
+ * at the second.
+ *
+ * A packet that is forwarded is its flow's where it arrives, and passes when it leaves. Only if its
+ * flow is not known there (its addresses have been translated on the way) does it open one, which is then
+ * told of what passes from that side; the answers are what arrives.
  */
 #pragma once
 
@@ -321,6 +325,45 @@ static __always_inline bool l4_is_sound(const struct pkt *p)
 	return p->proto == IPPROTO_DCCP && p->l4;
 }
 
+/*
+ * DHCP. A client that has no address yet asks everybody, and is answered by one: no two packets have
+ * the same ends. Under the kernel's conntrack its packet socket hears the answer before any rule is
+ * asked; XDP comes before packet sockets. So its question opens a flow from nobody to everybody, and
+ * while that lives, answers from servers are its.
+ */
+#define DHCP_SERVER 67
+#define DHCP_CLIENT 68
+#define DHCP_EVERYBODY 0xffffffffU
+
+/* A global function, for the sake of the stack. */
+__noinline int dhcp_has_asked(void)
+{
+	struct pg_flow_key key = {
+		.addr = { { 0 }, { DHCP_EVERYBODY } },
+		.port = { DHCP_CLIENT, DHCP_SERVER },
+		.netns = cfg.netns,
+		.family = PG_FAMILY_V4,
+		.proto = IPPROTO_UDP,
+	};
+	struct pg_flow *flow = bpf_map_lookup_elem(&pg_flows, &key);
+
+	return flow && bpf_ktime_get_coarse_ns() < flow->expires_ns;
+}
+
+static __always_inline void set_dhcp_ends(struct pkt *p)
+{
+	if (p->proto != IPPROTO_UDP || p->family != PG_FAMILY_V4)
+		return;
+	if (p->hook == PG_STAGE_OUTPUT && p->sport == DHCP_CLIENT && p->dport == DHCP_SERVER &&
+	    p->daddr[0] == DHCP_EVERYBODY)
+		p->flow.addr[0][0] = 0;
+	if (p->hook == PG_STAGE_FILTER && p->sport == DHCP_SERVER && p->dport == DHCP_CLIENT &&
+	    dhcp_has_asked()) {
+		p->flow.addr[0][0] = DHCP_EVERYBODY;
+		p->flow.addr[1][0] = 0;
+	}
+}
+
 static __always_inline enum flow_kind read_flow(const struct source *s)
 {
 	struct pkt *p = s->p;
@@ -338,6 +381,7 @@ static __always_inline enum flow_kind read_flow(const struct source *s)
 	set_ports(&p->flow, p->proto, 0, 0);
 	if (has_tracked_ports(p->proto))
 		set_ports(&p->flow, p->proto, p->sport, p->dport);
+	set_dhcp_ends(p);
 	return FLOW_TRACKED;
 }
 
@@ -625,6 +669,10 @@ static __always_inline __u8 track(struct pkt *p)
 	p->ct.keyed = 1;
 	key = p->flow.key; /* before Linux 6.5 a map's key can't lie in memory that was handed over */
 	flow = find_flow(&key, now, &half_open);
+	if (flow && p->passing && !(flow->status & PG_FLOW_PASSING && p->flow.from == flow->opener)) {
+		view_flow(p, flow, flow->status, now);
+		return flow->status & PG_FLOW_SEEN_REPLY ? PG_CT_ESTABLISHED : PG_CT_NEW;
+	}
 	if (p->flow.kind == FLOW_QUOTED) {
 		if (flow)
 			view_flow(p, flow, flow->status, now);
@@ -685,6 +733,8 @@ __noinline int flow_open(struct pkt *p)
 	if (f->proto == IPPROTO_TCP)
 		f->status = f->event == FLOW_SYN ? PG_TCP_SYN_SENT : PG_TCP_ESTABLISHED;
 	f->status = with_last(f->status, f);
+	if (p->passing)
+		f->status |= PG_FLOW_PASSING;
 	__builtin_memset(&f->fresh, 0, sizeof(f->fresh));
 	f->fresh.status = f->status;
 	f->fresh.opener = f->from;

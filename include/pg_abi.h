@@ -753,6 +753,7 @@ enum pg_tcp_state {
 #define PG_FLOW_LAST_SYN (1U << 8)     /* the last packet was a SYN */
 #define PG_FLOW_LAST_RST (1U << 9)     /* or a RST, */
 #define PG_FLOW_LAST_FROM_1 (1U << 10) /* sent by end 1 of the key */
+#define PG_FLOW_PASSING (1U << 11)     /* what its opener sends is seen when it leaves only */
 
 /*
  * Of connlimit's lists. A key is a list's and a place in it; at PG_CONNLIMIT_HEAD stands the

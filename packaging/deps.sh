@@ -48,6 +48,9 @@ table() {
 	test   cmd   iptables-legacy iptables            iptables-legacy
 	test   cmd   ipset           ipset               ipset
 	test   cmd   curl            curl                curl
+	test   cmd   dig             bind9-dnsutils      bind-utils
+	test   cmd   dnsmasq         dnsmasq-base        dnsmasq
+	test   cmd   udhcpc          udhcpc              busybox
 	test   cmd   nginx           nginx               nginx-core
 	test   cmd   nmap            nmap                nmap
 	bench  cmd   ip              iproute2            iproute

@@ -21,7 +21,7 @@ const struct pg_cmd pg_cmd_attach = {
 		"         skb          generic XDP; a GSO packet counts as one\n"
 		"         tc           the same program on TC ingress\n"
 		"  --policy FILE       (iptables-save's format) is the policy of the first packet already\n"
-		"  --no-egress         do not count departures\n"
+		"  --no-egress         neither count departures nor ask OUTPUT's rules about them\n"
 		"  --force             replace an XDP program that is not ours\n"
 		PG_HELP_WAIT,
 	.run = run_attach,

@@ -240,10 +240,9 @@ static void name_rule(const struct trial *t, const struct pg_trace *trace, struc
 }
 
 /* Run one packet; *ret_by says what drops it, and is empty where nothing does. */
-static int run(const struct trial *t, enum pg_mode mode, bool syn, struct pg_text *ret_by,
+static int run(const struct trial *t, enum pg_prog prog, bool syn, struct pg_text *ret_by,
 	       struct pg_err *err)
 {
-	enum pg_prog prog = mode == PG_MODE_TC ? PG_PROG_TC_IN : PG_PROG_XDP;
 	struct pg_trace trace = { 0 };
 	uint8_t frame[ETHER_BYTES + 64];
 	size_t n = make_frame(frame, t->ssh, syn);
@@ -267,9 +266,25 @@ static int establish(const struct trial *t, struct pg_err *err)
 	return r ? pg_fail(err, r, "cannot track the SSH connection: %s", strerror(-r)) : 0;
 }
 
-static int judge(const struct trial *t, enum pg_mode mode, struct pg_text *ret_warning,
-		 struct pg_err *err)
+/* A packet of the connection, the other way. */
+static int run_answer(const struct trial *t, struct pg_text *ret_by, struct pg_err *err)
 {
+	struct pg_ssh back = *t->ssh;
+	struct trial answer = *t;
+
+	memcpy(back.client, t->ssh->server, sizeof(back.client));
+	memcpy(back.server, t->ssh->client, sizeof(back.server));
+	back.client_port = t->ssh->server_port;
+	back.server_port = t->ssh->client_port;
+	answer.ssh = &back;
+	return run(&answer, PG_PROG_TC_OUT, false, ret_by, err);
+}
+
+static int judge(const struct trial *t, const struct pg_dp_iface *iface,
+		 struct pg_text *ret_warning, struct pg_err *err)
+{
+	enum pg_prog prog = iface->abi.mode == PG_MODE_TC ? PG_PROG_TC_IN : PG_PROG_XDP;
+	bool departs = iface->egress_prog_id || !iface->ingress_prog_id; /* or only reserved */
 	_cleanup_(pg_text_free) struct pg_text old = { 0 }, new = { 0 };
 	int domain = t->ssh->family == PG_FAMILY_V4 ? AF_INET : AF_INET6;
 	char client[INET6_ADDRSTRLEN] = "", shown[700];
@@ -277,7 +292,9 @@ static int judge(const struct trial *t, enum pg_mode mode, struct pg_text *ret_w
 
 	inet_ntop(domain, t->ssh->client, client, sizeof(client));
 	if (!r)
-		r = run(t, mode, false, &old, err);
+		r = run(t, prog, false, &old, err);
+	if (!r && !old.len && departs)
+		r = run_answer(t, &old, err);
 	if (!r && old.len)
 		return pg_fail(err, -ECONNABORTED,
 			       "this policy would drop the SSH connection from %s port %u that you "
@@ -285,7 +302,7 @@ static int judge(const struct trial *t, enum pg_mode mode, struct pg_text *ret_w
 			       client, t->ssh->client_port,
 			       pg_printable(old.buf, shown, sizeof(shown)));
 	if (!r)
-		r = run(t, mode, true, &new, err);
+		r = run(t, prog, true, &new, err);
 	if (!r && new.len)
 		pg_text_add(ret_warning,
 			    "warning: this policy keeps your SSH connection, but would drop a new one "
@@ -314,7 +331,7 @@ static int try(struct pg_dp *dp, const struct pg_dp_iface *iface, const struct p
 		r = pg_policy_compile(private, copy, &tables, err);
 	t.dp = private;
 	t.tables = tables;
-	return r ? r : judge(&t, (enum pg_mode)iface->abi.mode, ret_warning, err);
+	return r ? r : judge(&t, iface, ret_warning, err);
 }
 
 int pg_ssh_guard(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_text *ret_warning,

@@ -174,6 +174,9 @@ expect_exit "ESTABLISHED keeps it, with a warning" 0 "would drop a new one from 
 	pg s apply "$WORK/established"
 expect_ok "a policy that lets SSH in" pg s apply /dev/stdin <<<"$(rules DROP \
 	'-s 10.77.0.2 -p tcp -m tcp --dport 22 -j ACCEPT')"
+printf '*filter\n:OUTPUT DROP [0:0]\n-A OUTPUT -p udp -j ACCEPT\nCOMMIT\n' >"$WORK/mute"
+expect_exit "a policy that cuts off the SSH connection's answers" 1 \
+	"SSH connection from 10.77.0.2 port 40000.*the policy of chain .OUTPUT." pg s apply "$WORK/mute"
 export SSH_CONNECTION="fd77::2 40000 fd77::1 22"
 expect_exit "IPv6 is looked at, too" 1 "SSH connection from fd77::2" pg s apply "$WORK/locks"
 export SSH_CONNECTION="192.0.2.1 40000 192.0.2.2 22"

@@ -270,5 +270,6 @@ pg r -P FORWARD ACCEPT
 before=$(reason_count r forwarded)
 from h1 udp 10.2.0.2 54 4
 sleep 0.1
-expect "what leaves again is counted as such" "$(($(reason_count r forwarded) - before))" 4
+expect "what leaves again is counted as such: four and their answers" \
+	"$(($(reason_count r forwarded) - before))" 8
 summary

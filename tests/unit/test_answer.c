@@ -111,8 +111,15 @@ static void a_policy(void **state)
 	trace.stage = PG_STAGE_RAW;
 	pg_answer_make(&map, PG_DIR_IN, &trace, &answer);
 	assert_ptr_equal(answer.decided.chain, &set->chain[PG_CHAIN_RAW_PREROUTING]);
+	trace.stage = PG_STAGE_OUTPUT;
 	pg_answer_make(&map, PG_DIR_OUT, &trace, &answer);
 	assert_ptr_equal(answer.decided.chain, &set->chain[PG_CHAIN_OUTPUT]);
+	trace.stage = PG_STAGE_RAW_OUTPUT;
+	pg_answer_make(&map, PG_DIR_OUT, &trace, &answer);
+	assert_ptr_equal(answer.decided.chain, &set->chain[PG_CHAIN_RAW_OUTPUT]);
+	trace.stage = PG_STAGE_FORWARD;
+	pg_answer_make(&map, PG_DIR_IN, &trace, &answer);
+	assert_ptr_equal(answer.decided.chain, &set->chain[PG_CHAIN_FORWARD]);
 	pg_ruleset_free(set);
 }
 
