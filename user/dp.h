@@ -288,6 +288,29 @@ int pg_dp_flow_options_set(struct pg_dp *dp, __u32 options, struct pg_err *err);
 int pg_dp_flow_establish(struct pg_dp *dp, enum pg_family family, const __be32 addr[2][4],
 			 const __u16 port[2]);
 
+/* Sockets of this host --------------------------------------------------------------------------- */
+
+/* A connection by its ends; [0] is the socket's own. All bytes count: zero it first. */
+struct pg_socket_ends {
+	__be32 addr[2][4]; /* IPv4 in [0] */
+	__u16 port[2];	   /* host order */
+	__u8 family;	   /* enum pg_family */
+	__u8 proto;	   /* TCP; of UDP, only connected sockets */
+	__u16 unused;
+};
+
+struct pg_sockets_closed {
+	size_t closed, failed;
+	int error; /* of the first that failed: -EOPNOTSUPP where the kernel can't do that */
+};
+
+/*
+ * Close the sockets of this network namespace that have these ends, whoever's they are. Sorts
+ * `ends`. Sockets that are not there are no failure.
+ */
+int pg_dp_sockets_close(struct pg_socket_ends *ends, size_t n, struct pg_sockets_closed *ret,
+			struct pg_err *err);
+
 /* Events of LOG and NFLOG ---------------------------------------------------------------------- */
 
 struct pg_dp_events;
