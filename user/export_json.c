@@ -387,6 +387,71 @@ int pg_json_rules(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
 	return done(f, doc, oom, false, "\n", err);
 }
 
+/* States --------------------------------------------------------------------------------------- */
+
+static struct json_object *transitions(const struct pg_state_matrix *m, bool *oom)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned from = 0; from < _PG_END_MAX; from++) {
+		for (unsigned to = 0; to < _PG_END_MAX && !*oom; to++) {
+			struct json_object *o;
+
+			if (!m->count[from][to])
+				continue;
+			o = object();
+			put_text(o, "from", pg_end_state_name((enum pg_end_state)from), oom);
+			put_text(o, "to", pg_end_state_name((enum pg_end_state)to), oom);
+			put_number(o, "count", m->count[from][to], oom);
+			json_object_array_add(list, o);
+		}
+	}
+	return list;
+}
+
+static struct json_object *odd_flags(const struct pg_states *states, bool *oom)
+{
+	struct json_object *o = object();
+
+	for (unsigned i = 0; i < _PG_ODD_MAX; i++)
+		put_number(o, pg_odd_flags_name((enum pg_odd_flags)i), states->odd[i], oom);
+	return o;
+}
+
+/* Port by port, as ports are: a scan may have touched them all. `end` follows the object. */
+static int write_states(FILE *f, const struct pg_states *states, const struct pg_states_opts *opts,
+			const char *end, struct pg_err *err)
+{
+	struct json_object *doc = object();
+	bool oom = false, any = false;
+	int r;
+
+	put(doc, "transitions", transitions(&states->total, &oom), &oom);
+	put(doc, "impossible_flags", odd_flags(states, &oom), &oom);
+	r = done(f, doc, oom, true, ",\"ports\":[", err);
+	for (size_t i = 0; !r && i < states->n_ports; i++) {
+		struct json_object *o;
+
+		if (!pg_states_wanted(opts, states->port[i].port))
+			continue;
+		if (any)
+			fputc(',', f);
+		any = true;
+		o = object();
+		put_number(o, "port", states->port[i].port, &oom);
+		put(o, "transitions", transitions(&states->port[i].matrix, &oom), &oom);
+		r = done(f, o, oom, false, "", err);
+	}
+	fprintf(f, "]}%s", end);
+	return r;
+}
+
+int pg_json_states(FILE *f, const struct pg_states *states, const struct pg_states_opts *opts,
+		   struct pg_err *err)
+{
+	return write_states(f, states, opts, "\n", err);
+}
+
 /* Replay --------------------------------------------------------------------------------------- */
 
 static void replay_histograms(const struct pg_replay_sums *sums, struct json_object *doc,
@@ -436,7 +501,8 @@ int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_s
 		   struct pg_err *err)
 {
 	static const struct pg_ports_opts every_port;
-	struct json_object *doc = object(), *states = object();
+	static const struct pg_states_opts every_state;
+	struct json_object *doc = object();
 	bool oom = false;
 	int r;
 
@@ -445,12 +511,12 @@ int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_s
 	put_number(doc, "cut", sums->cut, &oom);
 	replay_lists(sums, doc, &oom);
 	put(doc, "rules", chains(snap->rules, &oom), &oom);
-	/* Flows and states come with the flow table, differences with a second policy. */
-	put_number(doc, "flows", 0, &oom);
-	put(states, "transitions", json_object_new_array(), &oom);
-	put(doc, "states", states, &oom);
+	put_number(doc, "flows", snap->flow_stats.count + snap->flow_stats.half_open, &oom);
+	/* Differences come with a second policy. */
 	put_number(doc, "differences", 0, &oom);
-	r = done(f, doc, oom, true, ",", err);
+	r = done(f, doc, oom, true, ",\"states\":", err);
+	if (!r)
+		r = write_states(f, &snap->states, &every_state, ",", err);
 	return r < 0 ? r : write_wanted(f, snap, &every_port, err);
 }
 
