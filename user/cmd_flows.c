@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "addr.h"
-#include "export_json.h"
+#include "flow_read.h"
 #include "kill.h"
 #include "options.h"
 #include "show.h"
@@ -14,7 +14,7 @@ static int run_flows(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *e
 const struct pg_cmd pg_cmd_flows = {
 	.name = "flows",
 	.args = "[--proto PROTO] [--port PORT] [--src ADDR] [--dst ADDR] [--state STATE] [--iface IFACE] "
-		"[--top N] [--by KEY] [--kill [--all]] [--watch [SECONDS]] [--json]",
+		"[--top N] [--by KEY] [--kill [--all] [--force]] [--watch [SECONDS]] [--json]",
 	.help = "Show the connections that are tracked, with what they have sent and how they are",
 	.details =
 		"The source is the end that opened the flow; `>' is what it has sent, `<' what came back.\n"
@@ -27,7 +27,8 @@ const struct pg_cmd pg_cmd_flows = {
 		"  --top N             only the first N, by bytes unless --by says otherwise\n"
 		"  --by KEY            bytes, packets, rtt, retransmits or age; largest first\n"
 		"  --kill              end those flows: their packets are dropped from now on, and this\n"
-		"                      host's own sockets are closed. Without any filter, --all is needed\n"
+		"                      host's own sockets are closed. Without any filter, --all is needed;\n"
+		"                      --force ends also the SSH connection that you are on\n"
 		"  --watch [SECONDS]   again and again until Ctrl-C\n",
 	.run = run_flows,
 };
@@ -36,13 +37,13 @@ const struct pg_cmd pg_cmd_flows = {
 
 struct options {
 	struct pg_flow_query query;
-	bool kill, all, watches;
+	bool kill, all, force;
 	unsigned watch_ms;
 	int wait_s;
 };
 
 enum { OPT_PORT = 0x200, OPT_SPORT, OPT_DPORT, OPT_ADDR, OPT_STATE, OPT_TOP, OPT_BY, OPT_KILL, OPT_ALL,
-       OPT_WATCH };
+       OPT_FORCE, OPT_WATCH };
 
 static int set_addr(struct pg_addr *addr, const char *text, struct pg_err *err)
 {
@@ -116,6 +117,9 @@ static int take_option(struct options *o, int c, int argc, char **argv, struct p
 	case OPT_ALL:
 		o->all = true;
 		return 0;
+	case OPT_FORCE:
+		o->force = true;
+		return 0;
 	case OPT_WATCH:
 		return pg_watch_parse(pg_optional_number(argc, argv), &o->watch_ms, err);
 	case 'w':
@@ -134,8 +138,8 @@ static int check_options(struct options *o, struct pg_err *err)
 {
 	if (o->kill && o->watch_ms)
 		return USAGE(err, "--kill does not go with --watch");
-	if (o->all && !o->kill)
-		return USAGE(err, "--all goes with --kill only");
+	if ((o->all || o->force) && !o->kill)
+		return USAGE(err, "--all and --force go with --kill only");
 	if (o->kill && !o->all && !pg_flow_query_narrows(&o->query))
 		return USAGE(err, "--kill without a filter would end every connection: say --all if so");
 	if (o->query.top && o->query.by == PG_FLOW_BY_NOTHING)
@@ -162,6 +166,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 		{ "by", required_argument, NULL, OPT_BY },
 		{ "kill", no_argument, NULL, OPT_KILL },
 		{ "all", no_argument, NULL, OPT_ALL },
+		{ "force", no_argument, NULL, OPT_FORCE },
 		{ "watch", optional_argument, NULL, OPT_WATCH },
 		{ "wait", optional_argument, NULL, 'w' },
 		{ 0 },
@@ -194,6 +199,34 @@ static int json(FILE *f, const struct pg_snapshot *snap, const void *arg, struct
 	return pg_flow_json_end(j, err);
 }
 
+static int add_json(void *arg, const struct pg_flow_row *row)
+{
+	pg_flow_json_add(arg, row);
+	return 0;
+}
+
+/* Without an order they need not be in memory all at once: there may be a million. */
+static int stream(const struct pg_ctx *ctx, const struct pg_flow_query *query, struct pg_err *err)
+{
+	const struct pg_dp_opts opts = {
+		.state_dir = ctx->state_dir,
+		.mode = PG_DP_READ,
+		.verbose = ctx->verbose,
+	};
+	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
+	struct pg_flow_json *j;
+	int r = pg_dp_open(&opts, &dp, err), end;
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	j = pg_flow_json_begin(stdout);
+	if (!j)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	r = dp ? pg_flows_each(dp, query, add_json, j, err) : 0;
+	end = pg_flow_json_end(j, err);
+	return r ? r : end;
+}
+
 static int run_flows(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
 	struct options o = { 0 };
@@ -208,6 +241,8 @@ static int run_flows(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *e
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
 	if (o.kill)
-		return pg_kill_command(ctx, &o.query, o.wait_s, err);
+		return pg_kill_command(ctx, &o.query, o.force, o.wait_s, err);
+	if (ctx->json && o.query.by == PG_FLOW_BY_NOTHING && !o.watch_ms)
+		return stream(ctx, &o.query, err);
 	return pg_show(ctx, &view, o.watch_ms, err);
 }

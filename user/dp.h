@@ -192,6 +192,9 @@ int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err);
  */
 int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err);
 
+/* Forget all lists of `recent` and all buckets of hashlimit: for trials, in a private instance. */
+int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err);
+
 /* What a packet's flow is found by. */
 struct pg_flow_packet {
 	enum pg_family family;

@@ -149,8 +149,8 @@ static void add_rest(struct pg_flow_json *j, const struct pg_flow_row *row)
 	add_key(j, ",\"idle_s\":", row->idle_ns / NSEC_PER_SEC);
 	add_key(j, ",\"expires_s\":", row->expires_ns / NSEC_PER_SEC);
 	add_iface(j, row->iface);
-	if (row->vlan)
-		add_key(j, ",\"vlan\":", row->vlan);
+	if (row->vlan >= 0)
+		add_key(j, ",\"vlan\":", (uint64_t)row->vlan);
 	else
 		add_text(j, ",\"vlan\":null");
 	if (row->query_id || row->proto == IPPROTO_ICMP || row->proto == IPPROTO_ICMPV6)
@@ -158,8 +158,7 @@ static void add_rest(struct pg_flow_json *j, const struct pg_flow_row *row)
 	add_text(j, row->replied ? ",\"replied\":true" : ",\"replied\":false");
 	add_text(j, row->assured ? ",\"assured\":true" : ",\"assured\":false");
 	add_text(j, row->half_open ? ",\"half_open\":true" : ",\"half_open\":false");
-	if (row->killed)
-		add_text(j, ",\"killed\":true");
+	add_text(j, row->picked_up ? ",\"picked_up\":true" : ",\"picked_up\":false");
 	add_key(j, ",\"netns\":", row->netns);
 	j->buf[j->n++] = '}';
 }

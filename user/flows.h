@@ -13,6 +13,7 @@
 
 /* Pairs are [of the end that opened the flow, of the other one]. */
 struct pg_flow_row {
+	struct pg_flow_key key; /* by which the door finds it again */
 	uint8_t addr[2][16]; /* network order; IPv4 in the first four */
 	uint16_t port[2];    /* host order; ICMP: type and code of the query */
 	uint16_t query_id;   /* ICMP */
@@ -21,14 +22,15 @@ struct pg_flow_row {
 	uint8_t state;	      /* enum pg_tcp_state; NONE: not TCP */
 	uint8_t end_state[2]; /* enum pg_end_state, TCP only */
 	uint8_t flags[2];     /* seen, TCP only */
-	bool replied, assured, half_open, killed, picked_up;
+	bool replied, assured, half_open, picked_up;
+	bool here; /* in this process' network namespace */
 	struct pg_count count[2];
 	uint32_t retransmits[2], zero_windows[2], out_of_order[2];
 	uint32_t rtt_us[2]; /* SYN to SYN-ACK, SYN-ACK to ACK, as seen here; 0: not seen */
 	uint64_t age_ns, idle_ns, expires_ns;
 	char iface[IFNAMSIZ]; /* "": not known */
-	uint16_t vlan;	      /* 0: none */
-	uint32_t netns;
+	int16_t vlan;	      /* -1: none */
+	uint32_t netns;	      /* inode number */
 };
 
 /* State of the pair: conntrack's word for TCP; for others UNREPLIED, REPLIED or ASSURED. */

@@ -49,7 +49,8 @@ struct pg_snapshot {
 	size_t n_rules;		  /* over all chains */
 	struct pg_dp_policy_info policy;
 	uint64_t memory_bytes;
-	struct pg_flow_stats flow_stats;
+	struct pg_dp_flow_info flow;
+	uint32_t flow_options;	   /* PG_FLOW_OPT_* */
 	struct pg_flow_list flows; /* PG_SNAP_FLOWS: those that were asked for */
 	struct pg_states states;   /* PG_SNAP_STATES */
 	uint64_t events_lost; /* packets that LOG and NFLOG could not report */

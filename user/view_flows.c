@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <string.h>
 
 #include "names.h"
 #include "print.h"
@@ -91,26 +92,18 @@ static void cell_age(struct pg_table *table, uint64_t ns)
 /* Each end's own state, where the two say more than the pair's word. */
 static void ends_text(const struct pg_flow_row *row, char *buf, size_t size)
 {
-	const char *more = row->killed ? "killed" : "";
-	char src[24], dst[24];
+	const char *src = pg_end_state_name((enum pg_end_state)row->end_state[0]);
+	const char *dst = pg_end_state_name((enum pg_end_state)row->end_state[1]);
 
-	if (is_icmp(row)) {
-		snprintf(buf, size, "type %u code %u id %u%s%s", row->port[0], row->port[1],
-			 row->query_id, *more ? " " : "", more);
-		return;
-	}
-	if (row->state == PG_TCP_NONE) {
-		snprintf(buf, size, "%s", *more ? more : "-");
-		return;
-	}
-	snprintf(src, sizeof(src), "%s",
-		 pg_end_state_name((enum pg_end_state)row->end_state[0]));
-	snprintf(dst, sizeof(dst), "%s",
-		 pg_end_state_name((enum pg_end_state)row->end_state[1]));
-	if (row->end_state[0] == row->end_state[1])
-		snprintf(buf, size, "%s%s%s", src, *more ? " " : "", more);
+	if (is_icmp(row))
+		snprintf(buf, size, "type %u code %u id %u", row->port[0], row->port[1],
+			 row->query_id);
+	else if (row->state == PG_TCP_NONE)
+		snprintf(buf, size, "-");
+	else if (row->end_state[0] == row->end_state[1])
+		snprintf(buf, size, "%s", src);
 	else
-		snprintf(buf, size, "%s/%s%s%s", src, dst, *more ? " " : "", more);
+		snprintf(buf, size, "%s/%s", src, dst);
 }
 
 static void add_ends(struct pg_table *table, const struct pg_flow_row *row)
@@ -131,8 +124,8 @@ static void iface_text(const struct pg_flow_row *row, char *buf, size_t size)
 	char name[4 * IFNAMSIZ];
 
 	pg_printable(row->iface[0] ? row->iface : "-", name, sizeof(name));
-	if (row->vlan)
-		snprintf(buf, size, "%s.%u", name, row->vlan);
+	if (row->vlan >= 0)
+		snprintf(buf, size, "%s.%d", name, row->vlan);
 	else
 		snprintf(buf, size, "%s", name);
 }
@@ -161,33 +154,37 @@ static void add_wide(struct pg_table *table, const struct pg_flow_row *row)
 	pg_table_cell(table, "%s", text);
 }
 
-/* What the line has no room for. */
+/* What the line has no room for; each end's state where it is not the pair's word. */
 static void add_narrow(struct pg_table *table, const struct pg_flow_row *row)
 {
-	char note[320], age[32], idle[32], rtt[32], iface[80], ends[80];
-	int n;
+	_cleanup_(pg_text_free) struct pg_text note = { 0 };
+	char text[80];
 
 	add_ends(table, row);
 	cell_age(table, row->expires_ns);
-	age_text(row->age_ns, age, sizeof(age));
-	age_text(row->idle_ns, idle, sizeof(idle));
-	iface_text(row, iface, sizeof(iface));
-	ends_text(row, ends, sizeof(ends));
-	n = snprintf(note, sizeof(note),
-		     ">%" PRIu64 " packets %" PRIu64 " bytes <%" PRIu64 " packets %" PRIu64
-		     " bytes age %s idle %s",
-		     (uint64_t)row->count[0].packets, (uint64_t)row->count[0].bytes,
-		     (uint64_t)row->count[1].packets, (uint64_t)row->count[1].bytes, age, idle);
+	pg_text_add(&note, "> %" PRIu64 " pkts %" PRIu64 " bytes, < %" PRIu64 " pkts %" PRIu64 " bytes",
+		    (uint64_t)row->count[0].packets, (uint64_t)row->count[0].bytes,
+		    (uint64_t)row->count[1].packets, (uint64_t)row->count[1].bytes);
+	age_text(row->age_ns, text, sizeof(text));
+	pg_text_add(&note, ", age %s", text);
+	age_text(row->idle_ns, text, sizeof(text));
+	pg_text_add(&note, ", idle %s", text);
 	if (pg_flow_rtt_us(row)) {
-		rtt_text(row, rtt, sizeof(rtt));
-		n += snprintf(note + n, sizeof(note) - (size_t)n, " rtt %s", rtt);
+		rtt_text(row, text, sizeof(text));
+		pg_text_add(&note, ", rtt %s", text);
 	}
 	if (row->retransmits[0] || row->retransmits[1])
-		n += snprintf(note + n, sizeof(note) - (size_t)n, " retransmits %u/%u",
-			      row->retransmits[0], row->retransmits[1]);
-	snprintf(note + n, sizeof(note) - (size_t)n, " %s%s%s", iface, ends[0] == '-' ? "" : " ",
-		 ends[0] == '-' ? "" : ends);
-	pg_table_note(table, note);
+		pg_text_add(&note, ", retransmits %u/%u", row->retransmits[0], row->retransmits[1]);
+	iface_text(row, text, sizeof(text));
+	if (text[0] != '-')
+		pg_text_add(&note, ", %s", text);
+	ends_text(row, text, sizeof(text));
+	if (text[0] != '-' && strcmp(text, pg_flow_word_name(pg_flow_word(row))))
+		pg_text_add(&note, ", %s", text);
+	if (note.oom)
+		pg_table_note(table, "out of memory");
+	else
+		pg_table_note(table, note.buf);
 }
 
 static struct pg_table *fill(const struct pg_flow_list *list, bool in_one_line)
