@@ -390,11 +390,11 @@ static void json_of_nothing(void **state)
 	       "\"interfaces\":[],\"policy\":{\"generation\":0,\"rules\":0,\"terms\":0,"
 	       "\"classes\":0,\"classifier\":\"empty\",\"memory_bytes\":0,"
 	       "\"confirm_deadline_s\":null,\"taken_back\":null},"
-	       "\"flows\":{\"count\":12,\"capacity\":262144,\"half_open\":3,\"half_open_capacity\":65536,"
-	       "\"evicted\":9,\"half_open_evicted\":9,\"refused\":0,\"half_open_refused\":0,"
-	       "\"created\":500,\"half_open_created\":400,\"collected\":150,\"half_open_collected\":80,"
-	       "\"picked_up\":2,\"out_of_window\":1,\"memory_bytes\":49807360,\"tracking\":true,"
-	       "\"track\":\"auto\",\"strict\":true,\"liberal\":false},\"log\":{\"lost\":0},"
+	       "\"flows\":{\"count\":0,\"capacity\":0,\"half_open\":0,\"half_open_capacity\":0,"
+	       "\"evicted\":0,\"half_open_evicted\":0,\"refused\":0,\"half_open_refused\":0,"
+	       "\"created\":0,\"half_open_created\":0,\"collected\":0,\"half_open_collected\":0,"
+	       "\"picked_up\":0,\"out_of_window\":0,\"memory_bytes\":0,\"tracking\":false,"
+	       "\"track\":\"auto\",\"strict\":false,\"liberal\":false},\"log\":{\"lost\":0},"
 	       "\"memory_bytes\":0}\n");
 }
 
