@@ -173,9 +173,10 @@ struct pg_base {
 };
 
 /* What some rule of the policy needs to know of a packet (pg_gen.needs). */
-#define PG_NEED_STATE (1U << 0)	  /* connection state */
+#define PG_NEED_STATE (1U << 0)	  /* connection state: flows are tracked */
 #define PG_NEED_HEADERS (1U << 1) /* what the parser leaves aside: options, extension headers */
 #define PG_NEED_RAW (1U << 2)	  /* table raw has rules or a policy: the general path only */
+#define PG_NEED_RULE_STATE (1U << 3) /* connection state, and not because of a setting */
 
 struct pg_gen {
 	__u32 form;   /* enum pg_form */
@@ -467,7 +468,8 @@ struct pg_iface {
 	__u32 ifindex; /* within that namespace */
 	__u32 mode;    /* enum pg_mode */
 	char name[16];
-	char mode_reason[104];
+	__u32 space; /* number of that namespace, below PG_MAX_IFACES: see pg_flow_key */
+	char mode_reason[100];
 };
 
 _Static_assert(sizeof(struct pg_count) == 16, "ABI");
@@ -580,7 +582,7 @@ struct pg_flow_key {
 	__u8 space;	   /* of the network namespace: each has its own addresses; PG_FLOW_V6 */
 	__u8 proto;
 	__u16 vlan; /* id of the outermost tag, PG_FLOW_TAGGED; 0: no tag */
-};
+} __attribute__((aligned(8)));
 #define PG_FLOW_V6 0x80U
 #define PG_FLOW_TAGGED 0x1000U
 
@@ -619,11 +621,9 @@ enum pg_tcp_state {
 #define PG_FLOW_END_SHIFT 16		   /* enum pg_end_state of each end, 4 bits */
 #define PG_FLOW_SCALE_SHIFT 24		   /* window scale, 4 bits each */
 #define PG_FLOW_HAS_SCALE PG_FLOW_BIT(32)  /* and whether it was offered; << 1 for end 1 */
-#define PG_FLOW_SACK PG_FLOW_BIT(34)
-#define PG_FLOW_HAS_ACK PG_FLOW_BIT(36)	   /* it has acknowledged something: max_ack is valid */
-#define PG_FLOW_UNACKED PG_FLOW_BIT(38)	   /* its latest data is not acknowledged yet */
-#define PG_FLOW_LIBERAL PG_FLOW_BIT(40)	   /* window scales are not known: nothing is out of window */
-#define PG_FLOW_REPEATS_SHIFT 42	   /* how often the last segment came again, 3 at most */
+#define PG_FLOW_HAS_ACK PG_FLOW_BIT(34)	   /* it has acknowledged something: max_ack is valid */
+#define PG_FLOW_NO_WINDOW PG_FLOW_BIT(36)  /* it has announced a window of nothing */
+#define PG_FLOW_LIBERAL PG_FLOW_BIT(38)	   /* window scales are not known: nothing is out of window */
 #define PG_FLOW_FLAGS_SHIFT 44		   /* TCP flags ever seen of each end, 8 bits */
 #define PG_FLOW_REUSE_SHIFT 60		   /* grows when the place is taken by another flow */
 
@@ -655,16 +655,15 @@ struct pg_flow {
 	__u64 status;	    /* PG_FLOW_* */
 	__u32 first;	    /* ticks */
 	__u32 last_end;	    /* of the last segment; or with PG_FLOW_TIMING when it came, ns >> 10 */
-	__u16 last_win;	    /* its window, not scaled */
+	__u16 last_win;	    /* of a SYN that was not believed: its window, */
+	__u8 last_scale;    /* and its options, PG_LAST_* */
 	__u8 iface;	    /* slot of the interface that saw the first packet */
-	__u8 last_scale;    /* of a SYN that was not believed: PG_LAST_* */
 	__u16 rtt[2];	    /* SYN to SYN-ACK, SYN-ACK to ACK: pg_rtt_us(); 0: not known */
 	struct pg_count sent[2]; /* by each end of the key */
 	struct pg_flow_window win[2];
 };
 #define PG_LAST_SCALE 0xfU
 #define PG_LAST_HAS_SCALE 0x10U
-#define PG_LAST_SACK 0x20U
 
 /* Times up to half an hour in 16 bits: 11 of them are kept. */
 static inline __u32 pg_rtt_us(__u16 rtt)
@@ -702,12 +701,47 @@ enum pg_timeout { PG_TIMEOUTS(PG_ENUM_TIMEOUT) _PG_TIMEOUT_MAX };
 #define PG_FLOW_OPT_LIBERAL (1U << 1) /* out of window is not INVALID (nf_conntrack_tcp_be_liberal) */
 #define PG_FLOW_OPT_STRICT (1U << 2)  /* nothing is picked up in mid-stream (nf_conntrack_tcp_loose=0) */
 struct pg_flow_ctl {
-	__u32 timeout[32]; /* ticks, by enum pg_timeout */
+	__u64 seed;	   /* of the hash, so that nobody else knows which flows meet in a bucket */
 	__u32 options;	   /* PG_FLOW_OPT_* */
-	__u32 unused[31];
+	__u32 unused;
+	__u32 timeout[32]; /* ticks, by enum pg_timeout */
 };
 
-/* Two tables: flows, and TCP connections whose handshake has not been answered and completed. */
+/*
+ * The bucket is in the upper half, the tag in the lower. The end of each step is what spreads a
+ * difference in high bits to low ones, which multiplication does not.
+ */
+static inline __u64 pg_flow_hash(const struct pg_flow_key *key, __u64 seed)
+{
+	const __u64 *addr = (const __u64 *)key->addr, k = 0x9e3779b97f4a7c15ULL;
+	__u64 ports = (__u64)key->port[0] << 48 | (__u64)key->port[1] << 32 |
+		      (__u32)key->space << 8 | key->proto;
+	__u64 h = seed;
+
+	h = (h ^ addr[0]) * k;
+	h = (h ^ h >> 32 ^ addr[2]) * k;
+	if (key->space & PG_FLOW_V6) {
+		h = (h ^ h >> 32 ^ addr[1]) * k;
+		h = (h ^ h >> 32 ^ addr[3]) * k;
+	}
+	h = (h ^ h >> 32 ^ ports) * k;
+	return h ^ h >> 32;
+}
+
+/* What a tag has of it. */
+static inline __u32 pg_flow_tag_of(__u64 hash)
+{
+	__u32 tag = (__u32)hash & ~PG_TAG_TIMEOUT;
+
+	return tag ? tag : PG_TAG_TIMEOUT + 1;
+}
+
+/*
+ * Two tables, in one array of buckets (pg_flows): first those of flows, as many as are left, then
+ * PG_HALF_OPEN_BUCKETS; both powers of two. Flows, and TCP connections whose handshake has not been
+ * answered and completed.
+ */
+#define PG_HALF_OPEN_BUCKETS (PG_HALF_OPEN / PG_FLOW_WAYS)
 enum pg_flow_table { PG_FLOW_TABLE, PG_HALF_OPEN_TABLE, _PG_FLOW_TABLE_MAX };
 
 /* Counters of tracking: by CPU, in pg_flow_stats; by table where they have an index. */
@@ -735,7 +769,7 @@ struct pg_port_states {
 _Static_assert(sizeof(struct pg_flow_key) == 40, "ABI");
 _Static_assert(sizeof(struct pg_flow) == 128, "ABI: two cache lines");
 _Static_assert(sizeof(struct pg_flow_bucket) == 64 + 8 * (128 + 16), "ABI: all of it in cache lines");
-_Static_assert(sizeof(struct pg_flow_ctl) == 256, "ABI");
+_Static_assert(sizeof(struct pg_flow_ctl) == 144, "ABI");
 _Static_assert(sizeof(struct pg_flow_stats) == 192, "ABI: cache lines of one CPU");
 _Static_assert(_PG_TCP_MAX <= PG_FLOW_TCP_STATE, "a state fits in its bits");
 _Static_assert(_PG_TIMEOUT_MAX <= PG_TAG_BUSY, "a timeout fits in its bits");

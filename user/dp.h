@@ -140,7 +140,7 @@ struct pg_dp_policy_info {
 };
 void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret);
 /* Does the policy in force ask for connections' states, so that flows are being tracked? */
-bool pg_dp_policy_tracks(struct pg_dp *dp);
+bool pg_dp_policy_tracks(const struct pg_dp *dp);
 
 /*
  * Wait for programs that may still run under the policy before this one, which a command that died
@@ -239,6 +239,8 @@ struct pg_dp_flow {
 	__u8 last_scale;
 };
 
+/* An entry to fill in: a flow that begins now, of which nothing is known yet. */
+void pg_dp_flow_new(const struct pg_flow_key *key, __u8 opener, struct pg_dp_flow *ret);
 /* One entry. False: there is none; one that has expired may still be there. */
 bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_dp_flow *ret);
 /*

@@ -187,6 +187,17 @@ static __u32 last_number(const struct pg_ctl *ctl)
 	return ctl->gen[0].number > ctl->gen[1].number ? ctl->gen[0].number : ctl->gen[1].number;
 }
 
+/* PG_NEED_STATE is what programs go by: a rule asks for it, the option does, or it is lent. */
+static void set_tracking(const struct pg_dp *dp, struct pg_gen *gen)
+{
+	__u32 needs = gen->needs & ~PG_NEED_STATE;
+
+	if (needs & PG_NEED_RULE_STATE || gen->lent & PG_NEED_STATE ||
+	    pg_dp_flow_options(dp) & PG_FLOW_OPT_TRACK)
+		needs |= PG_NEED_STATE;
+	__atomic_store_n(&gen->needs, needs, __ATOMIC_RELAXED);
+}
+
 int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
 		  struct pg_err *err)
 {
@@ -198,6 +209,9 @@ int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *
 		return r;
 	pg_dp_settle(dp); /* or some CPU may still be in `idle` */
 	fill(dp, idle, tables, number);
+	if (ctl->gen[idle].needs & PG_NEED_STATE)
+		ctl->gen[idle].needs |= PG_NEED_RULE_STATE;
+	set_tracking(dp, &ctl->gen[idle]);
 	r = keep_text(dp, idle, number, text, n);
 	if (r)
 		return pg_dp_fail(err, r, "cannot store the policy");
@@ -296,8 +310,8 @@ int pg_dp_confirm(struct pg_dp *dp, struct pg_err *err)
 		return pg_fail(err, -ENOENT, "no policy is waiting for confirmation");
 	__atomic_store_n(&ctl->choice, choice & 1, __ATOMIC_RELEASE);
 	/* Nobody goes back to the one that needed this. */
-	gen->needs &= ~gen->lent;
 	gen->lent = 0;
+	set_tracking(dp, gen);
 	return 0;
 }
 
@@ -426,9 +440,15 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 				    gen->terms * sizeof(struct pg_term_record);
 }
 
-bool pg_dp_policy_tracks(struct pg_dp *dp)
+bool pg_dp_policy_tracks(const struct pg_dp *dp)
 {
 	const struct pg_ctl *ctl = pg_dp_ctl(dp);
 
 	return ctl->gen[pg_dp_active(dp)].needs & PG_NEED_STATE;
+}
+
+void pg_dp_policy_track(struct pg_dp *dp)
+{
+	for (int i = 0; i < 2; i++)
+		set_tracking(dp, &pg_dp_ctl(dp)->gen[i]);
 }
