@@ -470,6 +470,29 @@ static __always_inline void add_trouble(__u64 *to, __u64 trouble)
 	__sync_fetch_and_add(to, trouble);
 }
 
+/* A flow that the command has ended keeps its place, so that it is not picked up again. */
+static __always_inline bool is_killed(__u32 tag)
+{
+	return (tag & PG_TAG_TIMEOUT) == PG_TIMEOUT_KILLED;
+}
+
+/*
+ * What still comes of it is dropped: of TCP until an end begins anew, or both have fallen silent; of
+ * others, which begin nothing, for some time. 0: the packet begins the next.
+ */
+static __always_inline __u8 refuse_killed(struct pg_flow_bucket *b, __u32 way, __u32 tag,
+					  struct flow_pkt *f)
+{
+	if (f->proto == IPPROTO_TCP && f->event == PG_SEG_SYN) {
+		free_place(b, way, tag);
+		return 0;
+	}
+	if (f->proto == IPPROTO_TCP)
+		b->tag[way].last = f->tick;
+	f->killed = 1;
+	return PG_CT_INVALID;
+}
+
 /* When it was seen, and which timeout holds. */
 static __always_inline void touch(struct pg_flow_tag *t, const struct flow_pkt *f)
 {
@@ -477,7 +500,8 @@ static __always_inline void touch(struct pg_flow_tag *t, const struct flow_pkt *
 
 	if (t->last != f->tick)
 		t->last = f->tick;
-	if ((tag & PG_TAG_TIMEOUT) != f->timeout && same_tag(tag, f->tag) && !is_busy(tag))
+	if ((tag & PG_TAG_TIMEOUT) != f->timeout && same_tag(tag, f->tag) && !is_busy(tag) &&
+	    !is_killed(tag))
 		__sync_val_compare_and_swap(&t->tag, tag,
 					    (tag & ~PG_TAG_TIMEOUT) | (f->timeout & PG_TAG_TIMEOUT));
 }
@@ -512,7 +536,12 @@ __noinline int flow_advance(struct pkt *p)
 	b = bucket_at(f->bucket);
 	way = f->way & 7;
 	f->out_of_window = 0;
-	if (!b || !step_flow(b, way, p, ctl))
+	if (!b)
+		return 0;
+	tag = *(volatile __u32 *)&b->tag[way].tag;
+	if (is_killed(tag) && same_tag(tag, f->tag))
+		return refuse_killed(b, way, tag, f);
+	if (!step_flow(b, way, p, ctl))
 		return 0;
 	barrier();
 	if (f->effect == FLOW_REFUSES) {
@@ -590,7 +619,7 @@ static __always_inline int find_state(const struct source *s)
 {
 	struct pkt *p = s->p;
 
-	p->flow.opens = 0;
+	p->flow.opens = p->flow.killed = 0;
 	p->flow.kind = read_flow(s);
 	barrier(); /* it is read back, so that the ways to it become one */
 	if (p->flow.kind == FLOW_UNTRACKED)

@@ -151,8 +151,14 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 		by_output_policy(&d);
 	/* What raw drops was never a connection's; with a trace, tests look at every state. */
 	if (asked && (p->needs & PG_NEED_STATE || cfg.trace) &&
-	    !(classified && p->progress.stage == PG_STAGE_RAW))
+	    !(classified && p->progress.stage == PG_STAGE_RAW)) {
 		flow_commit(c, ctx, p, d.verdict == PG_VERDICT_ACCEPT);
+		if (p->flow.killed && d.verdict == PG_VERDICT_ACCEPT) {
+			d.verdict = PG_VERDICT_DROP;
+			d.reason = PG_REASON_KILLED;
+			d.term = PG_TRACE_NO_TERM;
+		}
+	}
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
 	trace_packet(c, p, &d);
 	if (classified)

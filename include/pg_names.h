@@ -35,7 +35,8 @@
 	X(BAD_DOFF, "bad-doff", "TCP data offset below 20 bytes")                                  \
 	X(SPLIT_HEADER, "split-header",                                                            \
 	  "a header lies beyond the first buffer of a multi-buffer frame")                         \
-	X(INTERNAL, "internal", "a table of portguard's own is inconsistent (please report)")
+	X(INTERNAL, "internal", "a table of portguard's own is inconsistent (please report)")      \
+	X(KILLED, "killed", "of a connection that flows --kill or a rule with --kill has ended")
 
 /* TCP flags in the order of their bits, which is the order of their counters. */
 #define PG_TCP_FLAGS(X)                                                                            \
@@ -103,7 +104,8 @@ enum pg_frag { PG_FRAGS(PG_ENUM_FRAG) _PG_FRAG_MAX };
 
 /*
  * Timeouts of flows, with nf_conntrack's default values. Names are those of its sysctls. TCP's have
- * the numbers of enum pg_tcp_state.
+ * the numbers of enum pg_tcp_state. The last is our own: how long what still comes of a connection
+ * that was ended is dropped.
  * X(symbol, name, seconds)
  */
 #define PG_TIMEOUTS(X)                                                                             \
@@ -125,7 +127,8 @@ enum pg_frag { PG_FRAGS(PG_ENUM_FRAG) _PG_FRAG_MAX };
 	X(ICMPV6, "icmpv6", 30)                                                                    \
 	X(SCTP, "sctp_established", 210)                                                           \
 	X(GRE, "gre", 30)                                                                          \
-	X(GRE_STREAM, "gre_stream", 180)
+	X(GRE_STREAM, "gre_stream", 180)                                                           \
+	X(KILLED, "killed", 120)
 
 /*
  * TCP flags that no TCP sends together, counted under the first of these that they are.

@@ -227,6 +227,7 @@ struct pg_dp_flow {
 	__u8 opener; /* end of the key that is end[0] */
 	enum pg_tcp_state tcp_state; /* conntrack's word; NONE: not TCP */
 	bool half_open, seen_reply, assured, picked_up;
+	bool killed; /* pg_dp_flow_end() */
 	__u32 rtt_us[2]; /* SYN to SYN-ACK, SYN-ACK to ACK; 0: not measured */
 	__u64 first_ns, last_ns, expires_ns;
 	enum pg_timeout timeout; /* that holds */
@@ -250,6 +251,11 @@ bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_d
 int pg_dp_flow_put(struct pg_dp *dp, const struct pg_dp_flow *flow);
 /* Drop an entry. False: there is none. */
 bool pg_dp_flow_kill(struct pg_dp *dp, const struct pg_flow_key *key);
+/*
+ * End a flow: what still comes of it is dropped, until a SYN begins the next one or nothing has come
+ * for a while (PG_TIMEOUT_KILLED). Without tracking it is only forgotten. False: there is none.
+ */
+bool pg_dp_flow_end(struct pg_dp *dp, const struct pg_flow_key *key);
 
 /*
  * Every flow of every network namespace that has not expired, in no order; `fn` ends the walk with

@@ -292,6 +292,7 @@ static void unpack(const struct pg_dp *dp, const struct pg_flow *flow, const __u
 		.seen_reply = flow->status & PG_FLOW_SEEN_REPLY,
 		.assured = flow->status & PG_FLOW_ASSURED,
 		.picked_up = flow->status & PG_FLOW_PICKED_UP,
+		.killed = (tag & PG_TAG_TIMEOUT) == PG_TIMEOUT_KILLED,
 		.rtt_us = { pg_rtt_us(flow->rtt[0]), pg_rtt_us(flow->rtt[1]) },
 		.first_ns = ns_of(flow->first, now),
 		.last_ns = ns_of(last, now),
@@ -442,6 +443,23 @@ bool pg_dp_flow_kill(struct pg_dp *dp, const struct pg_flow_key *key)
 	return false;
 }
 
+bool pg_dp_flow_end(struct pg_dp *dp, const struct pg_flow_key *key)
+{
+	const __u32 killed = PG_TIMEOUT_KILLED;
+	struct place at;
+
+	for (int tries = 0; tries < 100 && find_place(dp, key, &at); tries++) {
+		if ((at.tag & PG_TAG_TIMEOUT) == killed)
+			return true;
+		at.b->tag[at.way].last = tick_of(now_ns());
+		if (__atomic_compare_exchange_n(&at.b->tag[at.way].tag, &at.tag,
+						(at.tag & ~PG_TAG_TIMEOUT) | killed, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			return true;
+	}
+	return false;
+}
+
 static int collect_place(struct pg_dp *dp, const struct place *at, void *arg)
 {
 	struct pg_flow_stats *stats = dp->map[PG_MAP_FLOW_STATS].mem;
@@ -548,6 +566,8 @@ static void pack(const struct pg_dp_flow *from, struct pg_flow *ret, __u64 *ret_
 /* As timeout_of() of the programs, for a flow in this state. */
 static enum pg_timeout timeout_for(const struct pg_dp_flow *flow)
 {
+	if (flow->killed)
+		return PG_TIMEOUT_KILLED;
 	switch (flow->key.proto) {
 	case IPPROTO_TCP:
 		if (flow->tcp_state == PG_TCP_ESTABLISHED && !flow->seen_reply)

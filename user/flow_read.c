@@ -82,6 +82,8 @@ static int take_flow(void *arg, const struct pg_dp_flow *flow)
 	struct walk *walk = arg;
 	struct pg_flow_row row;
 
+	if (flow->killed) /* its place is kept, but it is no connection any more */
+		return 0;
 	pg_flow_row_fill(&row, flow, walk->iface, walk->now_ns);
 	return pg_flow_wanted(walk->query, &row) ? walk->fn(walk->arg, &row) : 0;
 }

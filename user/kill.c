@@ -100,7 +100,7 @@ static int kill_all(struct pg_dp *dp, struct pg_flow_list *list, bool force,
 	ret->failed = sockets.failed;
 	ret->error = sockets.error;
 	for (size_t i = 0; i < list->n; i++)
-		ret->flows += pg_dp_flow_kill(dp, &list->row[i].key);
+		ret->flows += pg_dp_flow_end(dp, &list->row[i].key);
 	return 0;
 }
 

@@ -453,7 +453,7 @@ static void json_of_a_replay(void **state)
 	       "\"short-header\":1,\"too-many-vlans\":0,\"bad-arp\":0,\"bad-version\":0,"
 	       "\"bad-ihl\":0,\"bad-length\":0,\"truncated\":0,\"bad-checksum\":0,"
 	       "\"ext-too-long\":0,\"ext-broken\":0,\"short-l4\":0,\"tiny-fragment\":0,"
-	       "\"bad-doff\":0,\"split-header\":0,\"internal\":0},"
+	       "\"bad-doff\":0,\"split-header\":0,\"internal\":0,\"killed\":0},"
 	       "\"ethertypes\":{\"none\":1,\"0x0800\":2,\"0x8100\":1},"
 	       "\"vlans\":{\"none\":3,\"1\":0,\"2\":1},\"l4\":{\"6\":2,\"17\":1},"
 	       "\"fragments\":{\"first\":0,\"later\":1,\"atomic\":0},"
@@ -461,8 +461,9 @@ static void json_of_a_replay(void **state)
 	       "\"packets\":0,\"bytes\":0,\"rules\":[]},{\"table\":\"filter\",\"name\":\"FORWARD\","
 	       "\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,\"rules\":[]},"
 	       "{\"table\":\"filter\",\"name\":\"OUTPUT\",\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,"
-	       "\"rules\":[]}]},\"flows\":0,\"states\":{\"transitions\":[]},"
-	       "\"differences\":0,\"ports\":[]}\n");
+	       "\"rules\":[]}]},\"flows\":0,\"differences\":0,\"states\":{\"transitions\":[],"
+	       "\"impossible_flags\":{\"null\":0,\"syn-fin\":0,\"syn-rst\":0,\"xmas\":0,\"fin-without-ack\":0},"
+	       "\"ports\":[]},\"ports\":[]}\n");
 	free(sums);
 }
 
