@@ -914,6 +914,62 @@ static void fragments_are_tracked_by_their_first(void **state)
 	     IN(INVALID, FROM_CLIENT6(), FRAG6(.frag = 185), PAYLOAD(100)));
 }
 
+/* The verdict on a frame, without the sequence numbers of a connection that goes on. */
+static void expect_killed(enum pg_dir dir, const struct pkt_layer *pkt)
+{
+	size_t len = pkt_build(pkt, frame, sizeof(frame));
+	struct pg_trace t;
+
+	harness_run(&h, dir, frame, len, &t);
+	assert_int_equal(t.verdict, PG_VERDICT_DROP);
+	assert_int_equal(t.reason, PG_REASON_KILLED);
+	assert_int_equal(t.ct_state, INVALID);
+}
+
+static void what_is_ended_is_dropped_until_a_syn_begins_anew(void **state)
+{
+	struct pg_flow_key tcp = TCP_KEY, udp = key4("192.0.2.1", 40000, "192.0.2.2", 53, 17);
+	struct pg_dp_flow flow;
+
+	(void)state;
+	PLAY(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
+	assert_true(pg_dp_flow_end(h.dp, &tcp));
+	assert_true(pg_dp_flow_end(h.dp, &tcp));
+	assert_true(find(TCP_KEY, &flow));
+	assert_true(flow.killed);
+	expect_killed(PG_DIR_IN, PKT(ETH(), FROM_CLIENT(), TCP(.flags = ACK)));
+	expect_killed(PG_DIR_OUT, PKT(ETH(), FROM_SERVER(), TCP(.sport = 80, .dport = 40000, .flags = ACK)));
+	expect_killed(PG_DIR_IN, PKT(ETH(), FROM_CLIENT(), TCP(.flags = PKT_RST)));
+	GO_ON(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
+	expect_tcp(PG_TCP_ESTABLISHED, 432000, false);
+
+	PLAY(IN(NEW, FROM_CLIENT(), UDP(.dport = 53)));
+	assert_false(pg_dp_flow_end(h.dp, &tcp));
+	assert_true(pg_dp_flow_end(h.dp, &udp));
+	assert_int_equal(life_of(udp), 120);
+	expect_killed(PG_DIR_IN, PKT(ETH(), FROM_CLIENT(), UDP(.dport = 53)));
+	expect_killed(PG_DIR_OUT, PKT(ETH(), FROM_SERVER(), UDP(.sport = 53, .dport = 40000)));
+	assert_true(pg_dp_flow_kill(h.dp, &udp));
+	GO_ON(IN(NEW, FROM_CLIENT(), UDP(.dport = 53)));
+}
+
+/* What the policy drops anyway counts where it always did. */
+static void what_is_ended_does_not_hide_the_rule_that_drops(void **state)
+{
+	struct pg_flow_key tcp = TCP_KEY;
+	struct pg_trace t;
+	size_t len;
+
+	(void)state;
+	start("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n");
+	GO_ON(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
+	assert_true(pg_dp_flow_end(h.dp, &tcp));
+	len = pkt_build(PKT(ETH(), FROM_CLIENT(), TCP(.flags = ACK)), frame, sizeof(frame));
+	harness_run(&h, PG_DIR_IN, frame, len, &t);
+	assert_int_equal(t.verdict, PG_VERDICT_DROP);
+	assert_int_equal(t.reason, PG_REASON_RULE);
+}
+
 static void an_expired_flow_is_none(void **state)
 {
 	struct pg_flow_key key = TCP_KEY;
@@ -1001,6 +1057,8 @@ int main(void)
 		cmocka_unit_test(errors_end_where_their_packet_ends),
 		cmocka_unit_test(what_is_dropped_makes_no_entry),
 		cmocka_unit_test(fragments_are_tracked_by_their_first),
+		cmocka_unit_test(what_is_ended_is_dropped_until_a_syn_begins_anew),
+		cmocka_unit_test(what_is_ended_does_not_hide_the_rule_that_drops),
 		cmocka_unit_test(an_expired_flow_is_none),
 		cmocka_unit_test(a_flood_of_syns_leaves_the_established),
 	};

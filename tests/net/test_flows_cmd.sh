@@ -158,7 +158,7 @@ same_as_conntrack tcp 443
 
 # Half closed: each end's own state is its socket's.
 ss_state() {
-	in_ns "$1" ss -Htan "$2" | awk '{ print $1 }' | tr - _ | sed 's/^ESTAB$/ESTABLISHED/'
+	in_ns "$1" ss -Htan "$2" | grep -v LISTEN | awk '{ print $1 }' | tr - _ | sed 's/^ESTAB$/ESTABLISHED/'
 }
 exec {to_server}>&-
 kill -0 $client 2>/dev/null && pass "the client is still there"
