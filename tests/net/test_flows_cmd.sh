@@ -110,11 +110,11 @@ connect() {
 	shift
 	connections=$((connections + 1))
 	mkfifo "$WORK/in.$port" "$WORK/out.$port"
-	in_ns s timeout 120 nc -l "$port" <"$WORK/out.$port" >"$WORK/got.$port" 2>/dev/null &
+	in_ns s timeout 600 nc -l "$port" <"$WORK/out.$port" >"$WORK/got.$port" 2>/dev/null &
 	server=$!
 	exec {to_client}>"$WORK/out.$port"
 	wait_for "a server on $port" listening s tcp "$port"
-	in_ns c timeout 120 nc "$@" 10.77.0.1 "$port" <"$WORK/in.$port" >/dev/null 2>&1 &
+	in_ns c timeout 600 nc "$@" 10.77.0.1 "$port" <"$WORK/in.$port" >/dev/null 2>&1 &
 	client=$!
 	exec {to_server}>"$WORK/in.$port"
 	wait_for "a connection to $port" eval '[ -n "$(in_ns s ss -Htn state established sport = :'"$port"')" ]'
@@ -294,6 +294,7 @@ expect "the other one is left alone" "$(field .state --dport 443)" ESTABLISHED
 expect_exit "none is found" 1 '' pg s flows --kill --port 3444
 
 # What comes all the same of what has no socket here to close is dropped, and a new one is taken.
+expect_ok "INVALID is let through" pg s -D INPUT -m conntrack --ctstate INVALID -j DROP
 in_ns c "$TOOLS/net/send" pgc0 esp
 wait_for "ESP" eval '[ "$(count --proto esp)" = 1 ]'
 expect "ESP is killed" "$(pg s flows --kill --proto esp --json)" \
