@@ -107,20 +107,10 @@ static __always_inline __u32 row_block(const struct tables *t, __u32 row, __u32 
 	return *(const __u32 *)(ROWS(t) + ((row + 8 + i * 4) & (PG_ROW_WORDS * 8 - 4)));
 }
 
-static __always_inline __u32 few_word(const struct tables *t, __u32 row, __u32 i)
+/* Entry `i` of a row that names few. */
+static __always_inline const struct pg_few *few_at(const struct tables *t, __u32 row, __u32 i)
 {
-	return *(const __u32 *)(ROWS(t) + ((row + i * 4) & (PG_ROW_WORDS * 8 - 4)));
-}
-
-/* The i-th term that a row of few names. */
-static __always_inline __u32 row_few(const struct tables *t, __u32 row, __u32 i)
-{
-	__u32 word;
-
-	if (row & PG_ONE_LEAF)
-		return i ? PG_NO_TERM : row & PG_FEW_TERM;
-	word = few_word(t, row, i);
-	return word == PG_NO_TERM ? word : word & PG_FEW_TERM;
+	return ROWS(t) + ((row + i * sizeof(struct pg_few)) & (PG_ROW_WORDS * 8 - sizeof(struct pg_few)));
 }
 
 /* What is left of a set of terms; in the TINY form the leaf's other bits are one itself. */
@@ -160,6 +150,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	/* The verifier must see that these stay within their arrays. */
 	__u32 v6 = p->family & 1, space = p->space & (_PG_SPACE_MAX - 1);
 	__u32 l4 = p->l4_state & 7, dims = gen->dims, any = gen->any, few_none = gen->few_none;
+	__u32 leaves = 0;
 	__u64 word;
 
 	if (whole) /* what the step would lead to, in one */
@@ -171,6 +162,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	r->few[FEW_SADDR] = r->few[FEW_DADDR] = r->few[FEW_SPORT] = r->few[FEW_DPORT] = few_none;
 	if (dims & PG_DIM_SADDR) {
 		r->saddr = saddr;
+		leaves |= r->saddr;
 		if (!tiny)
 			r->saddr = sort_leaf(r->saddr, gen->saddr_base[v6], few_none,
 					     &r->few[FEW_SADDR]);
@@ -178,16 +170,19 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	}
 	if (dims & PG_DIM_DPORT) {
 		r->dport = walk_port(t, gen->dport[space], space, p->dport);
+		leaves |= r->dport;
 		if (!tiny)
 			r->dport = sort_leaf(r->dport, gen->dport_base[space], few_none,
 					     &r->few[FEW_DPORT]);
 		word = narrow(t, word, r->dport, tiny);
 	}
+	r->name_few = leaves & PG_FEW_LEAF;
 	/* Most policies ask for the two above or fewer: one test for the four others. */
 	if (!(dims & ~(PG_DIM_SADDR | PG_DIM_DPORT)))
 		return word;
 	if (dims & PG_DIM_DADDR) {
 		r->daddr = walk_addr(t, gen->daddr, v6, p->daddr);
+		leaves |= r->daddr;
 		if (!tiny)
 			r->daddr = sort_leaf(r->daddr, gen->daddr_base[v6], few_none,
 					     &r->few[FEW_DADDR]);
@@ -195,11 +190,13 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	}
 	if (dims & PG_DIM_SPORT) {
 		r->sport = walk_port(t, gen->sport[space], space, p->sport);
+		leaves |= r->sport;
 		if (!tiny)
 			r->sport = sort_leaf(r->sport, gen->sport_base[space], few_none,
 					     &r->few[FEW_SPORT]);
 		word = narrow(t, word, r->sport, tiny);
 	}
+	r->name_few = leaves & PG_FEW_LEAF;
 	if (dims & PG_DIM_DETAIL) {
 		r->detail = p->has_flags ?
 				    step(t, gen->detail[space], p->tcp_flags) :
@@ -213,12 +210,14 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	return word;
 }
 
-/* Word `i` of the intersection of all rows. */
-static __always_inline __u64 intersect(const struct tables *t, const struct rows *r, __u32 i)
+/* Word `i` of the intersection of all rows; `addressed`: of those that packets' addresses lead to. */
+static __always_inline __u64 intersect(const struct tables *t, const struct rows *r, __u32 i,
+				       bool all)
 {
-	return row_word(t, r->proto, i) & row_word(t, r->saddr, i) & row_word(t, r->daddr, i) &
-	       row_word(t, r->sport, i) & row_word(t, r->dport, i) & row_word(t, r->detail, i) &
-	       row_word(t, r->iface, i);
+	__u64 word = row_word(t, r->proto, i) & row_word(t, r->saddr, i) &
+		     row_word(t, r->daddr, i) & row_word(t, r->sport, i) & row_word(t, r->dport, i);
+
+	return all ? word & row_word(t, r->detail, i) & row_word(t, r->iface, i) : word;
 }
 
 static __always_inline void find_blocks(const struct tables *t, const struct rows *r, __u32 i,
@@ -331,6 +330,16 @@ static __always_inline bool find_tables(struct tables *t, struct decision *d)
 	return false;
 }
 
+static __always_inline bool load_tables(struct tables *t, __u32 active)
+{
+	t->map = ONLY(pg_tables);
+	if (!t->map)
+		return false;
+	t->active = active & 1;
+	t->gen = &t->map->ctl.gen[t->active];
+	return true;
+}
+
 /* Verifying one term -------------------------------------------------------------------------- */
 
 static __always_inline __u64 be64(const __be32 *at)
@@ -368,33 +377,44 @@ static __always_inline bool addrs_hold(const struct pg_term_record *rec, bool v6
 /* Is the term in this row, or among the few? Without branches, for the verifier's sake. */
 static __always_inline bool in_row(const struct tables *t, __u32 row, __u32 few, __u32 term)
 {
-	__u32 word = 1 + (term / 64 & 63), all_differ = 1;
+	__u32 word = 1 + (term / 64 & (PG_TREE_TERMS / 64 - 1)), named = 0, more = 1;
 
-	if (t->gen->form == PG_FORM_HUGE)
+	if (t->gen->form == PG_FORM_HUGE) {
 		row = row_block(t, row, term / PG_BLOCK_TERMS & (PG_MAX_BLOCKS - 1));
-	if (few & PG_ONE_LEAF) {
-		all_differ = (few & PG_FEW_TERM) != term;
-	} else if (few) {
+		word = 1 + (term / 64 & 63);
+	}
+	if (few) {
 #pragma unroll
 		for (int i = 0; i < PG_FEW; i++) {
-			__u32 differ = (few_word(t, few, i) ^ term) & PG_FEW_TERM;
+			__u32 what = few_at(t, few, i)->term, differ = (what ^ term) & PG_FEW_TERM;
 
-			all_differ &= (differ | -differ) >> 31;
+			named |= more & ~(-differ >> 31);
+			more &= ~(what / PG_FEW_LAST);
 		}
 	}
-	return (row_word(t, row, word) >> (term & 63) & 1) | (all_differ ^ 1);
+	return (row_word(t, row, word) >> (term & 63) & 1) | (named & 1);
 }
 
-/* The fast way ---------------------------------------------------------------------------------- */
+/* Searching ------------------------------------------------------------------------------------- */
 
-/*
- * For a packet with nothing wrong, of which mostly the first term that matches decides. Nothing is
- * counted on the way, so it can be given up at any point: FAST_UNSURE leaves it to the loop.
- */
-#define FAST_STEPS 96
-#define FAST_UNSURE (PG_NO_TERM - 1)
+/* next_term() was given up, at the term in the upper half of what it returns. */
+#define TERM_UNSURE (PG_NO_TERM - 1)
 
-/* rec->rows is 0. */
+/* An entry of a row of few without which the term does not hold. `bit`: of pg_term_record.whole. */
+static __always_inline bool few_may_hold(const struct pg_few *f, __be32 addr, __u16 dport, __u32 bit)
+{
+	__u64 differ = bpf_ntohl(addr) ^ f->addr;
+
+	return f->term >> (PG_FEW_WHOLE_SHIFT + (bit & 3)) & 1 && dport >= f->dport_lo &&
+	       dport <= f->dport_hi && !(differ >> (32 - (f->term >> PG_FEW_BITS_SHIFT) & 63));
+}
+
+static __always_inline __u64 sure(const struct pg_few *f)
+{
+	return f->term | (__u64)f->slot << 32;
+}
+
+/* As far as rec->rows does not say that bitmaps know more. */
 static __always_inline bool header_holds(const struct pg_term_record *rec,
 					 const struct query *q)
 {
@@ -405,147 +425,257 @@ static __always_inline bool header_holds(const struct pg_term_record *rec,
 	       q->sport <= rec->sport_hi && (!q->tcp || (q->flags & rec->flags_mask) == rec->flags_comp);
 }
 
-/* A term that a row of few names: does it hold? FAST_UNSURE where only bitmaps know. */
-static __always_inline __u32 query_term(const struct tables *t, const struct query *q, __u32 term)
+/* A term against the rows of the dimensions in `dims`. */
+static __always_inline bool rows_hold(const struct tables *t, const struct rows *r, __u32 term,
+				      __u32 dims)
 {
-	const struct pg_term_record *rec = record(t, term);
+	return (!(dims & PG_DIM_SPORT) || in_row(t, r->sport, r->few[FEW_SPORT], term)) &&
+	       (!(dims & PG_DIM_DPORT) || in_row(t, r->dport, r->few[FEW_DPORT], term)) &&
+	       (!(dims & PG_DIM_DETAIL) || in_row(t, r->detail, 0, term)) &&
+	       (!(dims & PG_DIM_IFACE) || in_row(t, r->iface, 0, term)) &&
+	       (!(dims & PG_DIM_SADDR) || in_row(t, r->saddr, r->few[FEW_SADDR], term)) &&
+	       (!(dims & PG_DIM_DADDR) || in_row(t, r->daddr, r->few[FEW_DADDR], term));
+}
 
-	if (rec->rows & ~PG_DIM_IFACE)
-		return FAST_UNSURE;
-	if (header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr) &&
-	    (!rec->rows || in_row(t, q->rows.iface, 0, term)))
-		return term;
-	return PG_NO_TERM;
+/*
+ * Does a term hold that a row of few names? A global function, as those below: the verifier looks
+ * at these once, where inlined it would look at every turn of a loop for every way that leads there.
+ */
+__noinline int term_holds(struct query *q, __u32 term)
+{
+	const struct pg_term_record *rec;
+	struct tables tables, *t = &tables;
+	__u32 dims;
+
+	if (!q || !load_tables(t, q->active))
+		return false;
+	rec = record(t, term);
+	dims = rec->rows;
+	if (!addrs_hold(rec, q->v6, q->saddr, q->daddr))
+		return false;
+	if (!q->whole)
+		dims |= PG_DIM_SPORT | PG_DIM_DPORT | PG_DIM_DETAIL | PG_DIM_IFACE;
+	if (q->whole ? !header_holds(rec, q) : !in_row(t, q->rows.proto, 0, term))
+		return false;
+	return !dims || rows_hold(t, &q->rows, term, dims);
 }
 
 /* One row's first term that holds and comes before `best`. */
-static __always_inline __u32 query_few(const struct tables *t, const struct query *q, __u32 row,
-				       __u32 best)
+static __always_inline __u64 query_few(const struct tables *t, struct query *q, __u32 row,
+				       __u64 best)
 {
-	__u32 word, term;
+	__u32 bit = q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
 
-	if (best == FAST_UNSURE)
+	if (row == t->gen->few_none)
 		return best;
-	if (row & PG_ONE_LEAF) {
-		term = row & PG_FEW_TERM;
-		if (term < best)
-			term = query_term(t, q, term);
-		return term < best || term == FAST_UNSURE ? term : best;
-	}
 	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
-		word = few_word(t, row, i);
-		term = word & PG_FEW_TERM;
-		if (term >= best || word == PG_NO_TERM)
+		const struct pg_few *f = few_at(t, row, i);
+		__u32 what = f->term, term = what & PG_FEW_TERM;
+
+		if (term >= (best & PG_FEW_TERM))
 			break;
-		if (word & PG_FEW_PORT &&
-		    word >> PG_FEW_PORT_SHIFT != (q->dport & PG_FEW_PORT_MASK))
-			continue;
-		term = query_term(t, q, term);
-		if (term != PG_NO_TERM)
-			return term;
+		if (term >= q->cursor &&
+		    (!q->whole ||
+		     few_may_hold(f, q->saddr[what >> PG_FEW_WORD_SHIFT & 3], q->dport, bit))) {
+			if (q->whole && what & PG_FEW_SURE)
+				return sure(f);
+			if (term_holds(q, term))
+				return term;
+		}
+		if (what & PG_FEW_LAST)
+			break;
 	}
 	return best;
 }
 
-static __always_inline bool load_tables(struct tables *t, __u32 active)
+/*
+ * For a whole TCP or UDP header whose source's row is all there is, because every term asks for a
+ * source: the term that holds, as next_term() returns it. The first of the two knows IPv4 and
+ * terms that are sure.
+ */
+__noinline __u64 sure_term_of_source(__u32 row, __be32 saddr, __u32 dport, __u32 bit)
 {
-	t->map = ONLY(pg_tables);
-	if (!t->map)
-		return false;
-	t->active = active & 1;
-	t->gen = &t->map->ctl.gen[t->active];
-	return true;
+	struct tables t;
+
+	if (!load_tables(&t, 0))
+		return TERM_UNSURE;
+	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
+		const struct pg_few *f = few_at(&t, row, i);
+
+		if (few_may_hold(f, saddr, dport, bit))
+			return f->term & PG_FEW_SURE ? sure(f) : TERM_UNSURE;
+		if (f->term & PG_FEW_LAST)
+			break;
+	}
+	return PG_NO_TERM;
 }
 
-/* The first term that all rows share, if it comes before `best`. */
-static __always_inline __u32 fast_search(const struct tables *t, const struct rows *r, __u64 first,
-					 __u32 best)
+__noinline __u64 term_of_source(struct query *q, __u32 row)
 {
-	bool huge = t->gen->form == PG_FORM_HUGE;
-	__u64 top = huge ? first : 0, summary = huge ? 0 : first, word;
-	struct rows block = *r;
-	__u32 block_base = 0, base, i;
+	struct tables t;
+	__u32 bit;
 
-	NO_UNROLL for (int n = 0; n < FAST_STEPS; n++) {
+	if (!q || !load_tables(&t, q->active))
+		return TERM_UNSURE;
+	bit = q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
+	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
+		const struct pg_few *f = few_at(&t, row, i);
+		__u32 what = f->term;
+
+		if (few_may_hold(f, q->saddr[what >> PG_FEW_WORD_SHIFT & 3], q->dport, bit)) {
+			const struct pg_term_record *rec = record(&t, what);
+
+			if (what & PG_FEW_SURE)
+				return sure(f);
+			if (rec->rows)
+				return TERM_UNSURE;
+			if (header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr))
+				return what & PG_FEW_TERM;
+		}
+		if (what & PG_FEW_LAST)
+			break;
+	}
+	return PG_NO_TERM;
+}
+
+/* Bits of `each` terms, the first of which is `first`: those at or behind the cursor. */
+static __always_inline __u64 from_cursor(__u32 cursor, __u32 first, __u32 each)
+{
+	__u32 skip = cursor > first ? (cursor - first) / each : 0;
+
+	return skip > 63 ? 0 : from_bit(skip);
+}
+
+/* So many words or blocks are looked at before a search stops: the verifier follows every turn. */
+#define SEARCH_STEPS 16
+
+/*
+ * `rows`: q->rows, or in the HUGE form q->block. `pairs`: as in pg_gen. `all`: see intersect(). Each
+ * turn looks at one word, or at one pair of them.
+ */
+static __always_inline __u64 search_words(const struct tables *t, struct query *q,
+					  const struct rows *rows, __u64 best, bool pairs, bool all)
+{
+	__u32 block_base = 0, base = 0, limit = best & PG_FEW_TERM, i;
+	__u32 each = pairs ? 128 : 64;
+	__u64 top = 0, summary = 0, word;
+
+	if (!pairs && t->gen->form == PG_FORM_HUGE)
+		top = q->first & from_cursor(q->cursor, 0, PG_BLOCK_TERMS);
+	else
+		summary = q->first & from_cursor(q->cursor, 0, each);
+	NO_UNROLL for (int n = 0; n < SEARCH_STEPS; n++) {
 		if (summary) {
 			i = lowest_bit(summary);
 			summary &= summary - 1;
-			base = block_base + i * 64;
-			if (base >= best)
+			base = block_base + i * each;
+			if (base >= limit)
 				return best;
-			word = intersect(t, &block, i + 1);
+			i *= each / 64;
+			word = intersect(t, rows, i + 1, all) & from_cursor(q->cursor, base, 1);
+			if (pairs && !word) {
+				base += 64;
+				word = intersect(t, rows, i + 2, all) &
+				       from_cursor(q->cursor, base, 1);
+			}
 			if (word) {
 				base += lowest_bit(word);
-				return base < best ? base : best;
+				return base < limit ? base : best;
 			}
+			base += 64;
 		} else if (top) {
 			i = lowest_bit(top);
 			top &= top - 1;
-			block_base = i * PG_BLOCK_TERMS;
-			if (block_base >= best)
+			block_base = base = i * PG_BLOCK_TERMS;
+			if (block_base >= limit)
 				return best;
-			find_blocks(t, r, i, &block);
-			summary = intersect(t, &block, 0);
+			find_blocks(t, &q->rows, i, &q->block);
+			summary = intersect(t, &q->block, 0, true) &
+				  from_cursor(q->cursor, block_base, 64);
 		} else {
 			return best;
 		}
 	}
-	return FAST_UNSURE;
+	return TERM_UNSURE | (__u64)base << 32;
 }
 
-/*
- * The first term that holds; PG_NO_TERM: none; FAST_UNSURE. A global function, which the verifier
- * looks at once: inlined, every turn of its loops would be verified for every way that leads there.
- */
-__noinline __u32 best_term(struct query *q)
+/* The first term from the cursor on that all rows share, if it comes before `best`. */
+__noinline __u64 search_rows(struct query *q, __u64 best)
 {
-	__u32 best = PG_NO_TERM;
+	const struct rows *rows;
 	struct tables t;
 
 	if (!q || !load_tables(&t, q->active))
-		return FAST_UNSURE;
+		return PG_NO_TERM;
+	rows = t.gen->form == PG_FORM_HUGE ? &q->block : &q->rows;
+	if (t.gen->pairs)
+		return search_words(&t, q, rows, best, true, true);
+	if (t.gen->dims & (PG_DIM_DETAIL | PG_DIM_IFACE))
+		return search_words(&t, q, rows, best, false, true);
+	return search_words(&t, q, rows, best, false, false);
+}
+
+/*
+ * The first term from the cursor on that holds. The lower half is its number (below PG_FEW_LAST: no
+ * more than that; else as sure() has it); PG_NO_TERM: none; TERM_UNSURE: not before the
+ * term in the upper half.
+ */
+__noinline __u64 next_term(struct query *q)
+{
+	__u64 best = PG_NO_TERM, word;
+	struct tables t;
+
+	if (!q || !load_tables(&t, q->active))
+		return PG_NO_TERM;
+	if (t.gen->form == PG_FORM_TINY || t.gen->form == PG_FORM_WORD) {
+		word = q->first & from_cursor(q->cursor, 0, 1);
+		return word ? lowest_bit(word) : PG_NO_TERM;
+	}
 	best = query_few(&t, q, q->rows.few[FEW_SADDR], best);
-	if (q->alone) /* every term asks for a source, so only these can hold */
-		return best;
 	best = query_few(&t, q, q->rows.few[FEW_DPORT], best);
 	if (t.gen->dims & (PG_DIM_DADDR | PG_DIM_SPORT)) {
 		best = query_few(&t, q, q->rows.few[FEW_DADDR], best);
 		best = query_few(&t, q, q->rows.few[FEW_SPORT], best);
 	}
-	if (!q->first || best == FAST_UNSURE)
-		return best;
-	return fast_search(&t, &q->rows, q->first, best);
+	return q->first ? search_rows(q, best) : best;
 }
 
+/* The fast way ---------------------------------------------------------------------------------- */
+
+/*
+ * For a packet with nothing wrong, of which mostly the first term that matches decides. Nothing is
+ * counted on the way, so it can be given up at any point, and left to the loop.
+ */
+
 /* False: more is to be done than to accept or drop, and nothing was counted yet. */
-static __always_inline bool fast_take(const struct tables *t, __u32 term, struct decision *d)
+static __always_inline bool fast_take(const struct tables *t, __u64 found, struct decision *d)
 {
 	const struct pg_base *base = &t->gen->base[PG_STAGE_FILTER];
 	const struct pg_term_record *rec;
+	__u32 what = found, term = what & PG_FEW_TERM;
 
+	if (what == TERM_UNSURE)
+		return false;
 	/* Behind INPUT's terms stand those of the chains it jumps to. */
 	if (term >= base->span.end) {
 		by_policy(t->gen, d);
 		return true;
 	}
-	rec = record(t, term);
 	d->term = term;
+	d->reason = PG_REASON_RULE;
+	if (what >= PG_FEW_LAST) {
+		d->slot = found >> 32;
+		d->verdict = what / PG_FEW_DROP & 1;
+		return true;
+	}
+	rec = record(t, term);
 	d->slot = rec->slot;
 	d->verdict = (rec->kind - PG_ACT_ACCEPT) & 1;
-	d->reason = PG_REASON_RULE;
 	return !rec->checks && (rec->kind == PG_ACT_ACCEPT || rec->kind == PG_ACT_DROP);
 }
 
-/* In memory of its own, because the stack is short. */
-static __always_inline __u32 ask_tables(const struct tables *t, const struct pkt *p)
+static __always_inline void fill_query(struct query *q, const struct pkt *p, __u32 active)
 {
-	struct pkt *scratch = this_pkt();
-	__u32 saddr = walk_saddr(t, p), v6 = p->family & 1;
-	struct query *q;
-
-	if (!scratch)
-		return FAST_UNSURE;
-	q = &scratch->query;
 	q->saddr[0] = p->saddr[0];
 	q->daddr[0] = p->daddr[0];
 	if (p->family == PG_FAMILY_V6) {
@@ -557,16 +687,50 @@ static __always_inline __u32 ask_tables(const struct tables *t, const struct pkt
 	q->v6 = p->family & 1;
 	q->tcp = p->proto == IPPROTO_TCP;
 	q->flags = p->tcp_flags;
-	q->active = t->active;
-	q->alone = false;
-	if (saddr & PG_FEW_LEAF && t->gen->saddr_base[v6] == t->gen->none &&
-	    !(t->gen->dims & PG_DIM_IFACE)) {
-		q->rows.few[FEW_SADDR] = saddr;
-		q->alone = true;
-		return best_term(q);
+	q->active = active;
+}
+
+#define FAST_TRIES 8
+
+/* In memory of its own, because the stack is short. */
+static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt *p)
+{
+	struct pkt *scratch = this_pkt();
+	__u32 saddr = walk_saddr(t, p), v6 = p->family & 1;
+	bool alone = p->has_ports && saddr & PG_FEW_LEAF &&
+		     t->gen->saddr_base[v6] == t->gen->none;
+	__u64 found = TERM_UNSURE;
+	struct query *q;
+
+	if (alone && !v6)
+		found = sure_term_of_source(saddr, p->saddr[0], p->dport,
+					    p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP);
+	if ((__u32)found != TERM_UNSURE || !scratch)
+		return found;
+	q = &scratch->query;
+	if (alone) {
+		fill_query(q, p, t->active);
+		found = term_of_source(q, saddr);
 	}
-	q->first = find_rows(t, p, saddr, true, false, &q->rows);
-	return best_term(q);
+	if ((__u32)found != TERM_UNSURE)
+		return found;
+	q->first = find_rows(t, p, saddr, p->has_ports, false, &q->rows);
+	q->cursor = 0;
+	if (q->rows.name_few) {
+		fill_query(q, p, t->active);
+		q->whole = p->has_ports;
+		return next_term(q);
+	}
+	if (!q->first)
+		return PG_NO_TERM;
+	q->active = t->active;
+	NO_UNROLL for (int i = 0; i < FAST_TRIES; i++) {
+		found = search_rows(q, PG_NO_TERM);
+		if ((__u32)found != TERM_UNSURE)
+			break;
+		q->cursor = found >> 32;
+	}
+	return found;
 }
 
 static __always_inline bool classify_fast(const struct pkt *p, struct decision *d)
@@ -574,22 +738,20 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 	struct tables t;
 	struct rows r;
 	__u64 first;
-	__u32 term;
 
 	if (!find_tables(&t, d))
 		return d->reason != PG_REASON_INTERNAL;
 	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_STATE))
 		return false;
 	if (t.gen->form == PG_FORM_TINY) {
-		first = find_rows(&t, p, walk_saddr(&t, p), true, true, &r);
+		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, true, &r);
 		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
 	}
 	if (t.gen->form == PG_FORM_WORD) {
-		first = find_rows(&t, p, walk_saddr(&t, p), true, false, &r);
+		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, false, &r);
 		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, d);
 	}
-	term = ask_tables(&t, p);
-	return term != FAST_UNSURE && fast_take(&t, term, d);
+	return fast_take(&t, ask_tables(&t, p), d);
 }
 
 /* The loop -------------------------------------------------------------------------------------- */
@@ -600,125 +762,11 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
  */
 #define MAX_STEPS (1 << 19)
 
-/* A term against all the rows of its packet; addresses only if the record says so. */
-static __always_inline bool rows_hold(const struct tables *t, const struct rows *r, __u32 term,
-				      __u16 addrs)
-{
-	return in_row(t, r->proto, 0, term) && in_row(t, r->sport, r->few[FEW_SPORT], term) &&
-	       in_row(t, r->dport, r->few[FEW_DPORT], term) && in_row(t, r->detail, 0, term) &&
-	       in_row(t, r->iface, 0, term) &&
-	       (!(addrs & PG_DIM_SADDR) || in_row(t, r->saddr, r->few[FEW_SADDR], term)) &&
-	       (!(addrs & PG_DIM_DADDR) || in_row(t, r->daddr, r->few[FEW_DADDR], term));
-}
-
-/* Does a term that a row of few names hold? */
-static __always_inline bool few_holds(const struct tables *t, const struct pkt *p, __u32 term)
-{
-	const struct pg_term_record *rec = record(t, term);
-
-	return addrs_hold(rec, p->family & 1, p->saddr, p->daddr) &&
-	       rows_hold(t, &p->progress.rows, term, rec->rows);
-}
-
-#define FEW_END (FEW_ROWS * PG_FEW)
-
-/* Look for `best` anew. */
-static __always_inline void find_best(const struct tables *t, struct progress *at)
-{
-	__u32 none = t->gen->few_none;
-	const __u32 *few = at->rows.few;
-
-	at->best = PG_NO_TERM;
-	at->few_at = few[0] == none && few[1] == none && few[2] == none && few[3] == none ?
-			     FEW_END :
-			     0;
-}
-
-/* The next term that a row of few names: the first from the cursor on that holds is `best`. */
-static __always_inline void few_step(const struct tables *t, struct pkt *p)
-{
-	struct progress *at = &p->progress;
-	__u32 i = at->few_at, term;
-
-	term = row_few(t, at->rows.few[i / PG_FEW & (FEW_ROWS - 1)], i % PG_FEW);
-	at->few_at = i + 1;
-	if (term < at->cursor)
-		return;
-	if (term < at->best) {
-		if (!few_holds(t, p, term))
-			return;
-		at->best = term;
-	}
-	at->few_at = (i / PG_FEW + 1) * PG_FEW; /* the next row: this one is ascending */
-}
-
-/* Go on at a term, with the rows that were found. */
+/* Go on at a term. */
 static __always_inline void search_from(struct progress *at, __u32 cursor, __u32 end)
 {
 	at->cursor = cursor;
 	at->end = end;
-	at->restart = 1;
-}
-
-static __always_inline void restart(const struct tables *t, struct pkt *p)
-{
-	struct progress *at = &p->progress;
-	__u32 form = t->gen->form, cursor = at->cursor;
-
-	at->restart = 0;
-	at->top = at->summary = at->word = 0;
-	at->block_base = at->base = 0;
-	at->best = PG_NO_TERM;
-	if (form == PG_FORM_HUGE)
-		at->top = at->first & from_bit(cursor / PG_BLOCK_TERMS);
-	else if (form == PG_FORM_TREE)
-		at->summary = at->first & from_bit(cursor / 64);
-	else
-		at->word = cursor < 64 ? at->first & from_bit(cursor) : 0;
-	at->few_at = FEW_END;
-	if (form == PG_FORM_HUGE || form == PG_FORM_TREE)
-		find_best(t, at);
-}
-
-/* Bits of `each` terms, the first of which is `first`: those at or behind the cursor. */
-static __always_inline __u64 from_cursor(__u32 cursor, __u32 first, __u32 each)
-{
-	__u32 skip = cursor > first ? (cursor - first) / each : 0;
-
-	return skip > 63 ? 0 : from_bit(skip);
-}
-
-/*
- * The next word or block that may have a term before `best`. False: there is none; those behind
- * `best` stay for when it has been visited.
- */
-static __always_inline bool go_on(const struct tables *t, struct progress *at)
-{
-	__u32 i, base;
-
-	if (at->summary) {
-		i = lowest_bit(at->summary);
-		base = at->block_base + i * 64;
-		if (base >= at->best)
-			return false;
-		at->summary &= at->summary - 1;
-		at->base = base;
-		at->word = intersect(t, t->gen->form == PG_FORM_HUGE ? &at->block : &at->rows,
-				     i + 1) &
-			   from_cursor(at->cursor, base, 1);
-		return true;
-	}
-	if (!at->top)
-		return false;
-	i = lowest_bit(at->top);
-	base = i * PG_BLOCK_TERMS;
-	if (base >= at->best)
-		return false;
-	at->top &= at->top - 1;
-	at->block_base = base;
-	find_blocks(t, &at->rows, i, &at->block);
-	at->summary = intersect(t, &at->block, 0) & from_cursor(at->cursor, base, 64);
-	return true;
 }
 
 static __always_inline long finish(struct progress *at, enum pg_verdict verdict,
@@ -878,49 +926,70 @@ static __always_inline long one_check(const struct tables *t, struct pkt *p, str
 	return act(t, p, loop);
 }
 
-/* One step: a check, a word, a block, or a term. 1: decided. */
+/* One step: a check, or a term. 1: decided. */
 static __always_inline long loop_step(struct loop *loop)
 {
 	struct pkt *p = this_pkt();
 	struct progress *at;
 	struct tables t;
-	__u32 next;
 
 	if (!p || !load_tables(&t, p->active))
 		return 1;
 	at = &p->progress;
 	if (at->check != at->checks_end)
 		return one_check(&t, p, loop);
-	if (at->restart)
-		restart(&t, p);
-	if (at->few_at < FEW_END) {
-		few_step(&t, p);
-		return 0;
-	}
-	if (!at->word && go_on(&t, at))
-		return 0;
-	next = at->word ? at->base + lowest_bit(at->word) : PG_NO_TERM;
-	at->term = next < at->best ? next : at->best;
 	if (at->term >= at->end)
 		return leave_chain(&t, p, 0);
-	if (at->word && next == at->term)
-		at->word &= at->word - 1;
-	at->cursor = at->term + 1;
-	if (at->best == at->term)
-		find_best(&t, at);
 	return meet(&t, p, loop);
 }
 
-static long loop_xdp(__u64 i, void *loop)
+__noinline int step_xdp(struct xdp_md *ctx)
 {
-	(void)i;
-	return loop_step(loop);
+	struct loop loop = { .ctx = ctx, .xdp = true };
+
+	return loop_step(&loop);
 }
 
-static long loop_tc(__u64 i, void *loop)
+__noinline int step_tc(struct __sk_buff *skb)
 {
+	struct loop loop = { .ctx = skb, .xdp = false };
+
+	return loop_step(&loop);
+}
+
+/* The next term, unless the one at hand still has checks. False: the search goes on. */
+static __always_inline bool find_term(struct pkt *p)
+{
+	struct progress *at = &p->progress;
+	__u64 found;
+
+	if (at->check != at->checks_end)
+		return true;
+	p->query.cursor = at->cursor;
+	found = next_term(&p->query);
+	if ((__u32)found == TERM_UNSURE) {
+		at->cursor = found >> 32;
+		return false;
+	}
+	at->term = found & PG_FEW_TERM;
+	at->cursor = at->term + 1;
+	return true;
+}
+
+static long loop_xdp(__u64 i, struct loop *loop)
+{
+	struct pkt *p = this_pkt();
+
 	(void)i;
-	return loop_step(loop);
+	return !p || (find_term(p) && step_xdp(loop->ctx));
+}
+
+static long loop_tc(__u64 i, struct loop *loop)
+{
+	struct pkt *p = this_pkt();
+
+	(void)i;
+	return !p || (find_term(p) && step_tc(loop->ctx));
 }
 
 /* Every packet's way, whatever it is, up to where the loop begins. False: it needs no loop. */
@@ -943,10 +1012,13 @@ static __always_inline bool begin(struct pkt *p)
 		       base->policy_slot);
 		return false;
 	}
+	fill_query(&p->query, p, p->active);
+	p->query.whole = p->has_ports && p->l4_state == PG_L4_FULL &&
+			 (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP);
 	if (t.gen->form == PG_FORM_TINY)
-		at->first = find_rows(&t, p, walk_saddr(&t, p), false, true, &at->rows);
+		p->query.first = find_rows(&t, p, walk_saddr(&t, p), false, true, &p->query.rows);
 	else
-		at->first = find_rows(&t, p, walk_saddr(&t, p), false, false, &at->rows);
+		p->query.first = find_rows(&t, p, walk_saddr(&t, p), false, false, &p->query.rows);
 	at->cannot = unanswerable(p, &missing_why);
 	at->missing_why = missing_why;
 	at->check = at->checks_end = 0;
@@ -957,40 +1029,48 @@ static __always_inline bool begin(struct pkt *p)
 
 /*
  * Global functions, which the verifier looks at once and not for every way that leads here. They
- * find the packet where the parser has left it, and leave there what comes of it.
+ * find the packet where the parser has left it, and leave there what comes of it. They are many and
+ * short because all that call each other share 512 bytes of stack.
  */
-__noinline int classify_xdp(struct xdp_md *ctx)
+__noinline int begin_xdp(struct xdp_md *ctx)
 {
-	struct loop loop = { .ctx = ctx, .xdp = true };
 	struct pkt *p = this_pkt();
 
 	if (!p)
-		return 0;
-	if (p->progress.wants_state) {
-		bpf_loop(MAX_STEPS, loop_xdp, &loop, 0); /* goes on where it stopped */
-		return 0;
-	}
+		return false;
 	load_headers(ctx, true, p);
 	barrier();
-	if (begin(p))
+	return begin(p);
+}
+
+__noinline int begin_tc(struct __sk_buff *skb)
+{
+	struct pkt *p = this_pkt();
+
+	if (!p)
+		return false;
+	load_headers(skb, false, p);
+	barrier();
+	return begin(p);
+}
+
+/* Asked again when it has stopped for the connection's state: it goes on there. */
+__noinline int classify_xdp(struct xdp_md *ctx)
+{
+	struct loop loop = { .ctx = ctx };
+	struct pkt *p = this_pkt();
+
+	if (p && (p->progress.wants_state || begin_xdp(ctx)))
 		bpf_loop(MAX_STEPS, loop_xdp, &loop, 0);
 	return 0;
 }
 
 __noinline int classify_tc(struct __sk_buff *skb)
 {
-	struct loop loop = { .ctx = skb, .xdp = false };
+	struct loop loop = { .ctx = skb };
 	struct pkt *p = this_pkt();
 
-	if (!p)
-		return 0;
-	if (p->progress.wants_state) {
-		bpf_loop(MAX_STEPS, loop_tc, &loop, 0); /* goes on where it stopped */
-		return 0;
-	}
-	load_headers(skb, false, p);
-	barrier();
-	if (begin(p))
+	if (p && (p->progress.wants_state || begin_tc(skb)))
 		bpf_loop(MAX_STEPS, loop_tc, &loop, 0);
 	return 0;
 }

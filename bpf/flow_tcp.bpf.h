@@ -251,6 +251,9 @@ static __always_inline void note_trouble(struct flow_pkt *f, const struct pkt *p
 		f->trouble = 1ULL << PG_TROUBLE_ZERO_WINDOWS;
 	if (f->end == f->seq || !s->max_win)
 		return;
+	/* Where both ends opened, a SYN-ACK follows the SYN with its number. */
+	if (f->event == PG_SEG_SYN_ACK && end_state(f->old, f->from) == PG_END_SYN_SENT)
+		return;
 	if (!after(f->end, s->end))
 		f->trouble += (__u64)p->packets << PG_TROUBLE_RETRANSMITS;
 	else if (after(f->seq, s->end) && f->event != PG_SEG_SYN && f->event != PG_SEG_SYN_ACK)

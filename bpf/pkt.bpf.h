@@ -10,16 +10,18 @@ enum { FEW_SADDR, FEW_DPORT, FEW_DADDR, FEW_SPORT, FEW_ROWS };
 struct rows {
 	__u32 proto, saddr, daddr, sport, dport, detail, iface;
 	__u32 few[FEW_ROWS];
+	__u32 name_few; /* some of them name a term */
 };
 
-/* What best_term() is asked: a whole TCP or UDP header, and the rows it led to. */
+/* What next_term() is asked. */
 struct query {
 	__u64 first; /* what the rows' first words share */
 	__be32 saddr[4], daddr[4];
-	struct rows rows;
+	struct rows rows, block; /* and, in the HUGE form, those of the block at hand */
+	__u32 cursor; /* the first term that is asked */
 	__u16 sport, dport;
 	__u8 v6, tcp, flags, active;
-	__u32 alone; /* only few[FEW_SADDR] is filled in, and enough */
+	__u8 whole; /* a whole TCP or UDP header; else the ports and flags above are not looked at */
 };
 
 /* What the classifier's steps are given beside the packet at hand. */
@@ -35,19 +37,9 @@ struct frame {
 
 /* How far the classifier is. */
 struct progress {
-	/* The bitmap's part of the search: what is left, from the outside in. */
-	__u64 first;   /* what the rows' first words share; kept to begin again */
-	__u64 top;     /* blocks, in the HUGE form */
-	__u64 summary; /* words of this block */
-	__u64 word;    /* terms of this word */
-	__u32 block_base, base; /* first term of the block, of the word */
-	struct rows rows, block; /* rows, and in the HUGE form their blocks */
-	__u32 few_at;	   /* find_best()'s place in the rows of few */
-	__u32 best;	   /* next term that a row of few names and that holds, or PG_NO_TERM */
 	__u32 cursor, end; /* the chain's terms that are still to be asked */
 	__u32 term;	   /* at hand: its checks are being made */
 	__u32 check, checks_end;
-	__u8 restart;	   /* cursor and end are new */
 	__u8 then_drop;	   /* the checks lead to a header that is not there */
 	__u8 wants_state;  /* a check asks for the connection's state, which is not known yet */
 	__u8 done;	   /* enum pg_verdict + 1 */
@@ -149,7 +141,7 @@ struct pkt {
 	__u8 out[PG_REPLY_MAX + 64]; /* bytes at work: headers that are read, the answer of REJECT */
 	__u32 n_path;	      /* for the trace */
 	__u32 path[PG_TRACE_PATH];
-	struct query query;	  /* the fast path's */
-	struct progress progress; /* the classifier's */
+	struct query query; /* the classifier's, as what follows */
+	struct progress progress;
 	struct flow_pkt flow;
 };

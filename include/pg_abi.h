@@ -108,7 +108,7 @@ struct pg_term_record {
 	__u8 whole;	 /* bit 2 * family + protocol: holds for whole TCP or UDP headers */
 	__u16 sport_lo, sport_hi, dport_lo, dport_hi;
 	__u8 flags_mask, flags_comp; /* TCP flags */
-	__u16 rows;		     /* PG_DIM_*: dimensions that only the bitmaps know */
+	__u16 rows;		     /* PG_DIM_*: of which bitmaps know more than the record */
 	__u32 slot;		     /* of pg_shard.rule */
 	__u8 kind;		     /* enum pg_action_kind */
 	__u8 asks;		     /* PG_ASK_* */
@@ -125,27 +125,36 @@ struct pg_term_record {
  * Offsets are absolute: each generation owns one half of the nodes and one half of the rows.
  *
  * A row is the set of terms that a value satisfies: one word in the WORD form; in the TREE form a
- * block, which is a summary word (bit i: word i is not zero) and then one word for every 64 terms;
- * in the HUGE form a word with a bit for every block that is not empty, and the offsets of all
- * blocks. In the TINY form there are no rows: the other 31 bits of a leaf are the set itself. The
+ * summary word and then one word for every 64 terms (bit i: word i is not zero, or with
+ * pg_gen.pairs, words 2i and 2i + 1 are not); in the HUGE form a word with a bit for every block that is not empty, and the offsets of all
+ * blocks, each a summary word and 64 words. In the TINY form there are no rows: the other 31 bits of a leaf are the set itself. The
  * row pg_gen.any is all ones; dimensions in which every value leads there are not in pg_gen.dims.
  *
- * In TREE and HUGE a leaf with PG_FEW_LEAF leads to a row of another kind: up to PG_FEW terms by
- * number, ascending, 0xffffffff behind the last. They are the terms that ask something of this
- * dimension and may hold here; those that ask nothing of it are the dimension's base row. The
- * trie may end early there, so a term from such a row must be verified against its record. With
- * PG_ONE_LEAF there is no row: the leaf's other bits are the only term. Beside its number a term may
- * have the low bits of its only destination port (PG_FEW_PORT): of several that share an address,
- * the records of the others need not be fetched from memory then.
+ * In TREE and HUGE a leaf with PG_FEW_LEAF leads to a row of another kind: up to PG_FEW entries of
+ * struct pg_few, ascending by term. They are the terms that ask something of this dimension and may
+ * hold here; those that ask nothing of it are the dimension's base row. The trie may end early
+ * there, so a term from such a row must be verified: against its entry, which is all there is to
+ * most rules and lies in the cache line that was fetched anyway, and else against its record.
  */
 #define PG_LEAF (1U << 31)
 #define PG_FEW_LEAF (1U << 30)
-#define PG_ONE_LEAF (1U << 29)
 #define PG_NO_TERM 0xffffffffU
-#define PG_FEW_TERM (PG_MAX_TERMS - 1) /* the number; the largest is not used */
-#define PG_FEW_PORT PG_MAX_TERMS       /* there is a port, in the bits above */
-#define PG_FEW_PORT_SHIFT 18
-#define PG_FEW_PORT_MASK 0x1fffU
+
+/* A term by its number, and conditions without which it does not hold for a whole TCP or UDP header. */
+struct pg_few {
+	__u32 addr; /* leading bits of a word of its source, host order */
+	__u16 dport_lo, dport_hi;
+	__u32 term; /* its number, and PG_FEW_* */
+	__u32 slot; /* of pg_shard.rule, where the entry is sure */
+};
+
+#define PG_FEW_TERM (PG_MAX_TERMS - 1) /* the largest number is no term's */
+#define PG_FEW_LAST (1U << 17)	       /* of the row */
+#define PG_FEW_SURE (1U << 18)	       /* that is all it asks, and it accepts or drops */
+#define PG_FEW_DROP (1U << 19)
+#define PG_FEW_WHOLE_SHIFT 20 /* pg_term_record.whole */
+#define PG_FEW_WORD_SHIFT 24  /* which word of the source; 0 in IPv4 */
+#define PG_FEW_BITS_SHIFT 26  /* how many bits of addr count; the topmost field */
 
 /* Dimensions that some term asks for; one bit for both families and all spaces together. */
 #define PG_DIM_SADDR (1U << 0)
@@ -190,8 +199,10 @@ struct pg_gen {
 	__u32 dims;		      /* PG_DIM_* */
 	__u32 any;		      /* leaf: the row of all ones */
 	__u32 none;		      /* leaf: the empty row */
-	__u32 few_none;		      /* a row of few that names none */
+	__u32 few_none;		      /* leaf: the row of few that names none */
 	__u32 lent; /* of needs: the other generation's, until this one is confirmed */
+	__u32 pairs; /* 1: summary bits of the TREE form stand for two words */
+	__u32 unused;
 	__u32 whole[_PG_FAMILY_MAX][_PG_PORT_PROTO_MAX]; /* leaf: whole TCP or UDP headers */
 	/* Entries at which a walk starts: by address bytes, most significant first. */
 	__u32 saddr[_PG_FAMILY_MAX];
@@ -476,9 +487,10 @@ _Static_assert(sizeof(struct pg_count) == 16, "ABI");
 _Static_assert(sizeof(struct pg_term_record) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_check) == 64, "ABI");
 _Static_assert(sizeof(struct pg_event) == 304, "ABI");
-_Static_assert(sizeof(struct pg_gen) == 16 + 32 + 40 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
+_Static_assert(sizeof(struct pg_gen) == 16 + 32 + 48 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 256, "ABI");
 _Static_assert(sizeof(struct pg_ctl) == 32 + 2 * sizeof(struct pg_gen), "ABI");
-_Static_assert(PG_FEW_PORT << 1 == 1U << PG_FEW_PORT_SHIFT, "the port follows its flag");
+_Static_assert(sizeof(struct pg_few) == 16, "ABI: a quarter of a cache line");
+_Static_assert(PG_FEW_TERM < PG_FEW_LAST, "numbers stand below the flags");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
 _Static_assert(sizeof(struct pg_tcp_port) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_trace) == 76 + 4 * PG_TRACE_PATH, "ABI");

@@ -9,6 +9,7 @@
 #define PG_MAX_TERMS (1U << 17)
 #define PG_BLOCK_TERMS 4096U
 #define PG_MAX_BLOCKS (PG_MAX_TERMS / PG_BLOCK_TERMS)
+#define PG_TREE_TERMS 8192U /* up to so many, a row in one piece costs less to read than blocks */
 
 /* Chains of one policy that can be jumped to, 8 bytes each; split rules are chains of their own. */
 #define PG_MAX_CHAINS (1U << 14)
@@ -50,8 +51,12 @@
 #define PG_NODES (1U << 14)	/* 16 MB */
 #define PG_ROW_WORDS (1U << 21) /* 16 MB */
 
-/* Terms that a row may name instead of having a bitmap: half a cache line. */
+/*
+ * Terms that a row may name instead of having a bitmap: two cache lines at most. In the TREE form, where
+ * a bitmap costs little, fewer.
+ */
 #define PG_FEW 8
+#define PG_FEW_TREE 2
 
 /* Terms visited that the trace of one packet remembers. */
 #define PG_TRACE_PATH 64

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "compile.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -12,6 +13,7 @@ struct compiler {
 	const struct pg_ruleset *set;
 	const struct pg_compile_opts *opts;
 	struct pg_trie *trie;
+	struct pg_few *few; /* by term */
 	struct pg_term *term;
 	size_t n_terms, cap_terms;
 	uint32_t *span_of; /* by chain: its span + 1; 0: not reached */
@@ -433,14 +435,6 @@ static int prefix_len(const uint8_t *mask, unsigned bytes)
 	return n;
 }
 
-/* The only destination port of a term, as rows of few have it. */
-static uint32_t few_port(const struct pg_term *t)
-{
-	if (t->dport.n != 1 || t->dport.r[0].lo != t->dport.r[0].hi)
-		return 0;
-	return PG_FEW_PORT | (t->dport.r[0].lo & PG_FEW_PORT_MASK) << PG_FEW_PORT_SHIFT;
-}
-
 static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 {
 	_free_ struct pg_trie_pattern *pattern = calloc(c->n_terms + 1, sizeof(*pattern));
@@ -466,7 +460,6 @@ static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 		p->term = i;
 		p->invert = a->invert;
 		p->verified = v == PG_V4 || prefix_len(a->mask, bytes) >= 0;
-		p->few = few_port(&c->term[i]);
 		for (unsigned b = 0; b < bytes; b++) {
 			p->mask[b] = a->mask[b];
 			p->value[b] = a->addr[b] & a->mask[b];
@@ -731,6 +724,7 @@ static int compile_dimensions(struct compiler *c)
 		c->gen.dims |= dims_of_term(&c->term[i]);
 	c->gen.any = pg_trie_all(c->trie);
 	c->gen.none = pg_trie_none(c->trie);
+	c->gen.few_none = pg_trie_few_none(c->trie);
 	for (int f = 0; !r && f < _PG_FAMILY_MAX; f++)
 		r = compile_addr(c, true, f) ?: compile_addr(c, false, f);
 	return r ?: compile_proto(c) ?: compile_spaces(c) ?: compile_iface(c);
@@ -759,10 +753,15 @@ static bool record_addr(const struct pg_addr *a, unsigned families, __be32 *ret,
 	return true;
 }
 
+/* Of several ranges the record has what lies between the first and the last. */
 static bool record_range(const struct pg_ranges *s, __u16 *lo, __u16 *hi)
 {
 	*lo = s->n ? s->r[0].lo : 1;
 	*hi = s->n ? s->r[0].hi : 0; /* none: never holds */
+	for (size_t i = 1; i < s->n; i++) {
+		*lo = s->r[i].lo < *lo ? s->r[i].lo : *lo;
+		*hi = s->r[i].hi > *hi ? s->r[i].hi : *hi;
+	}
 	return s->n <= 1;
 }
 
@@ -970,6 +969,38 @@ static int record_action(struct compiler *c, const struct pg_term *t, struct pg_
 	return add_check(c, arg, n);
 }
 
+/* Does the record ask a whole TCP or UDP header for no more than rows of few have? */
+static bool few_is_sure(const struct pg_term_record *rec, bool source)
+{
+	return source && !rec->rows && !rec->checks && !rec->flags_mask && !rec->dlen &&
+	       !rec->daddr[1] && !(rec->invert & PG_DIM_DADDR) && !rec->sport_lo &&
+	       rec->sport_hi == UINT16_MAX &&
+	       (rec->kind == PG_ACT_ACCEPT || rec->kind == PG_ACT_DROP);
+}
+
+/* What a row of few has of a term: the last word of its source's prefix, and its ports. */
+static struct pg_few few_of(const struct pg_term *t, const struct pg_term_record *rec, size_t number)
+{
+	bool v4 = t->families == PG_V4;
+	int mask = v4 ? prefix_len((const uint8_t *)&rec->saddr[1], 4) : rec->slen;
+	__u32 word = !v4 && mask ? (mask - 1) / 32 : 0, bits = mask - 32 * word;
+	struct pg_few f = {
+		.dport_lo = rec->dport_lo,
+		.dport_hi = rec->dport_hi,
+		.slot = rec->slot,
+		.term = number | (__u32)rec->whole << PG_FEW_WHOLE_SHIFT,
+	};
+
+	/* An inverted address, or a mask with gaps, is for the record. */
+	if (mask < 0 || rec->invert & PG_DIM_SADDR)
+		return f;
+	f.addr = bits ? ntohl(rec->saddr[word]) : 0;
+	f.term |= word << PG_FEW_WORD_SHIFT | bits << PG_FEW_BITS_SHIFT;
+	if (few_is_sure(rec, mask <= 32))
+		f.term |= PG_FEW_SURE | (rec->kind == PG_ACT_DROP ? PG_FEW_DROP : 0);
+	return f;
+}
+
 static int fill_records(struct compiler *c)
 {
 	struct pg_tables *tables = c->tables;
@@ -977,7 +1008,8 @@ static int fill_records(struct compiler *c)
 
 	tables->records = calloc(c->n_terms + 1, sizeof(*tables->records));
 	tables->terms = calloc(c->n_terms + 1, sizeof(*tables->terms));
-	if (!tables->records || !tables->terms)
+	c->few = calloc(c->n_terms + 1, sizeof(*c->few));
+	if (!tables->records || !tables->terms || !c->few)
 		return no_memory(c);
 	for (size_t i = 0; !r && i < c->n_terms; i++) {
 		const struct pg_term *t = &c->term[i];
@@ -988,6 +1020,7 @@ static int fill_records(struct compiler *c)
 		r = add_checks(c, t, rec);
 		if (!r)
 			r = record_action(c, t, rec);
+		c->few[i] = few_of(t, rec, i);
 		tables->terms[i].chain = t->chain;
 		tables->terms[i].rule = t->number;
 	}
@@ -1005,10 +1038,11 @@ static int compile_tables(struct compiler *c)
 
 	c->gen.terms = c->n_terms;
 	c->gen.form = pg_form_of(n);
+	c->gen.pairs = pg_tree_pairs(n);
 	c->gen.blocks = (n + PG_BLOCK_TERMS - 1) / PG_BLOCK_TERMS;
 	if (!n)
 		return 0;
-	c->trie = pg_trie_new(n, PG_NODES / 2, PG_ROW_WORDS / 2);
+	c->trie = pg_trie_new(n, c->gen.form, c->few, PG_NODES / 2, PG_ROW_WORDS / 2);
 	if (!c->trie)
 		return no_memory(c);
 	r = compile_dimensions(c);
@@ -1032,6 +1066,7 @@ static void compiler_done(struct compiler *c)
 	free(c->term);
 	free(c->span_of);
 	free(c->depth);
+	free(c->few);
 	pg_trie_free(c->trie);
 }
 

@@ -89,8 +89,6 @@ static int keep_text(struct pg_dp *dp, __u32 generation, __u32 number, const voi
 
 static __u32 rebase(__u32 entry, __u32 node_base, __u32 row_base)
 {
-	if (entry & PG_LEAF && entry & PG_FEW_LEAF && entry & PG_ONE_LEAF)
-		return entry;
 	return entry & PG_LEAF ? entry + row_base : entry + node_base;
 }
 
@@ -149,7 +147,7 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 	rebase_all(gen.dport_base, _PG_SPACE_MAX, node_base, leaf_base);
 	gen.any = rebase(gen.any, node_base, leaf_base);
 	gen.none = rebase(gen.none, node_base, leaf_base);
-	gen.few_none = PG_LEAF | row_base; /* where each half's rows begin: see trie.c */
+	gen.few_none = rebase(gen.few_none, node_base, leaf_base);
 	gen.number = number;
 	map->ctl.gen[g] = gen;
 }

@@ -35,7 +35,8 @@ struct pg_trie {
 	int err;
 	enum pg_form form;
 	size_t n_terms, words, n_classes;
-	__u32 all, none;
+	const struct pg_few *few; /* by term */
+	__u32 all, none, few_none;
 	uint64_t *scratch; /* a set, for putting rows together */
 	size_t max_nodes, max_row_words;
 	__u32 *nodes;
@@ -188,16 +189,20 @@ static __u32 store(struct pg_trie *t, const uint64_t *words, size_t n, size_t al
 	return from * 8;
 }
 
-/* Up to 64 words of a set, with their summary. */
-static __u32 store_block(struct pg_trie *t, const uint64_t *set, size_t words, bool *ret_new)
+/*
+ * Words of a set with their summary, of which a bit stands for 1 << shift words. Those of a form are
+ * of the same size: the programs look at any word.
+ */
+static __u32 store_block(struct pg_trie *t, const uint64_t *set, size_t words, unsigned shift,
+			 bool *ret_new)
 {
-	uint64_t block[65] = { 0 };
+	uint64_t block[1 + PG_TREE_TERMS / 64] = { 0 };
 
 	for (size_t i = 0; i < words; i++) {
-		block[0] |= (uint64_t)!!set[i] << i;
+		block[0] |= (uint64_t)!!set[i] << (i >> shift);
 		block[1 + i] = set[i];
 	}
-	/* All are of the same size: the programs look at any word of any block. */
+	words = (words + (1 << shift) - 1) >> shift << shift;
 	return store(t, block, t->form == PG_FORM_HUGE ? 65 : 1 + words, 1, ret_new);
 }
 
@@ -213,7 +218,7 @@ static __u32 store_huge(struct pg_trie *t, const uint64_t *set, bool *ret_new)
 
 		for (size_t k = 0; k < words; k++)
 			row[0] |= (uint64_t)!!set[64 * i + k] << i;
-		offset[i] = store_block(t, set + 64 * i, words, &is_new);
+		offset[i] = store_block(t, set + 64 * i, words, 0, &is_new);
 	}
 	at = store(t, row, 1 + (n + 1) / 2, 1, ret_new);
 	if (*ret_new && grow(t, &t->block_row, &t->cap_block_rows, t->n_block_rows + 1,
@@ -232,7 +237,7 @@ __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set)
 	if (t->form == PG_FORM_HUGE)
 		at = store_huge(t, set, &is_new);
 	else if (t->form == PG_FORM_TREE)
-		at = store_block(t, set, t->words, &is_new);
+		at = store_block(t, set, t->words, pg_tree_pairs(t->n_terms), &is_new);
 	else
 		at = store(t, set, 1, 1, &is_new);
 	t->n_classes += is_new;
@@ -240,27 +245,45 @@ __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set)
 	return PG_LEAF | (t->form == PG_FORM_TINY ? (__u32)set[0] : at);
 }
 
-/* The leaf of base and n more terms, which are ascending; beside each may stand its port. */
+/*
+ * Up to so many terms are verified one by one, which also means fewer nodes. A bitmap of a few
+ * words costs less than more of them.
+ */
+static size_t few_max(const struct pg_trie *t)
+{
+	return t->form == PG_FORM_TREE ? PG_FEW_TREE : PG_FEW;
+}
+
+/* A row that names n terms. It does not reach over more cache lines than it must. */
+static __u32 few_leaf(struct pg_trie *t, const struct pg_few *entry, size_t n)
+{
+	struct pg_few row[PG_FEW];
+	size_t words = n * sizeof(*row) / 8, align = words <= 2 ? 2 : words <= 4 ? 4 : 8;
+	bool is_new;
+	__u32 at;
+
+	memcpy(row, entry, n * sizeof(*row));
+	row[n - 1].term |= PG_FEW_LAST;
+	at = store(t, (const uint64_t *)row, words, align, &is_new);
+	t->n_classes += is_new;
+	return PG_LEAF | PG_FEW_LEAF | at;
+}
+
+/* The leaf of base and n more terms, which are ascending. */
 static __u32 leaf_of(struct pg_trie *t, const uint64_t *base, const uint32_t *term, size_t n)
 {
-	uint64_t few[PG_FEW / 2];
-	bool is_new = false;
-	__u32 at;
+	struct pg_few entry[PG_FEW];
 
 	if (t->err)
 		return 0;
-	if (n == 1 && t->n_terms > 64)
-		return PG_LEAF | PG_FEW_LEAF | PG_ONE_LEAF | (term[0] & PG_FEW_TERM);
-	if (n <= PG_FEW && n && t->n_terms > 64) {
-		memset(few, 0xff, sizeof(few));
-		memcpy(few, term, n * sizeof(*term));
-		at = store(t, few, PG_FEW / 2, PG_FEW / 2, &is_new);
-		t->n_classes += is_new;
-		return PG_LEAF | PG_FEW_LEAF | at;
+	if (n <= few_max(t) && n && t->n_terms > 64) {
+		for (size_t i = 0; i < n; i++)
+			entry[i] = t->few[term[i]];
+		return few_leaf(t, entry, n);
 	}
 	memcpy(t->scratch, base, t->words * 8);
 	for (size_t i = 0; i < n; i++)
-		pg_set_add(t->scratch, term[i] & PG_FEW_TERM);
+		pg_set_add(t->scratch, term[i]);
 	return pg_trie_leaf(t, t->scratch);
 }
 
@@ -440,12 +463,6 @@ struct walk {
 	uint32_t *term; /* room for a leaf's */
 };
 
-/*
- * With so few terms in the running, verifying them is cheaper than more steps, and the nodes that
- * are not built leave the caches to others.
- */
-#define PRUNE_AT PG_FEW
-
 struct list {
 	const uint32_t *at;
 	size_t n;
@@ -456,19 +473,6 @@ static int term_cmp(const void *a, const void *b)
 	const uint32_t *x = a, *y = b;
 
 	return *x < *y ? -1 : *x > *y;
-}
-
-/* Entries of a row of few, by their terms. */
-static int entry_cmp(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return (int)(*x & PG_FEW_TERM) - (int)(*y & PG_FEW_TERM);
-}
-
-static uint32_t few_entry(const struct walk *w, uint32_t pattern)
-{
-	return w->pattern[pattern].term | w->pattern[pattern].few;
 }
 
 static bool list_has(struct list l, uint32_t pattern)
@@ -483,12 +487,12 @@ static __u32 walk_leaf(struct walk *w, struct list matched)
 
 	for (size_t i = 0; i < matched.n; i++)
 		if (!w->pattern[matched.at[i]].invert)
-			w->term[n++] = few_entry(w, matched.at[i]);
+			w->term[n++] = w->pattern[matched.at[i]].term;
 	for (size_t i = 0; i < w->n_inverted; i++)
 		if (!list_has(matched, w->inverted[i]))
-			w->term[n++] = few_entry(w, w->inverted[i]);
+			w->term[n++] = w->pattern[w->inverted[i]].term;
 	if (w->n_inverted)
-		qsort(w->term, n, sizeof(*w->term), entry_cmp);
+		qsort(w->term, n, sizeof(*w->term), term_cmp);
 	return leaf_of(w->t, w->base, w->term, n);
 }
 
@@ -498,20 +502,20 @@ static bool prune(struct walk *w, struct list matched, struct list alive, __u32 
 	size_t n = 0;
 
 	if (w->t->n_terms <= 64 || !w->all_verified ||
-	    matched.n + alive.n + w->n_inverted > PRUNE_AT)
+	    matched.n + alive.n + w->n_inverted > few_max(w->t))
 		return false;
 	for (size_t i = 0; i < alive.n; i++)
 		if (!w->pattern[alive.at[i]].verified)
 			return false;
 	for (size_t i = 0; i < matched.n; i++)
 		if (!w->pattern[matched.at[i]].invert)
-			w->term[n++] = few_entry(w, matched.at[i]);
+			w->term[n++] = w->pattern[matched.at[i]].term;
 	for (size_t i = 0; i < alive.n; i++)
 		if (!w->pattern[alive.at[i]].invert)
-			w->term[n++] = few_entry(w, alive.at[i]);
+			w->term[n++] = w->pattern[alive.at[i]].term;
 	for (size_t i = 0; i < w->n_inverted; i++)
-		w->term[n++] = few_entry(w, w->inverted[i]);
-	qsort(w->term, n, sizeof(*w->term), entry_cmp);
+		w->term[n++] = w->pattern[w->inverted[i]].term;
+	qsort(w->term, n, sizeof(*w->term), term_cmp);
 	*ret = leaf_of(w->t, w->base, w->term, n);
 	return true;
 }
@@ -754,27 +758,25 @@ __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_p
 
 /* The whole ------------------------------------------------------------------------------------ */
 
-struct pg_trie *pg_trie_new(size_t n_terms, size_t max_nodes, size_t max_row_words)
+struct pg_trie *pg_trie_new(size_t n_terms, enum pg_form form, const struct pg_few *few,
+			    size_t max_nodes, size_t max_row_words)
 {
+	const struct pg_few nothing = { .term = PG_FEW_TERM, .dport_lo = 1 };
 	_cleanup_(pg_trie_freep) struct pg_trie *t = calloc(1, sizeof(*t));
 
 	if (!t || n_terms >= PG_MAX_TERMS)
 		return NULL;
 	t->n_terms = n_terms;
-	t->form = pg_form_of(n_terms);
+	t->few = few;
+	t->form = form;
 	t->words = (n_terms + 63) / 64;
 	t->max_nodes = max_nodes;
 	t->max_row_words = max_row_words;
 	t->scratch = calloc(t->words + 1, 8);
 	if (!t->scratch)
 		return NULL;
-	/* A multiple of a cache line is where rows begin; the first one is nobody's: no offset is 0. */
-	if (t->form == PG_FORM_TREE || t->form == PG_FORM_HUGE) {
-		if (!grow(t, &t->rows, &t->cap_rows, 8, sizeof(*t->rows)))
-			return NULL;
-		memset(t->rows, 0xff, 64);
-		t->n_rows = 8;
-	}
+	if (t->form == PG_FORM_TREE || t->form == PG_FORM_HUGE)
+		t->few_none = few_leaf(t, &nothing, 1);
 	t->none = pg_trie_leaf(t, t->scratch);
 	for (size_t i = 0; i < n_terms; i++)
 		pg_set_add(t->scratch, i);
@@ -810,6 +812,11 @@ __u32 pg_trie_all(struct pg_trie *t)
 __u32 pg_trie_none(struct pg_trie *t)
 {
 	return t->none;
+}
+
+__u32 pg_trie_few_none(struct pg_trie *t)
+{
+	return t->few_none;
 }
 
 size_t pg_trie_words(const struct pg_trie *t)

@@ -25,12 +25,22 @@ static inline enum pg_form pg_form_of(size_t n_terms)
 	return !n_terms			  ? PG_FORM_EMPTY :
 	       n_terms <= PG_TINY_TERMS	  ? PG_FORM_TINY :
 	       n_terms <= 64		  ? PG_FORM_WORD :
-	       n_terms <= PG_BLOCK_TERMS ? PG_FORM_TREE :
+	       n_terms <= PG_TREE_TERMS	  ? PG_FORM_TREE :
 					    PG_FORM_HUGE;
 }
 
-/* At most max_nodes nodes and max_row_words words; n_terms below PG_MAX_TERMS. NULL: no memory. */
-struct pg_trie *pg_trie_new(size_t n_terms, size_t max_nodes, size_t max_row_words);
+/* Does a summary bit of the TREE form stand for two words? */
+static inline bool pg_tree_pairs(size_t n_terms)
+{
+	return n_terms > 64 * 64;
+}
+
+/*
+ * `form`: pg_form_of() of these terms, or HUGE, which shares more. At most max_nodes nodes and max_row_words words; n_terms below PG_MAX_TERMS. `few`: each term as
+ * rows that name few have it, without PG_FEW_LAST; it must stay. NULL: no memory.
+ */
+struct pg_trie *pg_trie_new(size_t n_terms, enum pg_form form, const struct pg_few *few,
+			    size_t max_nodes, size_t max_row_words);
 void pg_trie_free(struct pg_trie *t);
 static inline void pg_trie_freep(struct pg_trie **t)
 {
@@ -51,9 +61,10 @@ static inline int pg_set_has(const uint64_t *set, size_t term)
 	return set[term / 64] >> term % 64 & 1;
 }
 
-/* The leaves of all terms and of none. */
+/* The leaves of all terms and of none, and in TREE and HUGE that of a row of few that names none. */
 __u32 pg_trie_all(struct pg_trie *t);
 __u32 pg_trie_none(struct pg_trie *t);
+__u32 pg_trie_few_none(struct pg_trie *t);
 
 /* The leaf entry of a set: always a bitmap. */
 __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set);
@@ -81,7 +92,6 @@ struct pg_trie_pattern {
 	uint32_t term;
 	bool invert;   /* holds everywhere else instead */
 	bool verified; /* the term's record tells as well: the trie may end before it is sure */
-	uint32_t few;  /* PG_FEW_PORT and the port, to stand beside the term; 0: none */
 	uint8_t value[16], mask[16];
 };
 /* IPv4's trie begins with a wide node. `base` as above. */

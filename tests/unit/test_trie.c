@@ -17,7 +17,7 @@
 enum { ROUNDS = 60, NODES = 4096, WORDS = 1 << 19 };
 
 /* Sizes in each of the forms, and at their bounds. */
-static const size_t sizes[] = { 1, 31, 32, 63, 64, 65, 1000, 4095, 4096, 4097, 9000,
+static const size_t sizes[] = { 1, 31, 32, 63, 64, 65, 1000, 4095, 4096, 4097, 8192, 8193, 9000,
 				PG_MAX_TERMS - 1 };
 
 static uint64_t state = 1;
@@ -26,6 +26,16 @@ static uint32_t pick(uint32_t n)
 {
 	state = state * 6364136223846793005ULL + 1442695040888963407ULL;
 	return (state >> 33) % n;
+}
+
+static struct pg_few few_entries[PG_MAX_TERMS];
+
+static int name_terms(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < PG_MAX_TERMS; i++)
+		few_entries[i] = (struct pg_few){ .term = i, .slot = i };
+	return 0;
 }
 
 struct built {
@@ -63,14 +73,16 @@ static __u32 step(const struct built *b, __u32 entry, unsigned index)
 	return b->nodes[entry / 4 + index];
 }
 
-/* A block's term; its summary must agree. */
-static bool in_block(const struct built *b, size_t at, size_t term)
+/* A block's term; its summary, of which a bit stands for 1 << shift words, must agree. */
+static bool in_block(const struct built *b, size_t at, size_t term, unsigned shift)
 {
+	size_t word = term / 64;
 	bool in;
 
-	assert_true(at + 1 + term / 64 < b->n_words);
-	in = b->rows[at + 1 + term / 64] >> term % 64 & 1;
-	assert_int_equal(b->rows[at] >> term / 64 & 1, b->rows[at + 1 + term / 64] != 0);
+	assert_true(at + 1 + (word | shift) < b->n_words);
+	in = b->rows[at + 1 + word] >> term % 64 & 1;
+	assert_int_equal(b->rows[at] >> (word >> shift) & 1,
+			 b->rows[at + 1 + word] || b->rows[at + 1 + (word ^ shift)]);
 	return in;
 }
 
@@ -83,7 +95,7 @@ static bool in_huge(const struct built *b, size_t at, size_t term)
 	for (size_t i = 0; i < b->n_block_rows; i++)
 		listed |= b->block_rows[i] == at;
 	assert_true(listed); /* or its offsets would not be moved with the rows */
-	in = in_block(b, offset[block] / 8, term % PG_BLOCK_TERMS);
+	in = in_block(b, offset[block] / 8, term % PG_BLOCK_TERMS, 0);
 	if (in)
 		assert_true(b->rows[at] >> block & 1);
 	return in;
@@ -100,28 +112,27 @@ static bool in_bitmap(const struct built *b, __u32 leaf, size_t term)
 	assert_true(!(leaf & PG_FEW_LEAF) && at < b->n_words);
 	if (b->form == PG_FORM_WORD)
 		return b->rows[at] >> term & 1;
-	return b->form == PG_FORM_TREE ? in_block(b, at, term) : in_huge(b, at, term);
+	return b->form == PG_FORM_TREE ? in_block(b, at, term, pg_tree_pairs(b->n_terms)) : in_huge(b, at, term);
 }
 
-/* Does the leaf name the term? Names of a row are ascending, and nothing stands behind them. */
+/* Does the leaf name the term? Names of a row are ascending. */
 static bool is_named(const struct built *b, __u32 leaf, size_t term)
 {
 	size_t at = (leaf & ~(PG_LEAF | PG_FEW_LEAF)) / 8;
-	const __u32 *name = (const __u32 *)(b->rows + at);
+	const struct pg_few *entry = (const struct pg_few *)(b->rows + at);
 	bool found = false;
+	size_t n = 0;
 
-	if (leaf & PG_ONE_LEAF) {
-		assert_true((leaf & (PG_ONE_LEAF - 1)) < b->n_terms);
-		return (leaf & (PG_ONE_LEAF - 1)) == term;
-	}
-	assert_int_equal(at % (PG_FEW / 2), 0); /* within one cache line */
-	assert_true(at + PG_FEW / 2 <= b->n_words);
-	assert_true(name[1] < b->n_terms); /* one alone needs no row */
-	for (int i = 0; i < PG_FEW; i++) {
-		if (i)
-			assert_true(name[i] == PG_NO_TERM || name[i] > name[i - 1]);
-		found |= name[i] == term;
-	}
+	do {
+		__u32 named = entry[n].term & PG_FEW_TERM;
+
+		assert_true(at + 2 * (n + 1) <= b->n_words);
+		assert_true(n < PG_FEW && named < b->n_terms && entry[n].slot == named);
+		assert_true(!n || named > (entry[n - 1].term & PG_FEW_TERM));
+		found |= named == term;
+	} while (!(entry[n++].term & PG_FEW_LAST));
+	/* In no more cache lines than it needs. */
+	assert_int_equal(at / 8 + (n + 3) / 4, (at + 2 * n - 1) / 8 + 1);
 	return found;
 }
 
@@ -150,7 +161,7 @@ static void rows_of_all_and_of_none(void **unused)
 {
 	(void)unused;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		struct pg_trie *t = pg_trie_new(sizes[i], NODES, WORDS);
+		struct pg_trie *t = pg_trie_new(sizes[i], pg_form_of(sizes[i]), few_entries, NODES, WORDS);
 		struct built b;
 		__u32 all, none;
 
@@ -172,7 +183,7 @@ static void a_row_is_its_set(void **unused)
 {
 	(void)unused;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		struct pg_trie *t = pg_trie_new(sizes[i], NODES, WORDS);
+		struct pg_trie *t = pg_trie_new(sizes[i], pg_form_of(sizes[i]), few_entries, NODES, WORDS);
 		_free_ uint64_t *set = calloc(8 * (sizes[i] / 64 + 1), 8);
 		size_t words = pg_trie_words(t);
 		__u32 leaf[8];
@@ -196,7 +207,7 @@ static void a_row_is_its_set(void **unused)
 
 static void huge_rows_share_equal_blocks(void **unused)
 {
-	struct pg_trie *t = pg_trie_new(3 * PG_BLOCK_TERMS, NODES, WORDS);
+	struct pg_trie *t = pg_trie_new(3 * PG_BLOCK_TERMS, PG_FORM_HUGE, few_entries, NODES, WORDS);
 	_free_ uint64_t *set = calloc(pg_trie_words(t), 8);
 	const __u32 *x, *y;
 	struct built b;
@@ -233,7 +244,7 @@ static size_t round_terms(int round)
 	case 2:
 		return 65 + pick(PG_BLOCK_TERMS - 64);
 	default:
-		return PG_BLOCK_TERMS + 1 + pick(2 * PG_BLOCK_TERMS);
+		return PG_TREE_TERMS + 1 + pick(2 * PG_BLOCK_TERMS);
 	}
 }
 
@@ -283,7 +294,7 @@ static void a_number_leads_to_the_terms_whose_ranges_hold_it(void **unused)
 	(void)unused;
 	for (int round = 0; round < ROUNDS; round++) {
 		size_t terms = round_terms(round), n = pick(ARRAY_SIZE(range));
-		struct pg_trie *t = pg_trie_new(terms, NODES, WORDS);
+		struct pg_trie *t = pg_trie_new(terms, pg_form_of(terms), few_entries, NODES, WORDS);
 		_free_ uint64_t *base = calloc(pg_trie_words(t), 8);
 		bool wide = round / 4 % 2, narrow = round / 8 % 2;
 		struct built b;
@@ -308,15 +319,15 @@ static void a_number_leads_to_the_terms_whose_ranges_hold_it(void **unused)
 	assert_true(few > 100 && bitmaps > 100);
 }
 
-/* None is the base row itself; PG_FEW are named; one more is a bitmap. */
+/* None is the base row itself; PG_FEW, or PG_FEW_TREE, are named; one more is a bitmap. */
 static void few_terms_are_named_and_more_are_a_bitmap(void **unused)
 {
-	static const size_t counts[] = { 0, 1, PG_FEW, PG_FEW + 1 };
+	static const size_t counts[] = { 0, 1, 2, 3, PG_FEW, PG_FEW + 1 };
 
 	(void)unused;
-	for (int round = 0; round < 8; round++) {
-		size_t terms = round % 2 ? 200 : 5000, n = counts[round / 2];
-		struct pg_trie *t = pg_trie_new(terms, NODES, WORDS);
+	for (int round = 0; round < 12; round++) {
+		size_t terms = round % 2 ? 200 : 9000, n = counts[round / 2];
+		struct pg_trie *t = pg_trie_new(terms, pg_form_of(terms), few_entries, NODES, WORDS);
 		_free_ uint64_t *base = calloc(pg_trie_words(t), 8);
 		struct pg_trie_range range[PG_FEW + 2];
 		struct built b;
@@ -330,7 +341,8 @@ static void few_terms_are_named_and_more_are_a_bitmap(void **unused)
 		leaf = pg_trie_leaf(t, base);
 		b = take(t, terms, base);
 		assert_int_equal(step(&b, root, 999), leaf);
-		assert_int_equal(is_few(&b, step(&b, root, 1000)), n && n <= PG_FEW);
+		assert_int_equal(is_few(&b, step(&b, root, 1000)),
+				 n && n <= (round % 2 ? PG_FEW_TREE : PG_FEW));
 		assert_true(is_few(&b, step(&b, root, 7)));
 		for (size_t i = 0; i < terms; i++)
 			assert_int_equal(holds(&b, step(&b, root, 2000), i),
@@ -434,7 +446,7 @@ static void an_address_leads_to_the_terms_whose_patterns_it_fits(void **unused)
 	for (int round = 0; round < ROUNDS; round++) {
 		size_t terms = round_terms(round) + 1, n = 0, max = 1 + pick(ARRAY_SIZE(pattern));
 		unsigned bytes = round / 4 % 2 ? 16 : 4, verified = round / 8 % 3;
-		struct pg_trie *t = pg_trie_new(terms, 1 << 16, 1 << 22);
+		struct pg_trie *t = pg_trie_new(terms, pg_form_of(terms), few_entries, 1 << 16, 1 << 22);
 		_free_ uint64_t *base = calloc(pg_trie_words(t), 8);
 		struct built b;
 		__u32 root;
@@ -466,7 +478,7 @@ static void a_trie_of_verified_patterns_ends_early(void **unused)
 	(void)unused;
 	for (int verified = 0; verified < 2; verified++) {
 		struct pg_trie_pattern host = { .term = 5, .verified = verified };
-		struct pg_trie *t = pg_trie_new(100, NODES, WORDS);
+		struct pg_trie *t = pg_trie_new(100, pg_form_of(100), few_entries, NODES, WORDS);
 		uint64_t base[2] = { 0 };
 		const uint8_t other[16] = { 1 };
 		struct built b;
@@ -485,7 +497,7 @@ static void a_trie_of_verified_patterns_ends_early(void **unused)
 
 static void equal_rows_and_nodes_are_stored_once(void **unused)
 {
-	struct pg_trie *t = pg_trie_new(2, NODES, WORDS);
+	struct pg_trie *t = pg_trie_new(2, pg_form_of(2), few_entries, NODES, WORDS);
 	uint64_t one[PG_MAX_TERMS / 64] = { 1 }, two[PG_MAX_TERMS / 64] = { 2 };
 	__u32 entries[256], leaf;
 
@@ -506,7 +518,7 @@ static void what_does_not_fit_is_refused(void **unused)
 {
 	struct pg_trie_pattern pattern[64];
 	uint64_t never[PG_MAX_TERMS / 64] = { 0 };
-	struct pg_trie *t = pg_trie_new(ARRAY_SIZE(pattern), 300, WORDS);
+	struct pg_trie *t = pg_trie_new(ARRAY_SIZE(pattern), PG_FORM_TREE, few_entries, 300, WORDS);
 
 	(void)unused;
 	for (size_t i = 0; i < ARRAY_SIZE(pattern); i++) {
@@ -535,5 +547,5 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_is_refused),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, name_terms, NULL);
 }
