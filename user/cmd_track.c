@@ -95,13 +95,17 @@ static void show(const struct pg_ctx *ctx, struct pg_dp *dp)
 
 static int set(struct pg_dp *dp, const struct change *change, struct pg_err *err)
 {
-	__u32 options = (pg_dp_flow_options(dp) & ~change->clear) | change->set;
+	__u32 old = pg_dp_flow_options(dp), options = (old & ~change->clear) | change->set;
+	int r = pg_dp_flow_options_set(dp, options, err);
 
-	if (change->off && pg_dp_policy_tracks(dp))
-		return pg_fail(err, -EBUSY,
+	if (r < 0 || !change->off || !pg_dp_policy_tracks(dp))
+		return r;
+	/* It is still on, so rules want it. */
+	r = pg_dp_flow_options_set(dp, old, err);
+	return r < 0 ? r :
+		       pg_fail(err, -EBUSY,
 			       "the policy has rules that ask for connections' states: with tracking "
 			       "off all would be INVALID. Remove those rules first");
-	return pg_dp_flow_options_set(dp, options, err);
 }
 
 static int run_track(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
