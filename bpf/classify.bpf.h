@@ -291,7 +291,7 @@ static __always_inline __u32 generation(const struct pg_ctl *ctl)
 	return pg_choice_generation(choice, bpf_ktime_get_coarse_ns()) & 1;
 }
 
-/* What departs is not filtered yet: OUTPUT's policy accepts it. False: its flow is tracked. */
+/* What departs is not filtered yet: OUTPUT's policy accepts it. */
 static __always_inline bool by_output_policy(struct decision *d)
 {
 	const struct pg_tables_map *map = ONLY(pg_tables);
@@ -301,7 +301,8 @@ static __always_inline bool by_output_policy(struct decision *d)
 	d->reason = PG_REASON_POLICY;
 	d->term = PG_NO_TERM;
 	d->slot = gen ? gen->output_slot : 0;
-	return !gen || !(gen->needs & PG_NEED_STATE);
+	d->track = gen && gen->needs & PG_NEED_STATE ? TRACK : TRACK_NOT;
+	return true;
 }
 
 /* By the policy of filter's chain. */
@@ -648,6 +649,18 @@ __noinline __u64 next_term(struct query *q)
  */
 
 /* False: more is to be done than to accept or drop, and nothing was counted yet. */
+/* Is the state all that it asks, and is it right with ESTABLISHED? */
+static __always_inline bool fast_asks_established(const struct tables *t,
+						  const struct pg_term_record *rec,
+						  struct decision *d)
+{
+	const struct pg_check *c = &t->map->check[t->active][rec->check & (PG_MAX_CHECKS / 2 - 1)];
+
+	d->track = TRACK_ESTABLISHED;
+	return rec->checks == 1 && c->kind == PG_CHECK_STATE &&
+	       !!(c->v[0] & PG_CT_ESTABLISHED) != c->invert;
+}
+
 static __always_inline bool fast_take(const struct tables *t, __u64 found, struct decision *d)
 {
 	const struct pg_base *base = &t->gen->base[PG_STAGE_FILTER];
@@ -671,7 +684,9 @@ static __always_inline bool fast_take(const struct tables *t, __u64 found, struc
 	rec = record(t, term);
 	d->slot = rec->slot;
 	d->verdict = (rec->kind - PG_ACT_ACCEPT) & 1;
-	return !rec->checks && (rec->kind == PG_ACT_ACCEPT || rec->kind == PG_ACT_DROP);
+	if (rec->kind != PG_ACT_ACCEPT && rec->kind != PG_ACT_DROP)
+		return false;
+	return !rec->checks || (d->track && fast_asks_established(t, rec, d));
 }
 
 static __always_inline void fill_query(struct query *q, const struct pkt *p, __u32 active)
@@ -741,7 +756,8 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 
 	if (!find_tables(&t, d))
 		return d->reason != PG_REASON_INTERNAL;
-	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_STATE))
+	d->track = t.gen->needs & PG_NEED_STATE ? TRACK : TRACK_NOT;
+	if (t.gen->needs & PG_NEED_RAW)
 		return false;
 	if (t.gen->form == PG_FORM_TINY) {
 		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, true, &r);

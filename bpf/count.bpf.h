@@ -8,7 +8,11 @@ struct decision {
 	enum pg_reason reason;
 	__u32 slot; /* to count in; unused when the packet was dropped for a missing header */
 	__u32 term; /* or PG_TRACE_NO_TERM */
+	__u32 track; /* the fast path's: enum track */
 };
+
+/* Whether the packet's flow is to be tracked, and may be only what a rule was told that it is. */
+enum track { TRACK_NOT, TRACK, TRACK_ESTABLISHED };
 
 /*
  * Where this CPU counts. `atomic` is cfg.atomic where it is not a constant: each reading of a cfg

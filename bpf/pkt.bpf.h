@@ -91,6 +91,17 @@ struct flow_pkt {
 	struct pg_flow_key key;
 };
 
+/* What tracking on the fast path needs of a packet. */
+struct fast_flow {
+	struct pg_flow_key key;
+	__u32 seq, ack, end;
+	__u32 packets, bytes;
+	__u16 window;
+	__u8 flags, from;
+	__u32 established; /* it must be: a rule has been told so */
+	__u32 unused;
+};
+
 /*
  * A packet as the rest of the program sees it. Numbers in host order unless __be. It lives in a map
  * (pg_scratch), not on the stack: what comes back from a map is any value to the verifier, so the
@@ -144,4 +155,5 @@ struct pkt {
 	struct query query; /* the classifier's, as what follows */
 	struct progress progress;
 	struct flow_pkt flow;
+	struct fast_flow fast;
 };

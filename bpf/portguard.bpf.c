@@ -41,6 +41,8 @@
 
 #include "flow.bpf.h"
 
+#include "flow_fast.bpf.h"
+
 #include "fast.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

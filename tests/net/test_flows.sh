@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Flows of real connections. The referees are the server's own nf_conntrack (the pair's states, in
 # their order, as `conntrack -E` tells them), its sockets (tracepoint sock:inet_sock_set_state), and
-# its TCP's retransmissions (tcp:tcp_retransmit_skb). What is lost is dropped by the client before
+# its TCP's retransmissions (tcp:tcp_retransmit_skb and _synack). What is lost is dropped by the client before
 # anything of it has seen it.
 . "$(dirname "$0")/lib.sh"
 
@@ -21,6 +21,7 @@ mkdir "$TRACE" 2>/dev/null || skip_all "no tracefs here"
 trap 'rmdir "$TRACE"; finish' EXIT
 echo 1 >"$TRACE/events/sock/inet_sock_set_state/enable"
 echo 1 >"$TRACE/events/tcp/tcp_retransmit_skb/enable"
+echo 1 >"$TRACE/events/tcp/tcp_retransmit_synack/enable" # what has no socket yet
 
 nsenter --net="/run/netns/$PREFIX-s" conntrack -E -p tcp >"$WORK/conntrack" 2>/dev/null &
 watchers=$!
@@ -64,7 +65,7 @@ our_local() {
 }
 
 kernel_retransmits() {
-	grep -w tcp_retransmit_skb: "$TRACE/trace" | grep -w "saddr=10.77.0.1" |
+	grep -wE 'tcp_retransmit_(skb|synack):' "$TRACE/trace" | grep -w "saddr=10.77.0.1" |
 		grep -cE "[sd]port=$port( |$)"
 }
 
@@ -96,7 +97,7 @@ compare() {
 	port=$((port + 1))
 	"$@"
 	# Until nothing more comes.
-	until now=$(kernel_pair; kernel_local; our_pair; our_local) && [ "$last" = "$now" ]; do
+	until now=$(kernel_pair; kernel_local; our_pair; our_local; true) && [ "$last" = "$now" ]; do
 		last=$now
 		sleep 0.4
 	done
@@ -207,7 +208,7 @@ compare "a SYN that nobody answers" "SYN_SENT" unanswered
 
 lost_answer() {
 	drop -I --sport $port --tcp-flags SYN,ACK SYN,ACK
-	serve s accept recv=10 send=10 eof close
+	serve s accept recv=10 send=10 eof sleep=100 close
 	dialog c connect 10.77.0.1 $port 0 send=10 recv=10 fin eof close &
 	client=$!
 	sleep 1.5
@@ -237,7 +238,7 @@ five_in_a_row() {
 	local i
 
 	for i in 1 2 3 4 5; do
-		serve s accept recv=10 send=10 eof close
+		serve s accept recv=10 send=10 eof sleep=100 close
 		dialog c connect 10.77.0.1 $port $((port + 1000)) send=10 recv=10 fin eof close
 		wait $server
 	done
