@@ -91,7 +91,7 @@ __noinline int flow_fast(struct pkt *p)
 	flow = &b->flow[way];
 	status = *(volatile __u64 *)&flow->status;
 	tag = *(volatile __u32 *)&b->tag[way].tag;
-	if (!same_tag(tag, pg_flow_tag_of(hash)) ||
+	if (!same_tag(tag, pg_flow_tag_of(hash)) || is_killed(tag) ||
 	    has_expired(flow, tag, b->tag[way].last, tick, ctl))
 		return 0;
 	if (q->key.proto == IPPROTO_TCP) {
