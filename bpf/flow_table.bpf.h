@@ -47,10 +47,22 @@ static __always_inline struct pg_flow_stats *flow_stats(void)
 	return bpf_map_lookup_elem(&pg_flow_stats, &cpu);
 }
 
-/* Ticks of CLOCK_MONOTONIC_COARSE, which steps every few milliseconds and costs a load. */
+/*
+ * Ticks of CLOCK_MONOTONIC_COARSE, which the command can read, too. It steps with the jiffies, and
+ * those are a load where the clock is a call.
+ */
 static __always_inline __u32 flow_tick(void)
 {
-	return bpf_ktime_get_coarse_ns() >> PG_FLOW_TICK_SHIFT;
+	struct pg_flow_stats *stats = flow_stats();
+	__u64 jiffies = bpf_jiffies64();
+
+	if (!stats)
+		return 0;
+	if (stats->jiffies != jiffies) {
+		stats->tick = bpf_ktime_get_coarse_ns() >> PG_FLOW_TICK_SHIFT;
+		stats->jiffies = jiffies;
+	}
+	return stats->tick;
 }
 
 static __always_inline bool after(__u32 a, __u32 b)

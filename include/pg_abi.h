@@ -726,8 +726,8 @@ struct pg_flow_ctl {
 static inline __u64 pg_flow_hash(const struct pg_flow_key *key, __u64 seed)
 {
 	const __u64 *addr = (const __u64 *)key->addr, k = 0x9e3779b97f4a7c15ULL;
-	__u64 ports = (__u64)key->port[0] << 48 | (__u64)key->port[1] << 32 |
-		      (__u32)key->space << 8 | key->proto;
+	__u64 ports = (__u64)key->space << 40 | (__u64)key->proto << 32 |
+		      (__u32)key->port[1] << 16 | key->port[0];
 	__u64 h = seed;
 
 	h = (h ^ addr[0]) * k;
@@ -737,6 +737,7 @@ static inline __u64 pg_flow_hash(const struct pg_flow_key *key, __u64 seed)
 		h = (h ^ h >> 32 ^ addr[3]) * k;
 	}
 	h = (h ^ h >> 32 ^ ports) * k;
+	h = (h ^ h >> 32) * k;
 	return h ^ h >> 32;
 }
 
@@ -765,7 +766,8 @@ struct pg_flow_stats {
 	__u64 picked_up;		/* in mid-stream */
 	__u64 out_of_window;		/* INVALID for that reason */
 	__u64 odd_flags[8];		/* enum pg_odd_flags; of all TCP packets, tracked or not */
-	__u64 unused[6];
+	__u64 jiffies, tick;		/* not counters: the clock as this CPU last read it */
+	__u64 unused[4];
 };
 
 /*

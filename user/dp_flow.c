@@ -413,6 +413,7 @@ void pg_dp_flow_info(struct pg_dp *dp, struct pg_dp_flow_info *ret)
 		for (size_t i = 0; i < sizeof(ret->stats) / sizeof(*to); i++)
 			to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 	}
+	ret->stats.jiffies = ret->stats.tick = 0;
 }
 
 const struct pg_port_states *pg_dp_port_states(const struct pg_dp *dp)

@@ -1006,6 +1006,68 @@ static void a_flood_of_syns_leaves_the_established(void **state)
 	GO_ON(S(ESTABLISHED, ACK), C(ESTABLISHED, ACK));
 }
 
+/* A frame from or to client `i` of many. Departures' IP checksums are not looked at. */
+static void run_many(enum pg_prog prog, unsigned i, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	bool from_client = prog == PG_PROG_TC_IN;
+	size_t len = pkt_build(from_client ? PKT(ETH(), FROM_CLIENT(), TCP()) :
+					     PKT(ETH(), FROM_SERVER(), TCP(.sport = 80, .dport = 40000)),
+			       frame, sizeof(frame));
+	struct pg_err err = { 0 };
+	struct pg_trace t;
+
+	put32(38, seq);
+	put32(42, ack);
+	frame[47] = flags;
+	frame[from_client ? 34 : 36] = 0x40 | i >> 8;
+	frame[from_client ? 35 : 37] = i;
+	assert_int_equal(pg_dp_run_prog(h.dp, prog, frame, len, len, &t, &err), 0);
+}
+
+static int count_whole(void *arg, const struct pg_dp_flow *flow)
+{
+	if (!flow->half_open && flow->end[0].sent.packets == 2 && flow->end[1].sent.packets == 2 &&
+	    flow->end[0].sent.bytes == 80 && flow->tcp_state == PG_TCP_ESTABLISHED)
+		++*(unsigned *)arg;
+	return 0;
+}
+
+/* Ten thousand connections go through a flood, with all of their packets counted. */
+static void a_flood_of_syns_leaves_ten_thousand(void **state)
+{
+	const unsigned n = 10000;
+	struct pg_dp_flow_info before, after;
+	unsigned whole = 0;
+	struct pg_trace t;
+	size_t len;
+
+	(void)state;
+	start(ACCEPT_ALL);
+	pg_dp_flow_info(h.dp, &before);
+	for (unsigned i = 0; i < n; i++) {
+		run_many(PG_PROG_TC_IN, i, SYN, 100, 0);
+		run_many(PG_PROG_TC_OUT, i, SYNACK, 500, 101);
+		run_many(PG_PROG_TC_IN, i, ACK, 101, 501);
+	}
+	len = pkt_build(PKT(ETH(), FROM_CLIENT(), TCP()), frame, sizeof(frame));
+	for (unsigned i = 0; i < 4 * PG_HALF_OPEN; i++) {
+		frame[26] = 10, frame[28] = i >> 8, frame[29] = i;
+		frame[34] = 0x80 | i >> 16;
+		harness_run(&h, PG_DIR_OUT, frame, len, &t);
+	}
+	for (unsigned i = 0; i < n; i++)
+		run_many(PG_PROG_TC_OUT, i, ACK, 501, 101);
+	pg_dp_flows_walk(h.dp, count_whole, &whole);
+	pg_dp_flow_info(h.dp, &after);
+	assert_int_equal(whole, n);
+	assert_int_equal(after.count[PG_FLOW_TABLE], n);
+	assert_true(after.count[PG_HALF_OPEN_TABLE] > PG_HALF_OPEN / 2);
+	assert_int_equal(after.stats.evicted[PG_FLOW_TABLE], before.stats.evicted[PG_FLOW_TABLE]);
+	assert_true(after.stats.evicted[PG_HALF_OPEN_TABLE] -
+			    before.stats.evicted[PG_HALF_OPEN_TABLE] >
+		    2 * PG_HALF_OPEN);
+}
+
 static void skips_without_bpf(void **state)
 {
 	(void)state;
@@ -1061,6 +1123,7 @@ int main(void)
 		cmocka_unit_test(what_is_ended_does_not_hide_the_rule_that_drops),
 		cmocka_unit_test(an_expired_flow_is_none),
 		cmocka_unit_test(a_flood_of_syns_leaves_the_established),
+		cmocka_unit_test(a_flood_of_syns_leaves_ten_thousand),
 	};
 	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
