@@ -327,6 +327,7 @@ static __always_inline bool find_tables(struct tables *t, struct decision *d)
 		return false;
 	t->active = generation(&t->map->ctl);
 	t->gen = &t->map->ctl.gen[t->active];
+	d->track = t->gen->needs & PG_NEED_STATE ? TRACK : TRACK_NOT;
 	if (t->gen->form != PG_FORM_EMPTY)
 		return true;
 	by_policy(t->gen, PG_STAGE_FILTER, d);
@@ -650,6 +651,18 @@ __noinline __u64 next_term(struct query *q)
  * counted on the way, so it can be given up at any point, and left to the loop.
  */
 
+/* Is the state all that it asks, and is it right with ESTABLISHED? */
+static __always_inline bool fast_asks_established(const struct tables *t,
+						  const struct pg_term_record *rec,
+						  struct decision *d)
+{
+	const struct pg_check *c = &t->map->check[t->active][rec->check & (PG_MAX_CHECKS / 2 - 1)];
+
+	d->track = TRACK_ESTABLISHED;
+	return rec->checks == 1 && c->kind == PG_CHECK_STATE &&
+	       !!(c->v[0] & PG_CT_ESTABLISHED) != c->invert;
+}
+
 /* False: more is to be done than to accept or drop, and nothing was counted yet. */
 static __always_inline bool fast_take(const struct tables *t, __u64 found, enum pg_stage hook,
 				      struct decision *d)
@@ -675,7 +688,9 @@ static __always_inline bool fast_take(const struct tables *t, __u64 found, enum 
 	rec = record(t, term);
 	d->slot = rec->slot;
 	d->verdict = (rec->kind - PG_ACT_ACCEPT) & 1;
-	return !rec->checks && (rec->kind == PG_ACT_ACCEPT || rec->kind == PG_ACT_DROP);
+	if (rec->kind != PG_ACT_ACCEPT && rec->kind != PG_ACT_DROP)
+		return false;
+	return !rec->checks || (d->track && fast_asks_established(t, rec, d));
 }
 
 static __always_inline void fill_query(struct query *q, const struct pkt *p, __u32 active)
@@ -752,7 +767,7 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 
 	if (!find_tables(&t, d))
 		return d->reason != PG_REASON_INTERNAL && !may_be_forwarded(&t, p);
-	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_STATE) || may_be_forwarded(&t, p))
+	if (t.gen->needs & PG_NEED_RAW || may_be_forwarded(&t, p))
 		return false;
 	if (t.gen->form == PG_FORM_TINY) {
 		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, true, &r);
@@ -779,7 +794,8 @@ static __always_inline bool depart_fast(const struct cursor *c, struct pkt *p, s
 	t.map = map;
 	t.active = generation(&map->ctl);
 	t.gen = &map->ctl.gen[t.active];
-	if (t.gen->needs & (PG_NEED_STATE | PG_NEED_RAW_OUTPUT))
+	d->track = t.gen->needs & PG_NEED_STATE ? TRACK : TRACK_NOT;
+	if (t.gen->needs & PG_NEED_RAW_OUTPUT || (c->passing && d->track))
 		return false;
 	if (c->passing) {
 		d->verdict = PG_VERDICT_ACCEPT;

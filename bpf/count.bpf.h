@@ -8,7 +8,11 @@ struct decision {
 	enum pg_reason reason;
 	__u32 slot; /* to count in; unused when the packet was dropped for a missing header */
 	__u32 term; /* or PG_TRACE_NO_TERM */
+	__u32 track; /* the fast path's: enum track */
 };
+
+/* Whether the packet's flow is to be tracked, and may be only what a rule was told that it is. */
+enum track { TRACK_NOT, TRACK, TRACK_ESTABLISHED };
 
 /*
  * Where this CPU counts. `atomic` is cfg.atomic where it is not a constant: each reading of a cfg
@@ -50,6 +54,32 @@ static __always_inline void count_rule(__u32 slot, const struct pkt *p)
 		add(&to, &to.shard->rule[slot & (PG_COUNTER_SLOTS - 1)], p);
 }
 
+/* Flags that no TCP sends together, under the first of their names. */
+static __always_inline void count_odd_flags(const struct pkt *p)
+{
+	const __u8 fin = 1 << PG_FLAG_FIN, syn = 1 << PG_FLAG_SYN, rst = 1 << PG_FLAG_RST,
+		   psh = 1 << PG_FLAG_PSH, ack = 1 << PG_FLAG_ACK, urg = 1 << PG_FLAG_URG;
+	__u8 flags = p->tcp_flags & (fin | syn | rst | psh | ack | urg);
+	__u32 cpu = bpf_get_smp_processor_id(), odd;
+	struct pg_flow_stats *stats;
+
+	if (!flags)
+		odd = PG_ODD_NULL;
+	else if ((flags & (syn | fin)) == (syn | fin))
+		odd = PG_ODD_SYN_FIN;
+	else if ((flags & (syn | rst)) == (syn | rst))
+		odd = PG_ODD_SYN_RST;
+	else if ((flags & (fin | psh | urg | ack)) == (fin | psh | urg))
+		odd = PG_ODD_XMAS;
+	else if ((flags & (fin | ack)) == fin)
+		odd = PG_ODD_FIN_NO_ACK;
+	else
+		return;
+	stats = bpf_map_lookup_elem(&pg_flow_stats, &cpu);
+	if (stats)
+		stats->odd_flags[odd] += p->packets; /* its CPU's, as a shard that is not shared */
+}
+
 /*
  * Flags of what one packet becomes on the wire: segmentation puts FIN and PSH on the last segment
  * and CWR on the first (net/ipv4/tcp_offload.c tcp_gso_segment()).
@@ -68,6 +98,8 @@ static __always_inline void count_flags(const struct counter *to, struct pg_tcp_
 		add_u64(to, &c->syn, p->packets);
 	if (p->tcp_flags & psh)
 		add_u64(to, &c->psh, 1);
+	if (p->tcp_flags & ~(ack | syn | psh) || !(p->tcp_flags & ~psh))
+		count_odd_flags(p);
 	if (!(p->tcp_flags & ~(ack | syn | psh)))
 		return;
 	if (p->tcp_flags & 1 << PG_FLAG_FIN)

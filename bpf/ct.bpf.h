@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "flow_table.bpf.h"
+
 /* Of one answer, which type of ICMP goes with the request. */
 static __always_inline __u32 icmp_answer(__u32 query)
 {
@@ -22,7 +24,7 @@ static __always_inline __u32 icmp_answer(__u32 query)
 }
 
 /* xt_conntrack.c: the kernel's status bits. */
-static __always_inline __u32 ct_status(__u32 flow_status)
+static __always_inline __u32 ct_status(__u64 flow_status)
 {
 	return PG_CT_CONFIRMED | (flow_status & PG_FLOW_SEEN_REPLY ? PG_CT_SEEN_REPLY : 0) |
 	       (flow_status & PG_FLOW_ASSURED ? PG_CT_ASSURED : 0);
@@ -57,32 +59,58 @@ static __always_inline void view_ends(struct pkt *p, bool by_opener)
 	ct->known = 1;
 }
 
-/* Of a flow that there is, as it is behind this packet. */
-static __always_inline void view_flow(struct pkt *p, const struct pg_flow *flow, __u32 status,
-				      __u64 now)
+/*
+ * Of the flow in p->flow's place, as it is behind this packet. Global functions, for the sake of the
+ * stack of those that call them.
+ */
+__noinline int flow_view(struct pkt *p, __u64 status)
 {
-	__u32 opener = flow->opener & 1;
-	__u64 expires = flow->expires_ns;
+	const struct pg_flow_ctl *ctl = flow_ctl();
+	struct pg_flow_bucket *b;
+	struct flow_pkt *f;
+	__u32 opener = !!(status & PG_FLOW_OPENER), way;
+	__s32 left;
 
-	if (!(p->needs & PG_NEED_FLOW))
-		return;
-	view_ends(p, p->flow.from == flow->opener);
+	if (!p || !ctl)
+		return 0;
+	f = &p->flow;
+	way = f->way & 7;
+	b = bucket_at(f->bucket);
+	if (!b)
+		return 0;
+	view_ends(p, f->from == opener);
+	left = ticks_left(&b->flow[way], b->tag[way].tag, b->tag[way].last, f->tick, ctl);
 	p->ct.field[PG_CT_STATUS] = ct_status(status);
-	p->ct.field[PG_CT_EXPIRES] = expires > now ? (expires - now) / 1000000000 : 0;
-	p->ct.sent[0] = flow->sent[opener];
-	p->ct.sent[1] = flow->sent[opener ^ 1];
+	p->ct.field[PG_CT_EXPIRES] =
+		left > 0 ? ((__u64)left << PG_FLOW_TICK_SHIFT) / 1000000000 : 0;
+	p->ct.sent[0] = b->flow[way].sent[opener];
+	p->ct.sent[1] = b->flow[way].sent[opener ^ 1];
+	return 0;
+}
+
+static __always_inline void view_flow(struct pkt *p, __u64 status)
+{
+	if (p->needs & PG_NEED_FLOW)
+		flow_view(p, status);
 }
 
 /* Of one that begins with this packet: the kernel has no time for it yet. */
-static __always_inline void view_new(struct pkt *p)
+__noinline int flow_view_new(struct pkt *p)
 {
-	if (!(p->needs & PG_NEED_FLOW))
-		return;
+	if (!p)
+		return 0;
 	view_ends(p, true);
 	p->ct.field[PG_CT_STATUS] = p->ct.field[PG_CT_EXPIRES] = 0;
 	p->ct.sent[0].packets = p->packets;
 	p->ct.sent[0].bytes = p->bytes;
 	p->ct.sent[1].packets = p->ct.sent[1].bytes = 0;
+	return 0;
+}
+
+static __always_inline void view_new(struct pkt *p)
+{
+	if (p->needs & PG_NEED_FLOW)
+		flow_view_new(p);
 }
 
 /* conntrack ------------------------------------------------------------------------------------ */
@@ -207,17 +235,13 @@ static __always_inline enum check_result connlimit_lock(const struct pg_check *c
 }
 
 /* Its flow counts no more: there is none, it has expired, or its TCP connection is closed. */
-static __always_inline bool is_gone(const struct pg_connlimit *e, __u64 now)
+static __always_inline bool is_gone(const struct pg_connlimit *e)
 {
-	const struct pg_flow *flow = bpf_map_lookup_elem(&pg_flows, &e->flow);
-	__u8 tcp;
+	int tcp = flow_peek(&e->flow);
 
-	if (!flow)
-		flow = bpf_map_lookup_elem(&pg_half_open, &e->flow);
-	if (!flow || now >= flow->expires_ns)
+	if (tcp < 0)
 		return e->cpu == bpf_get_smp_processor_id() ||
 		       bpf_ktime_get_ns() - e->time_ns > CONNLIMIT_PENDING_NS;
-	tcp = flow->status & PG_FLOW_TCP_STATE;
 	return tcp == PG_TCP_TIME_WAIT || tcp == PG_TCP_CLOSE;
 }
 
@@ -309,7 +333,7 @@ static __always_inline enum check_result check_connlimit(const struct pg_check *
 	if (e && p->ct.keyed && !is_confirmed(p) && is_own(e, p)) {
 		p->connlimit_found = 1;
 		at->walk++;
-	} else if (!e || is_gone(e, bpf_ktime_get_coarse_ns())) {
+	} else if (!e || is_gone(e)) {
 		connlimit_remove(p, head, place);
 	} else {
 		at->walk++;

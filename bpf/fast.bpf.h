@@ -26,12 +26,15 @@ static __always_inline bool fast_l4(const void *l4, struct pkt *p)
 	return tcp->doff >= 5 << 4;
 }
 
+/* Nothing is counted before it is clear that the packet stays here. */
 static __always_inline enum pg_verdict fast_decide(const struct cursor *c, struct pkt *p,
-						   bool trace, bool atomic)
+						   const void *l4, bool trace, bool atomic)
 {
-	struct decision d;
+	struct decision d = { .track = TRACK_NOT };
 
 	if (c->dir == PG_DIR_OUT ? !depart_fast(c, p, &d) : !classify_fast(p, &d))
+		return _PG_VERDICT_MAX;
+	if (d.track && (trace || !fast_track(&d, p, l4)))
 		return _PG_VERDICT_MAX;
 	/* Copies, in which the reason and with it the total's place are constants. */
 	if (c->dir == PG_DIR_OUT && d.reason == PG_REASON_FORWARDED) {
@@ -68,7 +71,7 @@ static __always_inline enum pg_verdict fast_ip4(const struct cursor *c, __u8 pro
 		return _PG_VERDICT_MAX;
 	if (!fast_l4(h + 1, &p))
 		return _PG_VERDICT_MAX;
-	return fast_decide(c, &p, trace, atomic);
+	return fast_decide(c, &p, h + 1, trace, atomic);
 }
 
 /* ICMP, and protocols whose headers no rule asks for. */
@@ -98,7 +101,7 @@ static __always_inline enum pg_verdict fast_other4(const struct cursor *c, bool 
 		p.dport = icmp->code;
 		p.has_icmp = 1;
 	}
-	return fast_decide(c, &p, trace, atomic);
+	return fast_decide(c, &p, NULL, trace, atomic);
 }
 
 static __always_inline enum pg_verdict fast_ip6(const struct cursor *c, __u8 proto, bool trace,
@@ -116,7 +119,7 @@ static __always_inline enum pg_verdict fast_ip6(const struct cursor *c, __u8 pro
 		return _PG_VERDICT_MAX;
 	if (!fast_l4(h + 1, &p))
 		return _PG_VERDICT_MAX;
-	return fast_decide(c, &p, trace, atomic);
+	return fast_decide(c, &p, h + 1, trace, atomic);
 }
 
 /* The linear part must hold the headers: of UDP less than of TCP. */

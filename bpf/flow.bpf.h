@@ -9,7 +9,7 @@
  * kernel too has done its tracking when it asks the rules. Two CPUs may work on one flow at once:
  * status changes by compare-and-swap, counters by atomic adds, and of times the last one wins.
  *
- * Not as the kernel: TCP sequence numbers and transport checksums are not looked at; a fragment
+ * Not as the kernel: transport checksums are not looked at; a fragment
  * that is not the first is INVALID, because it is not put together here; SCTP has no states of its
  * own and GRE no calls; there are no helpers, so nothing but ICMP errors is RELATED. A packet on lo is
  * two packets: a FIN closes its flow twice as far, and the RST that ends an unanswered flow is INVALID
@@ -21,15 +21,10 @@
  */
 #pragma once
 
-#ifndef BPF_NOEXIST
-#define BPF_ANY 0
-#define BPF_NOEXIST 1
-#endif
+#include "flow_table.bpf.h"
 
-#define NSEC_PER_SEC 1000000000ULL
+#include "flow_tcp.bpf.h"
 
-/* A TCP segment by the one flag that moves a connection. */
-enum flow_event { FLOW_NO_EVENT, FLOW_SYN, FLOW_SYN_ACK, FLOW_FIN, FLOW_ACK, FLOW_RST };
 
 struct icmp_query_header {
 	__u8 type, code;
@@ -50,7 +45,7 @@ static __always_inline bool comes_behind(const struct flow_pkt *f)
 }
 
 /* By index instead of by question, which would be one for each word to the verifier. */
-static __always_inline void make_key(struct flow_pkt *f, __u8 family)
+static __always_inline void make_key(struct flow_pkt *f, const struct pkt *p)
 {
 	struct pg_flow_key *key = &f->key;
 	__u32 first, port;
@@ -67,10 +62,9 @@ static __always_inline void make_key(struct flow_pkt *f, __u8 family)
 	}
 	key->port[0] = f->port[port];
 	key->port[1] = f->port[port ^ 1];
-	key->netns = cfg.netns;
-	key->family = family;
+	key->space = cfg.space | (p->family == PG_FAMILY_V6 ? PG_FLOW_V6 : 0);
 	key->proto = f->proto;
-	key->unused = 0;
+	key->vlan = p->vlans ? PG_FLOW_TAGGED | p->vlan_id[0] : 0;
 }
 
 static __always_inline void set_ends(struct flow_pkt *f, __u8 family, const __be32 *saddr,
@@ -292,31 +286,6 @@ __noinline int flow_icmp_tc(struct __sk_buff *ctx, struct pkt *p)
 
 /* Other protocols ------------------------------------------------------------------------------ */
 
-/* FLOW_NO_EVENT: flags that no TCP sends together (tcp_valid_flags of nf_conntrack_proto_tcp.c). */
-static __always_inline enum flow_event tcp_event(__u8 flags)
-{
-	const __u8 fin = 1 << PG_FLAG_FIN, syn = 1 << PG_FLAG_SYN, rst = 1 << PG_FLAG_RST,
-		   ack = 1 << PG_FLAG_ACK, urg = 1 << PG_FLAG_URG;
-
-	switch (flags & (fin | syn | rst | ack | urg)) {
-	case ack:
-	case ack | urg:
-		return FLOW_ACK;
-	case syn:
-	case syn | urg:
-		return FLOW_SYN;
-	case syn | ack:
-		return FLOW_SYN_ACK;
-	case fin | ack:
-	case fin | ack | urg:
-		return FLOW_FIN;
-	case rst:
-	case rst | ack:
-		return FLOW_RST;
-	}
-	return FLOW_NO_EVENT;
-}
-
 /* False: INVALID. Of DCCP no header is needed, because its ports don't count. */
 static __always_inline bool l4_is_sound(const struct pkt *p)
 {
@@ -341,13 +310,11 @@ __noinline int dhcp_has_asked(void)
 	struct pg_flow_key key = {
 		.addr = { { 0 }, { DHCP_EVERYBODY } },
 		.port = { DHCP_CLIENT, DHCP_SERVER },
-		.netns = cfg.netns,
-		.family = PG_FAMILY_V4,
+		.space = cfg.space,
 		.proto = IPPROTO_UDP,
 	};
-	struct pg_flow *flow = bpf_map_lookup_elem(&pg_flows, &key);
 
-	return flow && bpf_ktime_get_coarse_ns() < flow->expires_ns;
+	return flow_peek(&key) >= 0;
 }
 
 static __always_inline void set_dhcp_ends(struct pkt *p)
@@ -372,10 +339,11 @@ static __always_inline enum flow_kind read_flow(const struct source *s)
 		return FLOW_UNTRACKED;
 	if (!l4_is_sound(p))
 		return FLOW_INVALID;
-	p->flow.event = tcp_event(p->tcp_flags);
+	p->flow.event = segment_of(p->tcp_flags);
+	p->flow.flags = p->tcp_flags;
 	if (p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6)
 		return s->xdp ? flow_icmp_xdp(s->ctx, p) : flow_icmp_tc(s->ctx, p);
-	if (p->proto == IPPROTO_TCP && p->flow.event == FLOW_NO_EVENT)
+	if (p->proto == IPPROTO_TCP && p->flow.event == PG_SEG_NONE)
 		return FLOW_INVALID;
 	set_ends(&p->flow, p->family, p->saddr, p->daddr);
 	set_ports(&p->flow, p->proto, 0, 0);
@@ -385,271 +353,311 @@ static __always_inline enum flow_kind read_flow(const struct source *s)
 	return FLOW_TRACKED;
 }
 
-/* TCP's states --------------------------------------------------------------------------------- */
-
-static const __u32 tcp_timeouts[16] = { PG_TCP_TIMEOUTS(PG_TCP_TIMEOUT) };
+/* TCP's options -------------------------------------------------------------------------------- */
 
 /*
- * What a segment makes of the state, by its event, by whether the opener (0) or the other end (1)
- * sent it, and by the state before. PG_TCP_NONE: it can't be. IGNORED: our entry may be out of step
- * with the ends, so what they may be sorting out among themselves is let through, but not believed.
+ * The window scale that a SYN offers, into p->flow.scale. A scale above 14 is 14 (RFC 7323).
  */
-#define TCP_IGNORED _PG_TCP_MAX
-
-#define TCP(from, to) [PG_TCP_##from] = PG_TCP_##to
-#define IGNORED(from) [PG_TCP_##from] = TCP_IGNORED
-#define TCP_FIN_ROW                                                                                \
-	{                                                                                          \
-		TCP(SYN_RECV, FIN_WAIT), TCP(ESTABLISHED, FIN_WAIT), TCP(FIN_WAIT, LAST_ACK),      \
-			TCP(CLOSE_WAIT, LAST_ACK), TCP(LAST_ACK, LAST_ACK),                        \
-			TCP(TIME_WAIT, TIME_WAIT), TCP(CLOSE, CLOSE)                               \
-	}
-#define TCP_ACK_ROW(in_syn_recv)                                                                   \
-	TCP(SYN_RECV, in_syn_recv), TCP(ESTABLISHED, ESTABLISHED), TCP(FIN_WAIT, CLOSE_WAIT),      \
-		TCP(CLOSE_WAIT, CLOSE_WAIT), TCP(LAST_ACK, TIME_WAIT), TCP(TIME_WAIT, TIME_WAIT),  \
-		TCP(CLOSE, CLOSE)
-#define TCP_RST_ROW { [PG_TCP_SYN_SENT ... PG_TCP_SYN_SENT2] = PG_TCP_CLOSE }
-
-static const __u8 tcp_next[8][2][16] = {
-	[FLOW_SYN] = {
-		{ TCP(SYN_SENT, SYN_SENT), TCP(SYN_SENT2, SYN_SENT2), TCP(TIME_WAIT, SYN_SENT),
-		  TCP(CLOSE, SYN_SENT), IGNORED(SYN_RECV), IGNORED(ESTABLISHED),
-		  IGNORED(FIN_WAIT), IGNORED(CLOSE_WAIT), IGNORED(LAST_ACK) },
-		{ TCP(SYN_SENT, SYN_SENT2), TCP(SYN_SENT2, SYN_SENT2), TCP(TIME_WAIT, SYN_SENT) },
-	},
-	[FLOW_SYN_ACK] = {
-		{ TCP(SYN_RECV, SYN_RECV), TCP(SYN_SENT2, SYN_RECV) },
-		{ TCP(SYN_SENT, SYN_RECV), TCP(SYN_SENT2, SYN_RECV), IGNORED(SYN_RECV),
-		  IGNORED(ESTABLISHED), IGNORED(FIN_WAIT), IGNORED(CLOSE_WAIT),
-		  IGNORED(LAST_ACK), IGNORED(TIME_WAIT), IGNORED(CLOSE) },
-	},
-	[FLOW_FIN] = { TCP_FIN_ROW, TCP_FIN_ROW },
-	[FLOW_ACK] = {
-		{ TCP_ACK_ROW(ESTABLISHED) },
-		{ TCP_ACK_ROW(SYN_RECV), IGNORED(SYN_SENT), IGNORED(SYN_SENT2) },
-	},
-	[FLOW_RST] = { TCP_RST_ROW, TCP_RST_ROW },
-};
-
-#undef TCP
-#undef IGNORED
-
-/* What a packet does to its flow. */
-enum flow_effect {
-	FLOW_GOES_ON,
-	FLOW_STAYS,   /* the packet is the flow's, and changes nothing but what was seen last */
-	FLOW_REFUSES, /* the packet is INVALID */
-	FLOW_ENDS,
-	FLOW_REOPENS, /* it has ended, and the packet begins the next with the same ends */
-};
-
-/* Only SYN and RST matter for what comes next. */
-static __always_inline __u32 with_last(__u32 status, const struct flow_pkt *f)
+static __always_inline void read_scale(const struct source *s)
 {
-	status &= ~(PG_FLOW_LAST_SYN | PG_FLOW_LAST_RST | PG_FLOW_LAST_FROM_1);
-	if (f->event == FLOW_SYN)
-		status |= PG_FLOW_LAST_SYN | (f->from ? PG_FLOW_LAST_FROM_1 : 0);
-	if (f->event == FLOW_RST)
-		status |= PG_FLOW_LAST_RST | (f->from ? PG_FLOW_LAST_FROM_1 : 0);
-	return status;
+	struct pkt *p = s->p;
+	__u8 *opts = p->out;
+	__u32 len;
+
+	p->flow.scale = 0;
+	if (!load_from(s, p->l4 + 12, opts, 1))
+		return;
+	barrier();
+	len = (opts[0] >> 4) * 4 - 20;
+	barrier_var(len);
+	len &= 63;
+	if (!len || len > 40 || !load_from(s, p->l4 + 20, opts, len))
+		return;
+	p->ext_off = 0; /* in memory, so that the verifier takes it for any number */
+	NO_UNROLL for (int n = 0; n < 40; n++) {
+		__u32 i;
+
+		barrier();
+		i = p->ext_off & 63;
+		if (i >= len || !opts[i])
+			break;
+		if (opts[i] == 3 && len - i >= 3 && opts[i + 1] == 3) {
+			p->flow.scale = PG_LAST_HAS_SCALE | (opts[i + 2] > 14 ? 14 : opts[i + 2]);
+			break;
+		}
+		if (opts[i] != 1 && opts[i + 1] < 2)
+			break;
+		p->ext_off = i + (opts[i] == 1 ? 1 : opts[i + 1]);
+	}
 }
 
-/* Where the table is not enough; as nf_conntrack_tcp_packet(). From f->old to f->status. */
-static __always_inline enum flow_effect tcp_step(struct flow_pkt *f, bool reply)
+__noinline int flow_scale_xdp(struct xdp_md *ctx, struct pkt *p)
 {
-	__u32 old = f->old, now = with_last(old, f);
-	__u8 state = old & PG_FLOW_TCP_STATE, next;
-	bool last_is_same_end = !(old & PG_FLOW_LAST_FROM_1) == !f->from;
-	bool answers_syn = old & PG_FLOW_LAST_SYN && !last_is_same_end;
+	const struct source s = { ctx, true, p };
 
-	next = tcp_next[f->event & 7][reply][state];
-	if (next == PG_TCP_NONE)
-		return FLOW_REFUSES;
-	if (next == PG_TCP_SYN_SENT && state != PG_TCP_SYN_SENT) {
-		if (old & PG_FLOW_CLOSING || (old & PG_FLOW_LAST_RST && last_is_same_end))
-			return FLOW_REOPENS;
-		next = TCP_IGNORED;
-	}
-	if (next == TCP_IGNORED && f->event == FLOW_SYN_ACK && answers_syn) {
-		/* The answer to a SYN that was ignored: both ends begin anew, so we do. */
-		now &= ~(PG_FLOW_CLOSING | PG_FLOW_SIMULTANEOUS);
-		state = PG_TCP_SYN_SENT;
-		next = PG_TCP_SYN_RECV;
-	}
-	/* RFC 5961: an ACK that answers a SYN challenges it, and is not the last FIN's. */
-	if (next == TCP_IGNORED ||
-	    (next == PG_TCP_TIME_WAIT && state == PG_TCP_LAST_ACK && answers_syn)) {
-		f->status = now;
-		return FLOW_STAYS;
-	}
-	if (next == PG_TCP_SYN_RECV && reply && f->event == FLOW_ACK && old & PG_FLOW_SIMULTANEOUS)
-		next = PG_TCP_ESTABLISHED;
-	if (next == PG_TCP_SYN_SENT2)
-		now |= PG_FLOW_SIMULTANEOUS;
-	if (next == PG_TCP_FIN_WAIT && state != PG_TCP_FIN_WAIT)
-		now |= PG_FLOW_CLOSING;
-	if (next == PG_TCP_ESTABLISHED && old & PG_FLOW_SEEN_REPLY &&
-	    (state == PG_TCP_SYN_RECV || state == PG_TCP_ESTABLISHED))
-		now |= PG_FLOW_ASSURED;
-	f->status = (now & ~PG_FLOW_TCP_STATE) | next;
-	return f->event == FLOW_RST && !(old & PG_FLOW_SEEN_REPLY) ? FLOW_ENDS : FLOW_GOES_ON;
+	if (p)
+		read_scale(&s);
+	return 0;
 }
 
-/* 0: its life is not prolonged. */
-static __always_inline __u32 tcp_timeout_s(const struct flow_pkt *f)
+__noinline int flow_scale_tc(struct __sk_buff *ctx, struct pkt *p)
 {
-	__u8 state = f->status & PG_FLOW_TCP_STATE;
+	const struct source s = { ctx, false, p };
 
-	if (f->event == FLOW_RST)
-		return tcp_timeouts[PG_TCP_CLOSE];
-	if (!(f->old & PG_FLOW_SEEN_REPLY)) {
-		if (f->event == FLOW_SYN && (f->old & PG_FLOW_TCP_STATE) == PG_TCP_SYN_SENT)
-			return 0;
-		if (state == PG_TCP_ESTABLISHED)
-			return PG_TIMEOUT_TCP_UNREPLIED;
-	}
-	return tcp_timeouts[state];
+	if (p)
+		read_scale(&s);
+	return 0;
 }
 
-static __always_inline __u32 timeout_s(const struct flow_pkt *f)
+/* Going on ------------------------------------------------------------------------------------- */
+
+/* A datagram of other protocols than TCP. */
+static __always_inline enum flow_effect datagram_step(struct flow_pkt *f, const struct pg_flow *flow)
+{
+	const __u32 two_seconds = 2000000000ULL >> PG_FLOW_TICK_SHIFT;
+
+	f->status = f->old;
+	f->moves = f->trouble = 0;
+	if (f->old & PG_FLOW_SEEN_REPLY && f->tick - flow->first > two_seconds &&
+	    has_tracked_ports(f->proto))
+		f->status |= PG_FLOW_ASSURED;
+	return FLOW_GOES_ON;
+}
+
+static __always_inline __u8 timeout_of(const struct flow_pkt *f)
 {
 	switch (f->proto) {
 	case IPPROTO_TCP:
-		return tcp_timeout_s(f);
+		return tcp_timeout(f);
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
 		return f->status & PG_FLOW_ASSURED ? PG_TIMEOUT_UDP_STREAM : PG_TIMEOUT_UDP;
 	case IPPROTO_SCTP:
 		return f->old & PG_FLOW_SEEN_REPLY ? PG_TIMEOUT_SCTP : PG_TIMEOUT_UDP;
+	case IPPROTO_GRE:
+		return f->status & PG_FLOW_SEEN_REPLY ? PG_TIMEOUT_GRE_STREAM : PG_TIMEOUT_GRE;
 	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
 		return PG_TIMEOUT_ICMP;
+	case IPPROTO_ICMPV6:
+		return PG_TIMEOUT_ICMPV6;
 	}
-	return PG_TIMEOUT_OTHER;
-}
-
-/* The tables ----------------------------------------------------------------------------------- */
-
-/*
- * Time: CLOCK_MONOTONIC_COARSE. It steps every few milliseconds, which timeouts of seconds don't
- * mind, and costs a load where the exact clock costs a reading of the hardware; unlike jiffies the
- * command can read it, too, and it does not depend on how the kernel was built.
- */
-static __always_inline __u64 coarse_ns(void)
-{
-	return bpf_ktime_get_coarse_ns();
-}
-
-static __always_inline void forget(const struct pg_flow_key *key, bool half_open)
-{
-	if (half_open)
-		bpf_map_delete_elem(&pg_half_open, key);
-	else
-		bpf_map_delete_elem(&pg_flows, key);
-}
-
-/* NULL: there is none, or not any more. */
-static __always_inline struct pg_flow *find_flow(const struct pg_flow_key *key, __u64 now,
-						 bool *ret_half_open)
-{
-	struct pg_flow *flow = bpf_map_lookup_elem(&pg_flows, key);
-	bool half_open = false;
-
-	if (!flow && key->proto == IPPROTO_TCP) {
-		flow = bpf_map_lookup_elem(&pg_half_open, key);
-		half_open = true;
-	}
-	if (!flow)
-		return NULL;
-	if (now >= flow->expires_ns) {
-		forget(key, half_open);
-		return NULL;
-	}
-	*ret_half_open = half_open;
-	return flow;
-}
-
-/* From half-open to where no flood of SYNs reaches it. */
-static __always_inline void promote(const struct pg_flow_key *key, const struct pg_flow *flow,
-				    struct pg_flow *scratch)
-{
-	*scratch = *flow;
-	if (!bpf_map_update_elem(&pg_flows, key, scratch, BPF_ANY))
-		bpf_map_delete_elem(&pg_half_open, key);
+	return PG_TIMEOUT_GENERIC;
 }
 
 /* Times at which two CPUs change one status at once: more is not expected in a packet's time. */
 #define FLOW_TRIES 4
 
-/* A datagram of other protocols than TCP. */
-static __always_inline enum flow_effect datagram_step(struct flow_pkt *f, __u64 age_ns)
+/* f->effect, and from f->old to f->status. False: another flow has taken the place. */
+static __always_inline bool step_flow(struct pg_flow_bucket *b, __u32 way, struct pkt *p,
+				      const struct pg_flow_ctl *ctl)
 {
-	f->status = f->old;
-	if (f->old & PG_FLOW_SEEN_REPLY && age_ns > 2 * NSEC_PER_SEC && has_tracked_ports(f->proto))
-		f->status |= PG_FLOW_ASSURED;
-	return FLOW_GOES_ON;
-}
+	struct pg_flow *flow = &b->flow[way];
+	struct flow_pkt *f = &p->flow;
+	bool reply;
 
-/* f->effect, and from f->old to f->status. */
-static __always_inline void step_flow(struct pg_flow *flow, struct flow_pkt *f, bool reply,
-				      __u64 now)
-{
-	for (int i = 0; i < FLOW_TRIES; i++) {
-		f->old = *(volatile __u32 *)&flow->status;
-		f->effect = f->proto == IPPROTO_TCP ? tcp_step(f, reply) :
-						      datagram_step(f, now - flow->first_ns);
+	NO_UNROLL for (int i = 0; i < FLOW_TRIES; i++) {
+		f->old = *(volatile __u64 *)&flow->status;
+		if (!same_tag(*(volatile __u32 *)&b->tag[way].tag, f->tag))
+			return false;
+		barrier();
+		reply = f->from != !!(f->old & PG_FLOW_OPENER);
+		f->effect = f->proto == IPPROTO_TCP ?
+				    tcp_step(p, flow, reply, ctl->options & PG_FLOW_OPT_LIBERAL) :
+				    datagram_step(f, flow);
 		barrier();
 		if (f->effect == FLOW_REFUSES || f->effect == FLOW_REOPENS)
-			return;
+			return true;
 		if (reply)
 			f->status |= PG_FLOW_SEEN_REPLY;
+		f->status |= (__u64)f->flags << (PG_FLOW_FLAGS_SHIFT + 8 * (f->from & 1));
 		if (f->status == f->old ||
 		    __sync_val_compare_and_swap(&flow->status, f->old, f->status) == f->old)
-			return;
+			return true;
 	}
+	return true;
 }
 
-/* A packet of a flow that is known. 0: the flow is no more, and the packet begins the next. */
-static __always_inline __u8 advance_flow(struct pg_flow *flow, const struct pg_flow_key *key,
-					 struct pkt *p, bool half_open, __u64 now)
+static __always_inline void set_window(struct pg_flow_window *w, const struct pg_flow_window *now)
 {
-	struct flow_pkt *f = &p->flow;
-	bool reply = f->from != flow->opener;
-	struct pg_count *sent = &flow->sent[f->from & 1];
-	__u32 timeout;
+	__u32 end = w->end;
 
-	step_flow(flow, f, reply, now);
-	if (f->effect == FLOW_REFUSES)
+	/* The one number that must not go back: what is acknowledged beyond it is INVALID. */
+	if (now->end != end)
+		__sync_val_compare_and_swap(&w->end, end, now->end);
+	if (now->max_end != w->max_end)
+		w->max_end = now->max_end;
+	if (now->max_win != w->max_win)
+		w->max_win = now->max_win;
+	if (now->max_ack != w->max_ack)
+		w->max_ack = now->max_ack;
+}
+
+/* Each of the three stops before it would run into the next. */
+static __always_inline void add_trouble(__u64 *to, __u64 trouble)
+{
+	__u64 was = *(volatile __u64 *)to;
+
+	if ((was >> PG_TROUBLE_RETRANSMITS & 0xffffff) > 0xff0000)
+		trouble &= ~(0xffffffULL << PG_TROUBLE_RETRANSMITS);
+	if ((was >> PG_TROUBLE_OUT_OF_ORDER & 0xffffff) > 0xff0000)
+		trouble &= ~(0xffffffULL << PG_TROUBLE_OUT_OF_ORDER);
+	if (was >> PG_TROUBLE_ZERO_WINDOWS > 0xff00)
+		trouble &= ~(0xffffULL << PG_TROUBLE_ZERO_WINDOWS);
+	__sync_fetch_and_add(to, trouble);
+}
+
+/* A flow that the command has ended keeps its place, so that it is not picked up again. */
+static __always_inline bool is_killed(__u32 tag)
+{
+	return (tag & PG_TAG_TIMEOUT) == PG_TIMEOUT_KILLED;
+}
+
+/*
+ * What still comes of it is dropped: of TCP until an end begins anew, or both have fallen silent; of
+ * others, which begin nothing, for some time. 0: the packet begins the next.
+ */
+static __always_inline __u8 refuse_killed(struct pg_flow_bucket *b, __u32 way, __u32 tag,
+					  struct flow_pkt *f)
+{
+	if (f->proto == IPPROTO_TCP && f->event == PG_SEG_SYN) {
+		free_place(b, way, tag);
+		return 0;
+	}
+	if (f->proto == IPPROTO_TCP)
+		b->tag[way].last = f->tick;
+	f->killed = 1;
+	f->effect = FLOW_REFUSES;
+	return PG_CT_INVALID;
+}
+
+/* When it was seen, and which timeout holds. */
+static __always_inline void touch(struct pg_flow_tag *t, const struct flow_pkt *f)
+{
+	__u32 tag = *(volatile __u32 *)&t->tag;
+
+	if (t->last != f->tick)
+		t->last = f->tick;
+	if ((tag & PG_TAG_TIMEOUT) != f->timeout && same_tag(tag, f->tag) && !is_busy(tag) &&
+	    !is_killed(tag))
+		__sync_val_compare_and_swap(&t->tag, tag,
+					    (tag & ~PG_TAG_TIMEOUT) | (f->timeout & PG_TAG_TIMEOUT));
+}
+
+/* Whatever the packet does to its flow's state, it is the flow's. */
+static __always_inline void account(struct pg_flow_bucket *b, __u32 way, const struct pkt *p)
+{
+	const struct flow_pkt *f = &p->flow;
+	struct pg_flow *flow = &b->flow[way];
+	__u32 from = f->from & 1;
+
+	__sync_fetch_and_add(&flow->sent[from].packets, p->packets);
+	__sync_fetch_and_add(&flow->sent[from].bytes, p->bytes);
+	if (f->trouble)
+		add_trouble(&b->trouble[way][from], f->trouble);
+	if (f->moves)
+		count_moves(opened_port(&f->key, f->old), f->moves);
+}
+
+/* A packet of the flow that was found. 0: it is no more, and the packet begins the next. */
+__noinline int flow_advance(struct pkt *p)
+{
+	const struct pg_flow_ctl *ctl = flow_ctl();
+	struct pg_flow_stats *stats = flow_stats();
+	struct pg_flow_bucket *b;
+	struct flow_pkt *f;
+	__u32 way, tag;
+
+	if (!p || !ctl || !stats)
+		return 0;
+	f = &p->flow;
+	b = bucket_at(f->bucket);
+	way = f->way & 7;
+	f->out_of_window = 0;
+	if (!b)
+		return 0;
+	tag = *(volatile __u32 *)&b->tag[way].tag;
+	if (is_killed(tag) && same_tag(tag, f->tag))
+		return refuse_killed(b, way, tag, f);
+	if (!step_flow(b, way, p, ctl))
+		return 0;
+	barrier();
+	if (f->effect == FLOW_REFUSES) {
+		stats->out_of_window += f->out_of_window;
 		return PG_CT_INVALID;
+	}
+	if (f->effect != FLOW_REOPENS)
+		account(b, way, p);
 	if (f->effect == FLOW_REOPENS) {
-		forget(key, half_open);
+		tag = *(volatile __u32 *)&b->tag[way].tag;
+		if (same_tag(tag, f->tag) && !is_busy(tag))
+			free_place(b, way, tag);
 		return 0;
 	}
 	if (f->effect == FLOW_GOES_ON) {
-		__sync_fetch_and_add(&sent->packets, p->packets);
-		__sync_fetch_and_add(&sent->bytes, p->bytes);
-		flow->last_ns = now;
-		timeout = timeout_s(f);
-		if (timeout)
-			flow->expires_ns = now + timeout * NSEC_PER_SEC;
+		f->timeout = timeout_of(f);
+		touch(&b->tag[way], f);
+		if (f->proto == IPPROTO_TCP) {
+			set_window(&b->flow[way].win[f->from & 1], &f->snd);
+			set_window(&b->flow[way].win[(f->from ^ 1) & 1], &f->rcv);
+			take_time(&b->flow[way], f);
+		}
 	}
-	view_flow(p, flow, f->status, now); /* while it is there */
 	if (f->effect == FLOW_ENDS) {
-		forget(key, half_open);
-		p->ct.sent[reply].packets += p->packets;
-		p->ct.sent[reply].bytes += p->bytes;
-	} else if (f->effect == FLOW_GOES_ON && half_open && f->status & PG_FLOW_ASSURED) {
-		promote(key, flow, &f->fresh);
+		view_flow(p, f->status); /* while it is there */
+		tag = *(volatile __u32 *)&b->tag[way].tag;
+		if (same_tag(tag, f->tag) && !is_busy(tag))
+			free_place(b, way, tag);
 	}
-	return reply || f->old & PG_FLOW_SEEN_REPLY ? PG_CT_ESTABLISHED : PG_CT_NEW;
+	return f->old & PG_FLOW_SEEN_REPLY || f->from != !!(f->old & PG_FLOW_OPENER) ?
+		       PG_CT_ESTABLISHED :
+		       PG_CT_NEW;
+}
+
+/* What its flow has become, if it goes on. */
+static __always_inline void follow_up(struct pkt *p)
+{
+	struct flow_pkt *f = &p->flow;
+
+	if (f->effect != FLOW_GOES_ON && f->effect != FLOW_STAYS)
+		return;
+	view_flow(p, f->status);
+	barrier();
+	if (f->effect == FLOW_GOES_ON && f->status & PG_FLOW_ASSURED && is_half_open(f))
+		flow_promote(p);
+}
+
+/*
+ * The state of a packet that its flow is not told of: an ICMP error about it, or one that passes. 0:
+ * it is told, because its flow was opened by what passes.
+ */
+static __always_inline __u8 passing_state(struct pkt *p)
+{
+	struct pg_flow_bucket *b = bucket_at(p->flow.bucket);
+	bool from_opener;
+	__u64 status;
+
+	if (!b)
+		return PG_CT_INVALID;
+	status = b->flow[p->flow.way & 7].status;
+	from_opener = p->flow.from == !!(status & PG_FLOW_OPENER);
+	if (p->flow.kind != FLOW_QUOTED && status & PG_FLOW_PASSING && from_opener)
+		return 0;
+	view_flow(p, status);
+	if (p->flow.kind == FLOW_QUOTED)
+		return PG_CT_RELATED;
+	return status & PG_FLOW_SEEN_REPLY ? PG_CT_ESTABLISHED : PG_CT_NEW;
 }
 
 /* Can a packet begin a flow? An ACK can: it may be of a connection that is older than we are. */
 static __always_inline bool can_open(const struct flow_pkt *f)
 {
+	const struct pg_flow_ctl *ctl;
+
 	switch (f->proto) {
 	case IPPROTO_TCP:
-		return f->event == FLOW_SYN || f->event == FLOW_ACK;
+		ctl = flow_ctl();
+		return f->event == PG_SEG_SYN ||
+		       (f->event == PG_SEG_ACK && ctl && !(ctl->options & PG_FLOW_OPT_STRICT));
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		return !f->from;
@@ -657,42 +665,48 @@ static __always_inline bool can_open(const struct flow_pkt *f)
 	return true;
 }
 
-static __always_inline __u8 track(struct pkt *p)
+static __always_inline __u8 track(const struct source *s)
 {
-	__u64 now = coarse_ns();
-	bool half_open = false;
-	struct pg_flow_key key;
-	struct pg_flow *flow;
+	struct pkt *p = s->p;
+	struct flow_pkt *f = &p->flow;
 	__u8 state = 0;
 
-	make_key(&p->flow, p->family);
+	make_key(f, p);
 	p->ct.keyed = 1;
-	key = p->flow.key; /* before Linux 6.5 a map's key can't lie in memory that was handed over */
-	flow = find_flow(&key, now, &half_open);
-	if (flow && p->passing && !(flow->status & PG_FLOW_PASSING && p->flow.from == flow->opener)) {
-		view_flow(p, flow, flow->status, now);
-		return flow->status & PG_FLOW_SEEN_REPLY ? PG_CT_ESTABLISHED : PG_CT_NEW;
+	flow_find(p);
+	barrier();
+	if (f->found && (p->passing || f->kind == FLOW_QUOTED)) {
+		state = passing_state(p);
+		if (state)
+			return state;
 	}
-	if (p->flow.kind == FLOW_QUOTED) {
-		if (flow)
-			view_flow(p, flow, flow->status, now);
-		return flow ? PG_CT_RELATED : PG_CT_INVALID;
+	if (f->kind == FLOW_QUOTED)
+		return PG_CT_INVALID;
+	if (f->event == PG_SEG_SYN || f->event == PG_SEG_SYN_ACK) {
+		if (s->xdp)
+			flow_scale_xdp(s->ctx, p);
+		else
+			flow_scale_tc(s->ctx, p);
 	}
-	if (flow)
-		state = advance_flow(flow, &key, p, half_open, now);
+	if (f->found) {
+		state = flow_advance(p);
+		barrier();
+		if (state)
+			follow_up(p);
+	}
 	if (state)
 		return state;
-	p->flow.opens = can_open(&p->flow);
-	if (p->flow.opens)
+	f->opens = can_open(f);
+	if (f->opens)
 		view_new(p);
-	return p->flow.opens ? PG_CT_NEW : PG_CT_INVALID;
+	return f->opens ? PG_CT_NEW : PG_CT_INVALID;
 }
 
 static __always_inline int find_state(const struct source *s)
 {
 	struct pkt *p = s->p;
 
-	p->flow.opens = p->ct.known = p->ct.keyed = 0;
+	p->flow.opens = p->flow.killed = p->ct.known = p->ct.keyed = 0;
 	p->flow.kind = read_flow(s);
 	barrier(); /* it is read back, so that the ways to it become one */
 	if (p->flow.kind == FLOW_UNTRACKED)
@@ -700,7 +714,7 @@ static __always_inline int find_state(const struct source *s)
 	else if (p->flow.kind == FLOW_INVALID)
 		p->ct_state = PG_CT_INVALID;
 	else
-		p->ct_state = track(p);
+		p->ct_state = track(s);
 	return p->ct_state;
 }
 
@@ -718,34 +732,56 @@ __noinline int flow_state_tc(struct __sk_buff *ctx, struct pkt *p)
 	return p ? find_state(&s) : PG_CT_INVALID;
 }
 
-/* Another CPU may have been faster: then there is an entry already, and it stays. */
+/* The status and the windows of a TCP connection that this segment begins, or is the first we see. */
+static __always_inline void open_tcp(struct flow_pkt *f)
+{
+	const __u32 end_shift = PG_FLOW_END_SHIFT + 4 * (f->from & 1),
+		    other_shift = PG_FLOW_END_SHIFT + 4 * ((f->from ^ 1) & 1);
+
+	begin_window(&f->snd, f->end, f->window);
+	__builtin_memset(&f->rcv, 0, sizeof(f->rcv));
+	if (f->event == PG_SEG_SYN) {
+		f->status |= PG_TCP_SYN_SENT | PG_FLOW_TIMING | (__u64)PG_END_SYN_SENT << end_shift |
+			     (__u64)PG_END_LISTEN << other_shift;
+		f->status = with_scale(f->status, f->from, f->scale);
+		f->moves = a_move(PG_END_CLOSED, PG_END_SYN_SENT);
+	} else {
+		/* Its windows may be scaled: nobody knows. */
+		f->status |= PG_TCP_ESTABLISHED | PG_FLOW_PICKED_UP | PG_FLOW_LIBERAL |
+			     PG_FLOW_LIBERAL << 1 | (__u64)PG_END_ESTABLISHED << end_shift |
+			     (__u64)PG_END_ESTABLISHED << other_shift;
+		f->snd.max_end += f->snd.max_win;
+		f->rcv.end = f->rcv.max_end = f->ack;
+	}
+	f->status = with_last(f->status, f);
+}
+
+/* Another CPU may have been faster: then there is an entry already, and one of the two stays. */
 __noinline int flow_open(struct pkt *p)
 {
-	struct pg_flow_key key;
-	struct pg_count *sent;
+	struct pg_flow_stats *stats = flow_stats();
 	struct flow_pkt *f;
 
-	if (!p)
+	if (!p || !stats)
 		return 0;
 	f = &p->flow;
-	key = f->key;
-	f->old = f->status = 0;
-	if (f->proto == IPPROTO_TCP)
-		f->status = f->event == FLOW_SYN ? PG_TCP_SYN_SENT : PG_TCP_ESTABLISHED;
-	f->status = with_last(f->status, f);
+	f->old = f->moves = 0;
+	f->status = f->from ? PG_FLOW_OPENER : 0;
+	if (f->proto == IPPROTO_TCP) {
+		open_tcp(f);
+		f->status |= (__u64)f->flags << (PG_FLOW_FLAGS_SHIFT + 8 * (f->from & 1));
+	}
 	if (p->passing)
 		f->status |= PG_FLOW_PASSING;
-	__builtin_memset(&f->fresh, 0, sizeof(f->fresh));
-	f->fresh.status = f->status;
-	f->fresh.opener = f->from;
-	sent = &f->fresh.sent[f->from & 1];
-	sent->packets = p->packets;
-	sent->bytes = p->bytes;
-	f->fresh.first_ns = f->fresh.last_ns = coarse_ns();
-	f->fresh.expires_ns = f->fresh.first_ns + timeout_s(f) * NSEC_PER_SEC;
-	if (f->proto == IPPROTO_TCP)
-		return bpf_map_update_elem(&pg_half_open, &key, &f->fresh, BPF_NOEXIST);
-	return bpf_map_update_elem(&pg_flows, &key, &f->fresh, BPF_NOEXIST);
+	f->timeout = timeout_of(f);
+	barrier();
+	if (!flow_insert(p, f->proto == IPPROTO_TCP))
+		return 0;
+	if (f->status & PG_FLOW_PICKED_UP)
+		stats->picked_up++;
+	if (f->moves)
+		count_moves(opened_port(&f->key, f->status), f->moves);
+	return 1;
 }
 
 /* What the story calls ------------------------------------------------------------------------- */

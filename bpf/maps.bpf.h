@@ -21,7 +21,9 @@ const volatile struct {
 	bool trace;	 /* fill pg_trace (replay, tests) */
 	bool skip_csum;	 /* do not verify the IPv4 header checksum (benchmark only) */
 	__u32 fast;	 /* enum pg_fast: which copy of the fast path */
-	__u32 netns;	 /* inode number of the interface's network namespace */
+	__u32 space;	 /* number of the interface's network namespace: see pg_flow_key */
+	__u32 netns;	 /* its inode number */
+	__u32 flow_buckets; /* that pg_flows has for flows */
 } cfg = { .shards = 1 };
 
 #define ARRAY(name, value_type)                                                                    \
@@ -167,18 +169,42 @@ const volatile bool set_coarse_clock = false;
 
 /* Flows ---------------------------------------------------------------------------------------- */
 
-/* Written by the programs; by the command for connections that were there before it. */
-#define FLOW_TABLE(name, entries)                                                                  \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                               \
-		__uint(max_entries, entries);                                                      \
-		__type(key, struct pg_flow_key);                                                   \
-		__type(value, struct pg_flow);                                                     \
-	} name SEC(".maps")
+/*
+ * Buckets of flows and, behind them, of half-open connections. Written by the programs; by the
+ * command for connections that were there before it, and where it removes some.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, (PG_FLOWS + PG_HALF_OPEN) / PG_FLOW_WAYS);
+	__type(key, __u32);
+	__type(value, struct pg_flow_bucket);
+} pg_flows SEC(".maps");
 
-FLOW_TABLE(pg_flows, PG_FLOWS);
-/* TCP until PG_FLOW_ASSURED. */
-FLOW_TABLE(pg_half_open, PG_HALF_OPEN);
+/* Written by the command. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pg_flow_ctl);
+} pg_flow_ctl SEC(".maps");
 
-#undef FLOW_TABLE
+/* By CPU; by the command where it collects. Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pg_flow_stats);
+} pg_flow_stats SEC(".maps");
+
+/* By TCP port. Written by the programs, and by the command where it collects. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PG_PORTS);
+	__type(key, __u32);
+	__type(value, struct pg_port_states);
+} pg_port_states SEC(".maps");
 /* End of flows --------------------------------------------------------------------------------- */

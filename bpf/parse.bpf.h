@@ -157,6 +157,16 @@ static __always_inline bool udp_is_sound(const struct udp_header *h, const struc
 	return len >= sizeof(*h) && (len <= have || p->frag == PG_FRAG_FIRST);
 }
 
+/* For tracking: a segment with `payload` bytes. */
+static __always_inline void take_sequence(const struct tcp_header *tcp, __u32 payload,
+					  struct flow_pkt *f)
+{
+	f->seq = bpf_ntohl(tcp->seq);
+	f->ack = bpf_ntohl(tcp->ack_seq);
+	f->window = bpf_ntohs(tcp->window);
+	f->end = f->seq + payload + (tcp->flags >> PG_FLAG_SYN & 1) + (tcp->flags >> PG_FLAG_FIN & 1);
+}
+
 /*
  * The transport header, of which the IP packet holds `have` bytes (negative: extension headers
  * already ran over the end).
@@ -194,6 +204,7 @@ static __always_inline enum pg_reason parse_l4(struct cursor *c, struct pkt *p)
 		p->tcp_flags = tcp->flags;
 		p->has_ports = p->has_flags = 1;
 		size = (tcp->doff >> 4) * 4;
+		take_sequence(tcp, have - size, &p->flow);
 		p->l4_bad = (__s32)size > have;
 		count_segments(p, p->l4 - p->l3 + size);
 		return tcp->doff >> 4 < 5 ? PG_REASON_BAD_DOFF : PG_REASON_RULE;

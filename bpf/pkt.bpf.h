@@ -74,13 +74,42 @@ struct flow_pkt {
 	__u8 kind;     /* enum flow_kind */
 	__u8 is_query; /* ICMP: the order of the ends is given */
 	__u8 from;     /* the end of the key that sent it */
-	__u8 event;    /* enum flow_event */
+	__u8 event;    /* enum pg_segment */
 	__u8 effect;   /* enum flow_effect */
 	__u8 opens;    /* it begins a flow, if it is accepted */
-	__u8 unused;
-	__u32 old, status; /* of the flow, before and after */
+	/* TCP */
+	__u8 flags;
+	__u32 seq, ack, end; /* end is behind its last byte, SYN and FIN counted */
+	__u16 window;	     /* not scaled */
+	__u8 scale;	     /* of a SYN's options: PG_LAST_* */
+	__u8 acks_all;	     /* it acknowledges all that the other end has sent */
+	struct pg_flow_window snd, rcv; /* the sender's and the receiver's, as it leaves them */
+	__u64 moves;	     /* changes of the ends' states, a byte each: from << 4 | to */
+	__u64 trouble;	     /* PG_TROUBLE_*: what it adds */
+	/* Where the flow is. */
+	__u32 tag;	/* that is looked for */
+	__u32 bucket;	/* and where it was found */
+	__u8 way, found;
+	__u8 timeout;	/* enum pg_timeout that holds behind this packet */
+	__u8 out_of_window; /* why it is INVALID */
+	__u8 state, next; /* enum pg_tcp_state, before and after */
+	__u8 killed;	/* it has been ended from outside: the packet is to be dropped */
+	__u8 unused[5];
+	__u32 tick, claimed;
+	__u64 hash;
+	__u64 old, status; /* of the flow, before and after */
 	struct pg_flow_key key;
-	struct pg_flow fresh; /* an entry under construction: a stack is too small for it */
+};
+
+/* What tracking on the fast path needs of a packet. */
+struct fast_flow {
+	struct pg_flow_key key;
+	__u32 seq, ack, end;
+	__u32 packets, bytes;
+	__u16 window;
+	__u8 flags, from;
+	__u32 established; /* it must be: a rule has been told so */
+	__u32 unused;
 };
 
 /* What rules may ask of the packet's connection; filled in where PG_NEED_FLOW. */
@@ -157,4 +186,5 @@ struct pkt {
 	struct pg_connlimit_key connlimit; /* ct.bpf.h's, at work */
 	struct pg_connlimit connlimit_new;
 	__u32 connlimit_found;
+	struct fast_flow fast;
 };

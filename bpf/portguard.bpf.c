@@ -49,6 +49,8 @@
 
 #include "flow.bpf.h"
 
+#include "flow_fast.bpf.h"
+
 #include "fast.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -217,8 +219,14 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 		ask_fragments(c, ctx, p);
 	/* What raw drops was never a connection's; with a trace, tests look at every state. */
 	if (asked && !followed && (p->needs & PG_NEED_STATE || cfg.trace) &&
-	    !(classified && p->progress.stage != p->hook))
+	    !(classified && p->progress.stage != p->hook)) {
 		flow_commit(c, ctx, p, d.verdict == PG_VERDICT_ACCEPT);
+		if (p->flow.killed && d.verdict == PG_VERDICT_ACCEPT) {
+			d.verdict = PG_VERDICT_DROP;
+			d.reason = PG_REASON_KILLED;
+			d.term = PG_TRACE_NO_TERM;
+		}
+	}
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
 	trace_packet(c, p, &d);
 	if (classified)

@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 3
+#define PG_ABI 4
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -193,7 +193,7 @@ struct pg_base {
 };
 
 /* What some rule of the policy needs to know of a packet (pg_gen.needs). */
-#define PG_NEED_STATE (1U << 0)	  /* connection state */
+#define PG_NEED_STATE (1U << 0)	  /* connection state: flows are tracked */
 #define PG_NEED_HEADERS (1U << 1) /* what the parser leaves aside: options, extension headers */
 #define PG_NEED_RAW (1U << 2)	  /* raw's PREROUTING has rules or a policy: the general path only */
 #define PG_NEED_RAW_OUTPUT (1U << 3) /* the same for its OUTPUT */
@@ -203,6 +203,7 @@ struct pg_base {
 #define PG_NEED_FRAGMENT_RULES (1U << 7) /* a rule for arrivals is about later ones (-f) */
 #define PG_NEED_FLOW (1U << 8)	  /* more of the connection than its state; with PG_NEED_STATE */
 #define PG_NEED_ROUTES (1U << 9)  /* what the kernel's routing says: see dp_local.c */
+#define PG_NEED_RULE_STATE (1U << 10) /* connection state, and not because of a setting */
 
 struct pg_gen {
 	__u32 form;   /* enum pg_form */
@@ -605,7 +606,8 @@ struct pg_iface {
 	__u32 ifindex; /* within that namespace */
 	__u32 mode;    /* enum pg_mode */
 	char name[16];
-	char mode_reason[104];
+	__u32 space; /* number of that namespace, below PG_MAX_IFACES: see pg_flow_key */
+	char mode_reason[100];
 };
 
 _Static_assert(sizeof(struct pg_count) == 16, "ABI");
@@ -716,16 +718,18 @@ _Static_assert(sizeof(struct pg_set_info) == 72, "ABI");
 /*
  * A flow's two ends in an order that does not depend on who sends: sorted by address and port; for
  * ICMP queries the one that asks first. So packets of both directions have the same key. Padding
- * does not exist: all bytes of it are hashed.
+ * does not exist: all bytes of it are compared. The VLAN is not hashed, and where one of two keys
+ * has none they are the same flow: a NIC that takes the tag off arrivals does not on departures.
  */
 struct pg_flow_key {
 	__be32 addr[2][4]; /* IPv4 in [0], the rest 0 */
 	__u16 port[2];	   /* host order; ICMP: identifier, type << 8 | code of the query */
-	__u32 netns;	   /* inode number of the network namespace: each has its own addresses */
-	__u8 family;	   /* enum pg_family */
+	__u8 space;	   /* of the network namespace: each has its own addresses; PG_FLOW_V6 */
 	__u8 proto;
-	__u16 unused;
-};
+	__u16 vlan; /* id of the outermost tag, PG_FLOW_TAGGED; 0: no tag */
+} __attribute__((aligned(8)));
+#define PG_FLOW_V6 0x80U
+#define PG_FLOW_TAGGED 0x1000U
 
 /* A TCP connection's state in conntrack's words. NONE: not TCP. */
 enum pg_tcp_state {
@@ -743,17 +747,172 @@ enum pg_tcp_state {
 };
 
 /*
- * pg_flow.status: one word, so that two CPUs change it by compare-and-swap. The state, and
+ * pg_flow.status: one word, so that two CPUs change it by compare-and-swap. What there is one of
+ * for each end of the key has its bits side by side, end 0's first.
  */
-#define PG_FLOW_TCP_STATE 0xfU	       /* enum pg_tcp_state */
-#define PG_FLOW_SEEN_REPLY (1U << 4)   /* both ends have sent */
-#define PG_FLOW_ASSURED (1U << 5)      /* conntrack's word for what is not to be evicted early */
-#define PG_FLOW_CLOSING (1U << 6)      /* an end has sent the first FIN */
-#define PG_FLOW_SIMULTANEOUS (1U << 7) /* it went through SYN_SENT2 */
-#define PG_FLOW_LAST_SYN (1U << 8)     /* the last packet was a SYN */
-#define PG_FLOW_LAST_RST (1U << 9)     /* or a RST, */
-#define PG_FLOW_LAST_FROM_1 (1U << 10) /* sent by end 1 of the key */
-#define PG_FLOW_PASSING (1U << 11)     /* what its opener sends is seen when it leaves only */
+#define PG_FLOW_BIT(bit) (1ULL << (bit))
+#define PG_FLOW_TCP_STATE 0xfULL	   /* enum pg_tcp_state */
+#define PG_FLOW_SEEN_REPLY PG_FLOW_BIT(4)  /* both ends have sent */
+#define PG_FLOW_ASSURED PG_FLOW_BIT(5)	   /* conntrack's word for what is not to be evicted early */
+#define PG_FLOW_CLOSING PG_FLOW_BIT(6)	   /* an end has sent the first FIN */
+#define PG_FLOW_SIMULTANEOUS PG_FLOW_BIT(7) /* it went through SYN_SENT2 */
+#define PG_FLOW_LAST_SHIFT 8		   /* enum pg_segment of the last packet */
+#define PG_FLOW_LAST (7ULL << PG_FLOW_LAST_SHIFT)
+#define PG_FLOW_LAST_FROM_1 PG_FLOW_BIT(11) /* it was sent by end 1 */
+#define PG_FLOW_CHALLENGE PG_FLOW_BIT(12)  /* an ACK in answer to a SYN may be coming (RFC 5961) */
+#define PG_FLOW_OPENER PG_FLOW_BIT(13)	   /* end 1 sent the first packet */
+#define PG_FLOW_PICKED_UP PG_FLOW_BIT(14)  /* in mid-stream */
+#define PG_FLOW_TIMING PG_FLOW_BIT(15)	   /* pg_flow.last_end is a time: see rtt */
+#define PG_FLOW_END_SHIFT 16		   /* enum pg_end_state of each end, 4 bits */
+#define PG_FLOW_SCALE_SHIFT 24		   /* window scale, 4 bits each */
+#define PG_FLOW_HAS_SCALE PG_FLOW_BIT(32)  /* and whether it was offered; << 1 for end 1 */
+#define PG_FLOW_HAS_ACK PG_FLOW_BIT(34)	   /* it has acknowledged something: max_ack is valid */
+#define PG_FLOW_NO_WINDOW PG_FLOW_BIT(36)  /* it has announced a window of nothing */
+#define PG_FLOW_LIBERAL PG_FLOW_BIT(38)	   /* window scales are not known: nothing is out of window */
+#define PG_FLOW_PASSING PG_FLOW_BIT(40)	   /* what its opener sends is seen when it leaves only */
+#define PG_FLOW_FLAGS_SHIFT 44		   /* TCP flags ever seen of each end, 8 bits */
+#define PG_FLOW_REUSE_SHIFT 60		   /* grows when the place is taken by another flow */
+
+/* A TCP segment by the one flag that moves a connection. */
+enum pg_segment {
+	PG_SEG_NONE,
+	PG_SEG_SYN,
+	PG_SEG_SYN_ACK,
+	PG_SEG_FIN,
+	PG_SEG_ACK,
+	PG_SEG_RST
+};
+
+/* Of what one end sends and of what it lets the other send (nf_conntrack's td_*). */
+struct pg_flow_window {
+	__u32 end;     /* behind the last byte sent */
+	__u32 max_end; /* behind the last byte that the other end allows */
+	__u32 max_win; /* largest window it announced; 0: nothing is known of this end */
+	__u32 max_ack; /* highest byte it acknowledged */
+};
+
+/*
+ * A flow: two cache lines. Times are in ticks of 2^24 ns of CLOCK_MONOTONIC, 16.8 ms; they wrap
+ * around after two years. When it was last seen, and which timeout holds, stands in its tag.
+ */
+#define PG_FLOW_TICK_SHIFT 24
+struct pg_flow {
+	struct pg_flow_key key;
+	__u64 status;	    /* PG_FLOW_* */
+	__u32 first;	    /* ticks */
+	__u32 last_end;	    /* of the last segment; or with PG_FLOW_TIMING when it came, ns >> 10 */
+	__u16 last_win;	    /* of a SYN that was not believed: its window, */
+	__u8 last_scale;    /* and its options, PG_LAST_* */
+	__u8 iface;	    /* slot of the interface that saw the first packet */
+	__u16 rtt[2];	    /* SYN to SYN-ACK, SYN-ACK to ACK: pg_rtt_us(); 0: not known */
+	struct pg_count sent[2]; /* by each end of the key */
+	struct pg_flow_window win[2];
+};
+#define PG_LAST_SCALE 0xfU
+#define PG_LAST_HAS_SCALE 0x10U
+
+/* Times up to half an hour in 16 bits: 11 of them are kept. */
+static inline __u32 pg_rtt_us(__u16 rtt)
+{
+	return rtt < 2048 ? rtt : (__u32)(2048 + (rtt & 1023) * 2) << ((rtt - 2048) >> 10);
+}
+
+/* What few packets are, of one end, in one word; each stops at its largest value. */
+#define PG_TROUBLE_RETRANSMITS 0   /* 24 bits: segments with nothing that was not seen before */
+#define PG_TROUBLE_OUT_OF_ORDER 24 /* 24 bits: segments before which something is missing */
+#define PG_TROUBLE_ZERO_WINDOWS 48 /* 16 bits: segments that announce a window of nothing */
+
+/*
+ * Where a flow may lie: eight places, found by the key's hash. A tag that is 0 is a free place;
+ * PG_TAG_BUSY one that is being filled. Whoever wants a place changes its tag by compare-and-swap.
+ */
+#define PG_FLOW_WAYS 8U
+struct pg_flow_tag {
+	__u32 tag;  /* 27 bits of the hash, never 0; below them the enum pg_timeout that holds */
+	__u32 last; /* ticks */
+};
+#define PG_TAG_TIMEOUT 0x1fU
+#define PG_TAG_BUSY 0x1fU
+struct pg_flow_bucket {
+	struct pg_flow_tag tag[PG_FLOW_WAYS];
+	struct pg_flow flow[PG_FLOW_WAYS];
+	__u64 trouble[PG_FLOW_WAYS][2]; /* PG_TROUBLE_* */
+};
+
+#define PG_ENUM_TIMEOUT(sym, ...) PG_TIMEOUT_##sym,
+enum pg_timeout { PG_TIMEOUTS(PG_ENUM_TIMEOUT) _PG_TIMEOUT_MAX };
+
+/* Settings of tracking, in pg_flow_ctl; written by the command. */
+#define PG_FLOW_OPT_TRACK (1U << 0)   /* also when no rule asks for states */
+#define PG_FLOW_OPT_LIBERAL (1U << 1) /* out of window is not INVALID (nf_conntrack_tcp_be_liberal) */
+#define PG_FLOW_OPT_STRICT (1U << 2)  /* nothing is picked up in mid-stream (nf_conntrack_tcp_loose=0) */
+struct pg_flow_ctl {
+	__u64 seed;	   /* of the hash, so that nobody else knows which flows meet in a bucket */
+	__u32 options;	   /* PG_FLOW_OPT_* */
+	__u32 unused;
+	__u32 timeout[32]; /* ticks, by enum pg_timeout */
+};
+
+/*
+ * The bucket is in the upper half, the tag in the lower. The end of each step is what spreads a
+ * difference in high bits to low ones, which multiplication does not.
+ */
+static inline __u64 pg_flow_hash(const struct pg_flow_key *key, __u64 seed)
+{
+	const __u64 *addr = (const __u64 *)key->addr, k = 0x9e3779b97f4a7c15ULL;
+	__u64 ports = (__u64)key->space << 40 | (__u64)key->proto << 32 |
+		      (__u32)key->port[1] << 16 | key->port[0];
+	__u64 h = seed;
+
+	h = (h ^ addr[0]) * k;
+	h = (h ^ h >> 32 ^ addr[2]) * k;
+	if (key->space & PG_FLOW_V6) {
+		h = (h ^ h >> 32 ^ addr[1]) * k;
+		h = (h ^ h >> 32 ^ addr[3]) * k;
+	}
+	h = (h ^ h >> 32 ^ ports) * k;
+	h = (h ^ h >> 32) * k;
+	return h ^ h >> 32;
+}
+
+/* What a tag has of it. */
+static inline __u32 pg_flow_tag_of(__u64 hash)
+{
+	__u32 tag = (__u32)hash & ~PG_TAG_TIMEOUT;
+
+	return tag ? tag : PG_TAG_TIMEOUT + 1;
+}
+
+/*
+ * Two tables, in one array of buckets (pg_flows): first those of flows, as many as are left, then
+ * PG_HALF_OPEN_BUCKETS; both powers of two. Flows, and TCP connections whose handshake has not been
+ * answered and completed.
+ */
+#define PG_HALF_OPEN_BUCKETS (PG_HALF_OPEN / PG_FLOW_WAYS)
+enum pg_flow_table { PG_FLOW_TABLE, PG_HALF_OPEN_TABLE, _PG_FLOW_TABLE_MAX };
+
+/* Counters of tracking: by CPU, in pg_flow_stats; by table where they have an index. */
+struct pg_flow_stats {
+	__u64 created[_PG_FLOW_TABLE_MAX];
+	__u64 evicted[_PG_FLOW_TABLE_MAX];	/* made room for another */
+	__u64 refused[_PG_FLOW_TABLE_MAX];	/* found no room; the packet was decided all the same */
+	__u64 collected[_PG_FLOW_TABLE_MAX]; /* had expired */
+	__u64 picked_up;		/* in mid-stream */
+	__u64 out_of_window;		/* INVALID for that reason */
+	__u64 odd_flags[8];		/* enum pg_odd_flags; of all TCP packets, tracked or not */
+	__u64 jiffies, tick;		/* not counters: the clock as this CPU last read it */
+	__u64 unused[4];
+};
+
+/*
+ * How often an end went from one state to another: pg_port_states, by the port that was opened to.
+ * What is not in PG_TRANSITIONS cannot be.
+ */
+#define PG_ENUM_TRANSITION(from, to) PG_FROM_##from##_TO_##to,
+enum pg_transition { PG_TRANSITIONS(PG_ENUM_TRANSITION) _PG_TRANSITION_MAX };
+struct pg_port_states {
+	__u64 count[24]; /* enum pg_transition */
+};
 
 /*
  * Of connlimit's lists. A key is a list's and a place in it; at PG_CONNLIMIT_HEAD stands the
@@ -771,36 +930,17 @@ struct pg_connlimit {
 	__u64 time_ns; /* when the flow came */
 	__u32 count, cpu;
 	struct pg_flow_key flow;
-	__u32 unused;
 };
 
-/* Times are CLOCK_MONOTONIC_COARSE's. */
-struct pg_flow {
-	struct pg_count sent[2]; /* by each end of the key, of packets that are the flow's */
-	__u64 first_ns, last_ns;
-	__u64 expires_ns; /* from then on it is as if there were none */
-	__u32 status;	  /* PG_FLOW_* */
-	__u8 opener;	  /* the end of the key that sent its first packet */
-	__u8 unused[3];
-};
-
-/* nf_conntrack's default timeouts in seconds; TCP's by state are in PG_TCP_TIMEOUTS. */
-#define PG_TIMEOUT_TCP_UNREPLIED 300U /* picked up in mid-stream, and no answer yet */
-#define PG_TIMEOUT_UDP 30U
-#define PG_TIMEOUT_UDP_STREAM 120U    /* replied, and still alive after two seconds */
-#define PG_TIMEOUT_ICMP 30U
-#define PG_TIMEOUT_SCTP 210U	      /* replied; until then as UDP */
-#define PG_TIMEOUT_OTHER 600U
-
-/* X(state, seconds) */
-#define PG_TCP_TIMEOUTS(X)                                                                         \
-	X(SYN_SENT, 120) X(SYN_RECV, 60) X(ESTABLISHED, 432000) X(FIN_WAIT, 120)                   \
-	X(CLOSE_WAIT, 60) X(LAST_ACK, 30) X(TIME_WAIT, 120) X(CLOSE, 10) X(SYN_SENT2, 120)
-#define PG_TCP_TIMEOUT(state, seconds) [PG_TCP_##state] = (seconds),
-
-_Static_assert(sizeof(struct pg_flow_key) == 44, "ABI");
-_Static_assert(sizeof(struct pg_flow) == 64, "ABI");
+_Static_assert(sizeof(struct pg_flow_key) == 40, "ABI");
+_Static_assert(sizeof(struct pg_flow) == 128, "ABI: two cache lines");
+_Static_assert(sizeof(struct pg_flow_bucket) == 64 + 8 * (128 + 16), "ABI: all of it in cache lines");
+_Static_assert(sizeof(struct pg_flow_ctl) == 144, "ABI");
+_Static_assert(sizeof(struct pg_flow_stats) == 192, "ABI: cache lines of one CPU");
 _Static_assert(sizeof(struct pg_connlimit_key) == 40, "ABI");
-_Static_assert(sizeof(struct pg_connlimit) == 64, "ABI");
+_Static_assert(sizeof(struct pg_connlimit) == 56, "ABI");
 _Static_assert(_PG_TCP_MAX <= PG_FLOW_TCP_STATE, "a state fits in its bits");
+_Static_assert(_PG_TIMEOUT_MAX <= PG_TAG_BUSY, "a timeout fits in its bits");
+_Static_assert((int)PG_TIMEOUT_TCP_SYN_SENT2 == (int)PG_TCP_SYN_SENT2, "timeouts of TCP by state");
+_Static_assert(_PG_ODD_MAX <= 8 && _PG_TRANSITION_MAX <= 24, "counters have room for every name");
 /* End of flows --------------------------------------------------------------------------------- */

@@ -42,7 +42,8 @@
 	X(EARLY_FRAGMENT, "early-fragment",                                                        \
 	  "a fragment came before its datagram's first one, and follows `set-fragments'")          \
 	X(FRAGMENT_OVERLAP, "fragment-overlap",                                                    \
-	  "a fragment would be written over what its datagram's first one has said")
+	  "a fragment would be written over what its datagram's first one has said")                \
+	X(KILLED, "killed", "of a connection that flows --kill or a rule with --kill has ended")
 
 /* TCP flags in the order of their bits, which is the order of their counters. */
 #define PG_TCP_FLAGS(X)                                                                            \
@@ -75,3 +76,80 @@ enum pg_verdict { PG_VERDICTS(PG_ENUM_VERDICT) _PG_VERDICT_MAX };
 
 #define PG_ENUM_FRAG(sym, ...) PG_FRAG_##sym,
 enum pg_frag { PG_FRAGS(PG_ENUM_FRAG) _PG_FRAG_MAX };
+
+/*
+ * States of one end of a TCP connection (RFC 9293, 3.3.2), with their names. How an end gets from one
+ * to another, as seen from between the ends: see docs/architecture.md.
+ */
+#define PG_END_STATES(X)                                                                           \
+	X(CLOSED, "CLOSED") X(LISTEN, "LISTEN") X(SYN_SENT, "SYN_SENT")                            \
+	X(SYN_RECEIVED, "SYN_RECEIVED") X(ESTABLISHED, "ESTABLISHED")                              \
+	X(FIN_WAIT_1, "FIN_WAIT_1") X(FIN_WAIT_2, "FIN_WAIT_2") X(CLOSE_WAIT, "CLOSE_WAIT")        \
+	X(CLOSING, "CLOSING") X(LAST_ACK, "LAST_ACK") X(TIME_WAIT, "TIME_WAIT")
+
+/* X(from, to) */
+#define PG_TRANSITIONS(X)                                                                          \
+	X(CLOSED, SYN_SENT)                                                                        \
+	X(LISTEN, SYN_RECEIVED)                                                                    \
+	X(SYN_SENT, SYN_RECEIVED) X(SYN_SENT, ESTABLISHED) X(SYN_SENT, CLOSED)                     \
+	X(SYN_RECEIVED, ESTABLISHED) X(SYN_RECEIVED, FIN_WAIT_1) X(SYN_RECEIVED, CLOSED)           \
+	X(ESTABLISHED, FIN_WAIT_1) X(ESTABLISHED, CLOSE_WAIT) X(ESTABLISHED, CLOSED)               \
+	X(FIN_WAIT_1, FIN_WAIT_2) X(FIN_WAIT_1, CLOSING) X(FIN_WAIT_1, TIME_WAIT)                  \
+	X(FIN_WAIT_1, CLOSED)                                                                      \
+	X(FIN_WAIT_2, TIME_WAIT) X(FIN_WAIT_2, CLOSED)                                             \
+	X(CLOSE_WAIT, LAST_ACK) X(CLOSE_WAIT, CLOSED)                                              \
+	X(CLOSING, TIME_WAIT) X(CLOSING, CLOSED)                                                   \
+	X(LAST_ACK, CLOSED)                                                                        \
+	X(TIME_WAIT, CLOSED)
+
+/* A TCP connection's state in conntrack's words, and those of enum pg_tcp_state that it has not. */
+#define PG_PAIR_STATES(X)                                                                          \
+	X(NONE, "NONE") X(SYN_SENT, "SYN_SENT") X(SYN_RECV, "SYN_RECV")                            \
+	X(ESTABLISHED, "ESTABLISHED") X(FIN_WAIT, "FIN_WAIT") X(CLOSE_WAIT, "CLOSE_WAIT")          \
+	X(LAST_ACK, "LAST_ACK") X(TIME_WAIT, "TIME_WAIT") X(CLOSE, "CLOSE")                        \
+	X(SYN_SENT2, "SYN_SENT2")
+
+/*
+ * Timeouts of flows, with nf_conntrack's default values. Names are those of its sysctls. TCP's have
+ * the numbers of enum pg_tcp_state. The last is our own: how long what still comes of a connection
+ * that was ended is dropped.
+ * X(symbol, name, seconds)
+ */
+#define PG_TIMEOUTS(X)                                                                             \
+	X(GENERIC, "generic", 600)                                                                 \
+	X(TCP_SYN_SENT, "tcp_syn_sent", 120)                                                       \
+	X(TCP_SYN_RECV, "tcp_syn_recv", 60)                                                        \
+	X(TCP_ESTABLISHED, "tcp_established", 432000)                                              \
+	X(TCP_FIN_WAIT, "tcp_fin_wait", 120)                                                       \
+	X(TCP_CLOSE_WAIT, "tcp_close_wait", 60)                                                    \
+	X(TCP_LAST_ACK, "tcp_last_ack", 30)                                                        \
+	X(TCP_TIME_WAIT, "tcp_time_wait", 120)                                                     \
+	X(TCP_CLOSE, "tcp_close", 10)                                                              \
+	X(TCP_SYN_SENT2, "tcp_syn_sent2", 120)                                                     \
+	X(TCP_MAX_RETRANS, "tcp_max_retrans", 300)                                                 \
+	X(TCP_UNACKNOWLEDGED, "tcp_unacknowledged", 300)                                           \
+	X(UDP, "udp", 30)                                                                          \
+	X(UDP_STREAM, "udp_stream", 120)                                                           \
+	X(ICMP, "icmp", 30)                                                                        \
+	X(ICMPV6, "icmpv6", 30)                                                                    \
+	X(SCTP, "sctp_established", 210)                                                           \
+	X(GRE, "gre", 30)                                                                          \
+	X(GRE_STREAM, "gre_stream", 180)                                                           \
+	X(KILLED, "killed", 120)
+
+/*
+ * TCP flags that no TCP sends together, counted under the first of these that they are.
+ * X(symbol, name, what it tells the operator)
+ */
+#define PG_ODD_FLAGS(X)                                                                            \
+	X(NULL, "null", "none of the six flags of RFC 793")                                        \
+	X(SYN_FIN, "syn-fin", "SYN and FIN together")                                              \
+	X(SYN_RST, "syn-rst", "SYN and RST together")                                              \
+	X(XMAS, "xmas", "FIN, PSH and URG, without ACK")                                           \
+	X(FIN_NO_ACK, "fin-without-ack", "FIN without ACK")
+
+#define PG_ENUM_END(sym, ...) PG_END_##sym,
+enum pg_end_state { PG_END_STATES(PG_ENUM_END) _PG_END_MAX };
+
+#define PG_ENUM_ODD(sym, ...) PG_ODD_##sym,
+enum pg_odd_flags { PG_ODD_FLAGS(PG_ENUM_ODD) _PG_ODD_MAX };

@@ -210,7 +210,7 @@ static void emit_tcp(struct build *b, const struct pkt_layer *l)
 	put32(b, l->tcp.ack);
 	put8(b, or_auto(l->tcp.doff, 5 + l->tcp.optlen / 4) << 4);
 	put8(b, l->tcp.flags);
-	put16(b, 65535);
+	put16(b, l->tcp.window);
 	put16(b, 0);
 	put16(b, 0);
 	fill(b, 1, l->tcp.optlen);

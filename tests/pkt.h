@@ -93,7 +93,7 @@ struct pkt_layer {
 			int next, frag, mf, reserved, id, cut;
 		} frag6;
 		struct {
-			int sport, dport, flags, doff, csum, optlen, cut;
+			int sport, dport, flags, doff, csum, optlen, window, cut;
 			uint32_t seq, ack;
 		} tcp;
 		struct {
@@ -154,7 +154,7 @@ struct pkt_layer {
 #define TCP(...)                                                                                   \
 	{ .kind = PKT_TCP,                                                                         \
 	  .tcp = { .sport = 40000, .dport = 80, .flags = PKT_SYN, .doff = PKT_AUTO, .seq = 1,      \
-		   .csum = PKT_AUTO, .cut = PKT_AUTO, ##__VA_ARGS__ } }
+		   .window = 65535, .csum = PKT_AUTO, .cut = PKT_AUTO, ##__VA_ARGS__ } }
 #define PKT_UDP_LAYER(number, ...)                                                                 \
 	{ .kind = PKT_UDP,                                                                         \
 	  .udp = { .proto = (number), .sport = 40000, .dport = 53, .len = PKT_AUTO,                \

@@ -315,6 +315,9 @@ enum pg_reject {
 union pg_target_args {
 	enum pg_reject reject;
 	struct {
+		bool kill; /* end the connections that the rule forbids when it comes into force */
+	} drop;
+	struct {
 		uint8_t level; /* syslog's, 4 by default */
 		uint8_t flags; /* XT_LOG_TCPSEQ … (linux/netfilter/xt_LOG.h) */
 		char *prefix;  /* owned; NULL: none */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "edit.h"
+#include "kill.h"
 #include "options.h"
 #include "ssh_guard.h"
 
@@ -10,11 +11,12 @@ static int run_apply(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *e
 
 const struct pg_cmd pg_cmd_apply = {
 	.name = "apply",
-	.args = "FILE [--confirm SECONDS] [--test] [--force] [-4|-6] [--skip-tables] "
+	.args = "FILE [--confirm SECONDS] [--kill] [--test] [--force] [-4|-6] [--skip-tables] "
 		"[--skip-unsupported] [-w [SECONDS]]",
 	.help = "Make a file in iptables-save's format the policy, if you are not locked out by it",
 	.details =
 		"  --confirm SECONDS   without 'portguard confirm' in that time the old policy comes back\n"
+		"  --kill              end the connections that the new policy would not have let begin\n"
 		"  --test              change nothing; needs no privileges\n"
 		"  --force             even if it drops the SSH connection that you are on\n"
 		"  -4, -6              read the file as iptables-restore or ip6tables-restore would\n"
@@ -26,13 +28,13 @@ const struct pg_cmd pg_cmd_apply = {
 
 struct options {
 	struct pg_rulefile_opts file;
-	bool test, force;
+	bool test, force, kill;
 	uint32_t confirm_s; /* 0: not asked for */
 	int wait_s;
 	const char *path;
 };
 
-enum { OPT_CONFIRM = 0x200, OPT_FORCE };
+enum { OPT_CONFIRM = 0x200, OPT_FORCE, OPT_KILL };
 
 static int set_confirm(struct options *o, const char *text, struct pg_err *err)
 {
@@ -54,6 +56,9 @@ static int take_option(int c, int argc, char **argv, struct options *o, struct p
 	case OPT_FORCE:
 		o->force = true;
 		return 0;
+	case OPT_KILL:
+		o->kill = true;
+		return 0;
 	case 'w':
 		return pg_wait_parse(pg_optional_number(argc, argv), &o->wait_s, err);
 	case PG_OPT_HELP:
@@ -69,6 +74,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 		{ "confirm", required_argument, NULL, OPT_CONFIRM },
 		{ "test", no_argument, NULL, 't' },
 		{ "force", no_argument, NULL, OPT_FORCE },
+		{ "kill", no_argument, NULL, OPT_KILL },
 		PG_LONG_FILE,
 		{ "wait", optional_argument, NULL, 'w' },
 		{ 0 },
@@ -80,6 +86,9 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 		r = take_option(c, argc, argv, o, err);
 	if (r)
 		return r;
+	if (o->kill && o->confirm_s)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+				    "--kill does not go with --confirm: what is ended does not come back");
 	if (argc - optind != 1)
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "apply takes one file");
 	o->path = argv[optind];
@@ -128,11 +137,14 @@ static int apply(const struct pg_ctx *ctx, const struct options *o, const struct
 	if (r < 0)
 		return r;
 	pg_policy_inherit(set, edit.set);
+	edit.kill_all = o->kill;
+	edit.kill_ssh = o->force;
 	r = pg_edit_commit_for(&edit, set, o->confirm_s, err);
 	if (r >= 0 && o->confirm_s)
-		printf("In force for %u s: 'portguard confirm' keeps it, 'portguard rollback' takes it "
+		printf("In force for %u s: 'portguard confirm' keeps it%s, 'portguard rollback' takes it "
 		       "back.\n",
-		       o->confirm_s);
+		       o->confirm_s,
+		       pg_kill_wanted(set, false) ? " and ends what -j DROP --kill forbids" : "");
 	return r;
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
 
+#include "kill.h"
 #include "options.h"
+#include "policy.h"
 
 static int run_confirm(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
 
@@ -12,6 +14,17 @@ const struct pg_cmd pg_cmd_confirm = {
 	.details = PG_HELP_WAIT,
 	.run = run_confirm,
 };
+
+/* What cannot be taken back has waited for this: connections that -j DROP --kill forbids. */
+static int end_forbidden(struct pg_dp *dp, struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
+	int r = pg_policy_read(dp, &set, err);
+
+	if (r < 0 || !pg_kill_wanted(set, false))
+		return r;
+	return pg_kill_forbidden(dp, set, false, false, err);
+}
 
 static int run_confirm(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
@@ -29,5 +42,7 @@ static int run_confirm(struct pg_ctx *ctx, int argc, char **argv, struct pg_err 
 	r = pg_dp_open(&opts, &dp, err);
 	if (r == -ENOENT)
 		return pg_fail(err, r, "no policy is waiting for confirmation");
-	return r < 0 ? r : pg_dp_confirm(dp, err);
+	if (!r)
+		r = pg_dp_confirm(dp, err);
+	return r < 0 ? r : end_forbidden(dp, err);
 }

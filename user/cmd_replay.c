@@ -180,7 +180,7 @@ static int show(const struct pg_ctx *ctx, struct pg_replay *replay, struct pg_er
 	struct pg_count *shorts;
 	struct winsize size = { 0 };
 	struct pg_text t = { 0 };
-	int r = pg_snapshot_read(replay->dp, NULL, PG_SNAP_PORTS, &snap, err);
+	int r = pg_snapshot_read(replay->dp, NULL, PG_SNAP_PORTS | PG_SNAP_STATES, NULL, &snap, err);
 
 	if (r < 0)
 		return r;

@@ -145,7 +145,7 @@ enum pg_fragments pg_dp_fragments(const struct pg_dp *dp);
 void pg_dp_set_fragments(struct pg_dp *dp, enum pg_fragments setting);
 
 /* Does the policy in force ask for connections' states, so that flows are being tracked? */
-bool pg_dp_policy_tracks(struct pg_dp *dp);
+bool pg_dp_policy_tracks(const struct pg_dp *dp);
 
 /*
  * Wait for programs that may still run under the policy before this one, which a command that died
@@ -202,6 +202,9 @@ int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err);
  */
 int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err);
 
+/* Forget all lists of `recent` and all buckets of hashlimit: for trials, in a private instance. */
+int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err);
+
 /* What a packet's flow is found by. */
 struct pg_flow_packet {
 	enum pg_family family;
@@ -214,12 +217,90 @@ struct pg_flow_packet {
 __u8 pg_dp_flow_key(const struct pg_dp *dp, const struct pg_flow_packet *p,
 		    struct pg_flow_key *ret);
 
+/* One end of a flow, as counted here. What is only TCP's is 0 for others. */
+struct pg_dp_flow_end {
+	__be32 addr[4]; /* IPv4 in [0] */
+	__u16 port;	/* as in pg_flow_key */
+	enum pg_end_state state;
+	__u8 flags; /* TCP flags ever seen, a bit for each enum pg_tcp_flag */
+	__u8 scale; /* window scale */
+	struct pg_count sent;
+	__u32 retransmits, out_of_order, zero_windows;
+	struct pg_flow_window win;
+};
+
+/* An entry of the tables, unpacked. Times are CLOCK_MONOTONIC's, in steps of 16.8 ms. */
+struct pg_dp_flow {
+	struct pg_flow_key key;
+	struct pg_dp_flow_end end[2]; /* the one that opened the flow, the other */
+	enum pg_family family;
+	__u8 opener; /* end of the key that is end[0] */
+	enum pg_tcp_state tcp_state; /* conntrack's word; NONE: not TCP */
+	bool half_open, seen_reply, assured, picked_up;
+	bool killed; /* pg_dp_flow_end() */
+	__u32 rtt_us[2]; /* SYN to SYN-ACK, SYN-ACK to ACK; 0: not measured */
+	__u64 first_ns, last_ns, expires_ns;
+	enum pg_timeout timeout; /* that holds */
+	__u32 iface;		 /* slot of the interface that saw the first packet */
+	int vlan;		 /* id of the outermost tag; -1: none */
+	/* What tracking keeps beside that; 0 is right for an entry of one's own making. */
+	__u64 status; /* PG_FLOW_* that are not told above */
+	__u32 last_end;
+	__u16 last_win;
+	__u8 last_scale;
+};
+
+/* An entry to fill in: a flow that begins now, of which nothing is known yet. */
+void pg_dp_flow_new(const struct pg_flow_key *key, __u8 opener, struct pg_dp_flow *ret);
 /* One entry. False: there is none; one that has expired may still be there. */
-bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_flow *ret,
-		    bool *ret_half_open);
-/* 0 or a negative errno. */
-int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct pg_flow *flow,
-		   bool half_open);
+bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_dp_flow *ret);
+/*
+ * Make an entry, or replace it. Of `flow`, .timeout and .expires_ns don't count: which timeout holds
+ * follows from its states. 0 or a negative errno: -ENOSPC, no room.
+ */
+int pg_dp_flow_put(struct pg_dp *dp, const struct pg_dp_flow *flow);
+/* Drop an entry. False: there is none. */
+bool pg_dp_flow_kill(struct pg_dp *dp, const struct pg_flow_key *key);
+/*
+ * End a flow: what still comes of it is dropped, until a SYN begins the next one or nothing has come
+ * for a while (PG_TIMEOUT_KILLED). Without tracking it is only forgotten. False: there is none.
+ */
+bool pg_dp_flow_end(struct pg_dp *dp, const struct pg_flow_key *key);
+
+/*
+ * Every flow of every network namespace that has not expired, in no order; `fn` ends the walk with
+ * anything but 0, which is returned. `fn` may kill flows.
+ */
+typedef int pg_dp_flow_fn(void *arg, const struct pg_dp_flow *flow);
+int pg_dp_flows_walk(struct pg_dp *dp, pg_dp_flow_fn *fn, void *arg);
+/* Remove what has expired; how many entries that were. Needs no lock, but a writable instance. */
+__u32 pg_dp_flows_collect(struct pg_dp *dp);
+
+struct pg_dp_flow_info {
+	__u32 count[_PG_FLOW_TABLE_MAX]; /* that have not expired */
+	__u32 capacity[_PG_FLOW_TABLE_MAX];
+	struct pg_flow_stats stats; /* since the instance was made: all CPUs together */
+	__u64 memory_bytes;
+	bool tracking; /* flows are being tracked: a rule or an option asks for it */
+};
+void pg_dp_flow_info(struct pg_dp *dp, struct pg_dp_flow_info *ret);
+
+/* Transitions of ends, by the port that was opened to: PG_PORTS elements, in shared memory. */
+const struct pg_port_states *pg_dp_port_states(const struct pg_dp *dp);
+/* Of all ports together. */
+void pg_dp_states_read(const struct pg_dp *dp, struct pg_port_states *ret);
+
+/* In seconds, at most PG_TIMEOUT_MAX_S. Holds at once, also for flows that are there. */
+#define PG_TIMEOUT_MAX_S 31536000U
+__u32 pg_dp_timeout_get(const struct pg_dp *dp, enum pg_timeout timeout);
+void pg_dp_timeout_set(struct pg_dp *dp, enum pg_timeout timeout, __u32 seconds);
+/* PG_FLOW_OPT_*. */
+__u32 pg_dp_flow_options(const struct pg_dp *dp);
+/*
+ * Holds at once. Where tracking begins by it, what an earlier policy tracked is forgotten and the
+ * connections of this network namespace are adopted.
+ */
+int pg_dp_flow_options_set(struct pg_dp *dp, __u32 options, struct pg_err *err);
 
 /*
  * Track a TCP connection as established, opened by the other end: addr[0] and port[0] are ours,
@@ -227,6 +308,29 @@ int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct
  */
 int pg_dp_flow_establish(struct pg_dp *dp, enum pg_family family, const __be32 addr[2][4],
 			 const __u16 port[2]);
+
+/* Sockets of this host --------------------------------------------------------------------------- */
+
+/* A connection by its ends; [0] is the socket's own. All bytes count: zero it first. */
+struct pg_socket_ends {
+	__be32 addr[2][4]; /* IPv4 in [0] */
+	__u16 port[2];	   /* host order */
+	__u8 family;	   /* enum pg_family */
+	__u8 proto;	   /* TCP; of UDP, only connected sockets */
+	__u16 unused;
+};
+
+struct pg_sockets_closed {
+	size_t closed, failed;
+	int error; /* of the first that failed: -EOPNOTSUPP where the kernel can't do that */
+};
+
+/*
+ * Close the sockets of this network namespace that have these ends, whoever's they are. Sorts
+ * `ends`. Sockets that are not there are no failure.
+ */
+int pg_dp_sockets_close(struct pg_socket_ends *ends, size_t n, struct pg_sockets_closed *ret,
+			struct pg_err *err);
 
 /* Events of LOG and NFLOG ---------------------------------------------------------------------- */
 

@@ -101,6 +101,7 @@ static void retire_totals(struct pg_dp *dp, __u32 slot)
 
 int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 {
+	__u32 space = pg_dp_flow_space(dp);
 	struct pg_iface *f;
 	struct pg_nic nic;
 	int slot, r = pg_nic_find(ifname, &nic, err);
@@ -118,7 +119,10 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 	}
 	f = &pg_dp_slots(dp)[slot];
 	snprintf(f->name, IFNAMSIZ, "%s", nic.name);
+	if (!pg_dp_flow_has_space(dp)) /* a namespace that is gone may have had the number */
+		pg_dp_flow_forget_space(dp, space);
 	f->netns = dp->netns;
+	f->space = space;
 	return 0;
 }
 

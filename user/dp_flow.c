@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Connections that were there before us. The programs know a connection from its first packet on;
- * those that are older are taken from the kernel's own sockets, through sock_diag.
+ * Flows as the command sees them: pg_flows in memory that the programs change at any moment. Whoever
+ * changes a place here does it as they do, by compare-and-swap of its tag.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/inet_diag.h>
-#include <netinet/tcp.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "dp_impl.h"
@@ -15,45 +14,626 @@
 
 #define NSEC_PER_SEC 1000000000ULL
 
-static const __u32 tcp_timeouts[_PG_TCP_MAX] = { PG_TCP_TIMEOUTS(PG_TCP_TIMEOUT) };
+#define DEFAULT_TIMEOUT(sym, name, seconds) seconds,
+static const __u32 default_timeouts[] = { PG_TIMEOUTS(DEFAULT_TIMEOUT) };
 
-struct adoption {
-	struct pg_dp *dp;
-	bool listening[PG_PORTS]; /* local ports: who connects to them opened the connection */
-	__u64 now_ns;
-	int r; /* of the first connection that could not be stored */
+/* Time ----------------------------------------------------------------------------------------- */
+
+static __u64 now_ns(void)
+{
+	struct timespec now = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (__u64)now.tv_sec * NSEC_PER_SEC + (__u64)now.tv_nsec;
+}
+
+static __u32 tick_of(__u64 ns)
+{
+	return (__u32)(ns >> PG_FLOW_TICK_SHIFT);
+}
+
+/* The moment of a tick that lies less than a year from now. */
+static __u64 ns_of(__u32 tick, __u64 now)
+{
+	__s64 distance = (__s32)(tick - tick_of(now));
+
+	return ((now >> PG_FLOW_TICK_SHIFT) + (__u64)distance) << PG_FLOW_TICK_SHIFT;
+}
+
+static __u32 ticks_of_s(__u32 seconds)
+{
+	return (__u32)((seconds * NSEC_PER_SEC + (1 << PG_FLOW_TICK_SHIFT) - 1) >>
+		       PG_FLOW_TICK_SHIFT);
+}
+
+/* Settings ------------------------------------------------------------------------------------- */
+
+static struct pg_flow_ctl *flow_ctl(const struct pg_dp *dp)
+{
+	return dp->map[PG_MAP_FLOW_CTL].mem;
+}
+
+void pg_dp_flow_init(struct pg_dp *dp)
+{
+	struct pg_flow_ctl *ctl = flow_ctl(dp);
+
+	if (getrandom(&ctl->seed, sizeof(ctl->seed), GRND_NONBLOCK) != sizeof(ctl->seed))
+		ctl->seed = now_ns() * 0x9e3779b97f4a7c15ULL; /* early at boot: better than none */
+	for (size_t i = 0; i < ARRAY_SIZE(ctl->timeout); i++)
+		ctl->timeout[i] = i < _PG_TIMEOUT_MAX ? ticks_of_s(default_timeouts[i]) : 0;
+}
+
+__u32 pg_dp_timeout_get(const struct pg_dp *dp, enum pg_timeout timeout)
+{
+	return (__u32)(((__u64)flow_ctl(dp)->timeout[timeout] << PG_FLOW_TICK_SHIFT) / NSEC_PER_SEC);
+}
+
+void pg_dp_timeout_set(struct pg_dp *dp, enum pg_timeout timeout, __u32 seconds)
+{
+	if (seconds > PG_TIMEOUT_MAX_S)
+		seconds = PG_TIMEOUT_MAX_S;
+	__atomic_store_n(&flow_ctl(dp)->timeout[timeout], ticks_of_s(seconds), __ATOMIC_RELAXED);
+}
+
+__u32 pg_dp_flow_options(const struct pg_dp *dp)
+{
+	return __atomic_load_n(&flow_ctl(dp)->options, __ATOMIC_RELAXED);
+}
+
+int pg_dp_flow_options_set(struct pg_dp *dp, __u32 options, struct pg_err *err)
+{
+	bool begins = options & PG_FLOW_OPT_TRACK && !pg_dp_policy_tracks(dp);
+	int r = begins ? pg_dp_flow_forget(dp, err) : 0;
+
+	if (!r && begins)
+		r = pg_dp_flow_adopt(dp, err);
+	if (r)
+		return r;
+	__atomic_store_n(&flow_ctl(dp)->options, options, __ATOMIC_RELAXED);
+	pg_dp_policy_track(dp);
+	/* Once more, for those that opened in between. */
+	return begins ? pg_dp_flow_adopt(dp, err) : 0;
+}
+
+/* Namespaces ----------------------------------------------------------------------------------- */
+
+static const struct pg_iface *slots(const struct pg_dp *dp)
+{
+	return dp->map[PG_MAP_IFACES].mem;
+}
+
+bool pg_dp_flow_has_space(const struct pg_dp *dp)
+{
+	for (__u32 i = 0; i < PG_MAX_IFACES; i++)
+		if (slots(dp)[i].netns == dp->netns)
+			return true;
+	return false;
+}
+
+__u32 pg_dp_flow_space(const struct pg_dp *dp)
+{
+	bool used[PG_MAX_IFACES] = { false };
+	__u32 space = 0;
+
+	for (__u32 i = 0; i < PG_MAX_IFACES; i++) {
+		if (slots(dp)[i].netns == dp->netns)
+			return slots(dp)[i].space % PG_MAX_IFACES;
+		if (slots(dp)[i].netns)
+			used[slots(dp)[i].space % PG_MAX_IFACES] = true;
+	}
+	while (space < PG_MAX_IFACES - 1 && used[space])
+		space++;
+	return space;
+}
+
+/* Places --------------------------------------------------------------------------------------- */
+
+static struct pg_flow_bucket *buckets(const struct pg_dp *dp)
+{
+	return dp->map[PG_MAP_FLOWS].mem;
+}
+
+static __u32 bucket_count(const struct pg_dp *dp)
+{
+	return dp->map[PG_MAP_FLOWS].entries;
+}
+
+static __u32 flow_buckets(const struct pg_dp *dp)
+{
+	return bucket_count(dp) - PG_HALF_OPEN_BUCKETS;
+}
+
+static __u32 bucket_of(const struct pg_dp *dp, __u64 hash, bool half_open)
+{
+	return half_open ? flow_buckets(dp) + (hash >> 32 & (PG_HALF_OPEN_BUCKETS - 1)) :
+			   hash >> 32 & (flow_buckets(dp) - 1);
+}
+
+static __u32 tag_at(const struct pg_flow_bucket *b, __u32 way)
+{
+	return __atomic_load_n(&b->tag[way].tag, __ATOMIC_ACQUIRE);
+}
+
+static bool is_busy(__u32 tag)
+{
+	return (tag & PG_TAG_TIMEOUT) == PG_TAG_BUSY;
+}
+
+static bool same_key(const struct pg_flow_key *a, const struct pg_flow_key *b)
+{
+	return !memcmp(a->addr, b->addr, sizeof(a->addr)) && a->port[0] == b->port[0] &&
+	       a->port[1] == b->port[1] && a->space == b->space && a->proto == b->proto &&
+	       (a->vlan == b->vlan || !a->vlan || !b->vlan);
+}
+
+static __u8 end_state(__u64 status, __u32 end)
+{
+	return status >> (PG_FLOW_END_SHIFT + 4 * end) & 15;
+}
+
+/* As flow_table.bpf.h: ends in TIME_WAIT leave it when their flow is forgotten. */
+static void count_leaving(const struct pg_dp *dp, const struct pg_flow *flow)
+{
+	struct pg_port_states *states = dp->map[PG_MAP_PORT_STATES].mem;
+	__u64 status = flow->status;
+	__u16 port = flow->key.port[!(status & PG_FLOW_OPENER)];
+
+	for (__u32 end = 0; end < 2; end++)
+		if (end_state(status, end) == PG_END_TIME_WAIT)
+			__atomic_fetch_add(&states[port].count[PG_FROM_TIME_WAIT_TO_CLOSED], 1,
+					   __ATOMIC_RELAXED);
+}
+
+static bool free_place(const struct pg_dp *dp, struct pg_flow_bucket *b, __u32 way, __u32 tag)
+{
+	if (!__atomic_compare_exchange_n(&b->tag[way].tag, &tag, 0, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return false;
+	count_leaving(dp, &b->flow[way]);
+	return true;
+}
+
+/* A place in the tables. */
+struct place {
+	struct pg_flow_bucket *b;
+	__u32 way, tag;
+	bool half_open;
 };
 
-/* A socket's state in conntrack's words. NONE: not to be adopted. */
-static enum pg_tcp_state state_of(uint8_t socket_state)
+static bool find_in(const struct pg_dp *dp, const struct pg_flow_key *key, bool half_open,
+		    struct place *ret)
 {
-	switch (socket_state) {
-	case TCP_ESTABLISHED:
-		return PG_TCP_ESTABLISHED;
-	case TCP_SYN_SENT:
-		return PG_TCP_SYN_SENT;
-	case TCP_SYN_RECV:
-		return PG_TCP_SYN_RECV;
-	case TCP_FIN_WAIT1:
-	case TCP_FIN_WAIT2:
-		return PG_TCP_FIN_WAIT;
-	case TCP_CLOSE_WAIT:
-		return PG_TCP_CLOSE_WAIT;
-	case TCP_CLOSING:
-	case TCP_LAST_ACK:
-		return PG_TCP_LAST_ACK;
-	case TCP_TIME_WAIT:
-		return PG_TCP_TIME_WAIT;
+	__u64 hash = pg_flow_hash(key, flow_ctl(dp)->seed);
+	struct pg_flow_bucket *b = &buckets(dp)[bucket_of(dp, hash, half_open)];
+
+	for (__u32 way = 0; way < PG_FLOW_WAYS; way++) {
+		__u32 tag = tag_at(b, way);
+
+		if (!((tag ^ pg_flow_tag_of(hash)) & ~PG_TAG_TIMEOUT) && !is_busy(tag) &&
+		    same_key(&b->flow[way].key, key)) {
+			*ret = (struct place){ b, way, tag, half_open };
+			return true;
+		}
 	}
-	return PG_TCP_NONE;
+	return false;
 }
 
-/* IPv4 also where an IPv6 socket speaks it (::ffff:192.0.2.1). */
-static bool is_ip4(const struct inet_diag_msg *msg)
+static bool find_place(const struct pg_dp *dp, const struct pg_flow_key *key, struct place *ret)
 {
-	return msg->idiag_family == AF_INET ||
-	       IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)msg->id.idiag_src);
+	return find_in(dp, key, false, ret) || find_in(dp, key, true, ret);
 }
+
+/* Reading -------------------------------------------------------------------------------------- */
+
+static bool has_unacked(const struct pg_flow *flow)
+{
+	const __u64 both = PG_FLOW_HAS_ACK | PG_FLOW_HAS_ACK << 1;
+
+	return (flow->status & both) == both &&
+	       ((__s32)(flow->win[0].end - flow->win[1].max_ack) > 0 ||
+		(__s32)(flow->win[1].end - flow->win[0].max_ack) > 0);
+}
+
+/* As has_expired() of the programs: the timeout that holds, and from when on it counts. */
+static enum pg_timeout timeout_of(const struct pg_dp *dp, const struct pg_flow *flow, __u32 tag,
+				  __u32 last, __u32 *ret_since)
+{
+	const __u32 *timeout = flow_ctl(dp)->timeout;
+	enum pg_timeout holds = tag & PG_TAG_TIMEOUT;
+
+	*ret_since = holds == PG_TIMEOUT_TCP_SYN_SENT ? flow->first : last;
+	if (flow->key.proto != IPPROTO_TCP)
+		return holds;
+	if (timeout[holds] > timeout[PG_TIMEOUT_TCP_UNACKNOWLEDGED] && has_unacked(flow))
+		holds = PG_TIMEOUT_TCP_UNACKNOWLEDGED;
+	if (timeout[holds] > timeout[PG_TIMEOUT_TCP_MAX_RETRANS] &&
+	    flow->status & (PG_FLOW_NO_WINDOW | PG_FLOW_NO_WINDOW << 1))
+		holds = PG_TIMEOUT_TCP_MAX_RETRANS;
+	return holds;
+}
+
+static void unpack_end(const struct pg_flow *flow, __u64 trouble, __u32 end,
+		       struct pg_dp_flow_end *ret)
+{
+	*ret = (struct pg_dp_flow_end){
+		.port = flow->key.port[end],
+		.state = end_state(flow->status, end),
+		.flags = (__u8)(flow->status >> (PG_FLOW_FLAGS_SHIFT + 8 * end)),
+		.scale = flow->status >> (PG_FLOW_SCALE_SHIFT + 4 * end) & 15,
+		.sent = flow->sent[end],
+		.retransmits = trouble >> PG_TROUBLE_RETRANSMITS & 0xffffff,
+		.out_of_order = trouble >> PG_TROUBLE_OUT_OF_ORDER & 0xffffff,
+		.zero_windows = (__u32)(trouble >> PG_TROUBLE_ZERO_WINDOWS),
+		.win = flow->win[end],
+	};
+	memcpy(ret->addr, flow->key.addr[end], sizeof(ret->addr));
+}
+
+/* What a struct pg_dp_flow has no member of its own for. */
+static const __u64 unnamed_status = ~(PG_FLOW_TCP_STATE | PG_FLOW_SEEN_REPLY | PG_FLOW_ASSURED |
+				      PG_FLOW_OPENER | PG_FLOW_PICKED_UP |
+				      255ULL << PG_FLOW_END_SHIFT | 255ULL << PG_FLOW_SCALE_SHIFT |
+				      0xffffULL << PG_FLOW_FLAGS_SHIFT |
+				      15ULL << PG_FLOW_REUSE_SHIFT);
+
+static void unpack(const struct pg_dp *dp, const struct pg_flow *flow, const __u64 *trouble,
+		   __u32 tag, __u32 last, bool half_open, __u64 now, struct pg_dp_flow *ret)
+{
+	__u8 opener = !!(flow->status & PG_FLOW_OPENER);
+	enum pg_timeout timeout;
+	__u32 since;
+
+	timeout = timeout_of(dp, flow, tag, last, &since);
+	*ret = (struct pg_dp_flow){
+		.key = flow->key,
+		.family = flow->key.space & PG_FLOW_V6 ? PG_FAMILY_V6 : PG_FAMILY_V4,
+		.opener = opener,
+		.tcp_state = flow->status & PG_FLOW_TCP_STATE,
+		.half_open = half_open,
+		.seen_reply = flow->status & PG_FLOW_SEEN_REPLY,
+		.assured = flow->status & PG_FLOW_ASSURED,
+		.picked_up = flow->status & PG_FLOW_PICKED_UP,
+		.killed = (tag & PG_TAG_TIMEOUT) == PG_TIMEOUT_KILLED,
+		.rtt_us = { pg_rtt_us(flow->rtt[0]), pg_rtt_us(flow->rtt[1]) },
+		.first_ns = ns_of(flow->first, now),
+		.last_ns = ns_of(last, now),
+		.expires_ns = ns_of(since, now) + ((__u64)flow_ctl(dp)->timeout[timeout]
+						   << PG_FLOW_TICK_SHIFT),
+		.timeout = timeout,
+		.iface = flow->iface,
+		.vlan = flow->key.vlan ? (int)(flow->key.vlan & (PG_FLOW_TAGGED - 1)) : -1,
+		.status = flow->status & unnamed_status,
+		.last_end = flow->last_end,
+		.last_win = flow->last_win,
+		.last_scale = flow->last_scale,
+	};
+	unpack_end(flow, trouble[opener], opener, &ret->end[0]);
+	unpack_end(flow, trouble[!opener], !opener, &ret->end[1]);
+}
+
+/* False: it is not there any more, or another flow is. */
+static bool read_place(const struct pg_dp *dp, const struct place *at, __u64 now,
+		       struct pg_dp_flow *ret)
+{
+	struct pg_flow flow = at->b->flow[at->way];
+	__u64 trouble[2] = { at->b->trouble[at->way][0], at->b->trouble[at->way][1] };
+	__u32 last = at->b->tag[at->way].last;
+
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if ((tag_at(at->b, at->way) ^ at->tag) & ~PG_TAG_TIMEOUT || is_busy(at->tag))
+		return false;
+	unpack(dp, &flow, trouble, at->tag, last, at->half_open, now, ret);
+	return true;
+}
+
+bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_dp_flow *ret)
+{
+	struct place at;
+
+	return find_place(dp, key, &at) && read_place(dp, &at, now_ns(), ret);
+}
+
+/* Calls `fn` for every place that is taken. */
+typedef int place_fn(struct pg_dp *dp, const struct place *at, void *arg);
+static int walk_places(struct pg_dp *dp, place_fn *fn, void *arg)
+{
+	int r;
+
+	for (__u32 i = 0; i < bucket_count(dp); i++) {
+		struct pg_flow_bucket *b = &buckets(dp)[i];
+
+		for (__u32 way = 0; way < PG_FLOW_WAYS; way++) {
+			struct place at = { b, way, tag_at(b, way), i >= flow_buckets(dp) };
+
+			if (!at.tag || is_busy(at.tag))
+				continue;
+			r = fn(dp, &at, arg);
+			if (r)
+				return r;
+		}
+	}
+	return 0;
+}
+
+struct walk {
+	pg_dp_flow_fn *fn;
+	void *arg;
+	__u64 now_ns;
+};
+
+static int show_place(struct pg_dp *dp, const struct place *at, void *arg)
+{
+	const struct walk *walk = arg;
+	struct pg_dp_flow flow;
+
+	if (!read_place(dp, at, walk->now_ns, &flow) || flow.expires_ns <= walk->now_ns)
+		return 0;
+	return walk->fn(walk->arg, &flow);
+}
+
+int pg_dp_flows_walk(struct pg_dp *dp, pg_dp_flow_fn *fn, void *arg)
+{
+	struct walk walk = { fn, arg, now_ns() };
+
+	return walk_places(dp, show_place, &walk);
+}
+
+static bool has_expired(const struct pg_dp *dp, const struct place *at, __u32 tick)
+{
+	const struct pg_flow *flow = &at->b->flow[at->way];
+	__u32 since;
+	enum pg_timeout timeout =
+		timeout_of(dp, flow, at->tag, at->b->tag[at->way].last, &since);
+
+	return (__s32)(tick - since) >= (__s32)flow_ctl(dp)->timeout[timeout];
+}
+
+static int count_place(struct pg_dp *dp, const struct place *at, void *arg)
+{
+	struct pg_dp_flow_info *info = arg;
+
+	if (!has_expired(dp, at, tick_of(now_ns())))
+		info->count[at->half_open]++;
+	return 0;
+}
+
+void pg_dp_flow_info(struct pg_dp *dp, struct pg_dp_flow_info *ret)
+{
+	const struct pg_map *stats = &dp->map[PG_MAP_FLOW_STATS];
+
+	*ret = (struct pg_dp_flow_info){
+		.capacity = { flow_buckets(dp) * PG_FLOW_WAYS, PG_HALF_OPEN },
+		.memory_bytes = dp->map[PG_MAP_FLOWS].bytes,
+		.tracking = pg_dp_policy_tracks(dp),
+	};
+	walk_places(dp, count_place, ret);
+	for (__u32 cpu = 0; cpu < stats->entries; cpu++) {
+		const __u64 *from = (const __u64 *)((const struct pg_flow_stats *)stats->mem + cpu);
+		__u64 *to = (__u64 *)&ret->stats;
+
+		for (size_t i = 0; i < sizeof(ret->stats) / sizeof(*to); i++)
+			to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	}
+	ret->stats.jiffies = ret->stats.tick = 0;
+}
+
+const struct pg_port_states *pg_dp_port_states(const struct pg_dp *dp)
+{
+	return dp->map[PG_MAP_PORT_STATES].mem;
+}
+
+void pg_dp_states_read(const struct pg_dp *dp, struct pg_port_states *ret)
+{
+	const struct pg_port_states *ports = pg_dp_port_states(dp);
+
+	*ret = (struct pg_port_states){ 0 };
+	for (__u32 port = 0; port < PG_PORTS; port++)
+		for (size_t i = 0; i < ARRAY_SIZE(ret->count); i++)
+			ret->count[i] += __atomic_load_n(&ports[port].count[i], __ATOMIC_RELAXED);
+}
+
+/* Removing ------------------------------------------------------------------------------------- */
+
+bool pg_dp_flow_kill(struct pg_dp *dp, const struct pg_flow_key *key)
+{
+	struct place at;
+
+	/* Its timeout may change while we look. */
+	for (int tries = 0; tries < 100 && find_place(dp, key, &at); tries++)
+		if (free_place(dp, at.b, at.way, at.tag))
+			return true;
+	return false;
+}
+
+bool pg_dp_flow_end(struct pg_dp *dp, const struct pg_flow_key *key)
+{
+	const __u32 killed = PG_TIMEOUT_KILLED;
+	struct place at;
+
+	for (int tries = 0; tries < 100 && find_place(dp, key, &at); tries++) {
+		if ((at.tag & PG_TAG_TIMEOUT) == killed)
+			return true;
+		at.b->tag[at.way].last = tick_of(now_ns());
+		if (__atomic_compare_exchange_n(&at.b->tag[at.way].tag, &at.tag,
+						(at.tag & ~PG_TAG_TIMEOUT) | killed, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			return true;
+	}
+	return false;
+}
+
+static int collect_place(struct pg_dp *dp, const struct place *at, void *arg)
+{
+	struct pg_flow_stats *stats = dp->map[PG_MAP_FLOW_STATS].mem;
+	__u32 *n = arg;
+
+	if (has_expired(dp, at, tick_of(now_ns())) && free_place(dp, at->b, at->way, at->tag)) {
+		__atomic_fetch_add(&stats->collected[at->half_open], 1, __ATOMIC_RELAXED);
+		++*n;
+	}
+	return 0;
+}
+
+__u32 pg_dp_flows_collect(struct pg_dp *dp)
+{
+	__u32 n = 0;
+
+	walk_places(dp, collect_place, &n);
+	return n;
+}
+
+static int forget_place(struct pg_dp *dp, const struct place *at, void *arg)
+{
+	const __u32 *space = arg;
+
+	if (!space || (at->b->flow[at->way].key.space & ~PG_FLOW_V6) == *space)
+		free_place(dp, at->b, at->way, at->tag);
+	return 0;
+}
+
+void pg_dp_flow_forget_space(struct pg_dp *dp, __u32 space)
+{
+	walk_places(dp, forget_place, &space);
+}
+
+int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err)
+{
+	(void)err;
+	walk_places(dp, forget_place, NULL);
+	return 0;
+}
+
+/* Making --------------------------------------------------------------------------------------- */
+
+static __u64 pack_end(const struct pg_dp_flow_end *e, __u32 end)
+{
+	return (__u64)e->state << (PG_FLOW_END_SHIFT + 4 * end) |
+	       (__u64)(e->scale & 15) << (PG_FLOW_SCALE_SHIFT + 4 * end) |
+	       (__u64)e->flags << (PG_FLOW_FLAGS_SHIFT + 8 * end);
+}
+
+static __u64 pack_status(const struct pg_dp_flow *from)
+{
+	__u64 status = (from->status & unnamed_status) | from->tcp_state;
+
+	if (from->opener)
+		status |= PG_FLOW_OPENER;
+	if (from->seen_reply)
+		status |= PG_FLOW_SEEN_REPLY;
+	if (from->assured)
+		status |= PG_FLOW_ASSURED;
+	if (from->picked_up)
+		status |= PG_FLOW_PICKED_UP;
+	return status | pack_end(&from->end[0], from->opener) |
+	       pack_end(&from->end[1], !from->opener);
+}
+
+static __u16 pack_rtt(__u32 us)
+{
+	__u32 shift = 0;
+
+	for (; us >= 4096; us >>= 1)
+		shift++;
+	return (__u16)(us < 2048 ? us : 2048 + (shift << 10) + ((us - 2048) >> 1));
+}
+
+static __u64 pack_trouble(const struct pg_dp_flow_end *e)
+{
+	return (__u64)(e->retransmits & 0xffffff) << PG_TROUBLE_RETRANSMITS |
+	       (__u64)(e->out_of_order & 0xffffff) << PG_TROUBLE_OUT_OF_ORDER |
+	       (__u64)(e->zero_windows & 0xffff) << PG_TROUBLE_ZERO_WINDOWS;
+}
+
+static void pack(const struct pg_dp_flow *from, struct pg_flow *ret, __u64 *ret_trouble)
+{
+	*ret = (struct pg_flow){
+		.key = from->key,
+		.status = pack_status(from),
+		.first = tick_of(from->first_ns),
+		.last_end = from->last_end,
+		.last_win = from->last_win,
+		.last_scale = from->last_scale,
+		.iface = (__u8)from->iface,
+		.rtt = { pack_rtt(from->rtt_us[0]), pack_rtt(from->rtt_us[1]) },
+	};
+	for (__u32 i = 0; i < 2; i++) {
+		__u32 end = from->opener ^ i;
+
+		ret->sent[end] = from->end[i].sent;
+		ret->win[end] = from->end[i].win;
+		ret_trouble[end] = pack_trouble(&from->end[i]);
+	}
+}
+
+/* As timeout_of() of the programs, for a flow in this state. */
+static enum pg_timeout timeout_for(const struct pg_dp_flow *flow)
+{
+	if (flow->killed)
+		return PG_TIMEOUT_KILLED;
+	switch (flow->key.proto) {
+	case IPPROTO_TCP:
+		if (flow->tcp_state == PG_TCP_ESTABLISHED && !flow->seen_reply)
+			return PG_TIMEOUT_TCP_UNACKNOWLEDGED;
+		return (enum pg_timeout)flow->tcp_state;
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+		return flow->assured ? PG_TIMEOUT_UDP_STREAM : PG_TIMEOUT_UDP;
+	case IPPROTO_SCTP:
+		return flow->seen_reply ? PG_TIMEOUT_SCTP : PG_TIMEOUT_UDP;
+	case IPPROTO_GRE:
+		return flow->seen_reply ? PG_TIMEOUT_GRE_STREAM : PG_TIMEOUT_GRE;
+	case IPPROTO_ICMP:
+		return PG_TIMEOUT_ICMP;
+	case IPPROTO_ICMPV6:
+		return PG_TIMEOUT_ICMPV6;
+	}
+	return PG_TIMEOUT_GENERIC;
+}
+
+/* Take a place that is free, or whose flow has expired. */
+static bool claim(const struct pg_dp *dp, const struct pg_flow_key *key, bool half_open,
+		  struct place *ret)
+{
+	__u64 hash = pg_flow_hash(key, flow_ctl(dp)->seed);
+	struct place at = { &buckets(dp)[bucket_of(dp, hash, half_open)], 0, 0, half_open };
+
+	for (; at.way < PG_FLOW_WAYS; at.way++) {
+		at.tag = tag_at(at.b, at.way);
+		if (is_busy(at.tag) || (at.tag && !has_expired(dp, &at, tick_of(now_ns()))))
+			continue;
+		if (__atomic_compare_exchange_n(&at.b->tag[at.way].tag, &at.tag,
+						pg_flow_tag_of(hash) | PG_TAG_BUSY, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+			at.tag = pg_flow_tag_of(hash);
+			*ret = at;
+			return true;
+		}
+	}
+	return false;
+}
+
+int pg_dp_flow_put(struct pg_dp *dp, const struct pg_dp_flow *flow)
+{
+	struct pg_flow_bucket *b;
+	__u64 trouble[2], reuse;
+	struct pg_flow packed;
+	struct place at;
+
+	pg_dp_flow_kill(dp, &flow->key);
+	if (!claim(dp, &flow->key, flow->half_open, &at))
+		return -ENOSPC;
+	b = at.b;
+	pack(flow, &packed, trouble);
+	reuse = ((b->flow[at.way].status >> PG_FLOW_REUSE_SHIFT) + 1) << PG_FLOW_REUSE_SHIFT;
+	packed.status |= reuse;
+	b->flow[at.way] = packed;
+	memcpy(b->trouble[at.way], trouble, sizeof(trouble));
+	b->tag[at.way].last = tick_of(flow->last_ns);
+	__atomic_store_n(&b->tag[at.way].tag, at.tag | timeout_for(flow), __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* Keys ----------------------------------------------------------------------------------------- */
 
 /* As comes_behind() in the programs: by words as they are read here. */
 static bool comes_behind(__be32 (*addr)[4], const __u16 *port)
@@ -77,8 +657,7 @@ __u8 pg_dp_flow_key(const struct pg_dp *dp, const struct pg_flow_packet *p, stru
 	swap = p->query ? 0 : from; /* a query's are no ends' ports */
 	*ret = (struct pg_flow_key){
 		.port = { port[swap], port[!swap] },
-		.netns = (__u32)dp->netns,
-		.family = p->family,
+		.space = (__u8)(pg_dp_flow_space(dp) | (p->family == PG_FAMILY_V6 ? PG_FLOW_V6 : 0)),
 		.proto = p->proto,
 	};
 	memcpy(ret->addr[0], addr[from], sizeof(addr[0]));
@@ -86,38 +665,13 @@ __u8 pg_dp_flow_key(const struct pg_dp *dp, const struct pg_flow_packet *p, stru
 	return from;
 }
 
-/* Returns the end of the key that is this machine's. */
-static __u8 key_of(const struct pg_dp *dp, const struct inet_diag_msg *msg, struct pg_flow_key *ret)
+void pg_dp_flow_new(const struct pg_flow_key *key, __u8 opener, struct pg_dp_flow *ret)
 {
-	__u32 at = is_ip4(msg) && msg->idiag_family != AF_INET ? 3 : 0;
-	const struct pg_flow_packet sent = {
-		.family = is_ip4(msg) ? PG_FAMILY_V4 : PG_FAMILY_V6,
-		.proto = IPPROTO_TCP,
-		.addr = { msg->id.idiag_src + at, msg->id.idiag_dst + at },
-		.port = { ntohs(msg->id.idiag_sport), ntohs(msg->id.idiag_dport) },
-	};
+	__u64 now = now_ns();
 
-	return pg_dp_flow_key(dp, &sent, ret);
-}
-
-bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_flow *ret,
-		    bool *ret_half_open)
-{
-	for (int id = PG_MAP_FLOWS; id <= PG_MAP_HALF_OPEN; id++) {
-		if (!bpf_map_lookup_elem(dp->map[id].fd, key, ret)) {
-			*ret_half_open = id == PG_MAP_HALF_OPEN;
-			return true;
-		}
-	}
-	return false;
-}
-
-int pg_dp_flow_put(struct pg_dp *dp, const struct pg_flow_key *key, const struct pg_flow *flow,
-		   bool half_open)
-{
-	int fd = dp->map[half_open ? PG_MAP_HALF_OPEN : PG_MAP_FLOWS].fd;
-
-	return bpf_map_update_elem(fd, key, flow, BPF_ANY) ? -errno : 0;
+	*ret = (struct pg_dp_flow){ .key = *key, .opener = opener, .first_ns = now, .last_ns = now };
+	if (key->proto == IPPROTO_TCP) /* its windows are not known */
+		ret->status = PG_FLOW_LIBERAL | PG_FLOW_LIBERAL << 1;
 }
 
 int pg_dp_flow_establish(struct pg_dp *dp, enum pg_family family, const __be32 addr[2][4],
@@ -129,122 +683,13 @@ int pg_dp_flow_establish(struct pg_dp *dp, enum pg_family family, const __be32 a
 		.addr = { addr[0], addr[1] },
 		.port = { port[0], port[1] },
 	};
-	struct timespec now = { 0 };
 	struct pg_flow_key key;
-	struct pg_flow flow = {
-		.status = PG_TCP_ESTABLISHED | PG_FLOW_SEEN_REPLY | PG_FLOW_ASSURED,
-	};
+	struct pg_dp_flow flow;
+	__u8 from = pg_dp_flow_key(dp, &sent, &key);
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	flow.first_ns = flow.last_ns = (__u64)now.tv_sec * NSEC_PER_SEC + (__u64)now.tv_nsec;
-	flow.expires_ns = flow.first_ns + tcp_timeouts[PG_TCP_ESTABLISHED] * NSEC_PER_SEC;
-	flow.opener = !pg_dp_flow_key(dp, &sent, &key);
-	return pg_dp_flow_put(dp, &key, &flow, false);
-}
-
-static int take_connection(const struct nlmsghdr *nlh, void *data)
-{
-	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
-	enum pg_tcp_state state;
-	struct adoption *a = data;
-	struct pg_flow_key key;
-	struct pg_flow flow;
-	bool half_open;
-	__u8 local;
-	int r;
-
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg))
-		return MNL_CB_OK;
-	state = state_of(msg->idiag_state);
-	if (state == PG_TCP_NONE)
-		return MNL_CB_OK;
-	local = key_of(a->dp, msg, &key);
-	if (pg_dp_flow_get(a->dp, &key, &flow, &half_open) && flow.expires_ns > a->now_ns)
-		return MNL_CB_OK;
-	half_open = state == PG_TCP_SYN_SENT || state == PG_TCP_SYN_RECV;
-	flow = (struct pg_flow){
-		.first_ns = a->now_ns,
-		.last_ns = a->now_ns,
-		.expires_ns = a->now_ns + tcp_timeouts[state] * NSEC_PER_SEC,
-		.status = state,
-		.opener = a->listening[ntohs(msg->id.idiag_sport)] ? !local : local,
-	};
-	if (state != PG_TCP_SYN_SENT)
-		flow.status |= PG_FLOW_SEEN_REPLY;
-	if (!half_open)
-		flow.status |= PG_FLOW_ASSURED;
-	r = pg_dp_flow_put(a->dp, &key, &flow, half_open); /* perhaps over one that has expired */
-	if (r && !a->r)
-		a->r = r;
-	return MNL_CB_OK;
-}
-
-static int take_listener(const struct nlmsghdr *nlh, void *data)
-{
-	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
-	struct adoption *a = data;
-
-	if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(*msg))
-		a->listening[ntohs(msg->id.idiag_sport)] = true;
-	return MNL_CB_OK;
-}
-
-static int dump_families(struct mnl_socket *nl, uint32_t states, mnl_cb_t callback,
-			 struct adoption *a)
-{
-	int r = pg_netlink_socks(nl, AF_INET, IPPROTO_TCP, states, callback, a);
-
-	if (r)
-		return r;
-	r = pg_netlink_socks(nl, AF_INET6, IPPROTO_TCP, states, callback, a);
-	return r == -ENOENT ? 0 : r; /* a kernel without IPv6, or booted with it off */
-}
-
-static int adopt(struct adoption *a)
-{
-	const uint32_t listening = 1U << TCP_LISTEN;
-	_cleanup_(pg_netlink_closep) struct mnl_socket *nl = NULL;
-	struct timespec now;
-	int r = pg_netlink_open(NETLINK_SOCK_DIAG, &nl);
-
-	if (r)
-		return r;
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	a->now_ns = (__u64)now.tv_sec * NSEC_PER_SEC + (__u64)now.tv_nsec;
-	r = dump_families(nl, listening, take_listener, a);
-	if (!r)
-		r = dump_families(nl, ~listening, take_connection, a);
-	return r ? r : a->r;
-}
-
-int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err)
-{
-	struct adoption *a = calloc(1, sizeof(*a));
-	int r;
-
-	if (!a)
-		return pg_fail(err, -ENOMEM, "out of memory");
-	a->dp = dp;
-	r = adopt(a);
-	free(a);
-	return r ? pg_dp_fail(err, r, "cannot take over the connections that exist") : 0;
-}
-
-static int forget_all(int fd)
-{
-	struct pg_flow_key key;
-
-	while (!bpf_map_get_next_key(fd, NULL, &key))
-		if (bpf_map_delete_elem(fd, &key) && errno != ENOENT)
-			return -errno;
-	return errno == ENOENT ? 0 : -errno;
-}
-
-int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err)
-{
-	int r = forget_all(dp->map[PG_MAP_FLOWS].fd);
-
-	if (!r)
-		r = forget_all(dp->map[PG_MAP_HALF_OPEN].fd);
-	return r ? pg_dp_fail(err, r, "cannot forget the flows of an earlier policy") : 0;
+	pg_dp_flow_new(&key, !from, &flow);
+	flow.tcp_state = PG_TCP_ESTABLISHED;
+	flow.end[0].state = flow.end[1].state = PG_END_ESTABLISHED;
+	flow.seen_reply = flow.assured = true;
+	return pg_dp_flow_put(dp, &flow);
 }

@@ -20,6 +20,10 @@
 	X(STATES, pg_states)                                                                       \
 	X(EVENT_RATE, pg_event_rate)                                                               \
 	X(REPLY_RATE, pg_reply_rate)                                                               \
+	X(FLOWS, pg_flows)                                                                         \
+	X(FLOW_CTL, pg_flow_ctl)                                                                   \
+	X(FLOW_STATS, pg_flow_stats)                                                               \
+	X(PORT_STATES, pg_port_states)                                                             \
 	X(SET_INFO, pg_set_info)                                                                   \
 	X(RECENTS, pg_recents)                                                                     \
 	X(HASHLIMITS, pg_hashlimits)                                                               \
@@ -27,8 +31,6 @@
 	X(CONNLIMITS, pg_connlimits)                                                               \
 	X(LOCALS, pg_locals)                                                                       \
 	X(EVENTS, pg_events)                                                                       \
-	X(FLOWS, pg_flows)                                                                         \
-	X(HALF_OPEN, pg_half_open)                                                                 \
 	X(SETS_HASH, pg_sets_hash)                                                                 \
 	X(SETS_NET, pg_sets_net)
 
@@ -125,8 +127,23 @@ __u64 pg_dp_sets_memory(struct pg_dp *dp);
 /* Of any map, as the kernel accounts for it. */
 __u64 pg_dp_fd_memory(int fd);
 
+/* dp_flow.c */
+/* Timeouts and settings of a new instance. */
+void pg_dp_flow_init(struct pg_dp *dp);
+/*
+ * The number of this process' network namespace in flows' keys: its interfaces', or while it has none
+ * one that no other has.
+ */
+__u32 pg_dp_flow_space(const struct pg_dp *dp);
+/* Does this network namespace have an interface of the instance? */
+bool pg_dp_flow_has_space(const struct pg_dp *dp);
+/* Forget what was tracked in a namespace that had this number before. */
+void pg_dp_flow_forget_space(struct pg_dp *dp, __u32 space);
+
 /* dp_policy.c: the generation in force, 0 or 1, whatever the clock says about a confirmation. */
 __u32 pg_dp_active(const struct pg_dp *dp);
+/* Of both generations: PG_FLOW_OPT_TRACK has changed. */
+void pg_dp_policy_track(struct pg_dp *dp);
 /* With the lock: write down that the programs went back, if they did. */
 void pg_dp_recover(struct pg_dp *dp);
 

@@ -139,6 +139,8 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel->rodata->set_coarse_clock =
 		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_ktime_get_coarse_ns, NULL) == 1;
 	skel->rodata->cfg.netns = (__u32)dp->netns;
+	skel->rodata->cfg.space = pg_dp_flow_space(dp);
+	skel->rodata->cfg.flow_buckets = dp->map[PG_MAP_FLOWS].entries - PG_HALF_OPEN_BUCKETS;
 	skel->rodata->cfg.fast = fast_path_for(opts, skel->rodata->cfg.atomic);
 	r = portguard_bpf__load(skel);
 	if (r)
@@ -250,6 +252,7 @@ static __u32 elements(enum pg_map_id id, const struct bpf_map *m, __u32 shards)
 	case PG_MAP_SCRATCH:
 	case PG_MAP_EVENT_RATE:
 	case PG_MAP_REPLY_RATE:
+	case PG_MAP_FLOW_STATS:
 		return libbpf_num_possible_cpus();
 	default:
 		return bpf_map__max_entries(m);
@@ -302,6 +305,7 @@ int pg_dp_create(struct pg_dp *dp, struct pg_err *err)
 	ctl = pg_dp_ctl(dp);
 	ctl->abi = PG_ABI;
 	ctl->shards = shards;
+	pg_dp_flow_init(dp);
 	for (int g = 0; g < 2; g++) {
 		for (int stage = 0; stage < _PG_STAGE_MAX; stage++)
 			ctl->gen[g].base[stage].policy_kind = PG_ACT_ACCEPT;

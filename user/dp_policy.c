@@ -189,6 +189,17 @@ static __u32 last_number(const struct pg_ctl *ctl)
 	return ctl->gen[0].number > ctl->gen[1].number ? ctl->gen[0].number : ctl->gen[1].number;
 }
 
+/* PG_NEED_STATE is what programs go by: a rule asks for it, the option does, or it is lent. */
+static void set_tracking(const struct pg_dp *dp, struct pg_gen *gen)
+{
+	__u32 needs = gen->needs & ~PG_NEED_STATE;
+
+	if (needs & PG_NEED_RULE_STATE || gen->lent & PG_NEED_STATE ||
+	    pg_dp_flow_options(dp) & PG_FLOW_OPT_TRACK)
+		needs |= PG_NEED_STATE;
+	__atomic_store_n(&gen->needs, needs, __ATOMIC_RELAXED);
+}
+
 int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
 		  struct pg_err *err)
 {
@@ -200,6 +211,9 @@ int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *
 		return r;
 	pg_dp_settle(dp); /* or some CPU may still be in `idle` */
 	fill(dp, idle, tables, number);
+	if (ctl->gen[idle].needs & PG_NEED_STATE)
+		ctl->gen[idle].needs |= PG_NEED_RULE_STATE;
+	set_tracking(dp, &ctl->gen[idle]);
 	r = keep_text(dp, idle, number, text, n);
 	if (r)
 		return pg_dp_fail(err, r, "cannot store the policy");
@@ -298,8 +312,8 @@ int pg_dp_confirm(struct pg_dp *dp, struct pg_err *err)
 		return pg_fail(err, -ENOENT, "no policy is waiting for confirmation");
 	__atomic_store_n(&ctl->choice, choice & 1, __ATOMIC_RELEASE);
 	/* Nobody goes back to the one that needed this. */
-	gen->needs &= ~gen->lent;
 	gen->lent = 0;
+	set_tracking(dp, gen);
 	return 0;
 }
 
@@ -440,9 +454,15 @@ void pg_dp_set_fragments(struct pg_dp *dp, enum pg_fragments setting)
 	__atomic_store_n(&pg_dp_ctl(dp)->fragments, setting, __ATOMIC_RELAXED);
 }
 
-bool pg_dp_policy_tracks(struct pg_dp *dp)
+bool pg_dp_policy_tracks(const struct pg_dp *dp)
 {
 	const struct pg_ctl *ctl = pg_dp_ctl(dp);
 
 	return ctl->gen[pg_dp_active(dp)].needs & PG_NEED_STATE;
+}
+
+void pg_dp_policy_track(struct pg_dp *dp)
+{
+	for (int i = 0; i < 2; i++)
+		set_tracking(dp, &pg_dp_ctl(dp)->gen[i]);
 }

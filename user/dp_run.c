@@ -47,6 +47,30 @@ int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_
 	return 0;
 }
 
+/* Keys are of different sizes; this is the largest. */
+union list_key {
+	struct pg_recent_key recent;
+	struct pg_hashlimit_key hashlimit;
+};
+
+static int forget_list(int fd)
+{
+	union list_key key;
+
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		if (bpf_map_delete_elem(fd, &key) && errno != ENOENT)
+			return -errno;
+	return errno == ENOENT ? 0 : -errno;
+}
+
+int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err)
+{
+	int r = forget_list(dp->map[PG_MAP_RECENTS].fd) ?:
+		forget_list(dp->map[PG_MAP_HASHLIMITS].fd);
+
+	return r ? pg_dp_fail(err, r, "cannot forget what packets have left behind") : 0;
+}
+
 int pg_dp_private_prog(const struct pg_dp *dp, enum pg_prog prog)
 {
 	return pg_dp_prog_fd(dp->skel, prog);

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "edit.h"
+#include "kill.h"
 
 int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edit *ret,
 		 struct pg_err *err)
@@ -29,11 +30,11 @@ int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edi
 int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t confirm_s,
 		       struct pg_err *err)
 {
+	bool kills = !confirm_s && (edit->kill_all || pg_kill_wanted(set, true));
 	bool created = !edit->dp;
+	int r;
 
 	if (created) {
-		int r;
-
 		edit->opts.mode = PG_DP_CREATE;
 		r = pg_dp_open(&edit->opts, &edit->dp, err);
 		if (r < 0)
@@ -41,8 +42,12 @@ int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t co
 	}
 	/* An instance that was just made has counters that the policy read before does not know. */
 	if (created || set == edit->set)
-		return pg_policy_commit_for(edit->dp, set, confirm_s, err);
-	return pg_policy_commit_over(edit->dp, set, edit->set, confirm_s, err);
+		r = pg_policy_commit_for(edit->dp, set, confirm_s, err);
+	else
+		r = pg_policy_commit_over(edit->dp, set, edit->set, confirm_s, err);
+	if (r < 0 || !kills)
+		return r;
+	return pg_kill_forbidden(edit->dp, set, edit->kill_all, edit->kill_ssh, err);
 }
 
 int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)

@@ -10,6 +10,11 @@ struct pg_edit {
 	struct pg_dp_opts opts;
 	struct pg_dp *dp;	/* NULL: there is no instance (yet) */
 	struct pg_ruleset *set; /* the policy in force, never NULL */
+	/*
+	 * What a commit ends that need not be confirmed: always the flows that its new rules with
+	 * `-j DROP --kill` forbid; with kill_all, those that any of its rules and policies do.
+	 */
+	bool kill_all, kill_ssh; /* also the SSH connection that one is on */
 };
 
 /*

@@ -130,16 +130,36 @@ static struct json_object *status_policy(const struct pg_snapshot *snap, bool *o
 	return o;
 }
 
-/* There is no flow table yet: all of it is zero, and scripts need not ask which version it is. */
-static struct json_object *status_flows(bool *oom)
+/* Both tables together, and then what half-open ones have of it. */
+static void put_both(struct json_object *o, const char *name, const __u64 *n, bool *oom)
 {
-	static const char *const names[] = {
-		"count", "capacity", "half_open", "half_open_capacity", "evicted", "refused",
-	};
+	char half_open[32];
+
+	snprintf(half_open, sizeof(half_open), "half_open_%s", name);
+	put_number(o, name, n[PG_FLOW_TABLE] + n[PG_HALF_OPEN_TABLE], oom);
+	put_number(o, half_open, n[PG_HALF_OPEN_TABLE], oom);
+}
+
+static struct json_object *status_flows(const struct pg_snapshot *snap, bool *oom)
+{
+	const struct pg_dp_flow_info *info = &snap->flow;
 	struct json_object *o = object();
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		put_number(o, names[i], 0, oom);
+	put_number(o, "count", info->count[PG_FLOW_TABLE], oom);
+	put_number(o, "capacity", info->capacity[PG_FLOW_TABLE], oom);
+	put_number(o, "half_open", info->count[PG_HALF_OPEN_TABLE], oom);
+	put_number(o, "half_open_capacity", info->capacity[PG_HALF_OPEN_TABLE], oom);
+	put_both(o, "evicted", info->stats.evicted, oom);
+	put_both(o, "refused", info->stats.refused, oom);
+	put_both(o, "created", info->stats.created, oom);
+	put_both(o, "collected", info->stats.collected, oom);
+	put_number(o, "picked_up", info->stats.picked_up, oom);
+	put_number(o, "out_of_window", info->stats.out_of_window, oom);
+	put_number(o, "memory_bytes", info->memory_bytes, oom);
+	put(o, "tracking", json_object_new_boolean(info->tracking), oom);
+	put_text(o, "track", snap->flow_options & PG_FLOW_OPT_TRACK ? "on" : "auto", oom);
+	put(o, "strict", json_object_new_boolean(!!(snap->flow_options & PG_FLOW_OPT_STRICT)), oom);
+	put(o, "liberal", json_object_new_boolean(!!(snap->flow_options & PG_FLOW_OPT_LIBERAL)), oom);
 	return o;
 }
 
@@ -163,7 +183,7 @@ int pg_json_status(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
 	for (size_t i = 0; i < snap->n_iface && !oom; i++)
 		json_object_array_add(ifaces, status_iface(&snap->iface[i], &oom));
 	put(doc, "policy", status_policy(snap, &oom), &oom);
-	put(doc, "flows", status_flows(&oom), &oom);
+	put(doc, "flows", status_flows(snap, &oom), &oom);
 	put(doc, "log", status_log(snap, &oom), &oom);
 	put_number(doc, "memory_bytes", snap->memory_bytes, &oom);
 	return done(f, doc, oom, false, "\n", err);
@@ -387,6 +407,71 @@ int pg_json_rules(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
 	return done(f, doc, oom, false, "\n", err);
 }
 
+/* States --------------------------------------------------------------------------------------- */
+
+static struct json_object *transitions(const struct pg_state_matrix *m, bool *oom)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned from = 0; from < _PG_END_MAX; from++) {
+		for (unsigned to = 0; to < _PG_END_MAX && !*oom; to++) {
+			struct json_object *o;
+
+			if (!m->count[from][to])
+				continue;
+			o = object();
+			put_text(o, "from", pg_end_state_name((enum pg_end_state)from), oom);
+			put_text(o, "to", pg_end_state_name((enum pg_end_state)to), oom);
+			put_number(o, "count", m->count[from][to], oom);
+			json_object_array_add(list, o);
+		}
+	}
+	return list;
+}
+
+static struct json_object *odd_flags(const struct pg_states *states, bool *oom)
+{
+	struct json_object *o = object();
+
+	for (unsigned i = 0; i < _PG_ODD_MAX; i++)
+		put_number(o, pg_odd_flags_name((enum pg_odd_flags)i), states->odd[i], oom);
+	return o;
+}
+
+/* Port by port, as ports are: a scan may have touched them all. `end` follows the object. */
+static int write_states(FILE *f, const struct pg_states *states, const struct pg_states_opts *opts,
+			const char *end, struct pg_err *err)
+{
+	struct json_object *doc = object();
+	bool oom = false, any = false;
+	int r;
+
+	put(doc, "transitions", transitions(&states->total, &oom), &oom);
+	put(doc, "impossible_flags", odd_flags(states, &oom), &oom);
+	r = done(f, doc, oom, true, ",\"ports\":[", err);
+	for (size_t i = 0; !r && i < states->n_ports; i++) {
+		struct json_object *o;
+
+		if (!pg_states_wanted(opts, states->port[i].port))
+			continue;
+		if (any)
+			fputc(',', f);
+		any = true;
+		o = object();
+		put_number(o, "port", states->port[i].port, &oom);
+		put(o, "transitions", transitions(&states->port[i].matrix, &oom), &oom);
+		r = done(f, o, oom, false, "", err);
+	}
+	fprintf(f, "]}%s", end);
+	return r;
+}
+
+int pg_json_states(FILE *f, const struct pg_states *states, const struct pg_states_opts *opts,
+		   struct pg_err *err)
+{
+	return write_states(f, states, opts, "\n", err);
+}
+
 /* Replay --------------------------------------------------------------------------------------- */
 
 static void replay_histograms(const struct pg_replay_sums *sums, struct json_object *doc,
@@ -436,7 +521,8 @@ int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_s
 		   struct pg_err *err)
 {
 	static const struct pg_ports_opts every_port;
-	struct json_object *doc = object(), *states = object();
+	static const struct pg_states_opts every_state;
+	struct json_object *doc = object();
 	bool oom = false;
 	int r;
 
@@ -445,12 +531,14 @@ int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_s
 	put_number(doc, "cut", sums->cut, &oom);
 	replay_lists(sums, doc, &oom);
 	put(doc, "rules", chains(snap->rules, &oom), &oom);
-	/* Flows and states come with the flow table, differences with a second policy. */
-	put_number(doc, "flows", 0, &oom);
-	put(states, "transitions", json_object_new_array(), &oom);
-	put(doc, "states", states, &oom);
+	put_number(doc, "flows",
+		   (uint64_t)snap->flow.count[PG_FLOW_TABLE] + snap->flow.count[PG_HALF_OPEN_TABLE],
+		   &oom);
+	/* Differences come with a second policy. */
 	put_number(doc, "differences", 0, &oom);
-	r = done(f, doc, oom, true, ",", err);
+	r = done(f, doc, oom, true, ",\"states\":", err);
+	if (!r)
+		r = write_states(f, &snap->states, &every_state, ",", err);
 	return r < 0 ? r : write_wanted(f, snap, &every_port, err);
 }
 

@@ -18,6 +18,8 @@ int pg_json_ports(FILE *f, const struct pg_snapshot *snap, const struct pg_ports
 		  struct pg_err *err);
 int pg_json_reasons(FILE *f, const struct pg_snapshot *snap, struct pg_err *err);
 int pg_json_rules(FILE *f, const struct pg_snapshot *snap, struct pg_err *err);
+int pg_json_states(FILE *f, const struct pg_states *states, const struct pg_states_opts *opts,
+		   struct pg_err *err);
 /* A list of problems. */
 int pg_json_lint(FILE *f, const struct pg_lint *lint, struct pg_err *err);
 

@@ -7,7 +7,8 @@
 #include "dp.h"
 
 extern const struct pg_cmd pg_cmd_attach, pg_cmd_detach, pg_cmd_status, pg_cmd_ports,
-	pg_cmd_reasons, pg_cmd_rules, pg_cmd_replay, pg_cmd_save, pg_cmd_restore, pg_cmd_allow,
+	pg_cmd_reasons, pg_cmd_flows, pg_cmd_states, pg_cmd_track, pg_cmd_set_timeout,
+	pg_cmd_rules, pg_cmd_replay, pg_cmd_save, pg_cmd_restore, pg_cmd_allow,
 	pg_cmd_deny, pg_cmd_limit, pg_cmd_delete, pg_cmd_set, pg_cmd_apply, pg_cmd_confirm,
 	pg_cmd_rollback, pg_cmd_set_fragments, pg_cmd_lint, pg_cmd_log, pg_cmd_test, pg_cmd_iptables;
 
@@ -16,7 +17,8 @@ static const struct pg_cmd *const commands[] = {
 	&pg_cmd_attach, &pg_cmd_detach,	 &pg_cmd_status, &pg_cmd_allow, &pg_cmd_deny,
 	&pg_cmd_limit,	&pg_cmd_delete, &pg_cmd_save,	 &pg_cmd_restore, &pg_cmd_apply,
 	&pg_cmd_confirm, &pg_cmd_rollback, &pg_cmd_lint, &pg_cmd_rules, &pg_cmd_ports,
-	&pg_cmd_reasons, &pg_cmd_test,	&pg_cmd_replay, &pg_cmd_set,	 &pg_cmd_set_fragments,
+	&pg_cmd_reasons, &pg_cmd_flows, &pg_cmd_states, &pg_cmd_track, &pg_cmd_set_timeout,
+	&pg_cmd_test,	&pg_cmd_replay, &pg_cmd_set,	 &pg_cmd_set_fragments,
 	&pg_cmd_log,
 };
 
@@ -27,9 +29,9 @@ static void print_help(void)
 	       "       portguard %s\n\nCommands:\n",
 	       pg_cmd_iptables.args);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		printf("  %-8s  %s\n", commands[i]->name, commands[i]->help);
+		printf("  %-11s  %s\n", commands[i]->name, commands[i]->help);
 	printf("  -A -I -D -R -C -L -S -F -P -Z -N -X -E\n"
-	       "            %s\n\n"
+	       "               %s\n\n"
 	       "Options of every command:\n"
 	       "  --state DIR   the instance's directory (PORTGUARD_STATE; default %s)\n"
 	       "  --json        one JSON document instead of tables, for commands that read\n"
@@ -39,14 +41,16 @@ static void print_help(void)
 }
 
 /*
- * A state directory begins with a slash; the states of `-m state --state NEW` do not, and belong to
- * iptables' verbs.
+ * A state directory begins with a slash; the states of `-m state --state NEW` and of `flows --state
+ * TIME_WAIT` do not, and belong to that.
  */
-static bool is_state_option(char **argv, int i, bool verb)
+static bool is_state_option(char **argv, int i, bool verb, bool flows)
 {
 	if (strncmp(argv[i], "--state", 7) || (argv[i][7] && argv[i][7] != '='))
 		return false;
-	return !verb || argv[i][7] || !argv[i + 1] || argv[i + 1][0] == '/';
+	if (flows && argv[i][7])
+		return argv[i][8] == '/';
+	return !(verb || flows) || argv[i][7] || !argv[i + 1] || argv[i + 1][0] == '/';
 }
 
 /*
@@ -56,10 +60,11 @@ static bool is_state_option(char **argv, int i, bool verb)
 static int take_globals(struct pg_ctx *ctx, int *argc, char **argv, struct pg_err *err)
 {
 	bool verb = false; /* one of iptables': it has a --verbose of its own */
+	bool flows = false;
 	int kept = 1, i;
 
 	for (i = 1; i < *argc && strcmp(argv[i], "--"); i++) {
-		bool takes = is_state_option(argv, i, verb);
+		bool takes = is_state_option(argv, i, verb, flows);
 
 		if (takes && argv[i][7]) {
 			ctx->state_dir = argv[i] + 8;
@@ -73,8 +78,10 @@ static int take_globals(struct pg_ctx *ctx, int *argc, char **argv, struct pg_er
 		} else if (!strcmp(argv[i], "--verbose") && !verb) {
 			ctx->verbose = true;
 		} else {
-			if (kept == 1)
+			if (kept == 1) {
 				verb = argv[i][0] == '-';
+				flows = !strcmp(argv[i], "flows");
+			}
 			argv[kept++] = argv[i];
 		}
 	}

@@ -11,6 +11,14 @@ static const char *const mode_names[] = { PG_MODES(NAME) };
 static const char *const verdict_names[] = { PG_VERDICTS(NAME) };
 static const char *const frag_names[] = { PG_FRAGS(NAME) };
 static const char *const flag_names[] = { PG_TCP_FLAGS(NAME) };
+static const char *const end_names[] = { PG_END_STATES(NAME) };
+static const char *const pair_names[] = { PG_PAIR_STATES(NAME) };
+static const char *const timeout_names[] = { PG_TIMEOUTS(NAME) };
+static const char *const odd_names[] = { PG_ODD_FLAGS(NAME) };
+static const char *const odd_helps[] = { PG_ODD_FLAGS(HELP) };
+
+#define TRANSITION(from, to) { PG_END_##from, PG_END_##to },
+static const unsigned char transitions[][2] = { PG_TRANSITIONS(TRANSITION) };
 
 #define LOOKUP(table, i) ((size_t)(i) < ARRAY_SIZE(table) ? (table)[i] : "?")
 
@@ -42,4 +50,38 @@ const char *pg_frag_name(enum pg_frag frag)
 const char *pg_flag_name(enum pg_tcp_flag flag)
 {
 	return LOOKUP(flag_names, flag);
+}
+
+const char *pg_end_state_name(enum pg_end_state state)
+{
+	return LOOKUP(end_names, state);
+}
+
+const char *pg_pair_state_name(unsigned tcp_state)
+{
+	return LOOKUP(pair_names, tcp_state);
+}
+
+const char *pg_timeout_name(unsigned timeout)
+{
+	return LOOKUP(timeout_names, timeout);
+}
+
+const char *pg_odd_flags_name(enum pg_odd_flags odd)
+{
+	return LOOKUP(odd_names, odd);
+}
+
+const char *pg_odd_flags_help(enum pg_odd_flags odd)
+{
+	return LOOKUP(odd_helps, odd);
+}
+
+bool pg_transition(unsigned transition, enum pg_end_state *ret_from, enum pg_end_state *ret_to)
+{
+	if (transition >= ARRAY_SIZE(transitions))
+		return false;
+	*ret_from = transitions[transition][0];
+	*ret_to = transitions[transition][1];
+	return true;
 }

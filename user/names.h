@@ -3,6 +3,8 @@
  * this version has no name for, which a newer program's maps may hold. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "pg_names.h"
 
 const char *pg_reason_name(enum pg_reason reason);
@@ -11,3 +13,11 @@ const char *pg_mode_name(enum pg_mode mode);
 const char *pg_verdict_name(enum pg_verdict verdict);
 const char *pg_frag_name(enum pg_frag frag);
 const char *pg_flag_name(enum pg_tcp_flag flag);
+const char *pg_end_state_name(enum pg_end_state state);
+const char *pg_pair_state_name(unsigned tcp_state); /* enum pg_tcp_state */
+const char *pg_timeout_name(unsigned timeout);	     /* enum pg_timeout */
+const char *pg_odd_flags_name(enum pg_odd_flags odd);
+const char *pg_odd_flags_help(enum pg_odd_flags odd);
+
+/* An enum pg_transition's two states; false: it is none. */
+bool pg_transition(unsigned transition, enum pg_end_state *ret_from, enum pg_end_state *ret_to);

@@ -5,13 +5,9 @@
 #include <net/ethernet.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <time.h>
 
 #include "packet.h"
 #include "policy.h"
-
-#define NSEC_PER_SEC 1000000000ULL
-#define FLOW_LIFE_S 3600 /* longer than one packet takes */
 
 /* The packet's flow -------------------------------------------------------------------------------- */
 
@@ -95,44 +91,43 @@ static bool own_flow(const struct pg_trace *trace, const uint8_t *frame, size_t 
  * A flow in which a packet with these flags is the next: who answers a SYN has not opened it. State
  * NONE is one in which no segment can be, so that each is INVALID.
  */
-static struct pg_flow flow_for(const struct pg_trace *trace, const struct pg_flow_packet *p, __u8 from,
-			       unsigned ct_state)
+static struct pg_dp_flow flow_for(const struct pg_trace *trace, const struct pg_flow_packet *p,
+				  const struct pg_flow_key *key, __u8 from, unsigned ct_state)
 {
 	const __u8 syn_ack = 1 << PG_FLAG_SYN | 1 << PG_FLAG_ACK;
 	bool answers = p->query ? p->answer :
 				  trace->has_flags && (trace->tcp_flags & syn_ack) == syn_ack;
-	struct pg_flow flow = { .opener = answers ? !from : from };
-	struct timespec now;
+	struct pg_dp_flow flow;
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	flow.first_ns = flow.last_ns = (__u64)now.tv_sec * NSEC_PER_SEC + (__u64)now.tv_nsec;
-	flow.expires_ns = flow.first_ns + FLOW_LIFE_S * NSEC_PER_SEC;
+	pg_dp_flow_new(key, answers ? !from : from, &flow);
 	if (ct_state != PG_CT_INVALID) {
-		flow.status = PG_FLOW_SEEN_REPLY | PG_FLOW_ASSURED;
+		flow.seen_reply = flow.assured = true;
 		if (p->proto == IPPROTO_TCP)
-			flow.status |= PG_TCP_ESTABLISHED;
+			flow.tcp_state = PG_TCP_ESTABLISHED;
 	}
 	return flow;
 }
 
-static int put(struct pg_dp *dp, const struct pg_flow_key *key, const struct pg_flow *flow,
-	       bool half_open, struct pg_err *err)
+static int put(struct pg_dp *dp, const struct pg_dp_flow *flow, struct pg_err *err)
 {
-	int r = pg_dp_flow_put(dp, key, flow, half_open);
+	int r = pg_dp_flow_put(dp, flow);
 
 	return r ? pg_fail(err, r, "cannot make the packet's flow: %s", strerror(-r)) : 0;
 }
 
 /* As the live instance has it, if it has. */
-static int take_over(struct pg_probe *probe, const struct pg_flow_key *key, struct pg_err *err)
+static int take_over(struct pg_probe *probe, const struct pg_flow_packet *packet, struct pg_err *err)
 {
-	struct pg_flow flow;
-	bool half_open;
+	struct pg_flow_key key;
+	struct pg_dp_flow flow;
 
-	if (!probe->opts->live || !pg_dp_policy_tracks(probe->opts->live) ||
-	    !pg_dp_flow_get(probe->opts->live, key, &flow, &half_open))
+	if (!probe->opts->live || !pg_dp_policy_tracks(probe->opts->live))
 		return 0;
-	return put(probe->dp, key, &flow, half_open, err);
+	pg_dp_flow_key(probe->opts->live, packet, &key);
+	if (!pg_dp_flow_get(probe->opts->live, &key, &flow))
+		return 0;
+	pg_dp_flow_key(probe->dp, packet, &flow.key); /* the namespace's number is another one */
+	return put(probe->dp, &flow, err);
 }
 
 /*
@@ -145,7 +140,7 @@ static int put_flow(struct pg_probe *probe, const struct pg_trace *trace, const 
 	unsigned want = probe->opts->ct_state;
 	struct pg_flow_packet packet;
 	struct pg_flow_key key;
-	struct pg_flow flow;
+	struct pg_dp_flow flow;
 	bool has_flow;
 	__u8 from;
 	int r;
@@ -164,15 +159,12 @@ static int put_flow(struct pg_probe *probe, const struct pg_trace *trace, const 
 		return 0;
 	from = pg_dp_flow_key(probe->dp, &packet, &key);
 	if (!want)
-		return take_over(probe, &key, err);
+		return take_over(probe, &packet, err);
 	if (want == PG_CT_INVALID && packet.proto != IPPROTO_TCP)
 		return 0; /* no flow makes others INVALID */
-	if (want == PG_CT_RELATED) {
-		flow = flow_for(&(struct pg_trace){ 0 }, &packet, from, want);
-		return put(probe->dp, &key, &flow, false, err);
-	}
-	flow = flow_for(trace, &packet, from, want);
-	return put(probe->dp, &key, &flow, false, err);
+	flow = flow_for(want == PG_CT_RELATED ? &(struct pg_trace){ 0 } : trace, &packet, &key, from,
+			want);
+	return put(probe->dp, &flow, err);
 }
 
 /* The program and its policy ----------------------------------------------------------------------- */

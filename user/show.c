@@ -56,8 +56,8 @@ int pg_show_options(const struct pg_cmd *cmd, int argc, char **argv, unsigned *r
 	return 0;
 }
 
-static int read_snapshot(const struct pg_ctx *ctx, unsigned what, struct pg_snapshot **ret_snap,
-			 struct pg_err *err)
+static int read_snapshot(const struct pg_ctx *ctx, const struct pg_view *view,
+			 struct pg_snapshot **ret_snap, struct pg_err *err)
 {
 	const struct pg_dp_opts opts = {
 		.state_dir = ctx->state_dir,
@@ -69,8 +69,8 @@ static int read_snapshot(const struct pg_ctx *ctx, unsigned what, struct pg_snap
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	return pg_snapshot_read(dp, dp ? pg_dp_state_dir(dp) : pg_state_dir(ctx), what, ret_snap,
-				err);
+	return pg_snapshot_read(dp, dp ? pg_dp_state_dir(dp) : pg_state_dir(ctx), view->what,
+				view->flows, ret_snap, err);
 }
 
 static struct winsize terminal_size(void)
@@ -132,7 +132,7 @@ static int show_once(const struct pg_ctx *ctx, const struct pg_view *view, bool 
 	_cleanup_(pg_snapshot_freep) struct pg_snapshot *snap = NULL;
 	struct winsize size = terminal_size();
 	struct pg_text t = { 0 };
-	int r = read_snapshot(ctx, view->what, &snap, err);
+	int r = read_snapshot(ctx, view, &snap, err);
 
 	if (r < 0)
 		return r;

@@ -11,6 +11,7 @@
  */
 struct pg_view {
 	unsigned what; /* PG_SNAP_* */
+	const struct pg_flow_query *flows; /* with PG_SNAP_FLOWS: which; NULL: all */
 	void (*text)(struct pg_text *t, const struct pg_snapshot *snap, unsigned width,
 		     const void *arg);
 	int (*json)(FILE *f, const struct pg_snapshot *snap, const void *arg, struct pg_err *err);

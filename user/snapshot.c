@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "flow_read.h"
 #include "listener.h"
 #include "policy.h"
 #include "service.h"
@@ -180,8 +181,23 @@ static int read_ifaces(struct pg_dp *dp, struct pg_snapshot *snap, struct pg_err
 	return 0;
 }
 
-static int read_instance(struct pg_dp *dp, unsigned what, struct pg_snapshot *snap,
-			 struct pg_err *err)
+static int read_flows(struct pg_dp *dp, unsigned what, const struct pg_flow_query *query,
+		      struct pg_snapshot *snap, struct pg_err *err)
+{
+	static const struct pg_flow_query every_flow;
+	int r = 0;
+
+	pg_dp_flow_info(dp, &snap->flow);
+	snap->flow_options = pg_dp_flow_options(dp);
+	if (what & PG_SNAP_FLOWS)
+		r = pg_flows_read(dp, query ? query : &every_flow, &snap->flows, err);
+	if (!r && what & PG_SNAP_STATES)
+		r = pg_states_read(dp, &snap->states, err);
+	return r;
+}
+
+static int read_instance(struct pg_dp *dp, unsigned what, const struct pg_flow_query *query,
+			 struct pg_snapshot *snap, struct pg_err *err)
 {
 	int r = read_ifaces(dp, snap, err);
 
@@ -192,6 +208,9 @@ static int read_instance(struct pg_dp *dp, unsigned what, struct pg_snapshot *sn
 		if (r < 0)
 			return r;
 	}
+	r = read_flows(dp, what, query, snap, err);
+	if (r < 0)
+		return r;
 	pg_dp_policy_info(dp, &snap->policy);
 	snap->memory_bytes = pg_dp_memory(dp);
 	snap->events_lost = pg_dp_events_lost(dp);
@@ -199,7 +218,8 @@ static int read_instance(struct pg_dp *dp, unsigned what, struct pg_snapshot *sn
 }
 
 int pg_snapshot_read(struct pg_dp *dp, const char *state_dir, unsigned what,
-		     struct pg_snapshot **ret_snap, struct pg_err *err)
+		     const struct pg_flow_query *query, struct pg_snapshot **ret_snap,
+		     struct pg_err *err)
 {
 	_cleanup_(pg_snapshot_freep) struct pg_snapshot *snap = calloc(1, sizeof(*snap));
 	struct utsname uts;
@@ -219,7 +239,7 @@ int pg_snapshot_read(struct pg_dp *dp, const char *state_dir, unsigned what,
 
 	snap->exists = dp;
 	if (dp) {
-		r = read_instance(dp, what, snap, err);
+		r = read_instance(dp, what, query, snap, err);
 		if (r < 0)
 			return r;
 	}
@@ -233,6 +253,8 @@ void pg_snapshot_free(struct pg_snapshot *snap)
 		return;
 	free(snap->iface);
 	free(snap->port);
+	pg_flow_list_clear(&snap->flows);
+	pg_states_clear(&snap->states);
 	pg_ruleset_free(snap->rules);
 	free(snap);
 }

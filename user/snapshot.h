@@ -7,7 +7,9 @@
 
 #include "ast.h"
 #include "dp.h"
+#include "flows.h"
 #include "service.h"
+#include "states.h"
 
 struct pg_listener {
 	unsigned pid; /* 0: not visible to us */
@@ -47,6 +49,10 @@ struct pg_snapshot {
 	size_t n_rules;		  /* over all chains */
 	struct pg_dp_policy_info policy;
 	uint64_t memory_bytes;
+	struct pg_dp_flow_info flow;
+	uint32_t flow_options;	   /* PG_FLOW_OPT_* */
+	struct pg_flow_list flows; /* PG_SNAP_FLOWS: those that were asked for */
+	struct pg_states states;   /* PG_SNAP_STATES */
 	uint64_t events_lost; /* packets that LOG and NFLOG could not report */
 	char listener_error[160]; /* why there are none; "": they were read, or not asked for */
 };
@@ -54,10 +60,16 @@ struct pg_snapshot {
 /* What to read; ports and listeners cost the most. */
 #define PG_SNAP_PORTS (1U << 0)
 #define PG_SNAP_LISTENERS (1U << 1)
+#define PG_SNAP_FLOWS (1U << 2)
+#define PG_SNAP_STATES (1U << 3)
 
-/* dp NULL: there is no instance. The caller frees with pg_snapshot_free(). */
+/*
+ * dp NULL: there is no instance. `query` says which flows, NULL: all. The caller frees with
+ * pg_snapshot_free().
+ */
 int pg_snapshot_read(struct pg_dp *dp, const char *state_dir, unsigned what,
-		     struct pg_snapshot **ret_snap, struct pg_err *err);
+		     const struct pg_flow_query *query, struct pg_snapshot **ret_snap,
+		     struct pg_err *err);
 void pg_snapshot_free(struct pg_snapshot *snap);
 static inline void pg_snapshot_freep(struct pg_snapshot **snap)
 {

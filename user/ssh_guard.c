@@ -86,7 +86,7 @@ static pid_t parent_of(pid_t pid)
 }
 
 /* sudo takes the variable away, so look at those who called it, too. */
-static bool find_connection(struct pg_ssh *ret)
+bool pg_ssh_find(struct pg_ssh *ret)
 {
 	const char *own = getenv("SSH_CONNECTION");
 
@@ -344,7 +344,7 @@ int pg_ssh_guard(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_text 
 
 	if (!iface)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	if (!find_connection(&ssh))
+	if (!pg_ssh_find(&ssh))
 		return 0;
 	r = pg_dp_ifaces(dp, iface, err);
 	if (r)

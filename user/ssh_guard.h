@@ -22,3 +22,5 @@ struct pg_ssh {
 };
 /* "CLIENT PORT SERVER PORT"; false: it is not that. */
 bool pg_ssh_parse(const char *text, struct pg_ssh *ret);
+/* The connection that this command is typed on; false: it is typed on none. */
+bool pg_ssh_find(struct pg_ssh *ret);

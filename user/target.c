@@ -74,6 +74,41 @@ static int copy_text(char **ret, const char *text)
 	return text && !*ret ? -ENOMEM : 0;
 }
 
+/* DROP ----------------------------------------------------------------------------------------- */
+
+/* portguard's own: iptables' DROP has no options. */
+static const struct pg_match_option drop_options[] = { { "kill", 0, false, false }, {} };
+
+static int parse_drop(union pg_target_args *args, const struct pg_target_use *use,
+		      struct pg_diag *diag)
+{
+	(void)use;
+	(void)diag;
+	args->drop.kill = true;
+	return 0;
+}
+
+/* What is for iptables-restore or ip6tables-restore must be what those can read. */
+static void print_drop(struct pg_text *t, const union pg_target_args *args, unsigned family)
+{
+	if (args->drop.kill && !family)
+		pg_text_add(t, " --kill");
+}
+
+static void list_drop(struct pg_text *t, const union pg_target_args *args, unsigned family,
+		      bool numeric)
+{
+	(void)family;
+	(void)numeric;
+	if (args->drop.kill)
+		pg_text_add(t, " kill");
+}
+
+static bool drop_equal(const union pg_target_args *a, const union pg_target_args *b)
+{
+	return a->drop.kill == b->drop.kill;
+}
+
 /* REJECT --------------------------------------------------------------------------------------- */
 
 /* In the order in which iptables and ip6tables look for a beginning that fits. */
@@ -672,7 +707,8 @@ static const struct pg_match_option reject_options[] = { { "reject-with", 0, tru
 
 const struct pg_target_row pg_target_rows[_PG_TARGET_MAX] = {
 	[PG_TARGET_ACCEPT] = { .name = "ACCEPT" },
-	[PG_TARGET_DROP] = { .name = "DROP" },
+	[PG_TARGET_DROP] = { .name = "DROP", .option = drop_options, .parse = parse_drop,
+			     .print = print_drop, .list = list_drop, .equal = drop_equal },
 	[PG_TARGET_RETURN] = { .name = "RETURN" },
 	[PG_TARGET_REJECT] = { .name = "REJECT", .option = reject_options, .only_table = true,
 			       .only = PG_TABLE_FILTER, .parse = parse_reject,

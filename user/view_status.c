@@ -93,6 +93,53 @@ static void add_policy(struct pg_text *t, const struct pg_snapshot *snap)
 		    (uint64_t)info->memory_bytes);
 }
 
+/* Nearly: a table whose buckets are this full begins to turn flows away. */
+#define NEARLY_FULL(n, capacity) ((uint64_t)(n) * 10 >= (uint64_t)(capacity) * 9)
+
+static void add_flow_warnings(struct pg_text *t, const struct pg_dp_flow_info *info)
+{
+	static const char *const names[] = { [PG_FLOW_TABLE] = "flows",
+					     [PG_HALF_OPEN_TABLE] = "half-open connections" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (info->capacity[i] && NEARLY_FULL(info->count[i], info->capacity[i]))
+			pg_text_add(t, "%-10s  the table of %s is %s: %u of %u\n", "WARNING", names[i],
+				    info->count[i] >= info->capacity[i] ? "full" : "nearly full",
+				    info->count[i], info->capacity[i]);
+		if (info->stats.refused[i])
+			pg_text_add(t, "%-10s  %" PRIu64 " %s found no room and were not tracked; "
+				       "their packets were decided all the same\n",
+				    "WARNING", (uint64_t)info->stats.refused[i], names[i]);
+	}
+	/* Half-open ones make room for each other, as they are meant to; others should not have to. */
+	if (info->stats.evicted[PG_FLOW_TABLE])
+		pg_text_add(t, "%-10s  %" PRIu64 " flows were forgotten early to make room for others\n",
+			    "WARNING", (uint64_t)info->stats.evicted[PG_FLOW_TABLE]);
+}
+
+static void add_flows(struct pg_text *t, const struct pg_snapshot *snap)
+{
+	const struct pg_dp_flow_info *info = &snap->flow;
+
+	if (!info->tracking) {
+		pg_text_add(t, "%-10s  not tracked: no rule asks for a connection's state\n", "Flows");
+		return;
+	}
+	pg_text_add(t, "%-10s  %u of %u, half-open %u of %u; picked up %" PRIu64 ", evicted %" PRIu64
+		       ", refused %" PRIu64 "%s%s%s\n",
+		    "Flows", info->count[PG_FLOW_TABLE], info->capacity[PG_FLOW_TABLE],
+		    info->count[PG_HALF_OPEN_TABLE], info->capacity[PG_HALF_OPEN_TABLE],
+		    (uint64_t)info->stats.picked_up,
+		    (uint64_t)(info->stats.evicted[PG_FLOW_TABLE] +
+			       info->stats.evicted[PG_HALF_OPEN_TABLE]),
+		    (uint64_t)(info->stats.refused[PG_FLOW_TABLE] +
+			       info->stats.refused[PG_HALF_OPEN_TABLE]),
+		    snap->flow_options & PG_FLOW_OPT_TRACK ? "; always" : "",
+		    snap->flow_options & PG_FLOW_OPT_STRICT ? "; strict" : "",
+		    snap->flow_options & PG_FLOW_OPT_LIBERAL ? "; liberal" : "");
+	add_flow_warnings(t, info);
+}
+
 void pg_view_status(struct pg_text *t, const struct pg_snapshot *snap, unsigned width)
 {
 	char dir[sizeof(snap->state_dir)];
@@ -112,6 +159,7 @@ void pg_view_status(struct pg_text *t, const struct pg_snapshot *snap, unsigned 
 	pg_text_addn(t, "\n", 1);
 	add_verdicts(t, snap);
 	add_policy(t, snap);
+	add_flows(t, snap);
 	pg_text_add(t, "%-10s  %" PRIu64 " bytes in all maps\n", "Memory", snap->memory_bytes);
 	if (snap->events_lost)
 		pg_text_add(t, "%-10s  %" PRIu64 " packets that LOG and NFLOG reported to nobody\n",

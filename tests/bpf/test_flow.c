@@ -6,12 +6,12 @@
 #include <stdint.h>
 #include <string.h>
 #include <arpa/inet.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include <cmocka.h>
 
 #include "harness.h"
+#include "names.h"
 #include "pkt.h"
 
 #define NEW PG_CT_NEW
@@ -48,11 +48,66 @@ struct step {
 static struct harness h;
 static uint8_t frame[PKT_MAX];
 
+/*
+ * Both ends' sequence numbers, by the direction of what they send. Segments get the next one, a SYN
+ * the initial one, until the end has sent something else; then a SYN begins anew, which holds when
+ * the other end answers it.
+ */
+static struct {
+	uint32_t initial, next, anew;
+	bool is_open;
+} end[_PG_DIR_MAX];
+
+static void put32(size_t at, uint32_t v)
+{
+	v = htonl(v);
+	memcpy(frame + at, &v, 4);
+}
+
+/* Where a TCP header is behind Ethernet and a plain IP header; 0: there is none. */
+static size_t tcp_at(const struct pkt_layer *pkt)
+{
+	if (pkt[1].kind == PKT_IP4 && pkt[2].kind == PKT_TCP)
+		return 34;
+	return pkt[1].kind == PKT_IP6 && pkt[2].kind == PKT_TCP ? 54 : 0;
+}
+
+/* Returns how far the segment reaches. */
+static uint32_t put_sequence(enum pg_dir dir, size_t at, size_t len)
+{
+	uint8_t flags = frame[at + 13];
+	size_t header = (frame[at + 12] >> 4) * 4U;
+	uint32_t seq;
+
+	if (flags & PKT_SYN && flags & PKT_ACK && end[!dir].anew) {
+		end[!dir].next = end[!dir].anew;
+		end[!dir].anew = 0;
+		end[dir].initial += 10000000;
+	}
+	if ((flags & (PKT_SYN | PKT_ACK)) == PKT_SYN && end[dir].is_open) {
+		if (!end[dir].anew)
+			end[dir].initial += 10000000;
+		end[dir].anew = end[dir].initial + 1;
+	}
+	seq = flags & PKT_SYN ? end[dir].initial : end[dir].next;
+	put32(at + 4, seq);
+	put32(at + 8, flags & PKT_ACK ? end[!dir].next : 0);
+	if (end[dir].anew && (flags & (PKT_SYN | PKT_ACK)) == PKT_SYN)
+		return end[dir].next;
+	return seq + (uint32_t)(len - at - header) + !!(flags & PKT_SYN) + !!(flags & PKT_FIN);
+}
+
 static unsigned state_of(enum pg_dir dir, const struct pkt_layer *pkt)
 {
+	size_t len = pkt_build(pkt, frame, sizeof(frame)), at = tcp_at(pkt);
+	uint32_t next = at && len >= at + 20 ? put_sequence(dir, at, len) : 0;
 	struct pg_trace t;
 
-	harness_run(&h, dir, frame, pkt_build(pkt, frame, sizeof(frame)), &t);
+	harness_run(&h, dir, frame, len, &t);
+	if (next && t.ct_state != INVALID) {
+		end[dir].next = next;
+		end[dir].is_open |= !(frame[at + 13] & PKT_SYN);
+	}
 	return t.ct_state;
 }
 
@@ -61,6 +116,11 @@ static void start(const char *policy)
 	struct pg_err err = { 0 };
 
 	assert_int_equal(pg_dp_flow_forget(h.dp, &err), 0);
+	for (enum pg_dir dir = 0; dir < _PG_DIR_MAX; dir++) {
+		end[dir].initial = end[dir].next = 4000000000 + 200000000 * dir;
+		end[dir].is_open = false;
+		end[dir].anew = 0;
+	}
 	harness_load(&h, policy);
 }
 
@@ -93,10 +153,7 @@ static struct pg_flow_key key4(const char *a, unsigned a_port, const char *b, un
 			       unsigned proto)
 {
 	struct pg_flow_key key = { .port = { a_port, b_port }, .proto = proto };
-	struct stat ns;
 
-	assert_int_equal(stat("/proc/self/ns/net", &ns), 0);
-	key.netns = (__u32)ns.st_ino;
 	inet_pton(AF_INET, a, key.addr[0]);
 	inet_pton(AF_INET, b, key.addr[1]);
 	return key;
@@ -104,38 +161,44 @@ static struct pg_flow_key key4(const char *a, unsigned a_port, const char *b, un
 
 #define TCP_KEY key4("192.0.2.1", 40000, "192.0.2.2", 80, 6)
 
-static bool find(struct pg_flow_key key, struct pg_flow *ret, bool *ret_half_open)
+static bool find(struct pg_flow_key key, struct pg_dp_flow *ret)
 {
-	return pg_dp_flow_get(h.dp, &key, ret, ret_half_open);
+	return pg_dp_flow_get(h.dp, &key, ret);
 }
 
 /* Seconds that the flow has left, from the last of its packets. */
 static unsigned life_of(struct pg_flow_key key)
 {
-	struct pg_flow flow;
-	bool half_open;
+	struct pg_dp_flow flow;
 
-	assert_true(find(key, &flow, &half_open));
+	assert_true(find(key, &flow));
 	return (flow.expires_ns - flow.last_ns) / 1000000000;
 }
 
 static void expect_tcp(enum pg_tcp_state state, unsigned life_s, bool half_open)
 {
-	struct pg_flow flow;
-	bool is_half_open;
+	struct pg_dp_flow flow;
 
-	assert_true(find(TCP_KEY, &flow, &is_half_open));
-	assert_int_equal(flow.status & PG_FLOW_TCP_STATE, state);
+	assert_true(find(TCP_KEY, &flow));
+	assert_int_equal(flow.tcp_state, state);
 	assert_int_equal(life_of(TCP_KEY), life_s);
-	assert_int_equal(is_half_open, half_open);
+	assert_int_equal(flow.half_open, half_open);
+}
+
+static void expect_ends(enum pg_end_state client, enum pg_end_state server)
+{
+	struct pg_dp_flow flow;
+
+	assert_true(find(TCP_KEY, &flow));
+	assert_int_equal(flow.end[flow.opener].state, client);
+	assert_int_equal(flow.end[!flow.opener].state, server);
 }
 
 static bool has_tcp(void)
 {
-	struct pg_flow flow;
-	bool half_open;
+	struct pg_dp_flow flow;
 
-	return find(TCP_KEY, &flow, &half_open);
+	return find(TCP_KEY, &flow);
 }
 
 /* TCP ------------------------------------------------------------------------------------------ */
@@ -174,35 +237,33 @@ static void our_own_connections_are_tracked_from_their_departure(void **state)
 
 static void a_syn_again_is_new_and_does_not_live_longer(void **state)
 {
-	struct pg_flow before, after;
-	bool half_open;
+	struct pg_dp_flow before, after;
 
 	(void)state;
 	PLAY(C(NEW, SYN));
-	assert_true(find(TCP_KEY, &before, &half_open));
+	assert_true(find(TCP_KEY, &before));
 	nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
 	GO_ON(C(NEW, SYN));
-	assert_true(find(TCP_KEY, &after, &half_open));
+	assert_true(find(TCP_KEY, &after));
 	assert_int_equal(after.expires_ns, before.expires_ns);
 	assert_true(after.last_ns > before.last_ns);
-	assert_int_equal(after.sent[0].packets, 2);
-	assert_int_equal(after.sent[0].bytes, 80);
+	assert_int_equal(after.end[0].sent.packets, 2);
+	assert_int_equal(after.end[0].sent.bytes, 80);
 }
 
 static void both_ends_are_counted(void **state)
 {
-	struct pg_flow flow;
-	bool half_open;
+	struct pg_dp_flow flow;
 
 	(void)state;
 	PLAY(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK),
 	     IN(ESTABLISHED, FROM_CLIENT(), TCP(.flags = ACK), PAYLOAD(60)));
-	assert_true(find(TCP_KEY, &flow, &half_open));
+	assert_true(find(TCP_KEY, &flow));
 	assert_int_equal(flow.opener, 0);
-	assert_int_equal(flow.sent[0].packets, 3);
-	assert_int_equal(flow.sent[0].bytes, 180);
-	assert_int_equal(flow.sent[1].packets, 1);
-	assert_int_equal(flow.sent[1].bytes, 40);
+	assert_int_equal(flow.end[0].sent.packets, 3);
+	assert_int_equal(flow.end[0].sent.bytes, 180);
+	assert_int_equal(flow.end[1].sent.packets, 1);
+	assert_int_equal(flow.end[1].sent.bytes, 40);
 }
 
 static void a_refused_connection_is_gone(void **state)
@@ -342,6 +403,310 @@ static void lengths_that_cannot_be_are_invalid(void **state)
 	     IN(INVALID, FROM_CLIENT(), ICMP(.cut = 7)));
 }
 
+/* The ends ------------------------------------------------------------------------------------- */
+
+/* What transitions the port that was opened to counted since `before`. */
+static void expect_moves_since(const struct pg_port_states *before, const char *wanted)
+{
+	const struct pg_port_states *now = &pg_dp_port_states(h.dp)[80];
+	char got[512] = "";
+
+	for (unsigned i = 0; i < _PG_TRANSITION_MAX; i++) {
+		unsigned n = now->count[i] - before->count[i];
+		enum pg_end_state from, to;
+
+		if (!n)
+			continue;
+		assert_true(pg_transition(i, &from, &to));
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s>%s", *got ? " " : "",
+			 pg_end_state_name(from), pg_end_state_name(to));
+		if (n > 1)
+			snprintf(got + strlen(got), sizeof(got) - strlen(got), "*%u", n);
+	}
+	assert_string_equal(got, wanted);
+}
+
+#define MOVES(wanted, ...)                                                                         \
+	do {                                                                                       \
+		struct pg_port_states before_;                                                     \
+		start(ACCEPT_ALL);                                                                 \
+		before_ = pg_dp_port_states(h.dp)[80];                                             \
+		GO_ON(__VA_ARGS__);                                                                \
+		expect_moves_since(&before_, wanted);                                              \
+	} while (0)
+
+#define HANDSHAKE C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK)
+#define OPENED                                                                                     \
+	"CLOSED>SYN_SENT LISTEN>SYN_RECEIVED SYN_SENT>ESTABLISHED SYN_RECEIVED>ESTABLISHED"
+
+static void each_end_has_its_state(void **state)
+{
+	(void)state;
+	PLAY(C(NEW, SYN));
+	expect_ends(PG_END_SYN_SENT, PG_END_LISTEN);
+	GO_ON(S(ESTABLISHED, SYNACK));
+	expect_ends(PG_END_ESTABLISHED, PG_END_SYN_RECEIVED);
+	GO_ON(C(ESTABLISHED, ACK));
+	expect_ends(PG_END_ESTABLISHED, PG_END_ESTABLISHED);
+	GO_ON(S(ESTABLISHED, FIN));
+	expect_ends(PG_END_CLOSE_WAIT, PG_END_FIN_WAIT_1);
+	GO_ON(C(ESTABLISHED, ACK));
+	expect_ends(PG_END_CLOSE_WAIT, PG_END_FIN_WAIT_2);
+	GO_ON(C(ESTABLISHED, ACK | PKT_PSH), S(ESTABLISHED, ACK));
+	expect_ends(PG_END_CLOSE_WAIT, PG_END_FIN_WAIT_2);
+	GO_ON(C(ESTABLISHED, FIN));
+	expect_ends(PG_END_LAST_ACK, PG_END_TIME_WAIT);
+	GO_ON(S(ESTABLISHED, ACK));
+	expect_ends(PG_END_CLOSED, PG_END_TIME_WAIT);
+}
+
+static void every_move_of_an_end_is_counted(void **state)
+{
+	(void)state;
+	MOVES(OPENED " ESTABLISHED>FIN_WAIT_1 ESTABLISHED>CLOSE_WAIT FIN_WAIT_1>TIME_WAIT "
+		     "CLOSE_WAIT>LAST_ACK LAST_ACK>CLOSED",
+	      HANDSHAKE, C(ESTABLISHED, FIN), S(ESTABLISHED, FIN), C(ESTABLISHED, ACK));
+	MOVES(OPENED " ESTABLISHED>FIN_WAIT_1 ESTABLISHED>CLOSE_WAIT FIN_WAIT_1>FIN_WAIT_2",
+	      HANDSHAKE, C(ESTABLISHED, FIN), S(ESTABLISHED, ACK),
+	      S(ESTABLISHED, ACK | PKT_PSH), C(ESTABLISHED, ACK));
+	MOVES("CLOSED>SYN_SENT SYN_SENT>CLOSED", C(NEW, SYN), S(ESTABLISHED, RST | ACK));
+	MOVES(OPENED " ESTABLISHED>CLOSED*2", HANDSHAKE, S(ESTABLISHED, RST | ACK));
+	MOVES("CLOSED>SYN_SENT LISTEN>SYN_RECEIVED SYN_SENT>ESTABLISHED", C(NEW, SYN), C(NEW, SYN),
+	      S(ESTABLISHED, SYNACK), S(ESTABLISHED, SYNACK));
+	MOVES("CLOSED>SYN_SENT*2 SYN_SENT>SYN_RECEIVED SYN_SENT>ESTABLISHED "
+	      "SYN_RECEIVED>ESTABLISHED",
+	      C(NEW, SYN), S(ESTABLISHED, SYN), C(ESTABLISHED, SYNACK), S(ESTABLISHED, ACK));
+	MOVES("", C(NEW, ACK), S(ESTABLISHED, ACK));
+}
+
+/* Both FINs are on their way at once: neither acknowledges the other. */
+static void both_ends_may_close_at_once(void **state)
+{
+	struct pg_port_states before;
+	uint32_t client;
+
+	(void)state;
+	PLAY(HANDSHAKE);
+	before = pg_dp_port_states(h.dp)[80];
+	client = end[PG_DIR_IN].next;
+	GO_ON(C(ESTABLISHED, FIN));
+	end[PG_DIR_IN].next = client;
+	GO_ON(S(ESTABLISHED, FIN));
+	expect_ends(PG_END_CLOSING, PG_END_LAST_ACK);
+	end[PG_DIR_IN].next = client + 1;
+	GO_ON(C(ESTABLISHED, ACK), S(ESTABLISHED, ACK));
+	expect_ends(PG_END_TIME_WAIT, PG_END_CLOSED);
+	expect_moves_since(&before, "ESTABLISHED>FIN_WAIT_1 ESTABLISHED>CLOSE_WAIT "
+				    "FIN_WAIT_1>CLOSING CLOSE_WAIT>LAST_ACK CLOSING>TIME_WAIT "
+				    "LAST_ACK>CLOSED");
+}
+
+static void time_wait_ends_when_its_ports_are_used_again(void **state)
+{
+	struct pg_port_states before;
+
+	(void)state;
+	PLAY(HANDSHAKE, C(ESTABLISHED, FIN), S(ESTABLISHED, FIN), C(ESTABLISHED, ACK));
+	before = pg_dp_port_states(h.dp)[80];
+	GO_ON(C(NEW, SYN));
+	expect_moves_since(&before, "CLOSED>SYN_SENT TIME_WAIT>CLOSED");
+	expect_ends(PG_END_SYN_SENT, PG_END_LISTEN);
+}
+
+static void time_wait_ends_when_it_is_collected(void **state)
+{
+	struct pg_port_states before;
+
+	(void)state;
+	PLAY(HANDSHAKE, C(ESTABLISHED, FIN), S(ESTABLISHED, FIN), C(ESTABLISHED, ACK));
+	before = pg_dp_port_states(h.dp)[80];
+	pg_dp_timeout_set(h.dp, PG_TIMEOUT_TCP_TIME_WAIT, 0);
+	assert_int_equal(pg_dp_flows_collect(h.dp), 1);
+	pg_dp_timeout_set(h.dp, PG_TIMEOUT_TCP_TIME_WAIT, 120);
+	assert_int_equal(pg_dp_timeout_get(h.dp, PG_TIMEOUT_TCP_TIME_WAIT), 120);
+	assert_false(has_tcp());
+	expect_moves_since(&before, "TIME_WAIT>CLOSED");
+}
+
+static void flags_of_each_end_are_kept(void **state)
+{
+	struct pg_dp_flow flow;
+
+	(void)state;
+	PLAY(HANDSHAKE, C(ESTABLISHED, ACK | PKT_PSH | PKT_URG), S(ESTABLISHED, ACK));
+	assert_true(find(TCP_KEY, &flow));
+	assert_int_equal(flow.end[0].flags, SYN | ACK | PKT_PSH | PKT_URG);
+	assert_int_equal(flow.end[1].flags, SYN | ACK);
+}
+
+/* Sequences ------------------------------------------------------------------------------------ */
+
+#define DATA(want, n) IN(want, FROM_CLIENT(), TCP(.flags = ACK | PKT_PSH), PAYLOAD(n))
+
+static void expect_trouble(unsigned retransmits, unsigned out_of_order, unsigned zero_windows)
+{
+	struct pg_dp_flow flow;
+
+	assert_true(find(TCP_KEY, &flow));
+	assert_int_equal(flow.end[0].retransmits, retransmits);
+	assert_int_equal(flow.end[0].out_of_order, out_of_order);
+	assert_int_equal(flow.end[0].zero_windows, zero_windows);
+	assert_int_equal(flow.end[1].retransmits + flow.end[1].out_of_order, 0);
+}
+
+static void what_comes_again_is_a_retransmission(void **state)
+{
+	uint32_t seq;
+
+	(void)state;
+	PLAY(C(NEW, SYN), C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK),
+	     C(ESTABLISHED, ACK));
+	expect_trouble(1, 0, 0);
+	seq = end[PG_DIR_IN].next;
+	GO_ON(DATA(ESTABLISHED, 100));
+	end[PG_DIR_IN].next = seq;
+	GO_ON(DATA(ESTABLISHED, 100), DATA(ESTABLISHED, 50), C(ESTABLISHED, FIN));
+	expect_trouble(2, 0, 0);
+	end[PG_DIR_IN].next = seq;
+	GO_ON(DATA(ESTABLISHED, 100));
+	end[PG_DIR_IN].next = seq + 150;
+	GO_ON(C(ESTABLISHED, FIN));
+	expect_trouble(4, 0, 0);
+}
+
+static void what_leaves_a_gap_is_out_of_order(void **state)
+{
+	uint32_t seq;
+
+	(void)state;
+	PLAY(HANDSHAKE);
+	seq = end[PG_DIR_IN].next;
+	end[PG_DIR_IN].next += 100;
+	GO_ON(DATA(ESTABLISHED, 100), DATA(ESTABLISHED, 100));
+	expect_trouble(0, 1, 0);
+	end[PG_DIR_IN].next = seq;
+	GO_ON(DATA(ESTABLISHED, 100));
+	expect_trouble(1, 1, 0);
+}
+
+static void windows_of_nothing_are_counted(void **state)
+{
+	(void)state;
+	PLAY(HANDSHAKE, IN(ESTABLISHED, FROM_CLIENT(), TCP(.flags = ACK, .window = 0)),
+	     IN(ESTABLISHED, FROM_CLIENT(), TCP(.flags = RST)));
+	expect_trouble(0, 0, 1);
+}
+
+/* Sequence numbers beyond what the other end allows, or that acknowledge what was not sent. */
+static void what_is_out_of_the_window_is_invalid(void **state)
+{
+	struct pg_dp_flow_info before, after;
+	uint32_t next[2];
+
+	(void)state;
+	PLAY(HANDSHAKE, DATA(ESTABLISHED, 100), S(ESTABLISHED, ACK));
+	pg_dp_flow_info(h.dp, &before);
+	next[0] = end[0].next, next[1] = end[1].next;
+	end[PG_DIR_IN].next += 200000;
+	GO_ON(DATA(INVALID, 100), C(INVALID, FIN), C(INVALID, ACK));
+	end[PG_DIR_IN].next = next[0];
+	end[PG_DIR_OUT].next += 1000;
+	GO_ON(C(INVALID, ACK));
+	end[PG_DIR_OUT].next = next[1];
+	end[PG_DIR_IN].next = next[0] - 50;
+	GO_ON(C(INVALID, RST));
+	pg_dp_flow_info(h.dp, &after);
+	assert_int_equal(after.stats.out_of_window - before.stats.out_of_window, 4);
+	/* Old data and a reset somewhere in the window are not believed, either. */
+	end[PG_DIR_IN].next = next[0] + 1000;
+	GO_ON(C(ESTABLISHED, RST));
+	expect_ends(PG_END_ESTABLISHED, PG_END_ESTABLISHED);
+	end[PG_DIR_IN].next = next[0];
+	GO_ON(C(ESTABLISHED, ACK));
+	expect_tcp(PG_TCP_ESTABLISHED, 432000, false);
+	GO_ON(C(ESTABLISHED, RST));
+	expect_tcp(PG_TCP_CLOSE, 10, false);
+}
+
+static void with(__u32 options)
+{
+	struct pg_err err = { 0 };
+
+	assert_int_equal(pg_dp_flow_options_set(h.dp, options, &err), 0);
+}
+
+static void the_window_may_be_left_unchecked(void **state)
+{
+	(void)state;
+	PLAY(HANDSHAKE);
+	end[PG_DIR_IN].next += 200000;
+	GO_ON(DATA(INVALID, 100));
+	with(PG_FLOW_OPT_LIBERAL);
+	GO_ON(DATA(ESTABLISHED, 100));
+	with(0);
+}
+
+static void strictly_nothing_is_picked_up(void **state)
+{
+	(void)state;
+	start(ACCEPT_ALL);
+	with(PG_FLOW_OPT_STRICT);
+	GO_ON(C(INVALID, ACK), DATA(INVALID, 10));
+	assert_false(has_tcp());
+	GO_ON(HANDSHAKE);
+	with(0);
+}
+
+/* A window of 1000 << 7 is too small without its scale. */
+static void windows_are_scaled(void **state)
+{
+#define SCALED(f) TCP(.flags = (f), .doff = 6, .window = 1000), BYTES("\3\3\7\1", 4)
+	(void)state;
+	start(ACCEPT_ALL);
+	state_of(PG_DIR_IN, PKT(ETH(), FROM_CLIENT(), SCALED(SYN)));
+	state_of(PG_DIR_OUT, PKT(ETH(), IP4(.src = "192.0.2.2", .dst = "192.0.2.1"),
+				 TCP(.sport = 80, .dport = 40000, .flags = SYNACK, .doff = 6,
+				     .window = 1000),
+				 BYTES("\3\3\7\1", 4)));
+	GO_ON(IN(ESTABLISHED, FROM_CLIENT(), TCP(.flags = ACK, .window = 1000)),
+	      OUT(ESTABLISHED, FROM_SERVER(),
+		  TCP(.sport = 80, .dport = 40000, .flags = ACK, .window = 1000)));
+	end[PG_DIR_IN].next += 100000;
+	GO_ON(DATA(ESTABLISHED, 100));
+	end[PG_DIR_IN].next += 100000;
+	GO_ON(DATA(INVALID, 100));
+#undef SCALED
+}
+
+static void round_trips_of_the_handshake_are_measured(void **state)
+{
+	const struct timespec wait[] = { { .tv_nsec = 20000000 }, { .tv_nsec = 60000000 } };
+	struct pg_dp_flow flow;
+
+	(void)state;
+	PLAY(C(NEW, SYN));
+	nanosleep(&wait[0], NULL);
+	GO_ON(S(ESTABLISHED, SYNACK));
+	nanosleep(&wait[1], NULL);
+	GO_ON(C(ESTABLISHED, ACK));
+	assert_true(find(TCP_KEY, &flow));
+	assert_in_range(flow.rtt_us[0], 20000, 59000);
+	assert_in_range(flow.rtt_us[1], 60000, 200000);
+}
+
+/* VLANs ---------------------------------------------------------------------------------------- */
+
+#define TAGGED(want, tag, f)                                                                       \
+	{ PG_DIR_IN, want, PKT(ETH(), VLAN(.id = (tag)), FROM_CLIENT(), TCP(.flags = (f))) }
+
+/* A tag that one direction does not show is no other VLAN. */
+static void vlans_separate_flows(void **state)
+{
+	(void)state;
+	PLAY(TAGGED(NEW, 5, SYN), TAGGED(NEW, 6, SYN), TAGGED(INVALID, 5, FIN));
+	PLAY(TAGGED(NEW, 5, SYN), S(ESTABLISHED, RST | ACK));
+}
+
 /* Other protocols ------------------------------------------------------------------------------ */
 
 static void datagrams_are_established_by_an_answer(void **state)
@@ -363,15 +728,14 @@ static void datagrams_are_established_by_an_answer(void **state)
 static void a_stream_of_datagrams_lives_longer(void **state)
 {
 	const struct pg_flow_key key = key4("192.0.2.1", 40000, "192.0.2.2", 53, 17);
-	struct pg_flow flow;
-	bool half_open;
+	struct pg_dp_flow flow;
 
 	(void)state;
 	PLAY(IN(NEW, FROM_CLIENT(), UDP()),
 	     OUT(ESTABLISHED, FROM_SERVER(), UDP(.sport = 53, .dport = 40000)));
-	assert_true(find(key, &flow, &half_open));
+	assert_true(find(key, &flow));
 	flow.first_ns -= 2100000000;
-	assert_int_equal(pg_dp_flow_put(h.dp, &key, &flow, false), 0);
+	assert_int_equal(pg_dp_flow_put(h.dp, &flow), 0);
 	GO_ON(IN(ESTABLISHED, FROM_CLIENT(), UDP()));
 	assert_int_equal(life_of(key), 120);
 }
@@ -550,17 +914,72 @@ static void fragments_are_tracked_by_their_first(void **state)
 	     IN(INVALID, FROM_CLIENT6(), FRAG6(.frag = 185), PAYLOAD(100)));
 }
 
-static void an_expired_flow_is_none(void **state)
+/* The verdict on a frame, without the sequence numbers of a connection that goes on. */
+static void expect_killed(enum pg_dir dir, const struct pkt_layer *pkt)
 {
-	struct pg_flow_key key = TCP_KEY;
-	struct pg_flow flow;
-	bool half_open;
+	size_t len = pkt_build(pkt, frame, sizeof(frame));
+	struct pg_trace t;
+
+	harness_run(&h, dir, frame, len, &t);
+	assert_int_equal(t.verdict, PG_VERDICT_DROP);
+	assert_int_equal(t.reason, PG_REASON_KILLED);
+	assert_int_equal(t.ct_state, INVALID);
+}
+
+static void what_is_ended_is_dropped_until_a_syn_begins_anew(void **state)
+{
+	struct pg_flow_key tcp = TCP_KEY, udp = key4("192.0.2.1", 40000, "192.0.2.2", 53, 17);
+	struct pg_dp_flow flow;
 
 	(void)state;
 	PLAY(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
-	assert_true(find(key, &flow, &half_open));
-	flow.expires_ns = flow.last_ns;
-	assert_int_equal(pg_dp_flow_put(h.dp, &key, &flow, false), 0);
+	assert_true(pg_dp_flow_end(h.dp, &tcp));
+	assert_true(pg_dp_flow_end(h.dp, &tcp));
+	assert_true(find(TCP_KEY, &flow));
+	assert_true(flow.killed);
+	expect_killed(PG_DIR_IN, PKT(ETH(), FROM_CLIENT(), TCP(.flags = ACK)));
+	expect_killed(PG_DIR_OUT, PKT(ETH(), FROM_SERVER(), TCP(.sport = 80, .dport = 40000, .flags = ACK)));
+	expect_killed(PG_DIR_IN, PKT(ETH(), FROM_CLIENT(), TCP(.flags = PKT_RST)));
+	GO_ON(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
+	expect_tcp(PG_TCP_ESTABLISHED, 432000, false);
+
+	PLAY(IN(NEW, FROM_CLIENT(), UDP(.dport = 53)));
+	assert_false(pg_dp_flow_end(h.dp, &tcp));
+	assert_true(pg_dp_flow_end(h.dp, &udp));
+	assert_int_equal(life_of(udp), 120);
+	expect_killed(PG_DIR_IN, PKT(ETH(), FROM_CLIENT(), UDP(.dport = 53)));
+	expect_killed(PG_DIR_OUT, PKT(ETH(), FROM_SERVER(), UDP(.sport = 53, .dport = 40000)));
+	assert_true(pg_dp_flow_kill(h.dp, &udp));
+	GO_ON(IN(NEW, FROM_CLIENT(), UDP(.dport = 53)));
+}
+
+/* What the policy drops anyway counts where it always did. */
+static void what_is_ended_does_not_hide_the_rule_that_drops(void **state)
+{
+	struct pg_flow_key tcp = TCP_KEY;
+	struct pg_trace t;
+	size_t len;
+
+	(void)state;
+	start("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n");
+	GO_ON(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
+	assert_true(pg_dp_flow_end(h.dp, &tcp));
+	len = pkt_build(PKT(ETH(), FROM_CLIENT(), TCP(.flags = ACK)), frame, sizeof(frame));
+	harness_run(&h, PG_DIR_IN, frame, len, &t);
+	assert_int_equal(t.verdict, PG_VERDICT_DROP);
+	assert_int_equal(t.reason, PG_REASON_RULE);
+}
+
+static void an_expired_flow_is_none(void **state)
+{
+	struct pg_flow_key key = TCP_KEY;
+	struct pg_dp_flow flow;
+
+	(void)state;
+	PLAY(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
+	assert_true(find(key, &flow));
+	flow.last_ns -= 432001ULL * 1000000000;
+	assert_int_equal(pg_dp_flow_put(h.dp, &flow), 0);
 	GO_ON(S(INVALID, FIN));
 	assert_false(has_tcp());
 	GO_ON(S(NEW, ACK));
@@ -587,6 +1006,68 @@ static void a_flood_of_syns_leaves_the_established(void **state)
 	GO_ON(S(ESTABLISHED, ACK), C(ESTABLISHED, ACK));
 }
 
+/* A frame from or to client `i` of many. Departures' IP checksums are not looked at. */
+static void run_many(enum pg_prog prog, unsigned i, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	bool from_client = prog == PG_PROG_TC_IN;
+	size_t len = pkt_build(from_client ? PKT(ETH(), FROM_CLIENT(), TCP()) :
+					     PKT(ETH(), FROM_SERVER(), TCP(.sport = 80, .dport = 40000)),
+			       frame, sizeof(frame));
+	struct pg_err err = { 0 };
+	struct pg_trace t;
+
+	put32(38, seq);
+	put32(42, ack);
+	frame[47] = flags;
+	frame[from_client ? 34 : 36] = 0x40 | i >> 8;
+	frame[from_client ? 35 : 37] = i;
+	assert_int_equal(pg_dp_run_prog(h.dp, prog, frame, len, len, &t, &err), 0);
+}
+
+static int count_whole(void *arg, const struct pg_dp_flow *flow)
+{
+	if (!flow->half_open && flow->end[0].sent.packets == 2 && flow->end[1].sent.packets == 2 &&
+	    flow->end[0].sent.bytes == 80 && flow->tcp_state == PG_TCP_ESTABLISHED)
+		++*(unsigned *)arg;
+	return 0;
+}
+
+/* Ten thousand connections go through a flood, with all of their packets counted. */
+static void a_flood_of_syns_leaves_ten_thousand(void **state)
+{
+	const unsigned n = 10000;
+	struct pg_dp_flow_info before, after;
+	unsigned whole = 0;
+	struct pg_trace t;
+	size_t len;
+
+	(void)state;
+	start(ACCEPT_ALL);
+	pg_dp_flow_info(h.dp, &before);
+	for (unsigned i = 0; i < n; i++) {
+		run_many(PG_PROG_TC_IN, i, SYN, 100, 0);
+		run_many(PG_PROG_TC_OUT, i, SYNACK, 500, 101);
+		run_many(PG_PROG_TC_IN, i, ACK, 101, 501);
+	}
+	len = pkt_build(PKT(ETH(), FROM_CLIENT(), TCP()), frame, sizeof(frame));
+	for (unsigned i = 0; i < 4 * PG_HALF_OPEN; i++) {
+		frame[26] = 10, frame[28] = i >> 8, frame[29] = i;
+		frame[34] = 0x80 | i >> 16;
+		harness_run(&h, PG_DIR_OUT, frame, len, &t);
+	}
+	for (unsigned i = 0; i < n; i++)
+		run_many(PG_PROG_TC_OUT, i, ACK, 501, 101);
+	pg_dp_flows_walk(h.dp, count_whole, &whole);
+	pg_dp_flow_info(h.dp, &after);
+	assert_int_equal(whole, n);
+	assert_int_equal(after.count[PG_FLOW_TABLE], n);
+	assert_true(after.count[PG_HALF_OPEN_TABLE] > PG_HALF_OPEN / 2);
+	assert_int_equal(after.stats.evicted[PG_FLOW_TABLE], before.stats.evicted[PG_FLOW_TABLE]);
+	assert_true(after.stats.evicted[PG_HALF_OPEN_TABLE] -
+			    before.stats.evicted[PG_HALF_OPEN_TABLE] >
+		    2 * PG_HALF_OPEN);
+}
+
 static void skips_without_bpf(void **state)
 {
 	(void)state;
@@ -611,6 +1092,21 @@ int main(void)
 		cmocka_unit_test(a_client_that_begins_anew_is_followed),
 		cmocka_unit_test(a_challenge_is_not_the_last_ack),
 		cmocka_unit_test(lengths_that_cannot_be_are_invalid),
+		cmocka_unit_test(each_end_has_its_state),
+		cmocka_unit_test(every_move_of_an_end_is_counted),
+		cmocka_unit_test(both_ends_may_close_at_once),
+		cmocka_unit_test(time_wait_ends_when_its_ports_are_used_again),
+		cmocka_unit_test(time_wait_ends_when_it_is_collected),
+		cmocka_unit_test(flags_of_each_end_are_kept),
+		cmocka_unit_test(what_comes_again_is_a_retransmission),
+		cmocka_unit_test(what_leaves_a_gap_is_out_of_order),
+		cmocka_unit_test(windows_of_nothing_are_counted),
+		cmocka_unit_test(what_is_out_of_the_window_is_invalid),
+		cmocka_unit_test(the_window_may_be_left_unchecked),
+		cmocka_unit_test(strictly_nothing_is_picked_up),
+		cmocka_unit_test(windows_are_scaled),
+		cmocka_unit_test(round_trips_of_the_handshake_are_measured),
+		cmocka_unit_test(vlans_separate_flows),
 		cmocka_unit_test(datagrams_are_established_by_an_answer),
 		cmocka_unit_test(a_stream_of_datagrams_lives_longer),
 		cmocka_unit_test(protocols_without_ports_are_flows_of_addresses),
@@ -623,8 +1119,11 @@ int main(void)
 		cmocka_unit_test(errors_end_where_their_packet_ends),
 		cmocka_unit_test(what_is_dropped_makes_no_entry),
 		cmocka_unit_test(fragments_are_tracked_by_their_first),
+		cmocka_unit_test(what_is_ended_is_dropped_until_a_syn_begins_anew),
+		cmocka_unit_test(what_is_ended_does_not_hide_the_rule_that_drops),
 		cmocka_unit_test(an_expired_flow_is_none),
 		cmocka_unit_test(a_flood_of_syns_leaves_the_established),
+		cmocka_unit_test(a_flood_of_syns_leaves_ten_thousand),
 	};
 	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };

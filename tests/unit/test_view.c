@@ -73,6 +73,11 @@ static struct pg_snapshot snap = {
 	.policy = { .generation = 7, .terms = 2, .rows = 5, .nodes = 3, .form = PG_FORM_WORD,
 		    .memory_bytes = 4096 },
 	.memory_bytes = 12345678,
+	.flow = { .count = { 12, 3 }, .capacity = { 262144, 65536 }, .tracking = true,
+		  .memory_bytes = 49807360,
+		  .stats = { .created = { 100, 400 }, .evicted = { 0, 9 }, .collected = { 70, 80 },
+			     .picked_up = 2, .out_of_window = 1 } },
+	.flow_options = PG_FLOW_OPT_STRICT,
 };
 static struct pg_snapshot nothing = { .state_dir = "/run/test", .kernel = "6.1.0" };
 
@@ -228,7 +233,39 @@ static void status_of_two_interfaces(void **state)
 	       "Departed    200 packets, 99000 bytes; dropped 0 packets, 0 bytes\n"
 	       "Policy      generation 7, 2 rules, INPUT policy DROP\n"
 	       "Classifier  one-word bitmaps: 2 terms, 5 classes, 3 nodes, 4096 bytes\n"
+	       "Flows       12 of 262144, half-open 3 of 65536; picked up 2, evicted 9, refused 0; strict\n"
 	       "Memory      12345678 bytes in all maps\n");
+}
+
+static void status_warns_of_full_tables(void **state)
+{
+	struct pg_snapshot full = snap;
+	struct pg_text t = { 0 };
+
+	(void)state;
+	full.n_iface = 0;
+	full.flow_options = PG_FLOW_OPT_TRACK | PG_FLOW_OPT_LIBERAL;
+	full.flow.count[PG_FLOW_TABLE] = 262144 * 9 / 10 + 1;
+	full.flow.count[PG_HALF_OPEN_TABLE] = 65536;
+	full.flow.stats.evicted[PG_FLOW_TABLE] = 5;
+	full.flow.stats.refused[PG_HALF_OPEN_TABLE] = 7;
+	pg_view_status(&t, &full, 80);
+	assert_non_null(t.buf);
+	assert_string_equal(strstr(t.buf, "Flows"),
+	       "Flows       235930 of 262144, half-open 65536 of 65536; picked up 2, evicted 14, refused 7; always; liberal\n"
+	       "WARNING     the table of flows is nearly full: 235930 of 262144\n"
+	       "WARNING     the table of half-open connections is full: 65536 of 65536\n"
+	       "WARNING     7 half-open connections found no room and were not tracked; their packets were decided all the same\n"
+	       "WARNING     5 flows were forgotten early to make room for others\n"
+	       "Memory      12345678 bytes in all maps\n");
+	pg_text_free(&t);
+
+	full.flow.tracking = false;
+	pg_view_status(&t, &full, 80);
+	assert_string_equal(strstr(t.buf, "Flows"),
+	       "Flows       not tracked: no rule asks for a connection's state\n"
+	       "Memory      12345678 bytes in all maps\n");
+	pg_text_free(&t);
 }
 
 static void views_of_nothing(void **state)
@@ -284,8 +321,12 @@ static void json_of_status(void **state)
 	       "\"egress\":{\"packets\":0,\"bytes\":0,\"dropped\":0}}],"
 	       "\"policy\":{\"generation\":7,\"rules\":2,\"terms\":2,\"classes\":5,"
 	       "\"classifier\":\"one-word bitmaps\",\"memory_bytes\":4096,"
-	       "\"confirm_deadline_s\":null,\"taken_back\":null},\"flows\":{\"count\":0,\"capacity\":0,"
-	       "\"half_open\":0,\"half_open_capacity\":0,\"evicted\":0,\"refused\":0},\"log\":{\"lost\":0},"
+	       "\"confirm_deadline_s\":null,\"taken_back\":null},"
+	       "\"flows\":{\"count\":12,\"capacity\":262144,\"half_open\":3,\"half_open_capacity\":65536,"
+	       "\"evicted\":9,\"half_open_evicted\":9,\"refused\":0,\"half_open_refused\":0,"
+	       "\"created\":500,\"half_open_created\":400,\"collected\":150,\"half_open_collected\":80,"
+	       "\"picked_up\":2,\"out_of_window\":1,\"memory_bytes\":49807360,\"tracking\":true,"
+	       "\"track\":\"auto\",\"strict\":true,\"liberal\":false},\"log\":{\"lost\":0},"
 	       "\"memory_bytes\":12345678}\n");
 }
 
@@ -348,8 +389,12 @@ static void json_of_nothing(void **state)
 	       "{\"version\":\"0.1.0\",\"kernel\":\"6.1.0\",\"state_dir\":\"/run/test\","
 	       "\"interfaces\":[],\"policy\":{\"generation\":0,\"rules\":0,\"terms\":0,"
 	       "\"classes\":0,\"classifier\":\"empty\",\"memory_bytes\":0,"
-	       "\"confirm_deadline_s\":null,\"taken_back\":null},\"flows\":{\"count\":0,\"capacity\":0,"
-	       "\"half_open\":0,\"half_open_capacity\":0,\"evicted\":0,\"refused\":0},\"log\":{\"lost\":0},"
+	       "\"confirm_deadline_s\":null,\"taken_back\":null},"
+	       "\"flows\":{\"count\":0,\"capacity\":0,\"half_open\":0,\"half_open_capacity\":0,"
+	       "\"evicted\":0,\"half_open_evicted\":0,\"refused\":0,\"half_open_refused\":0,"
+	       "\"created\":0,\"half_open_created\":0,\"collected\":0,\"half_open_collected\":0,"
+	       "\"picked_up\":0,\"out_of_window\":0,\"memory_bytes\":0,\"tracking\":false,"
+	       "\"track\":\"auto\",\"strict\":false,\"liberal\":false},\"log\":{\"lost\":0},"
 	       "\"memory_bytes\":0}\n");
 }
 
@@ -408,7 +453,7 @@ static void json_of_a_replay(void **state)
 	       "\"short-header\":1,\"too-many-vlans\":0,\"bad-arp\":0,\"bad-version\":0,"
 	       "\"bad-ihl\":0,\"bad-length\":0,\"truncated\":0,\"bad-checksum\":0,"
 	       "\"ext-too-long\":0,\"ext-broken\":0,\"short-l4\":0,\"tiny-fragment\":0,"
-	       "\"bad-doff\":0,\"split-header\":0,\"internal\":0},"
+	       "\"bad-doff\":0,\"split-header\":0,\"internal\":0,\"killed\":0},"
 	       "\"ethertypes\":{\"none\":1,\"0x0800\":2,\"0x8100\":1},"
 	       "\"vlans\":{\"none\":3,\"1\":0,\"2\":1},\"l4\":{\"6\":2,\"17\":1},"
 	       "\"fragments\":{\"first\":0,\"later\":1,\"atomic\":0},"
@@ -416,8 +461,9 @@ static void json_of_a_replay(void **state)
 	       "\"packets\":0,\"bytes\":0,\"rules\":[]},{\"table\":\"filter\",\"name\":\"FORWARD\","
 	       "\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,\"rules\":[]},"
 	       "{\"table\":\"filter\",\"name\":\"OUTPUT\",\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,"
-	       "\"rules\":[]}]},\"flows\":0,\"states\":{\"transitions\":[]},"
-	       "\"differences\":0,\"ports\":[]}\n");
+	       "\"rules\":[]}]},\"flows\":0,\"differences\":0,\"states\":{\"transitions\":[],"
+	       "\"impossible_flags\":{\"null\":0,\"syn-fin\":0,\"syn-rst\":0,\"xmas\":0,\"fin-without-ack\":0},"
+	       "\"ports\":[]},\"ports\":[]}\n");
 	free(sums);
 }
 
@@ -448,6 +494,7 @@ int main(void)
 		cmocka_unit_test(reasons_that_counted),
 		cmocka_unit_test(rules_with_their_chain),
 		cmocka_unit_test(status_of_two_interfaces),
+		cmocka_unit_test(status_warns_of_full_tables),
 		cmocka_unit_test(views_of_nothing),
 		cmocka_unit_test(json_of_status),
 		cmocka_unit_test(json_of_ports),

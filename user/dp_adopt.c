@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Connections that were there before us. The programs know a connection from its first packet on;
+ * those that are older are taken from the kernel's own sockets, through sock_diag.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <time.h>
+
+#include "dp_impl.h"
+
+struct adoption {
+	struct pg_dp *dp;
+	bool listening[PG_PORTS]; /* local ports: who connects to them opened the connection */
+	__u64 now_ns;
+	int r; /* of the first connection that could not be stored */
+};
+
+static void mnl_closep(struct mnl_socket **nl)
+{
+	if (*nl)
+		mnl_socket_close(*nl);
+}
+
+/*
+ * What a socket's state says of the pair, in conntrack's words, and of both ends. NONE: not to be
+ * adopted. Of the other end as much as its answer must have been; where it may be in one of two
+ * states, the earlier.
+ */
+struct states {
+	enum pg_tcp_state pair;
+	enum pg_end_state local, remote;
+};
+static const struct states states_of[] = {
+	[TCP_ESTABLISHED] = { PG_TCP_ESTABLISHED, PG_END_ESTABLISHED, PG_END_ESTABLISHED },
+	[TCP_SYN_SENT] = { PG_TCP_SYN_SENT, PG_END_SYN_SENT, PG_END_LISTEN },
+	[TCP_SYN_RECV] = { PG_TCP_SYN_RECV, PG_END_SYN_RECEIVED, PG_END_SYN_SENT },
+	[TCP_FIN_WAIT1] = { PG_TCP_FIN_WAIT, PG_END_FIN_WAIT_1, PG_END_CLOSE_WAIT },
+	[TCP_FIN_WAIT2] = { PG_TCP_CLOSE_WAIT, PG_END_FIN_WAIT_2, PG_END_CLOSE_WAIT },
+	[TCP_CLOSE_WAIT] = { PG_TCP_CLOSE_WAIT, PG_END_CLOSE_WAIT, PG_END_FIN_WAIT_2 },
+	[TCP_CLOSING] = { PG_TCP_LAST_ACK, PG_END_CLOSING, PG_END_CLOSING },
+	[TCP_LAST_ACK] = { PG_TCP_LAST_ACK, PG_END_LAST_ACK, PG_END_TIME_WAIT },
+	[TCP_TIME_WAIT] = { PG_TCP_TIME_WAIT, PG_END_TIME_WAIT, PG_END_CLOSED },
+};
+
+/* IPv4 also where an IPv6 socket speaks it (::ffff:192.0.2.1). */
+static bool is_ip4(const struct inet_diag_msg *msg)
+{
+	return msg->idiag_family == AF_INET ||
+	       IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)msg->id.idiag_src);
+}
+
+/* Returns the end of the key that is this machine's. */
+static __u8 key_of(const struct pg_dp *dp, const struct inet_diag_msg *msg, struct pg_flow_key *ret)
+{
+	__u32 at = is_ip4(msg) && msg->idiag_family != AF_INET ? 3 : 0;
+	const struct pg_flow_packet sent = {
+		.family = is_ip4(msg) ? PG_FAMILY_V4 : PG_FAMILY_V6,
+		.proto = IPPROTO_TCP,
+		.addr = { msg->id.idiag_src + at, msg->id.idiag_dst + at },
+		.port = { ntohs(msg->id.idiag_sport), ntohs(msg->id.idiag_dport) },
+	};
+
+	return pg_dp_flow_key(dp, &sent, ret);
+}
+
+static int take_connection(const struct nlmsghdr *nlh, void *data)
+{
+	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
+	const struct states *states;
+	struct adoption *a = data;
+	struct pg_flow_key key;
+	struct pg_dp_flow flow;
+	__u8 local, opener;
+	int r;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg) ||
+	    msg->idiag_state >= ARRAY_SIZE(states_of) || !states_of[msg->idiag_state].pair)
+		return MNL_CB_OK;
+	states = &states_of[msg->idiag_state];
+	local = key_of(a->dp, msg, &key);
+	if (pg_dp_flow_get(a->dp, &key, &flow) && flow.expires_ns > a->now_ns)
+		return MNL_CB_OK;
+	opener = a->listening[ntohs(msg->id.idiag_sport)] ? !local : local;
+	pg_dp_flow_new(&key, opener, &flow);
+	flow.tcp_state = states->pair;
+	flow.end[local != opener].state = states->local;
+	flow.end[local == opener].state = states->remote;
+	flow.half_open = states->pair == PG_TCP_SYN_SENT || states->pair == PG_TCP_SYN_RECV;
+	flow.seen_reply = states->pair != PG_TCP_SYN_SENT;
+	flow.assured = !flow.half_open;
+	r = pg_dp_flow_put(a->dp, &flow); /* perhaps over one that has expired */
+	if (r && !a->r)
+		a->r = r;
+	return MNL_CB_OK;
+}
+
+static int take_listener(const struct nlmsghdr *nlh, void *data)
+{
+	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
+	struct adoption *a = data;
+
+	if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(*msg))
+		a->listening[ntohs(msg->id.idiag_sport)] = true;
+	return MNL_CB_OK;
+}
+
+static int dump(struct mnl_socket *nl, uint8_t family, uint32_t states, unsigned seq,
+		mnl_cb_t callback, struct adoption *a)
+{
+	char buf[16384]; /* what the kernel fills at most for one read of a dump */
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct inet_diag_req_v2 *req;
+	ssize_t n;
+	int r;
+
+	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nlh->nlmsg_seq = seq;
+	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
+	req->sdiag_family = family;
+	req->sdiag_protocol = IPPROTO_TCP;
+	req->idiag_states = states;
+
+	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	do {
+		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+		if (n < 0)
+			return -errno;
+		r = mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(nl), callback, a);
+	} while (r > MNL_CB_STOP);
+	return r < 0 ? -errno : 0;
+}
+
+static int dump_families(struct mnl_socket *nl, uint32_t states, unsigned seq, mnl_cb_t callback,
+			 struct adoption *a)
+{
+	int r = dump(nl, AF_INET, states, seq, callback, a);
+
+	if (r)
+		return r;
+	r = dump(nl, AF_INET6, states, seq + 1, callback, a);
+	return r == -ENOENT ? 0 : r; /* a kernel without IPv6, or booted with it off */
+}
+
+static int adopt(struct adoption *a)
+{
+	const uint32_t listening = 1U << TCP_LISTEN;
+	_cleanup_(mnl_closep) struct mnl_socket *nl = mnl_socket_open(NETLINK_SOCK_DIAG);
+	struct timespec now;
+	int r;
+
+	if (!nl || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	a->now_ns = (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec;
+	r = dump_families(nl, listening, 1, take_listener, a);
+	if (!r)
+		r = dump_families(nl, ~listening, 3, take_connection, a);
+	return r ? r : a->r;
+}
+
+int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err)
+{
+	struct adoption *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	a->dp = dp;
+	r = adopt(a);
+	free(a);
+	return r ? pg_dp_fail(err, r, "cannot take over the connections that exist") : 0;
+}

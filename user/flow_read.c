@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "flow_read.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+
+#include "names.h"
+
+static uint64_t since(uint64_t later_ns, uint64_t ns)
+{
+	return later_ns > ns ? later_ns - ns : 0;
+}
+
+/* A query's ports are its identifier, and its type and code. */
+static void fill_query(struct pg_flow_row *row, const struct pg_dp_flow *flow)
+{
+	row->query_id = flow->key.port[0];
+	row->port[0] = flow->key.port[1] >> 8;
+	row->port[1] = flow->key.port[1] & 0xff;
+}
+
+static void fill_iface(struct pg_flow_row *row, const struct pg_dp_flow *flow,
+		       const struct pg_dp_iface *iface)
+{
+	const struct pg_iface *seen = flow->iface < PG_MAX_IFACES ? &iface[flow->iface].abi : NULL;
+
+	if (!seen || !seen->netns)
+		return;
+	memcpy(row->iface, seen->name, sizeof(row->iface));
+	row->iface[sizeof(row->iface) - 1] = '\0';
+	row->here = iface[flow->iface].here;
+	row->netns = (uint32_t)seen->netns;
+}
+
+void pg_flow_row_fill(struct pg_flow_row *row, const struct pg_dp_flow *flow,
+		      const struct pg_dp_iface *iface, uint64_t now_ns)
+{
+	*row = (struct pg_flow_row){
+		.key = flow->key,
+		.family = flow->family,
+		.proto = flow->key.proto,
+		.state = flow->tcp_state,
+		.replied = flow->seen_reply,
+		.assured = flow->assured,
+		.half_open = flow->half_open,
+		.picked_up = flow->picked_up,
+		.rtt_us = { flow->rtt_us[0], flow->rtt_us[1] },
+		.age_ns = since(now_ns, flow->first_ns),
+		.idle_ns = since(now_ns, flow->last_ns),
+		.expires_ns = since(flow->expires_ns, now_ns),
+		.vlan = flow->vlan < 0 ? -1 : flow->vlan,
+	};
+	for (int i = 0; i < 2; i++) {
+		const struct pg_dp_flow_end *end = &flow->end[i];
+
+		memcpy(row->addr[i], end->addr, sizeof(row->addr[i]));
+		row->port[i] = end->port;
+		row->end_state[i] = end->state;
+		row->flags[i] = end->flags;
+		row->count[i] = end->sent;
+		row->retransmits[i] = end->retransmits;
+		row->out_of_order[i] = end->out_of_order;
+		row->zero_windows[i] = end->zero_windows;
+	}
+	if (row->proto == IPPROTO_ICMP || row->proto == IPPROTO_ICMPV6)
+		fill_query(row, flow);
+	fill_iface(row, flow, iface);
+}
+
+struct walk {
+	const struct pg_flow_query *query;
+	struct pg_dp_iface *iface;
+	uint64_t now_ns;
+	pg_flow_row_fn *fn;
+	void *arg;
+};
+
+static int take_flow(void *arg, const struct pg_dp_flow *flow)
+{
+	struct walk *walk = arg;
+	struct pg_flow_row row;
+
+	if (flow->killed) /* its place is kept, but it is no connection any more */
+		return 0;
+	pg_flow_row_fill(&row, flow, walk->iface, walk->now_ns);
+	return pg_flow_wanted(walk->query, &row) ? walk->fn(walk->arg, &row) : 0;
+}
+
+int pg_flows_each(struct pg_dp *dp, const struct pg_flow_query *query, pg_flow_row_fn *fn, void *arg,
+		  struct pg_err *err)
+{
+	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
+	struct walk walk = { .query = query, .iface = iface, .fn = fn, .arg = arg };
+	struct timespec now = { 0 };
+	int r;
+
+	if (!iface)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	r = pg_dp_ifaces(dp, iface, err);
+	if (r < 0)
+		return r;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	walk.now_ns = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+	return pg_dp_flows_walk(dp, take_flow, &walk);
+}
+
+struct collection {
+	struct pg_flow_list *list;
+	const struct pg_flow_query *query;
+};
+
+static int add_row(void *arg, const struct pg_flow_row *row)
+{
+	struct collection *to = arg;
+
+	return pg_flow_list_add(to->list, to->query, row);
+}
+
+int pg_flows_read(struct pg_dp *dp, const struct pg_flow_query *query, struct pg_flow_list *ret,
+		  struct pg_err *err)
+{
+	struct collection to = { .list = ret, .query = query };
+	int r = pg_flows_each(dp, query, add_row, &to, err);
+
+	if (r == -ENOMEM)
+		return pg_fail(err, r, "out of memory");
+	if (!r)
+		pg_flow_list_sort(ret, query);
+	return r;
+}
+
+/* States --------------------------------------------------------------------------------------- */
+
+/* False: nothing has been counted. */
+static bool fill_matrix(struct pg_state_matrix *ret, const struct pg_port_states *counts)
+{
+	enum pg_end_state from, to;
+	bool any = false;
+
+	for (unsigned t = 0; pg_transition(t, &from, &to); t++) {
+		uint64_t n = counts->count[t];
+
+		if (!n)
+			continue;
+		ret->count[from][to] += n;
+		any = true;
+	}
+	return any;
+}
+
+static bool has_counts(const struct pg_port_states *counts)
+{
+	for (unsigned t = 0; t < _PG_TRANSITION_MAX; t++)
+		if (counts->count[t])
+			return true;
+	return false;
+}
+
+int pg_states_read(struct pg_dp *dp, struct pg_states *ret, struct pg_err *err)
+{
+	const struct pg_port_states *port = pg_dp_port_states(dp);
+	struct pg_port_states total = { 0 };
+	struct pg_dp_flow_info info;
+	size_t n = 0;
+
+	pg_dp_flow_info(dp, &info);
+	for (unsigned i = 0; i < _PG_ODD_MAX; i++)
+		ret->odd[i] = info.stats.odd_flags[i];
+	pg_dp_states_read(dp, &total);
+	fill_matrix(&ret->total, &total);
+	for (unsigned i = 0; i < PG_PORTS; i++)
+		n += has_counts(&port[i]);
+	ret->port = calloc(n ? n : 1, sizeof(*ret->port));
+	if (!ret->port)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	/* More may have begun to count since. */
+	for (unsigned i = 0; i < PG_PORTS && ret->n_ports < n; i++) {
+		if (!fill_matrix(&ret->port[ret->n_ports].matrix, &port[i]))
+			continue;
+		ret->port[ret->n_ports++].port = (uint16_t)i;
+	}
+	return 0;
+}
