@@ -552,6 +552,8 @@ static __always_inline __u64 from_cursor(__u32 cursor, __u32 first, __u32 each)
 
 /* So many words or blocks are looked at before a search stops: the verifier follows every turn. */
 #define SEARCH_STEPS 16
+/* And so many of the terms that bitmaps know too little of. */
+#define VERIFIED_TERMS 32
 
 /*
  * `rows`: q->rows, or in the HUGE form q->block. `pairs`: as in pg_gen. `all`: see intersect(). Each
@@ -641,7 +643,18 @@ __noinline __u64 next_term(struct query *q)
 		best = query_few(&t, q, q->rows.few[FEW_DADDR], best);
 		best = query_few(&t, q, q->rows.few[FEW_SPORT], best);
 	}
-	return q->first ? search_rows(q, best) : best;
+	if (!q->first)
+		return best;
+	if (!t.gen->verify)
+		return search_rows(q, best);
+	NO_UNROLL for (int i = 0; i < VERIFIED_TERMS; i++) {
+		__u64 found = search_rows(q, best);
+
+		if ((__u32)found == TERM_UNSURE || found == best || term_holds(q, found))
+			return found;
+		q->cursor = (__u32)found + 1;
+	}
+	return TERM_UNSURE | (__u64)q->cursor << 32;
 }
 
 /* The fast way ---------------------------------------------------------------------------------- */
@@ -736,7 +749,7 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 		return found;
 	q->first = find_rows(t, p, saddr, p->has_ports, false, &q->rows);
 	q->cursor = cursor;
-	if (q->rows.name_few) {
+	if (q->rows.name_few || t->gen->verify) {
 		fill_query(q, p, t->active);
 		q->whole = p->has_ports;
 		return next_term(q);

@@ -15,6 +15,7 @@ struct compiler {
 	const struct pg_compile_opts *opts;
 	struct pg_trie *trie;
 	struct pg_few *few; /* by term */
+	bool verify;	    /* what records know is not asked of bitmaps */
 	struct pg_term *term;
 	size_t n_terms, cap_terms;
 	uint32_t *span_of; /* by chain: its span + 1; 0: not reached */
@@ -442,6 +443,12 @@ static int prefix_len(const uint8_t *mask, unsigned bytes)
 	return n;
 }
 
+/* Do bitmaps not have to know what the term asks of this dimension, because its record does? */
+static bool is_verified(const struct compiler *c, size_t term, __u32 dim)
+{
+	return c->verify && !(c->tables->records[term].rows & dim);
+}
+
 static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 {
 	_free_ struct pg_trie_pattern *pattern = calloc(c->n_terms + 1, sizeof(*pattern));
@@ -460,7 +467,7 @@ static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 
 		if (!(c->term[i].families & v))
 			continue;
-		if (!a->set) {
+		if (!a->set || is_verified(c, i, source ? PG_DIM_SADDR : PG_DIM_DADDR)) {
 			pg_set_add(always, i);
 			continue;
 		}
@@ -514,6 +521,7 @@ static int compile_ports(struct compiler *c, size_t i, bool partial, bool source
 	enum pg_space space = spaces[i].space + (partial ? PG_SPACE_PARTIAL : 0);
 	__u32 *entry = source ? &c->gen.sport[space] : &c->gen.dport[space];
 	__u32 *base = source ? &c->gen.sport_base[space] : &c->gen.dport_base[space];
+	bool whole = spaces[i].wide && !partial; /* only of whole headers records know the ports */
 	_free_ struct pg_trie_range *range = NULL;
 	_free_ uint64_t *always = new_set(c);
 	size_t n = 0, total = 0;
@@ -528,7 +536,8 @@ static int compile_ports(struct compiler *c, size_t i, bool partial, bool source
 
 		if (!in_space(&c->term[k], i, partial))
 			continue;
-		if (pg_ranges_is_all(s)) {
+		if (pg_ranges_is_all(s) ||
+		    (whole && is_verified(c, k, source ? PG_DIM_SPORT : PG_DIM_DPORT))) {
 			pg_set_add(always, k);
 			continue;
 		}
@@ -536,7 +545,7 @@ static int compile_ports(struct compiler *c, size_t i, bool partial, bool source
 			range[n++] = (struct pg_trie_range){ k, s->r[j].lo, s->r[j].hi };
 	}
 	*base = pg_trie_leaf(c->trie, always);
-	*entry = n ? pg_trie_ranges(c->trie, spaces[i].wide && !partial, range, n, always) : *base;
+	*entry = n ? pg_trie_ranges(c->trie, whole, range, n, always) : *base;
 	return pg_trie_error(c->trie);
 }
 
@@ -1163,6 +1172,30 @@ static int fill_records(struct compiler *c)
 
 /* The whole ------------------------------------------------------------------------------------ */
 
+/* -ENOSPC: there is no room for them. */
+static int try_tables(struct compiler *c, size_t n, enum pg_form form, bool verify)
+{
+	int r;
+
+	pg_trie_free(c->trie);
+	c->gen.form = form;
+	c->gen.pairs = form == PG_FORM_TREE && pg_tree_pairs(n);
+	c->gen.blocks = (n + PG_BLOCK_TERMS - 1) / PG_BLOCK_TERMS;
+	c->gen.verify = c->verify = verify;
+	c->trie = pg_trie_new(n, form, c->few, PG_NODES / 2, PG_ROW_WORDS / 2);
+	if (!c->trie)
+		return -ENOMEM;
+	r = compile_dimensions(c);
+	if (!r)
+		r = compile_through(c);
+	return r ? r : pg_trie_error(c->trie);
+}
+
+/*
+ * The form that costs packets least; if its tables have no room, the one that shares what rows have in
+ * common; and if that has none either, bitmaps of what records don't know: whatever the addresses and
+ * ports, those stay small, and terms are verified one by one.
+ */
 static int compile_tables(struct compiler *c)
 {
 	struct pg_tables *tables = c->tables;
@@ -1171,28 +1204,20 @@ static int compile_tables(struct compiler *c)
 	int r;
 
 	c->gen.terms = c->n_terms;
-	c->gen.form = pg_form_of(n);
-	c->gen.pairs = pg_tree_pairs(n);
-	c->gen.blocks = (n + PG_BLOCK_TERMS - 1) / PG_BLOCK_TERMS;
 	if (!n)
 		return compile_through(c);
-	c->trie = pg_trie_new(n, c->gen.form, c->few, PG_NODES / 2, PG_ROW_WORDS / 2);
-	if (!c->trie)
-		return no_memory(c);
-	r = compile_dimensions(c);
-	if (!r) {
-		r = compile_through(c);
-		if (r)
-			return r;
-		r = pg_trie_error(c->trie);
-	}
+	r = try_tables(c, n, pg_form_of(n), false);
+	if (r == -ENOSPC && pg_form_of(n) == PG_FORM_TREE)
+		r = try_tables(c, n, PG_FORM_HUGE, false);
+	if (r == -ENOSPC)
+		r = try_tables(c, n, n > PG_TREE_TERMS ? PG_FORM_HUGE : PG_FORM_TREE, true);
 	if (r == -ENOSPC)
 		return pg_fail(c->err, -E2BIG,
 			       "policy too large: its tables would need more than %u nodes or "
 			       "%u KB of bitmaps",
 			       PG_NODES / 2, PG_ROW_WORDS / 2 / 128);
 	if (r)
-		return no_memory(c);
+		return r == -ENOMEM ? no_memory(c) : r;
 	tables->nodes = pg_trie_take_nodes(c->trie, &tables->n_nodes);
 	tables->block_row = pg_trie_take_block_rows(c->trie, &tables->n_block_rows);
 	tables->rows = pg_trie_take_rows(c->trie, &tables->n_row_words, &tables->n_classes);
@@ -1258,8 +1283,10 @@ void pg_tables_free(struct pg_tables *tables)
 	free(tables);
 }
 
-const char *pg_form_name(enum pg_form form)
+const char *pg_form_name(enum pg_form form, bool verify)
 {
+	if (verify)
+		return "robust: rules are verified one by one, their tables have no room";
 	switch (form) {
 	case PG_FORM_EMPTY:
 		return "empty";

@@ -65,5 +65,5 @@ static inline void pg_tables_freep(struct pg_tables **tables)
 	pg_tables_free(*tables);
 }
 
-/* The name that `status` gives a form. */
-const char *pg_form_name(enum pg_form form);
+/* The name that `status` gives a form; `verify`: pg_gen's. */
+const char *pg_form_name(enum pg_form form, bool verify);

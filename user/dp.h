@@ -133,6 +133,7 @@ enum { PG_SLOT_INPUT, PG_SLOT_OUTPUT };
 struct pg_dp_policy_info {
 	__u32 generation, terms, rows, nodes;
 	enum pg_form form;
+	bool verify; /* as in pg_gen */
 	__u64 memory_bytes; /* of the tables in use */
 	__u32 confirm_s;    /* until the programs go back by themselves; 0: it need not be confirmed */
 	bool expired;	    /* they went back, and no command has written anything since */

@@ -428,6 +428,7 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 		.rows = gen->rows,
 		.nodes = gen->nodes,
 		.form = gen->form,
+		.verify = gen->verify,
 		.confirm_s = seconds_left(choice),
 		.expired = is_expired(choice),
 	};

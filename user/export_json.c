@@ -123,7 +123,7 @@ static struct json_object *status_policy(const struct pg_snapshot *snap, bool *o
 	put_number(o, "rules", snap->n_rules, oom);
 	put_number(o, "terms", info->terms, oom);
 	put_number(o, "classes", info->rows, oom);
-	put_text(o, "classifier", pg_form_name(info->form), oom);
+	put_text(o, "classifier", pg_form_name(info->form, info->verify), oom);
 	put_number(o, "memory_bytes", info->memory_bytes, oom);
 	put_number_or_null(o, "confirm_deadline_s", info->confirm_s, oom);
 	put_number_or_null(o, "taken_back", info->confirm_s ? 0 : info->other, oom);

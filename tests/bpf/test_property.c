@@ -96,6 +96,62 @@ static void one_set(struct gen *g)
 	free(rules);
 }
 
+/*
+ * Rules whose masks have gaps: their tries have no room, so that this policy gets the robust form. They
+ * decide, too.
+ */
+static char *with_gaps(struct gen *g, const char *text)
+{
+	const char *rules = strstr(text, "-A ");
+	struct pg_text t = { 0 };
+
+	assert_non_null(rules);
+	pg_text_add(&t, "%.*s", (int)(rules - text), text);
+	for (int i = 0; i < 300; i++) {
+		pg_text_add(&t, "-A INPUT -s 10.%u.%u.%u/", gen_below(g, 256), gen_below(g, 256),
+			    gen_below(g, 256));
+		for (int k = 0; k < 4; k++)
+			pg_text_add(&t, "%u%s", gen_below(g, 2) ? gen_below(g, 256) : 255 * gen_below(g, 2),
+				    k < 3 ? "." : "");
+		pg_text_add(&t, " -p tcp --dport %u:%u -j %s\n", gen_below(g, 100),
+			    100 + gen_below(g, 65000), gen_below(g, 2) ? "ACCEPT" : "DROP");
+	}
+	pg_text_add(&t, "%s", rules);
+	assert_false(t.oom);
+	return t.buf;
+}
+
+static void so_they_are_in_the_robust_form(void **state)
+{
+	struct gen g = { .state = seed };
+	struct pg_dp_policy_info info;
+	uint8_t frame[FRAME_MAX];
+
+	(void)state;
+	for (int round = 0; round < 6; round++) {
+		struct gen_rules *rules = gen_rules(&g, RULES_MAX);
+		char *own = gen_rules_text(rules), *text = with_gaps(&g, own);
+		struct oracle_count *count;
+
+		harness_load(&h, text);
+		pg_dp_policy_info(h.dp, &info);
+		assert_true(info.verify);
+		count = calloc(harness_input(&h)->n_rules + 1, sizeof(*count));
+		assert_non_null(count);
+		for (unsigned i = 0; i < 10 * FRAMES; i++) {
+			struct gen_frame_opts opts = { .v6 = i % 4 == 0 };
+			size_t len = gen_frame(&g, &opts, frame, sizeof(frame));
+
+			judge(text, frame, len, count);
+		}
+		compare_counts(text, count);
+		free(count);
+		free(text);
+		free(own);
+		free(rules);
+	}
+}
+
 static void run_sets(unsigned share)
 {
 	unsigned long n = getenv("PG_N") ? strtoul(getenv("PG_N"), NULL, 10) : FRAMES_DEFAULT;
@@ -141,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts_and_counters_are_the_oracles),
 		cmocka_unit_test(so_they_are_at_tc_ingress),
+		cmocka_unit_test(so_they_are_in_the_robust_form),
 		cmocka_unit_test(so_they_are_without_the_fast_path),
 	};
 	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
