@@ -147,15 +147,16 @@ static void the_policy_decided(void **state)
 		    "10.0.0.2\t6\t-\t80\t65535\t02\n");
 }
 
-static void no_chain_is_asked_about_a_departure(void **state)
+static void output_is_asked_about_a_departure(void **state)
 {
 	struct pg_trace trace = tcp_trace();
 
 	(void)state;
 	trace.term = PG_TRACE_NO_TERM;
 	trace.reason = PG_REASON_POLICY;
+	trace.stage = PG_STAGE_OUTPUT;
 	expect_line(PG_DIR_OUT, &trace,
-		    "7\t12.000000034\tout\taccept\t-\t-\tpolicy\t0x8100\t5,4095\tip\t10.0.0.1\t"
+		    "7\t12.000000034\tout\taccept\tOUTPUT\t0\tpolicy\t0x8100\t5,4095\tip\t10.0.0.1\t"
 		    "10.0.0.2\t6\t-\t80\t65535\t02\n");
 }
 
@@ -264,7 +265,7 @@ int main(void)
 		cmocka_unit_test(wrong_locals_are_refused),
 		cmocka_unit_test(a_rule_decided),
 		cmocka_unit_test(the_policy_decided),
-		cmocka_unit_test(no_chain_is_asked_about_a_departure),
+		cmocka_unit_test(output_is_asked_about_a_departure),
 		cmocka_unit_test(a_rule_asked_for_a_header_that_is_cut_off),
 		cmocka_unit_test(ipv6_addresses),
 		cmocka_unit_test(no_ethertype_and_nothing_else),
