@@ -103,5 +103,7 @@
  * a flood of SYNs evicts others of its kind and no established connection. 152 bytes each, with
  * their share of the bucket: 38 and 9.5 MB. Powers of two.
  */
-#define PG_FLOWS (1U << 18)
+#define PG_FLOWS (1U << 18) /* unless `attach --flows` says so, from MIN to MAX */
+#define PG_FLOWS_MIN (1U << 12)
+#define PG_FLOWS_MAX (1U << 24)
 #define PG_HALF_OPEN (1U << 16)

@@ -12,8 +12,8 @@ static int run_attach(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *
 
 const struct pg_cmd pg_cmd_attach = {
 	.name = "attach",
-	.args = "IFACE… [--mode auto|native|skb|tc] [--policy FILE] [--no-egress] [--force] "
-		"[-w [SECONDS]]",
+	.args = "IFACE… [--mode auto|native|skb|tc] [--policy FILE] [--no-egress] [--flows N] "
+		"[--force] [-w [SECONDS]]",
 	.help = "Attach to interfaces: all of them or, when one cannot be, none",
 	.details =
 		"  --mode auto         native XDP where that is the best there is, else tc, else skb\n"
@@ -22,6 +22,7 @@ const struct pg_cmd pg_cmd_attach = {
 		"         tc           the same program on TC ingress\n"
 		"  --policy FILE       (iptables-save's format) is the policy of the first packet already\n"
 		"  --no-egress         neither count departures nor ask OUTPUT's rules about them\n"
+		"  --flows N           of a new instance: how many flows it tracks at once, 152 bytes each\n"
 		"  --force             replace an XDP program that is not ours\n"
 		PG_HELP_WAIT,
 	.run = run_attach,
@@ -29,6 +30,7 @@ const struct pg_cmd pg_cmd_attach = {
 
 struct options {
 	struct pg_attach_opts attach;
+	uint32_t flows;	    /* 0: not said */
 	const char *policy; /* file; NULL: the policy in force stays */
 	int wait_s;
 };
@@ -49,12 +51,26 @@ static int mode_from_str(const char *text, enum pg_mode *ret, struct pg_err *err
 			    "--mode takes auto, native, skb or tc, not '%s'", text);
 }
 
+/* Places, of which there is a power of two. */
+static int flows_from_str(const char *text, uint32_t *ret, struct pg_err *err)
+{
+	uint32_t n;
+
+	if (pg_parse_u32(text, 1, PG_FLOWS_MAX, &n) < 0)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+				    "--flows takes a number up to %u, not '%s'", PG_FLOWS_MAX, text);
+	for (*ret = PG_FLOWS_MIN; *ret < n;)
+		*ret *= 2;
+	return 0;
+}
+
 static int parse_options(int argc, char **argv, struct options *o, struct pg_err *err)
 {
 	static const struct option longs[] = {
 		{ "mode", required_argument, NULL, 'm' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "no-egress", no_argument, NULL, 'e' },
+		{ "flows", required_argument, NULL, 'n' },
 		{ "force", no_argument, NULL, 'f' },
 		{ "wait", optional_argument, NULL, 'w' },
 		{ 0 },
@@ -73,6 +89,10 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 			break;
 		case 'e':
 			o->attach.no_egress = true;
+			break;
+		case 'n':
+			if (flows_from_str(optarg, &o->flows, err) < 0)
+				return -EINVAL;
 			break;
 		case 'f':
 			o->attach.force = true;
@@ -194,10 +214,19 @@ static int open_instance(struct pg_ctx *ctx, const struct options *o, struct bef
 		.wait_s = o->wait_s,
 		.verbose = ctx->verbose,
 	};
+	struct pg_dp_flow_info info;
 	int r = pg_dp_open(&opts, ret_dp, err);
 
+	if (!r && o->flows) {
+		pg_dp_flow_info(*ret_dp, &info);
+		if (info.capacity[PG_FLOW_TABLE] != o->flows)
+			return pg_fail(err, -EBUSY,
+				       "the instance is made for %u flows: detach all its interfaces first",
+				       info.capacity[PG_FLOW_TABLE]);
+	}
 	if (r == -ENOENT) {
 		opts.mode = PG_DP_CREATE;
+		opts.flows = o->flows;
 		r = pg_dp_open(&opts, ret_dp, err);
 		before->created = true;
 	}

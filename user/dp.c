@@ -55,7 +55,7 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 	if (!r)
 		r = pg_dp_open_maps(dp, err);
 	if (r == -ENOENT && create)
-		r = pg_dp_create(dp, err);
+		r = pg_dp_create(dp, opts->flows, err);
 	else if (r == -ENOENT && dp->lock_fd >= 0)
 		pg_dp_remove_pins(dp, NULL); /* of a command that died while making an instance */
 	if (!r && opts->mode != PG_DP_READ) {
@@ -84,7 +84,7 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 
 	if (!dp)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	r = pg_dp_create(dp, err);
+	r = pg_dp_create(dp, opts->flows, err);
 	if (!r)
 		r = pg_dp_load(dp, &load, &dp->skel, err);
 	if (r)

@@ -32,6 +32,7 @@ struct pg_dp_opts {
 	int wait_s; /* for the lock: 0 fail at once, <0 as long as it takes */
 	bool verbose;
 	bool pending; /* WRITE: also while a policy waits for its confirmation; otherwise refused */
+	__u32 flows; /* CREATE: how many it tracks, a power of two; 0: PG_FLOWS */
 };
 
 int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_err *err);
@@ -50,6 +51,7 @@ struct pg_private_opts {
 	bool skip_checksum; /* of IPv4 headers */
 	enum pg_fragments fragments; /* what `set-fragments` says there */
 	unsigned progs;	    /* a mask of enum pg_prog: no others can be run; 0: all */
+	__u32 flows;	    /* as in pg_dp_opts */
 };
 int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp,
 		       struct pg_err *err);

@@ -112,7 +112,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	       struct pg_err *err);
 int pg_dp_prog_fd(const struct portguard_bpf *skel, enum pg_prog prog);
 /* Make, map and (with dp->path) pin the maps of a new instance. */
-int pg_dp_create(struct pg_dp *dp, struct pg_err *err);
+int pg_dp_create(struct pg_dp *dp, __u32 flows, struct pg_err *err);
 /* Open and map the pinned maps. -ENOENT, silently: no instance. */
 int pg_dp_open_maps(struct pg_dp *dp, struct pg_err *err);
 int pg_dp_map_memory(struct pg_dp *dp, enum pg_map_id id, struct pg_err *err);

@@ -244,11 +244,13 @@ static int make_declared(const struct bpf_map *m)
 }
 
 /* How many elements an array has where the declaration does not know. */
-static __u32 elements(enum pg_map_id id, const struct bpf_map *m, __u32 shards)
+static __u32 elements(enum pg_map_id id, const struct bpf_map *m, __u32 shards, __u32 flows)
 {
 	switch (id) {
 	case PG_MAP_SHARDS:
 		return shards;
+	case PG_MAP_FLOWS:
+		return (flows + PG_HALF_OPEN) / PG_FLOW_WAYS;
 	case PG_MAP_SCRATCH:
 	case PG_MAP_EVENT_RATE:
 	case PG_MAP_REPLY_RATE:
@@ -259,7 +261,7 @@ static __u32 elements(enum pg_map_id id, const struct bpf_map *m, __u32 shards)
 	}
 }
 
-static int make_all(struct pg_dp *dp, __u32 shards)
+static int make_all(struct pg_dp *dp, __u32 shards, __u32 flows)
 {
 	_cleanup_(destroy_skelp) struct portguard_bpf *skel = portguard_bpf__open();
 	struct pg_map *map = dp->map;
@@ -277,14 +279,14 @@ static int make_all(struct pg_dp *dp, __u32 shards)
 			map[i].fd = make_declared(m);
 		else
 			map[i].fd = make_map(pg_map_names[i], bpf_map__value_size(m),
-					     elements(i, m, shards));
+					     elements(i, m, shards, flows));
 		if (map[i].fd < 0)
 			return map[i].fd;
 	}
 	return pg_dp_sets_make(dp);
 }
 
-int pg_dp_create(struct pg_dp *dp, struct pg_err *err)
+int pg_dp_create(struct pg_dp *dp, __u32 flows, struct pg_err *err)
 {
 	__u32 cpus = libbpf_num_possible_cpus();
 	__u32 shards = cpus < PG_MAX_SHARDS ? cpus : PG_MAX_SHARDS;
@@ -292,7 +294,7 @@ int pg_dp_create(struct pg_dp *dp, struct pg_err *err)
 	int r;
 
 	pg_dp_libbpf_listen(dp->verbose);
-	r = make_all(dp, shards);
+	r = make_all(dp, shards, flows ?: PG_FLOWS);
 	if (r == -E2BIG)
 		return pg_fail(err, r,
 			       "this kernel is too old: it has no array elements above 4 MB, which "
