@@ -696,7 +696,8 @@ static __always_inline __u8 track(const struct source *s)
 	}
 	if (state)
 		return state;
-	f->opens = can_open(f);
+	/* Of what passes nobody knows here whether raw said NOTRACK where it arrived. */
+	f->opens = can_open(f) && !(p->passing && p->needs & PG_NEED_NOTRACK);
 	if (f->opens)
 		view_new(p);
 	return f->opens ? PG_CT_NEW : PG_CT_INVALID;

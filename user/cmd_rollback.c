@@ -23,6 +23,24 @@ static int commit_previous(struct pg_dp *dp, struct pg_err *err)
 	return r < 0 ? r : pg_policy_commit(dp, set, err);
 }
 
+/* A second rollback goes forth again: which policy it is now should be seen. */
+static int tell(struct pg_dp *dp, struct pg_err *err)
+{
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
+	struct pg_dp_policy_info info;
+	size_t rules = 0;
+	int r = pg_policy_read(dp, &set, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < set->n_chains; i++)
+		rules += set->chain[i].n_rules;
+	pg_dp_policy_info(dp, &info);
+	printf("rolled back: generation %u is in force, %zu rule%s; another rollback undoes this\n",
+	       info.generation, rules, rules == 1 ? "" : "s");
+	return 0;
+}
+
 static int run_rollback(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
@@ -41,5 +59,6 @@ static int run_rollback(struct pg_ctx *ctx, int argc, char **argv, struct pg_err
 		return pg_fail(err, r, "there is no previous policy to go back to");
 	if (r < 0)
 		return r;
-	return pg_dp_take_back(dp) ? 0 : commit_previous(dp, err);
+	r = pg_dp_take_back(dp) ? 0 : commit_previous(dp, err);
+	return r < 0 ? r : tell(dp, err);
 }

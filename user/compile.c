@@ -1089,6 +1089,7 @@ static int record_action(struct compiler *c, const struct pg_term *t, struct pg_
 		break;
 	case PG_TARGET_CT:
 		rec->kind = PG_ACT_NOTRACK;
+		c->gen.needs |= PG_NEED_NOTRACK;
 		return 0;
 	default:
 		rec->kind = PG_ACT_CONTINUE;

@@ -99,6 +99,36 @@ static void retire_totals(struct pg_dp *dp, __u32 slot)
 	}
 }
 
+static int detach_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
+{
+	struct pg_iface *f = &pg_dp_slots(dp)[slot];
+	char shown[IFNAMSIZ];
+	int r = pg_hook_remove(dp, slot, PG_DIR_IN) ?: pg_hook_remove(dp, slot, PG_DIR_OUT);
+
+	if (r)
+		return pg_fail(err, r,
+			       "%s is in another network namespace, and this kernel's TC can be "
+			       "reached only from there",
+			       pg_printable(f->name, shown, sizeof(shown)));
+	*f = (struct pg_iface){ 0 };
+	return 0;
+}
+
+/* Interfaces that had this one's name and are no more. */
+static void forget_gone(struct pg_dp *dp, const struct pg_nic *nic)
+{
+	char name[IFNAMSIZ];
+
+	for (__u32 i = 0; i < PG_IFACE_PAST; i++) {
+		const struct pg_iface *f = &pg_dp_slots(dp)[i];
+
+		if (f->netns == dp->netns && f->ifindex != (__u32)nic->ifindex &&
+		    !strncmp(f->name, nic->name, sizeof(f->name)) &&
+		    !if_indextoname(f->ifindex, name))
+			detach_slot(dp, i, NULL);
+	}
+}
+
 int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 {
 	__u32 space = pg_dp_flow_space(dp);
@@ -108,6 +138,7 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 
 	if (r)
 		return r;
+	forget_gone(dp, &nic);
 	slot = slot_by_index(dp, nic.ifindex);
 	if (slot < 0) {
 		slot = free_slot(dp);
@@ -127,21 +158,6 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 }
 
 /* Detaching ------------------------------------------------------------------------------------ */
-
-static int detach_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
-{
-	struct pg_iface *f = &pg_dp_slots(dp)[slot];
-	char shown[IFNAMSIZ];
-	int r = pg_hook_remove(dp, slot, PG_DIR_IN) ?: pg_hook_remove(dp, slot, PG_DIR_OUT);
-
-	if (r)
-		return pg_fail(err, r,
-			       "%s is in another network namespace, and this kernel's TC can be "
-			       "reached only from there",
-			       pg_printable(f->name, shown, sizeof(shown)));
-	*f = (struct pg_iface){ 0 };
-	return 0;
-}
 
 int pg_dp_detach(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 {

@@ -7,14 +7,20 @@
 
 /*
  * The interface of this name in our network namespace, among the PG_MAX_IFACES that
- * pg_dp_ifaces() gives; NULL: it is not attached.
+ * pg_dp_ifaces() gives, one that is there before one that is gone; NULL: it is not attached.
  */
 static inline const struct pg_dp_iface *pg_iface_find(const struct pg_dp_iface *iface,
 						      const char *name)
 {
-	for (size_t i = 0; i < PG_MAX_IFACES; i++)
-		if (iface[i].abi.netns && iface[i].here &&
-		    !strncmp(iface[i].abi.name, name, sizeof(iface[i].abi.name)))
+	const struct pg_dp_iface *gone = NULL;
+
+	for (size_t i = 0; i < PG_MAX_IFACES; i++) {
+		if (!iface[i].abi.netns || !iface[i].here ||
+		    strncmp(iface[i].abi.name, name, sizeof(iface[i].abi.name)))
+			continue;
+		if (!iface[i].gone)
 			return &iface[i];
-	return NULL;
+		gone = &iface[i];
+	}
+	return gone;
 }

@@ -174,7 +174,7 @@ expect_exit "ESTABLISHED keeps it, with a warning" 0 "would drop a new one from 
 	pg s apply "$WORK/established"
 expect_ok "a policy that lets SSH in" pg s apply /dev/stdin <<<"$(rules DROP \
 	'-s 10.77.0.2 -p tcp -m tcp --dport 22 -j ACCEPT')"
-printf '*filter\n:OUTPUT DROP [0:0]\n-A OUTPUT -p udp -j ACCEPT\nCOMMIT\n' >"$WORK/mute"
+printf '*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n-A OUTPUT -p udp -j ACCEPT\nCOMMIT\n' >"$WORK/mute"
 expect_exit "a policy that cuts off the SSH connection's answers" 1 \
 	"SSH connection from 10.77.0.2 port 40000.*the policy of chain .OUTPUT." pg s apply "$WORK/mute"
 export SSH_CONNECTION="fd77::2 40000 fd77::1 22"
