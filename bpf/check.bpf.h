@@ -219,7 +219,7 @@ static __always_inline enum check_result check_recent(const struct pg_check *c, 
 	for (int i = 0; i < 4; i++)
 		key->addr[i] &= c->addr[6 + i];
 	e = bpf_map_lookup_elem(&pg_recents, key);
-	if (e && flags & PG_RECENT_TTL && e->ttl && e->ttl != p->ttl)
+	if (e && flags & PG_RECENT_TTL && e->ttl && p->ttl && e->ttl != p->ttl)
 		e = NULL;
 	if (!e) {
 		if (op != PG_RECENT_SET)
