@@ -65,6 +65,15 @@ static int same_talk(const struct frame *a, const struct frame *b, bool v6)
 	return 0;
 }
 
+static uint32_t word_at(const struct frame *f, size_t at)
+{
+	uint32_t word = 0;
+
+	for (size_t i = at; i < at + 4 && at + 4 <= f->len; i++)
+		word = word << 8 | f->data[i];
+	return word;
+}
+
 /* What led to a connection's state: its frames, the last ones, and what the kernel made of them. */
 static void tell_history(const struct hearing *h, size_t last)
 {
@@ -80,8 +89,7 @@ static void tell_history(const struct hearing *h, size_t last)
 		if (way)
 			fprintf(stderr, "  %4zu %s flags %02x seq %u ack %u: state %x, by %u\n", i + 1,
 				way > 0 ? "->" : "<-", f->len > tcp + 13 ? f->data[tcp + 13] : 0,
-				f->len > tcp + 7 ? f->data[tcp + 6] << 8 | f->data[tcp + 7] : 0,
-				f->len > tcp + 11 ? f->data[tcp + 10] << 8 | f->data[tcp + 11] : 0,
+				word_at(f, tcp + 4), word_at(f, tcp + 8),
 				h->kernel[i].state, h->kernel[i].decided ? h->kernel[i].number : 0);
 	}
 }
