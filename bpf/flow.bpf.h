@@ -581,8 +581,15 @@ __noinline int flow_advance(struct pkt *p)
 	if (!step_flow(b, way, p, ctl))
 		return 0;
 	barrier();
+	if (f->effect == FLOW_GOES_ON || f->out_of_window) {
+		if (f->proto == IPPROTO_TCP) {
+			set_window(&b->flow[way].win[f->from & 1], &f->snd);
+			set_window(&b->flow[way].win[(f->from ^ 1) & 1], &f->rcv);
+		}
+	}
+	barrier();
 	if (f->effect == FLOW_REFUSES) {
-		stats->out_of_window += f->out_of_window;
+		stats->out_of_window += f->out_of_window == OUT_OF_WINDOW;
 		return PG_CT_INVALID;
 	}
 	if (f->effect != FLOW_REOPENS)
@@ -596,11 +603,8 @@ __noinline int flow_advance(struct pkt *p)
 	if (f->effect == FLOW_GOES_ON) {
 		f->timeout = timeout_of(f);
 		touch(&b->tag[way], f);
-		if (f->proto == IPPROTO_TCP) {
-			set_window(&b->flow[way].win[f->from & 1], &f->snd);
-			set_window(&b->flow[way].win[(f->from ^ 1) & 1], &f->rcv);
+		if (f->proto == IPPROTO_TCP)
 			take_time(&b->flow[way], f);
-		}
 	}
 	if (f->effect == FLOW_ENDS) {
 		view_flow(p, f->status); /* while it is there */

@@ -194,7 +194,8 @@ static __always_inline void restart_ends(struct flow_pkt *f)
 /* A window announced is never taken to be smaller than the kernel's MAXACKWINCONST here. */
 #define LEAST_ACK_WINDOW 66000
 
-enum window_verdict { IN_WINDOW, OUT_OF_WINDOW, OUT_OF_WINDOW_BUT_OLD };
+/* Nearly: too old, or a little too much. It is the flow's, and moves nothing. */
+enum window_verdict { IN_WINDOW, OUT_OF_WINDOW, NEARLY_IN_WINDOW };
 
 static __always_inline __u32 scale_of(__u64 status, __u32 end)
 {
@@ -289,8 +290,9 @@ static __always_inline void use_segment(struct flow_pkt *f, __u32 ack, __u32 end
 
 /*
  * Is a segment one that the sender could have sent, as far as we have seen (tcp_in_window())? Leaves
- * the windows in f->snd and f->rcv. Data that went a little beyond the window may be acknowledged:
- * then the receiver was more generous than it said.
+ * the windows in f->snd and f->rcv, also of a segment that is not believed: what began a sender stays
+ * begun. Data that went a little beyond the window may be acknowledged: then the receiver was more
+ * generous than it said.
  */
 static __always_inline enum window_verdict check_window(struct flow_pkt *f, bool reply, bool liberal)
 {
@@ -324,14 +326,16 @@ static __always_inline enum window_verdict check_window(struct flow_pkt *f, bool
 	seq_is_old = r->max_win && !after(end, s->end - r->max_win - 1);
 	if (after(seq, s->max_end)) {
 		if (!seq_is_old && !ack_is_late && end - s->max_end + 1 <= r->max_win &&
-		    !after(ack, r->end))
+		    !after(ack, r->end)) {
 			s->end = end;
+			return liberal ? IN_WINDOW : NEARLY_IN_WINDOW;
+		}
 		return liberal ? IN_WINDOW : OUT_OF_WINDOW;
 	}
 	if (after(ack, r->end))
 		return liberal ? IN_WINDOW : OUT_OF_WINDOW;
 	if (seq_is_old || ack_is_late)
-		return liberal ? IN_WINDOW : OUT_OF_WINDOW_BUT_OLD;
+		return liberal ? IN_WINDOW : NEARLY_IN_WINDOW;
 	use_segment(f, ack, end);
 	return IN_WINDOW;
 }
@@ -519,14 +523,11 @@ static __always_inline enum flow_effect tcp_step(struct pkt *p, struct pg_flow *
 	if (reset == RESET_CHANGES_NOTHING)
 		f->next = f->state;
 	window = reset == RESET_IS_VALID ? IN_WINDOW : flow_check_window(p, reply, liberal);
-	if (window == OUT_OF_WINDOW) {
-		f->out_of_window = 1;
+	f->out_of_window = window;
+	if (window == OUT_OF_WINDOW)
 		return FLOW_REFUSES;
-	}
-	if (window == OUT_OF_WINDOW_BUT_OLD) {
-		f->status = f->old;
+	if (window == NEARLY_IN_WINDOW)
 		return FLOW_STAYS;
-	}
 	if (reset != RESET_CHANGES_NOTHING)
 		flow_move_ends(p);
 	barrier();

@@ -628,6 +628,15 @@ static void what_is_out_of_the_window_is_invalid(void **state)
 	expect_tcp(PG_TCP_CLOSE, 10, false);
 }
 
+/* A receiver may take more than it said: what goes a little beyond passes, and may be acknowledged. */
+static void a_little_beyond_the_window_may_be_acknowledged(void **state)
+{
+	(void)state;
+	PLAY(HANDSHAKE, DATA(ESTABLISHED, 100), S(ESTABLISHED, ACK));
+	end[PG_DIR_IN].next += 65600;
+	GO_ON(DATA(ESTABLISHED, 100), S(ESTABLISHED, ACK));
+}
+
 static void with(__u32 options)
 {
 	struct pg_err err = { 0 };
@@ -673,7 +682,7 @@ static void windows_are_scaled(void **state)
 		  TCP(.sport = 80, .dport = 40000, .flags = ACK, .window = 1000)));
 	end[PG_DIR_IN].next += 100000;
 	GO_ON(DATA(ESTABLISHED, 100));
-	end[PG_DIR_IN].next += 100000;
+	end[PG_DIR_IN].next += 200000;
 	GO_ON(DATA(INVALID, 100));
 #undef SCALED
 }
@@ -1102,6 +1111,7 @@ int main(void)
 		cmocka_unit_test(what_leaves_a_gap_is_out_of_order),
 		cmocka_unit_test(windows_of_nothing_are_counted),
 		cmocka_unit_test(what_is_out_of_the_window_is_invalid),
+		cmocka_unit_test(a_little_beyond_the_window_may_be_acknowledged),
 		cmocka_unit_test(the_window_may_be_left_unchecked),
 		cmocka_unit_test(strictly_nothing_is_picked_up),
 		cmocka_unit_test(windows_are_scaled),
