@@ -761,7 +761,7 @@ static __always_inline void open_tcp(struct flow_pkt *f)
 	f->status = with_last(f->status, f);
 }
 
-/* Another CPU may have been faster: then there is an entry already, and one of the two stays. */
+/* 0: there is no room, or another CPU was faster: p->flow.twin. */
 __noinline int flow_open(struct pkt *p)
 {
 	struct pg_flow_stats *stats = flow_stats();
@@ -807,6 +807,10 @@ static __always_inline void flow_commit(const struct cursor *c, void *ctx, struc
 					bool accepted)
 {
 	flow_state(c, ctx, p);
-	if (accepted && p->flow.opens)
-		flow_open(p);
+	if (!accepted || !p->flow.opens || flow_open(p) || !p->flow.twin)
+		return;
+	flow_find(p);
+	barrier();
+	if (p->flow.found)
+		flow_advance(p);
 }

@@ -11,9 +11,10 @@
  * Two CPUs may be at one bucket, and at one flow, at any time. A place belongs to who changes its
  * tag by compare-and-swap: from what it was to BUSY, then it is filled, then the tag is written whole.
  * Whoever works on a flow has read its status first and compared its key after that, and changes it by
- * compare-and-swap; the status of a flow that took the place meanwhile has another count of reuse. Of
- * two entries of one flow that were made at once the one in front stays. What may go wrong is that
- * a packet is counted in an entry that ends or was replaced in this moment.
+ * compare-and-swap; the status of a flow that took the place meanwhile has another count of reuse. Who
+ * has claimed a place for a new flow looks whether another CPU makes the same one: one of them gives
+ * way, and its packet goes on in the other's entry. What may go wrong is that a packet is counted in
+ * an entry that ends, is promoted or was replaced in this moment.
  */
 #pragma once
 
@@ -242,6 +243,9 @@ __noinline int flow_find(struct pkt *p)
 	barrier();
 	if (!f->found && f->proto == IPPROTO_TCP)
 		f->found = find_in(f, bucket_of(f, true), ctl);
+	barrier();
+	if (!f->found && f->proto == IPPROTO_TCP) /* promoted between the two */
+		f->found = find_in(f, bucket_of(f, false), ctl);
 	return f->found;
 }
 
@@ -334,14 +338,57 @@ static __always_inline void count_claimed(const struct flow_pkt *f, const struct
 	count_leaving(&b->flow[way]);
 }
 
-/* f->bucket and f->way, whose tag is BUSY now. */
-static __always_inline bool claim(struct flow_pkt *f, bool half_open)
+/* Looks at a place that another CPU is filling, about 40 ns each: some times what it takes. */
+#define TWIN_TRIES 64
+
+/*
+ * Of the place that was claimed: does another CPU make the same flow, or has it? Then ours is given
+ * back, and theirs is to be seen. Of two that are at it each sees the other or is seen; who is in front
+ * waits whether the other has not seen it. A function of its own, which the verifier looks at once.
+ */
+__noinline int flow_give_way(struct pkt *p, __u32 index)
 {
+	struct pg_flow_bucket *b = bucket_at(index);
+	__u32 way, i, tag;
+	struct flow_pkt *f;
+
+	if (!p || !b)
+		return 0;
+	f = &p->flow;
+	way = f->way & 7;
+	f->twin = 0;
+	NO_UNROLL for (i = 0; i < PG_FLOW_WAYS; i++)
+		if (i != way && same_tag(*(volatile __u32 *)&b->tag[i].tag, f->tag))
+			break;
+	barrier_var(i);
+	if (i >= PG_FLOW_WAYS)
+		return 0;
+	f->twin = i < way;
+	if (f->twin)
+		__sync_lock_test_and_set(&b->tag[way].tag, 0);
+	NO_UNROLL for (int n = 0; n < TWIN_TRIES; n++) {
+		tag = *(volatile __u32 *)&b->tag[i].tag;
+		if (!is_busy(tag))
+			break;
+		bpf_ktime_get_ns();
+	}
+	if (f->twin || !same_tag(tag, f->tag) || is_busy(tag) || !same_key(&b->flow[i].key, &f->key))
+		return f->twin;
+	__sync_lock_test_and_set(&b->tag[way].tag, 0);
+	f->twin = 1;
+	return 1;
+}
+
+/* f->bucket and f->way, whose tag is BUSY now; or f->twin. */
+static __always_inline bool claim(struct pkt *p, bool half_open)
+{
+	struct flow_pkt *f = &p->flow;
 	const struct pg_flow_ctl *ctl = flow_ctl();
 	struct pg_flow_stats *stats = flow_stats();
 	__u32 index = bucket_of(f, half_open);
 	struct pg_flow_bucket *b = bucket_at(index);
 
+	f->twin = 0;
 	if (!b || !ctl || !stats)
 		return false;
 	NO_UNROLL for (int i = 0; i < CLAIM_TRIES; i++) {
@@ -355,6 +402,8 @@ static __always_inline bool claim(struct flow_pkt *f, bool half_open)
 		    f->claimed)
 			continue;
 		count_claimed(f, b, way, half_open, ctl);
+		if (flow_give_way(p, index))
+			return false;
 		f->bucket = index;
 		return true;
 	}
@@ -370,7 +419,7 @@ static __always_inline void publish(const struct flow_pkt *f, struct pg_flow_buc
 	__sync_lock_test_and_set(&b->tag[way].tag, f->tag | (f->timeout & PG_TAG_TIMEOUT));
 }
 
-/* Two CPUs may have made the flow at once; each looks when its own is to be seen. */
+/* Should two CPUs have made the flow in spite of give_way(), the one in front stays. */
 static __always_inline void drop_twin(const struct flow_pkt *f, struct pg_flow_bucket *b)
 {
 	bool found = false;
@@ -391,7 +440,7 @@ static __always_inline __u64 next_reuse(__u64 status)
 	return ((status >> PG_FLOW_REUSE_SHIFT) + 1) << PG_FLOW_REUSE_SHIFT;
 }
 
-/* A new flow, as pkt.flow has it. 0: there was no room. */
+/* A new flow, as pkt.flow has it. 0: there was no room, or another CPU has made it: f->twin. */
 __noinline int flow_insert(struct pkt *p, __u32 half_open)
 {
 	struct pg_flow_stats *stats = flow_stats();
@@ -400,7 +449,7 @@ __noinline int flow_insert(struct pkt *p, __u32 half_open)
 	struct flow_pkt *f;
 	__u32 from, way;
 
-	if (!p || !stats || !claim(&p->flow, half_open & 1))
+	if (!p || !stats || !claim(p, half_open & 1))
 		return 0;
 	f = &p->flow;
 	barrier();
@@ -447,7 +496,7 @@ __noinline int flow_promote(struct pkt *p)
 	f = &p->flow;
 	from = bucket_at(f->bucket);
 	from_way = f->way & 7;
-	if (!from || !claim(f, false))
+	if (!from || !claim(p, false))
 		return 0;
 	barrier();
 	to = bucket_at(f->bucket);

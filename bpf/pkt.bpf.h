@@ -77,6 +77,7 @@ struct flow_pkt {
 	__u8 event;    /* enum pg_segment */
 	__u8 effect;   /* enum flow_effect */
 	__u8 opens;    /* it begins a flow, if it is accepted */
+	__u8 twin;     /* another CPU has begun the same flow at this moment */
 	/* TCP */
 	__u8 flags;
 	__u32 seq, ack, end; /* end is behind its last byte, SYN and FIN counted */
