@@ -168,6 +168,9 @@ static bool open_all(struct judge *j, const char *iface, struct pg_err *err)
 		opts.general_only = p == JUDGED_GENERAL;
 		if (!harness_open_with(&j->portguard[p], &opts, err))
 			return false;
+		/* As test_referee.sh tells the kernel. */
+		if (!j->windows && pg_dp_flow_options_set(j->portguard[p].dp, PG_FLOW_OPT_LIBERAL, err))
+			return false;
 	}
 	return true;
 }
