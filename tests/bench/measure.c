@@ -10,6 +10,11 @@
 /* One measurement of a row takes no longer, however slow the row is. */
 #define ROW_NS 25000000
 #define RUNS_MIN 64
+/*
+ * Of every network namespace. Programs without an interface cannot ask the kernel whether it forwards
+ * what arrives, and without its `no` each packet takes the general path.
+ */
+#define LOOPBACK_IFINDEX 1
 
 /* Tables --------------------------------------------------------------------------------------- */
 
@@ -185,17 +190,19 @@ int bench_subject_text(struct bench_subject *s, const struct bench_rules *rules,
 {
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
 	const struct pg_rulefile_opts opts = { .name = "rules" };
+	struct pg_private_opts on_loopback = *private;
 	struct pg_notes notes = { 0 };
 	int r;
 
 	*s = (struct bench_subject){ .rules = rules };
+	on_loopback.ifindex = LOOPBACK_IFINDEX;
 	s->expect = calloc(rules->n + 1, sizeof(*s->expect));
 	if (!s->expect)
 		return pg_fail(err, -ENOMEM, "out of memory");
 	r = pg_rulefile_parse(text, len, &opts, &set, &notes, err);
 	pg_notes_free(&notes);
 	if (!r)
-		r = pg_dp_open_private(private, &s->dp, err);
+		r = pg_dp_open_private(&on_loopback, &s->dp, err);
 	return r ? r : pg_policy_commit(s->dp, set, err);
 }
 
