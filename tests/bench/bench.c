@@ -6,8 +6,8 @@
  *
  *   bench [--only GROUP,…] [--rounds N] [--repeat N] [--max-rules N] [--json FILE] [--svg FILE]
  *
- * Groups: hooks, repeat, spread, classbench, peers (beside the three before), commit. ClassBench
- * sets are read from classbench/ in the folder that PG_TEST_DATA names.
+ * Groups: hooks, repeat, spread, classbench, peers (beside the three before), commit, flows.
+ * ClassBench sets are read from classbench/ in the folder that PG_TEST_DATA names.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,8 +16,8 @@
 
 #include "report.h"
 
-static const char *const group_names[] = { "hooks",	 "repeat", "spread",
-					   "classbench", "peers",  "commit" };
+static const char *const group_names[] = { "hooks", "repeat", "spread", "classbench",
+					   "peers", "commit", "flows" };
 
 static int parse_groups(char *list, unsigned *ret)
 {
@@ -31,7 +31,7 @@ static int parse_groups(char *list, unsigned *ret)
 		if (i == ARRAY_SIZE(group_names)) {
 			fprintf(stderr,
 				"bench: no group '%s': there are hooks, repeat, spread, "
-				"classbench, peers and commit\n",
+				"classbench, peers, commit and flows\n",
 				word);
 			return -EINVAL;
 		}
@@ -88,7 +88,8 @@ static void extend_path(void)
 }
 
 static int measure_all(struct bench_table *t, struct bench_commit *commit,
-		       const struct bench_opts *opts, struct pg_err *err)
+		       struct bench_listing *listing, const struct bench_opts *opts,
+		       struct pg_err *err)
 {
 	int r = bench_commits(commit, opts, err); /* forks: while there is nothing to inherit */
 
@@ -98,6 +99,8 @@ static int measure_all(struct bench_table *t, struct bench_commit *commit,
 		r = bench_pin_cpu(err);
 	if (!r)
 		r = bench_hooks(t, opts, err);
+	if (!r)
+		r = bench_flows(t, listing, opts, err);
 	if (!r)
 		r = bench_scale(t, opts, err);
 	return r ? r : bench_classbench(t, opts, err);
@@ -113,8 +116,14 @@ int main(int argc, char **argv)
 		.data = getenv("PG_TEST_DATA"),
 	};
 	struct bench_commit commit[BENCH_COMMITS];
+	struct bench_listing listing = { 0 };
 	struct bench_table table = { 0 };
-	const struct bench_report report = { .table = &table, .commit = commit, .opts = &opts };
+	const struct bench_report report = {
+		.table = &table,
+		.commit = commit,
+		.listing = &listing,
+		.opts = &opts,
+	};
 	const char *json = NULL, *svg = NULL;
 	struct pg_err err = { 0 };
 	int r;
@@ -124,7 +133,7 @@ int main(int argc, char **argv)
 	if (opts.data && !opts.data[0])
 		opts.data = NULL;
 	extend_path();
-	r = measure_all(&table, commit, &opts, &err);
+	r = measure_all(&table, commit, &listing, &opts, &err);
 	if (!r) {
 		bench_report_print(&report);
 		if (json)

@@ -2,7 +2,9 @@
 /* What parts of the way cost, with one rule or none: general path, checksum, the hooks at TC. */
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
+#include <string.h>
 
 #include "measure.h"
 
@@ -82,6 +84,8 @@ static int add(struct bench_table *t, const struct hook *h, size_t *base, struct
 
 	snprintf(row.tool, sizeof(row.tool), "%s", h->name);
 	bench_frame_build(&row.run.frame, &flow, h->ipv6);
+	if (h->tc) /* to the loopback device, or the kernel takes it for another host's */
+		memset(row.run.frame.bytes, 0, ETH_ALEN);
 	if (!h->prog)
 		*base = t->n;
 	row.base = *base;

@@ -62,14 +62,25 @@ static void put_flow(unsigned char *frame, const struct bench_flow *f, bool ipv6
 	memcpy(frame + (ipv6 ? IP6_L4 : IP4_L4), ports, sizeof(ports));
 }
 
-void bench_frame_build(struct bench_frame *ret, const struct bench_flow *flow, bool ipv6)
+void bench_frame_segment(struct bench_frame *ret, const struct bench_flow *flow, bool ipv6,
+			 const struct bench_segment *segment)
 {
+	const struct pkt_layer tcp =
+		TCP(.flags = segment->flags, .seq = segment->seq, .ack = segment->ack);
+
 	if (ipv6)
-		ret->len = pkt_build(PKT(ETH(), IP6(), TCP()), ret->bytes, sizeof(ret->bytes));
+		ret->len = pkt_build(PKT(ETH(), IP6(), tcp), ret->bytes, sizeof(ret->bytes));
 	else
-		ret->len = pkt_build(PKT(ETH(), IP4(), TCP(), PAD(10)), ret->bytes,
+		ret->len = pkt_build(PKT(ETH(), IP4(), tcp, PAD(10)), ret->bytes,
 				     sizeof(ret->bytes));
 	put_flow(ret->bytes, flow, ipv6);
+}
+
+void bench_frame_build(struct bench_frame *ret, const struct bench_flow *flow, bool ipv6)
+{
+	static const struct bench_segment syn = { .flags = PKT_SYN, .seq = 1 };
+
+	bench_frame_segment(ret, flow, ipv6, &syn);
 }
 
 /* The mutator ---------------------------------------------------------------------------------- */

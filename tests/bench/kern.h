@@ -14,7 +14,16 @@ struct bench_frame {
 	size_t len;
 };
 
+/* What a TCP header says beside its ports. */
+struct bench_segment {
+	uint8_t flags; /* PKT_SYN, … */
+	uint32_t seq, ack;
+};
+
 /* An Ethernet frame with the flow's headers, a whole TCP header and no data; 64 bytes at least. */
+void bench_frame_segment(struct bench_frame *ret, const struct bench_flow *flow, bool ipv6,
+			 const struct bench_segment *segment);
+/* The same, a SYN. */
 void bench_frame_build(struct bench_frame *ret, const struct bench_flow *flow, bool ipv6);
 
 /* The programs that do nothing; -1 and err where they can't be loaded. Loaded once. */

@@ -10,6 +10,11 @@
 /* One measurement of a row takes no longer, however slow the row is. */
 #define ROW_NS 25000000
 #define RUNS_MIN 64
+/*
+ * Of every network namespace. Programs without an interface cannot ask the kernel whether it forwards
+ * what arrives, and without its `no` each packet takes the general path.
+ */
+#define LOOPBACK_IFINDEX 1
 
 /* Tables --------------------------------------------------------------------------------------- */
 
@@ -69,6 +74,8 @@ static int calibrate(struct bench_row *row, unsigned repeat, struct pg_err *err)
 		row->repeat = repeat;
 	if (row->repeat < RUNS_MIN)
 		row->repeat = RUNS_MIN;
+	if (row->forget && row->repeat > row->n_packets)
+		row->repeat = row->n_packets; /* then flows would come again */
 	return r;
 }
 
@@ -81,6 +88,8 @@ static int measure_row(struct bench_row *row, unsigned round, struct pg_err *err
 	unsigned warm = row->n_packets < row->repeat ? row->n_packets : row->repeat, ns;
 	int r = row->mutator ? run_row(row, warm, &ns, err) : 0;
 
+	if (!r && row->forget)
+		r = pg_dp_flow_forget(row->forget, err);
 	return r ? r : run_row(row, row->repeat, &row->ns[round], err);
 }
 
@@ -122,6 +131,7 @@ static void let_go(struct bench_row *row)
 {
 	bench_mutator_free(row->mutator);
 	row->mutator = NULL;
+	row->forget = NULL;
 	row->subject = NULL;
 	row->expect = NULL;
 }
@@ -175,25 +185,37 @@ int bench_measure(struct bench_table *t, size_t from, const struct bench_opts *o
 
 /* Who counts ----------------------------------------------------------------------------------- */
 
-int bench_subject_portguard(struct bench_subject *s, const struct bench_rules *rules,
-			    const struct pg_private_opts *private, struct pg_err *err)
+int bench_subject_text(struct bench_subject *s, const struct bench_rules *rules, const char *text,
+		       size_t len, const struct pg_private_opts *private, struct pg_err *err)
 {
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
-	_cleanup_(pg_text_free) struct pg_text text = { 0 };
 	const struct pg_rulefile_opts opts = { .name = "rules" };
+	struct pg_private_opts on_loopback = *private;
 	struct pg_notes notes = { 0 };
 	int r;
 
 	*s = (struct bench_subject){ .rules = rules };
+	on_loopback.ifindex = LOOPBACK_IFINDEX;
 	s->expect = calloc(rules->n + 1, sizeof(*s->expect));
-	bench_write_iptables(&text, rules, "filter", "INPUT");
-	if (!s->expect || text.oom)
+	if (!s->expect)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	r = pg_rulefile_parse(text.buf, text.len, &opts, &set, &notes, err);
+	r = pg_rulefile_parse(text, len, &opts, &set, &notes, err);
 	pg_notes_free(&notes);
 	if (!r)
-		r = pg_dp_open_private(private, &s->dp, err);
+		r = pg_dp_open_private(&on_loopback, &s->dp, err);
 	return r ? r : pg_policy_commit(s->dp, set, err);
+}
+
+int bench_subject_portguard(struct bench_subject *s, const struct bench_rules *rules,
+			    const struct pg_private_opts *private, struct pg_err *err)
+{
+	_cleanup_(pg_text_free) struct pg_text text = { 0 };
+
+	*s = (struct bench_subject){ .rules = rules };
+	bench_write_iptables(&text, rules, "filter", "INPUT");
+	if (text.oom)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	return bench_subject_text(s, rules, text.buf, text.len, private, err);
 }
 
 int bench_subject_peer(struct bench_subject *s, enum bench_peer_kind kind,

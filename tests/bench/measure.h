@@ -19,7 +19,8 @@ enum bench_group {
 	BENCH_CLASSBENCH = 8,
 	BENCH_PEERS = 16,
 	BENCH_COMMIT = 32,
-	BENCH_ALL = 63
+	BENCH_FLOWS = 64,
+	BENCH_ALL = 127
 };
 
 struct bench_opts {
@@ -40,7 +41,7 @@ struct bench_row {
 	enum bench_group group;
 	char set[32]; /* "random", or a ClassBench set's name */
 	char tool[48], packets[16];
-	unsigned rules;
+	unsigned rules, flows; /* flows: of BENCH_FLOWS only */
 	bool ipv6;
 	/* LESSER: does not look at all that the rules ask for, and is not compared with. */
 	enum { BENCH_IS_BASE, BENCH_IS_OURS, BENCH_IS_PEER, BENCH_IS_LESSER } what;
@@ -49,6 +50,8 @@ struct bench_row {
 	struct bench_run run;
 	struct bench_mutator *mutator; /* owned; NULL: the packet repeats */
 	size_t n_packets;	       /* that the mutator has */
+	/* Each packet of a measurement begins a flow: forget those before it. NULL: they stay. */
+	struct pg_dp *forget;
 	size_t base;		       /* index of the row that is subtracted */
 	struct bench_subject *subject; /* NULL: nobody counts */
 	const size_t *expect;	       /* of each packet, the rule; n_expect of them */
@@ -82,6 +85,9 @@ int bench_subject_check(const struct bench_subject *s, const char *what, struct 
 /* A private portguard or another filter with these rules. Failing, `err` says what it can't do. */
 int bench_subject_portguard(struct bench_subject *s, const struct bench_rules *rules,
 			    const struct pg_private_opts *opts, struct pg_err *err);
+/* The same from a text in iptables-save's format; of `rules` only their number is asked for. */
+int bench_subject_text(struct bench_subject *s, const struct bench_rules *rules, const char *text,
+		       size_t len, const struct pg_private_opts *opts, struct pg_err *err);
 int bench_subject_peer(struct bench_subject *s, enum bench_peer_kind kind,
 		       const struct bench_rules *rules, struct pg_err *err);
 void bench_subject_close(struct bench_subject *s);
@@ -90,6 +96,14 @@ void bench_subject_close(struct bench_subject *s);
 int bench_hooks(struct bench_table *t, const struct bench_opts *opts, struct pg_err *err);
 int bench_scale(struct bench_table *t, const struct bench_opts *opts, struct pg_err *err);
 int bench_classbench(struct bench_table *t, const struct bench_opts *opts, struct pg_err *err);
+
+/* All flows as `flows --json` writes them. */
+struct bench_listing {
+	unsigned flows; /* 0: none were measured */
+	double ms;
+};
+int bench_flows(struct bench_table *t, struct bench_listing *ret, const struct bench_opts *opts,
+		struct pg_err *err);
 
 /* Compiling and committing. */
 struct bench_commit {

@@ -58,6 +58,8 @@ static void print_list(const struct bench_table *t, enum bench_group group, cons
 		if (!any)
 			printf("\n%-58s %9s %9s %8s\n", title, "total", "over base", "ratio");
 		any = true;
+		if (group == BENCH_FLOWS)
+			snprintf(set, sizeof(set), "%9u: ", row->flows);
 		if (group == BENCH_CLASSBENCH)
 			snprintf(set, sizeof(set), "%s, %u rules, %s: ", row->set, row->rules,
 				 row->packets);
@@ -68,6 +70,15 @@ static void print_list(const struct bench_table *t, enum bench_group group, cons
 			printf(" %8.3f", ratio(t, row));
 		printf("\n");
 	}
+}
+
+static void print_flows(const struct bench_report *r)
+{
+	const struct bench_listing *l = r->listing;
+
+	print_list(r->table, BENCH_FLOWS, "Tracking, by how many flows the packets are of");
+	if (l->flows)
+		printf("flows --json of %u flows, to /dev/null: %.0f ms\n", l->flows, l->ms);
 }
 
 /* Cost over the number of rules ---------------------------------------------------------------- */
@@ -182,6 +193,7 @@ static void print_reasons(const struct bench_table *t)
 			said |= !strcmp(t->row[k].tool, row->tool) &&
 				!strcmp(t->row[k].why_not, row->why_not) &&
 				t->row[k].rules == row->rules && t->row[k].ipv6 == row->ipv6 &&
+				t->row[k].flows == row->flows &&
 				!strcmp(t->row[k].set, row->set);
 		if (!said)
 			printf("not measured: %s, %s, %u rules, %s: %s\n", row->tool, row->set,
@@ -215,6 +227,7 @@ void bench_report_print(const struct bench_report *r)
 	       "program or, where\nframes go up the stack, over the same way without rules\n",
 	       r->opts->rounds, r->opts->repeat);
 	print_list(t, BENCH_HOOKS, "");
+	print_flows(r);
 	for (int v6 = 0; v6 < 2; v6++) {
 		print_matrix(t, BENCH_REPEAT, v6);
 		print_matrix(t, BENCH_SPREAD, v6);
@@ -247,6 +260,8 @@ static json_object *row_json(const struct bench_table *t, const struct bench_row
 	add_text(o, "kind", what[row->what]);
 	add_text(o, "packets", row->packets);
 	json_object_object_add(o, "rules", json_object_new_int64(row->rules));
+	if (row->group == BENCH_FLOWS)
+		json_object_object_add(o, "flows", json_object_new_int64(row->flows));
 	add_text(o, "family", row->ipv6 ? "ipv6" : "ipv4");
 	if (!measured(row)) {
 		add_text(o, "not_measured", row->why_not);
@@ -280,6 +295,15 @@ static json_object *commit_json(const struct bench_commit *c)
 	return o;
 }
 
+static json_object *listing_json(const struct bench_listing *l)
+{
+	json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "flows", json_object_new_int64(l->flows));
+	add_number(o, "ms", l->ms);
+	return o;
+}
+
 int bench_report_json(const struct bench_report *r, const char *path, struct pg_err *err)
 {
 	json_object *doc = json_object_new_object(), *rows = json_object_new_array();
@@ -298,6 +322,8 @@ int bench_report_json(const struct bench_report *r, const char *path, struct pg_
 	json_object_object_add(doc, "commits", commits);
 	for (int i = 0; r->opts->groups & BENCH_COMMIT && i < BENCH_COMMITS; i++)
 		json_object_array_add(commits, commit_json(&r->commit[i]));
+	if (r->listing->flows)
+		json_object_object_add(doc, "flows_json", listing_json(r->listing));
 	if (json_object_to_file_ext(path, doc, JSON_C_TO_STRING_PRETTY))
 		ret = pg_fail(err, -EIO, "cannot write '%s'", path);
 	json_object_put(doc);

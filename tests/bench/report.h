@@ -7,6 +7,7 @@
 struct bench_report {
 	const struct bench_table *table;
 	const struct bench_commit *commit; /* BENCH_COMMITS */
+	const struct bench_listing *listing;
 	const struct bench_opts *opts;
 };
 
