@@ -5,7 +5,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
@@ -13,6 +12,7 @@
 #include <time.h>
 
 #include "dp_impl.h"
+#include "netlink.h"
 
 struct adoption {
 	struct pg_dp *dp;
@@ -20,12 +20,6 @@ struct adoption {
 	__u64 now_ns;
 	int r; /* of the first connection that could not be stored */
 };
-
-static void mnl_closep(struct mnl_socket **nl)
-{
-	if (*nl)
-		mnl_socket_close(*nl);
-}
 
 /*
  * What a socket's state says of the pair, in conntrack's words, and of both ends. NONE: not to be
@@ -110,59 +104,31 @@ static int take_listener(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-static int dump(struct mnl_socket *nl, uint8_t family, uint32_t states, unsigned seq,
-		mnl_cb_t callback, struct adoption *a)
-{
-	char buf[16384]; /* what the kernel fills at most for one read of a dump */
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct inet_diag_req_v2 *req;
-	ssize_t n;
-	int r;
-
-	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	nlh->nlmsg_seq = seq;
-	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
-	req->sdiag_family = family;
-	req->sdiag_protocol = IPPROTO_TCP;
-	req->idiag_states = states;
-
-	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	do {
-		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
-		if (n < 0)
-			return -errno;
-		r = mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(nl), callback, a);
-	} while (r > MNL_CB_STOP);
-	return r < 0 ? -errno : 0;
-}
-
-static int dump_families(struct mnl_socket *nl, uint32_t states, unsigned seq, mnl_cb_t callback,
+static int dump_families(struct mnl_socket *nl, uint32_t states, mnl_cb_t callback,
 			 struct adoption *a)
 {
-	int r = dump(nl, AF_INET, states, seq, callback, a);
+	int r = pg_netlink_socks(nl, AF_INET, IPPROTO_TCP, states, callback, a);
 
 	if (r)
 		return r;
-	r = dump(nl, AF_INET6, states, seq + 1, callback, a);
+	r = pg_netlink_socks(nl, AF_INET6, IPPROTO_TCP, states, callback, a);
 	return r == -ENOENT ? 0 : r; /* a kernel without IPv6, or booted with it off */
 }
 
 static int adopt(struct adoption *a)
 {
 	const uint32_t listening = 1U << TCP_LISTEN;
-	_cleanup_(mnl_closep) struct mnl_socket *nl = mnl_socket_open(NETLINK_SOCK_DIAG);
+	_cleanup_(pg_netlink_closep) struct mnl_socket *nl = NULL;
 	struct timespec now;
-	int r;
+	int r = pg_netlink_open(NETLINK_SOCK_DIAG, &nl);
 
-	if (!nl || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0)
-		return -errno;
+	if (r)
+		return r;
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	a->now_ns = (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec;
-	r = dump_families(nl, listening, 1, take_listener, a);
+	r = dump_families(nl, listening, take_listener, a);
 	if (!r)
-		r = dump_families(nl, ~listening, 3, take_connection, a);
+		r = dump_families(nl, ~listening, take_connection, a);
 	return r ? r : a->r;
 }
 

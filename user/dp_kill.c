@@ -5,13 +5,13 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
 #include "dp_impl.h"
+#include "netlink.h"
 
 struct victim {
 	uint8_t family, proto;
@@ -26,12 +26,6 @@ struct search {
 	size_t n, cap;
 	bool oom;
 };
-
-static void mnl_closep(struct mnl_socket **nl)
-{
-	if (*nl)
-		mnl_socket_close(*nl);
-}
 
 static int compare(const void *a, const void *b)
 {
@@ -80,29 +74,6 @@ static int take_socket(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-static int request(struct mnl_socket *nl, uint16_t type, uint16_t flags, unsigned seq,
-		   const struct inet_diag_req_v2 *req, mnl_cb_t callback, void *data)
-{
-	char buf[16384]; /* what the kernel fills at most for one read of a dump */
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	ssize_t n;
-	int r;
-
-	nlh->nlmsg_type = type;
-	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
-	nlh->nlmsg_seq = seq;
-	*(struct inet_diag_req_v2 *)mnl_nlmsg_put_extra_header(nlh, sizeof(*req)) = *req;
-	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	do {
-		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
-		if (n < 0)
-			return -errno;
-		r = mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(nl), callback, data);
-	} while (r > MNL_CB_STOP);
-	return r < 0 ? -errno : 0;
-}
-
 /* Listening sockets are no connection's, and UDP's that are bound only may serve many. */
 static int find_sockets(struct mnl_socket *nl, struct search *s)
 {
@@ -117,16 +88,11 @@ static int find_sockets(struct mnl_socket *nl, struct search *s)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(dumps); i++) {
-		const struct inet_diag_req_v2 req = {
-			.sdiag_family = dumps[i].family,
-			.sdiag_protocol = dumps[i].proto,
-			.idiag_states = dumps[i].states,
-		};
 		int r;
 
 		s->proto = dumps[i].proto;
-		r = request(nl, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, (unsigned)i + 1, &req, take_socket,
-			    s);
+		r = pg_netlink_socks(nl, dumps[i].family, dumps[i].proto, dumps[i].states,
+				     take_socket, s);
 		if (s->oom)
 			return -ENOMEM;
 		/* A kernel without IPv6, or without udp_diag. */
@@ -136,16 +102,25 @@ static int find_sockets(struct mnl_socket *nl, struct search *s)
 	return 0;
 }
 
+static int destroy_socket(struct mnl_socket *nl, const struct victim *v)
+{
+	char buf[MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct inet_diag_req_v2))];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct inet_diag_req_v2 *req;
+
+	nlh->nlmsg_type = SOCK_DESTROY;
+	req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
+	req->sdiag_family = v->family;
+	req->sdiag_protocol = v->proto;
+	req->idiag_states = UINT32_MAX;
+	req->id = v->id;
+	return pg_netlink_ask(nl, nlh, NLM_F_ACK, NULL, NULL);
+}
+
 static void destroy(struct mnl_socket *nl, const struct search *s, struct pg_sockets_closed *ret)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		const struct inet_diag_req_v2 req = {
-			.sdiag_family = s->victim[i].family,
-			.sdiag_protocol = s->victim[i].proto,
-			.idiag_states = UINT32_MAX,
-			.id = s->victim[i].id,
-		};
-		int r = request(nl, SOCK_DESTROY, NLM_F_ACK, (unsigned)i + 16, &req, NULL, NULL);
+		int r = destroy_socket(nl, &s->victim[i]);
 
 		if (!r)
 			ret->closed++;
@@ -159,17 +134,15 @@ static void destroy(struct mnl_socket *nl, const struct search *s, struct pg_soc
 int pg_dp_sockets_close(struct pg_socket_ends *ends, size_t n, struct pg_sockets_closed *ret,
 			struct pg_err *err)
 {
-	_cleanup_(mnl_closep) struct mnl_socket *nl = NULL;
+	_cleanup_(pg_netlink_closep) struct mnl_socket *nl = NULL;
 	struct search s = { .ends = ends, .n_ends = n };
-	int r = 0;
+	int r;
 
 	*ret = (struct pg_sockets_closed){ 0 };
 	if (!n)
 		return 0;
 	qsort(ends, n, sizeof(*ends), compare);
-	nl = mnl_socket_open(NETLINK_SOCK_DIAG);
-	if (!nl || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0)
-		r = -errno;
+	r = pg_netlink_open(NETLINK_SOCK_DIAG, &nl);
 	if (!r)
 		r = find_sockets(nl, &s);
 	if (!r)

@@ -29,7 +29,8 @@ void pg_netlink_closep(struct mnl_socket **nl)
 		mnl_socket_close(*nl);
 }
 
-int pg_netlink_dump(struct mnl_socket *nl, struct nlmsghdr *request, mnl_cb_t callback, void *data)
+int pg_netlink_ask(struct mnl_socket *nl, struct nlmsghdr *request, uint16_t flags,
+		   mnl_cb_t callback, void *data)
 {
 	static unsigned seq; /* a socket may be asked more than once */
 	char buf[DUMP_MAX];
@@ -37,7 +38,7 @@ int pg_netlink_dump(struct mnl_socket *nl, struct nlmsghdr *request, mnl_cb_t ca
 	ssize_t n;
 	int r;
 
-	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request->nlmsg_flags = NLM_F_REQUEST | flags;
 	request->nlmsg_seq = mine;
 	if (mnl_socket_sendto(nl, request, request->nlmsg_len) < 0)
 		return -errno;
