@@ -142,6 +142,17 @@ expect_ok "a datagram" in_ns c bash -c 'echo x >/dev/udp/10.77.0.1/9'
 wait_for "the drop" eval '[ "$(packets s "-p udp -m udp --dport 9 -j DROP")" = 1 ]' &&
 	pass "the filter works without a process"
 
+# Another of the same name takes the place of one that is gone.
+in_ns s ip link add pgd0 type veth peer name pgd1
+expect_ok "attach" pg s attach pgd0 --mode tc
+in_ns s ip link del pgd0
+in_ns s ip link add pgd0 type veth peer name pgd1
+expect "attach of the new one says what it is" "$(pg s attach pgd0 --mode tc)" \
+	"pgd0: attached, mode tc (asked for)"
+expect "it is there once, and not gone" \
+	"$(json s status '[.interfaces[] | select(.name == "pgd0") | .gone // false] | join(" ")')" false
+expect_ok "detach" pg s detach pgd0
+
 # An interface that goes takes its filter along; status says so and detach cleans up.
 in_ns s ip link del pgs0
 expect_ok "status after the interface went" pg s status

@@ -220,6 +220,23 @@ expect_ok "attach" pg r attach pgr1 pgr2 pgr3 --mode native
 all_scenarios native 4
 expect_ok "attach" pg r attach pgr1 pgr2 pgr3 --mode tc
 all_scenarios tc 6
+# What raw let go untracked where it arrived opens no flow where it leaves: the answer is not ESTABLISHED.
+question_and_answer() {
+	from h1 udp 10.2.0.2 5300 2
+	from h2 udp 10.1.0.2 5300 1
+	in_ns h1 bash -c 'echo x | nc -u -w1 -p 5301 10.2.0.2 5302'
+	in_ns h2 bash -c 'echo x | nc -u -w1 -p 5302 10.1.0.2 5301'
+}
+twice "NOTRACK holds where it leaves" 4 question_and_answer <<RULES
+*raw
+-A PREROUTING -i pgr1 -p udp -m udp --dport 5302 -j NOTRACK
+COMMIT
+*filter
+:FORWARD DROP [0:0]
+-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A FORWARD -i pgr1 -p udp -m conntrack --ctstate UNTRACKED -j ACCEPT
+COMMIT
+RULES
 expect_ok "detach" pg r detach pgr1 pgr3
 # What comes in where portguard is not attached is asked about where it leaves.
 twice "where it leaves" 4 eval 'from h1 udp 10.2.0.2 53 3; from h1 tcp 10.2.0.2 80 2; from h1 udp 10.2.0.2 54 1' <<RULES
