@@ -178,10 +178,10 @@ static __always_inline enum check_result check_connbytes(const struct pg_check *
 
 /*
  * nf_conncount.c: a list for each rule and prefix of the flows that came by it; each time it is asked,
- * those that are no more go, and the packet's own comes if the packet is its first (as from Linux 6.18.x
- * on; before, any packet's did. Of an empty list that kernel drops; here it is 0). Here it is one element of the map for each
- * place in the list, and one (PG_CONNLIMIT_HEAD) that says how many there are. One element a step,
- * because a list may be long; a CPU that is at it has the head locked, others ask again.
+ * those that are no more go, and the packet's own comes if the packet is its first (as Linux 6.18 does;
+ * of an empty list that kernel drops, here it is 0). Here it is one element of the map for each place in
+ * the list, and one (PG_CONNLIMIT_HEAD) that says how many there are. One element a step, because a list
+ * may be long; a CPU that is at it has the head locked, others ask again.
  */
 #define CONNLIMIT_STALE_NS 10000000ULL /* nobody takes that long: a program was cut off */
 /* For that long another CPU may be about to make the flow's entry. */

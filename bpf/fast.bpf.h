@@ -2,9 +2,9 @@
 /*
  * The way that nearly every packet takes: Ethernet, IPv4 without options or IPv6 without extension
  * headers, a whole TCP or UDP header, nothing wrong with any of it; in IPv4 also ICMP and what has
- * no header that rules know. Each of the five is its own copy of classifying and counting, in which clang has folded what is known of the packet, and no
- * field leaves the registers. Whatever is not exactly so is left to the general path, which
- * must come to the same result (the tests run both): this one only ever saves time.
+ * no header that rules know. Each of the five is its own copy of classifying and counting, in which
+ * clang has folded what is known of the packet. Whatever is not exactly so is left to the general path,
+ * which must come to the same result (the tests run both): this one only ever saves time.
  */
 #pragma once
 

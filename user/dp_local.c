@@ -54,7 +54,8 @@ static int read_route(const struct nlmsghdr *nlh, void *data)
 	mnl_attr_parse(nlh, sizeof(*rt), read_attr, attrs);
 	if (attrs[RTA_TABLE])
 		table = mnl_attr_get_u32(attrs[RTA_TABLE]);
-	if ((table != RT_TABLE_LOCAL && !is_link_route(rt, attrs)) || !attrs[RTA_DST] || rt->rtm_dst_len > (v6 ? 128 : 32) ||
+	if ((table != RT_TABLE_LOCAL && !is_link_route(rt, attrs)) || !attrs[RTA_DST] ||
+	    rt->rtm_dst_len > (v6 ? 128 : 32) ||
 	    mnl_attr_get_payload_len(attrs[RTA_DST]) > sizeof(key.addr))
 		return MNL_CB_OK;
 	key.prefixlen = 32 + rt->rtm_dst_len;
