@@ -55,6 +55,18 @@ static int read_words(char *const *word, size_t n, struct words *w, struct pg_di
 	return split_ports(word[0], w, diag);
 }
 
+/* What iptables would say of it speaks of an option that nobody has typed. */
+static int refuse_portless(const struct words *w, struct pg_diag *diag)
+{
+	static const char *const portless[] = { "icmp", "icmpv6", "ipv6-icmp", "esp", "ah", "gre", "all" };
+
+	for (size_t i = 0; w->proto && i < ARRAY_SIZE(portless); i++)
+		if (!strcasecmp(w->proto, portless[i]))
+			return pg_diag(diag, PG_DIAG_PARAM, NULL, "protocol `%s' has no ports",
+				       w->proto);
+	return 0;
+}
+
 /* The destination ports that a match lists; 0: it is not such a list. */
 static unsigned ports_of(const struct pg_match *m, const struct pg_port_range **ret)
 {
@@ -177,6 +189,8 @@ int pg_short_parse(char *const *word, size_t n, enum pg_short_kind kind, struct 
 	struct words w = {};
 	int r = read_words(word, n, &w, diag), last = 0;
 
+	if (!r)
+		r = refuse_portless(&w, diag);
 	if (r < 0)
 		return r;
 	if (w.proto) {

@@ -115,7 +115,7 @@ static void rules_go_where_they_take_effect(void **state)
 		  "error: unknown protocol \"foo\" specified\n" },
 		{ "no protocol", { NULL }, "allow 80/", "error: unknown protocol \"\" specified\n" },
 		{ "protocol without ports", { NULL }, "allow 80/icmp",
-		  "error: unknown option \"--dport\"\n" },
+		  "error: protocol `icmp' has no ports\n" },
 		{ "wrong address", { NULL }, "allow 80/tcp from 300.1.1.1",
 		  "error: host/network `300.1.1.1' not found\n" },
 		{ "no address", { NULL }, "allow 80/tcp from",
