@@ -169,7 +169,7 @@ in_ns s timeout 60 perl -MIO::Socket::INET -e '
 	my $c = $s->accept; 1 while <$c>; <STDIN>; close $c' <"$WORK/hold" &
 exec {hold}>"$WORK/hold"
 wait_for "a server on 1443" listening s tcp 1443
-echo question | in_ns c timeout 60 nc -N 10.77.0.1 1443 >/dev/null &
+echo question | in_ns c timeout 60 nc -N 10.77.0.1 1443 >/dev/null {hold}>&- &
 wait_for "half closed" eval '[ "$(field .state --port 1443)" = CLOSE_WAIT ]'
 expect "half closed, the client" "$(field .src_state --port 1443)" "$(ss_state c 'dport = :1443')"
 expect "half closed, the server" "$(field .dst_state --port 1443)" "$(ss_state s 'sport = :1443')"
