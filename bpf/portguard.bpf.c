@@ -353,7 +353,7 @@ static __always_inline enum pg_verdict try_skb(struct __sk_buff *skb, enum pg_di
 /* Enough for the usual headers; what is longer is worth a second look at all of it. */
 #define TC_LINEAR 128
 
-/* As it is, when neither a tag nor segments are noted beside it. */
+/* As it is, when neither a tag nor segments are noted beside it, and it met netfilter on its way out. */
 static __always_inline enum pg_verdict fast_skb(struct __sk_buff *skb, enum pg_dir dir)
 {
 	const struct cursor c = {
@@ -364,7 +364,9 @@ static __always_inline enum pg_verdict fast_skb(struct __sk_buff *skb, enum pg_d
 		.passing = dir == PG_DIR_OUT && skb->ingress_ifindex,
 	};
 
-	return skb->vlan_present || skb->gso_size ? _PG_VERDICT_MAX : fast_path(&c);
+	if (skb->vlan_present || skb->gso_size || (dir == PG_DIR_OUT && from_packet_socket(skb)))
+		return _PG_VERDICT_MAX;
+	return fast_path(&c);
 }
 
 static __always_inline int tc(struct __sk_buff *skb, enum pg_dir dir)
