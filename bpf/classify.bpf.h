@@ -827,7 +827,7 @@ static __always_inline bool depart_fast(const struct cursor *c, struct pkt *p, s
 		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, false, &r);
 	else
 		return fast_take(&t, ask_tables(&t, p, base->span.start), PG_STAGE_OUTPUT, d);
-	first &= from_bit(base->span.start);
+	first &= from_cursor(base->span.start, 0, 1);
 	return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, PG_STAGE_OUTPUT, d);
 }
 

@@ -629,6 +629,31 @@ static void the_forms_agree(void **state)
 	agrees_behind(PG_BLOCK_TERMS + 40);
 }
 
+/* INPUT's rules are none of OUTPUT's, also where they fill the whole word. */
+static void a_departure_meets_output_alone(void **state)
+{
+	static const unsigned sizes[] = { 1, 30, 31, 32, 63, 64, 65, 96 };
+	size_t len = pkt_build(PKT(ETH(), IP4(), TCP()), frame, sizeof(frame));
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct pg_text text = { 0 };
+		struct pg_trace t;
+
+		pg_text_add(&text, "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n");
+		for (unsigned k = 0; k < sizes[i]; k++)
+			pg_text_add(&text, "-A INPUT -p tcp -j ACCEPT\n");
+		pg_text_add(&text, "COMMIT\n");
+		assert_false(text.oom);
+		harness_load(&h, text.buf);
+		pg_text_free(&text);
+		harness_run(&h, PG_DIR_OUT, frame, len, &t);
+		if (t.verdict != DROP || t.reason != PG_REASON_POLICY)
+			fail_msg("behind %u rules: verdict %u reason %u", sizes[i], t.verdict,
+				 t.reason);
+	}
+}
+
 static void skips_without_bpf(void **state)
 {
 	(void)state;
@@ -654,6 +679,7 @@ int main(void)
 		cmocka_unit_test(a_rule_too_many_is_refused_and_changes_nothing),
 		cmocka_unit_test(tables_that_make_no_sense_drop_as_internal),
 		cmocka_unit_test(the_forms_agree),
+		cmocka_unit_test(a_departure_meets_output_alone),
 	};
 	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
