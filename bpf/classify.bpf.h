@@ -316,18 +316,26 @@ static __always_inline void by_policy(const struct pg_gen *gen, enum pg_stage ho
 	d->term = PG_NO_TERM;
 }
 
-/* This packet's tables. False: there are no rules, and it is decided. */
-static __always_inline bool find_tables(struct tables *t, struct decision *d)
+/* This packet's tables, and whether it is tracked. */
+static __always_inline bool take_tables(struct tables *t, struct decision *d)
 {
-	d->verdict = PG_VERDICT_DROP;
-	d->reason = PG_REASON_INTERNAL;
-	d->term = PG_NO_TERM;
 	t->map = ONLY(pg_tables);
 	if (!t->map)
 		return false;
 	t->active = generation(&t->map->ctl);
 	t->gen = &t->map->ctl.gen[t->active];
 	d->track = t->gen->needs & PG_NEED_STATE ? TRACK : TRACK_NOT;
+	return true;
+}
+
+/* The same. False: there are no rules, and it is decided. */
+static __always_inline bool find_tables(struct tables *t, struct decision *d)
+{
+	d->verdict = PG_VERDICT_DROP;
+	d->reason = PG_REASON_INTERNAL;
+	d->term = PG_NO_TERM;
+	if (!take_tables(t, d))
+		return false;
 	if (t->gen->form != PG_FORM_EMPTY)
 		return true;
 	by_policy(t->gen, PG_STAGE_FILTER, d);
@@ -772,42 +780,40 @@ static __always_inline bool may_be_forwarded(const struct tables *t, const struc
 	return t->gen->needs & PG_NEED_FORWARD && !forwards_nothing(t->map, p->family);
 }
 
+/* The first term from the cursor on that holds, as next_term() returns it. */
+static __always_inline __u64 first_term(const struct tables *t, const struct pkt *p, __u32 cursor)
+{
+	struct rows r;
+	__u64 word;
+
+	if (t->gen->form == PG_FORM_TINY)
+		word = find_rows(t, p, walk_saddr(t, p), p->has_ports, true, &r);
+	else if (t->gen->form == PG_FORM_WORD)
+		word = find_rows(t, p, walk_saddr(t, p), p->has_ports, false, &r);
+	else
+		return ask_tables(t, p, cursor);
+	word &= from_cursor(cursor, 0, 1);
+	return word ? lowest_bit(word) : PG_NO_TERM;
+}
+
 static __always_inline bool classify_fast(const struct pkt *p, struct decision *d)
 {
 	struct tables t;
-	struct rows r;
-	__u64 first;
 
 	if (!find_tables(&t, d))
 		return d->reason != PG_REASON_INTERNAL && !may_be_forwarded(&t, p);
 	if (t.gen->needs & PG_NEED_RAW || may_be_forwarded(&t, p))
 		return false;
-	if (t.gen->form == PG_FORM_TINY) {
-		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, true, &r);
-		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, PG_STAGE_FILTER, d);
-	}
-	if (t.gen->form == PG_FORM_WORD) {
-		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, false, &r);
-		return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, PG_STAGE_FILTER, d);
-	}
-	return fast_take(&t, ask_tables(&t, p, 0), PG_STAGE_FILTER, d);
+	return fast_take(&t, first_term(&t, p, 0), PG_STAGE_FILTER, d);
 }
 
 /* Departures. True: decided. OUTPUT's terms stand behind INPUT's. */
 static __always_inline bool depart_fast(const struct cursor *c, struct pkt *p, struct decision *d)
 {
-	const struct pg_tables_map *map = ONLY(pg_tables);
-	const struct pg_base *base;
 	struct tables t;
-	struct rows r;
-	__u64 first;
 
-	if (!map)
+	if (!take_tables(&t, d))
 		return false;
-	t.map = map;
-	t.active = generation(&map->ctl);
-	t.gen = &map->ctl.gen[t.active];
-	d->track = t.gen->needs & PG_NEED_STATE ? TRACK : TRACK_NOT;
 	if (t.gen->needs & PG_NEED_RAW_OUTPUT || (c->passing && d->track))
 		return false;
 	if (c->passing) {
@@ -820,15 +826,8 @@ static __always_inline bool depart_fast(const struct cursor *c, struct pkt *p, s
 	if (!(t.gen->needs & PG_NEED_OUTPUT) || t.gen->form == PG_FORM_EMPTY)
 		return !(t.gen->needs & PG_NEED_OUTPUT);
 	p->hook = PG_STAGE_OUTPUT;
-	base = &t.gen->base[PG_STAGE_OUTPUT];
-	if (t.gen->form == PG_FORM_TINY)
-		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, true, &r);
-	else if (t.gen->form == PG_FORM_WORD)
-		first = find_rows(&t, p, walk_saddr(&t, p), p->has_ports, false, &r);
-	else
-		return fast_take(&t, ask_tables(&t, p, base->span.start), PG_STAGE_OUTPUT, d);
-	first &= from_cursor(base->span.start, 0, 1);
-	return fast_take(&t, first ? lowest_bit(first) : PG_NO_TERM, PG_STAGE_OUTPUT, d);
+	return fast_take(&t, first_term(&t, p, t.gen->base[PG_STAGE_OUTPUT].span.start),
+			 PG_STAGE_OUTPUT, d);
 }
 
 /* The loop -------------------------------------------------------------------------------------- */
