@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include <errno.h>
-
 #include "options.h"
 #include "policy.h"
 
@@ -44,21 +42,11 @@ static int tell(struct pg_dp *dp, struct pg_err *err)
 static int run_rollback(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
-	struct pg_dp_opts opts = {
-		.state_dir = ctx->state_dir,
-		.mode = PG_DP_WRITE,
-		.verbose = ctx->verbose,
-		.pending = true,
-	};
-	int r = pg_wait_option(&pg_cmd_rollback, argc, argv, &opts.wait_s, err);
+	int r = pg_open_pending(&pg_cmd_rollback, ctx, argc, argv,
+				"there is no previous policy to go back to", &dp, err);
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
-	r = pg_dp_open(&opts, &dp, err);
-	if (r == -ENOENT)
-		return pg_fail(err, r, "there is no previous policy to go back to");
-	if (r < 0)
-		return r;
 	r = pg_dp_take_back(dp) ? 0 : commit_previous(dp, err);
 	return r < 0 ? r : tell(dp, err);
 }

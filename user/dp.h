@@ -65,6 +65,9 @@ static inline void pg_dp_closep(struct pg_dp **dp)
 
 const char *pg_dp_state_dir(const struct pg_dp *dp);
 
+/* The parent of a process, 0 when there is none or it can't be told. */
+pid_t pg_parent_of(pid_t pid);
+
 /* Interfaces ----------------------------------------------------------------------------------- */
 
 struct pg_attach_opts {

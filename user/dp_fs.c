@@ -41,8 +41,7 @@ static int mount_bpffs(const char *dir)
 	return mount("bpf", dir, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") ? -errno : 0;
 }
 
-/* The parent of a process, 0 when there is none or it can't be told. */
-static pid_t parent_of(pid_t pid)
+pid_t pg_parent_of(pid_t pid)
 {
 	char path[64], line[512], *rest;
 	_fclose_ FILE *f = NULL;
@@ -68,7 +67,7 @@ static int outer_mount_ns(void)
 
 	if (stat("/proc/self/ns/mnt", &ours))
 		return -1;
-	for (pid_t pid = getppid(); pid > 0; pid = parent_of(pid)) {
+	for (pid_t pid = getppid(); pid > 0; pid = pg_parent_of(pid)) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
 		if (!stat(path, &theirs) && theirs.st_ino != ours.st_ino)
 			return open(path, O_RDONLY | O_CLOEXEC);

@@ -109,3 +109,20 @@ int pg_wait_option(const struct pg_cmd *cmd, int argc, char **argv, int *ret_wai
 				    argv[optind]);
 	return 0;
 }
+
+int pg_open_pending(const struct pg_cmd *cmd, const struct pg_ctx *ctx, int argc, char **argv,
+		    const char *none, struct pg_dp **ret_dp, struct pg_err *err)
+{
+	struct pg_dp_opts opts = {
+		.state_dir = ctx->state_dir,
+		.mode = PG_DP_WRITE,
+		.verbose = ctx->verbose,
+		.pending = true,
+	};
+	int r = pg_wait_option(cmd, argc, argv, &opts.wait_s, err);
+
+	if (r)
+		return r;
+	r = pg_dp_open(&opts, ret_dp, err);
+	return r == -ENOENT ? pg_fail(err, r, "%s", none) : r;
+}

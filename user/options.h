@@ -35,6 +35,14 @@ int pg_wait_option(const struct pg_cmd *cmd, int argc, char **argv, int *ret_wai
 		   struct pg_err *err);
 
 /*
+ * For commands that take nothing but -w and work on an instance whose policy may wait for its
+ * confirmation: it is opened for writing. `none` says what an instance that does not exist lacks. 0,
+ * PG_OPT_HELP, or negative.
+ */
+int pg_open_pending(const struct pg_cmd *cmd, const struct pg_ctx *ctx, int argc, char **argv,
+		    const char *none, struct pg_dp **ret_dp, struct pg_err *err);
+
+/*
  * Options of commands that read a file in iptables-save's format: -4, -6 and those that let them go
  * on without what is not enforced. -EINVAL: none of these, or err says what is wrong.
  */

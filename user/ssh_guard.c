@@ -71,20 +71,6 @@ static bool in_environ(pid_t pid, struct pg_ssh *ret)
 	return false;
 }
 
-static pid_t parent_of(pid_t pid)
-{
-	char path[64], line[512], *rest;
-	_fclose_ FILE *f = NULL;
-	int parent;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "re");
-	if (!f || !fgets(line, sizeof(line), f))
-		return 0;
-	rest = strrchr(line, ')'); /* the name before it may hold anything */
-	return rest && sscanf(rest, ") %*c %d", &parent) == 1 ? parent : 0;
-}
-
 /* sudo takes the variable away, so look at those who called it, too. */
 bool pg_ssh_find(struct pg_ssh *ret)
 {
@@ -92,7 +78,7 @@ bool pg_ssh_find(struct pg_ssh *ret)
 
 	if (own)
 		return pg_ssh_parse(own, ret);
-	for (pid_t pid = getppid(); pid > 1; pid = parent_of(pid))
+	for (pid_t pid = getppid(); pid > 1; pid = pg_parent_of(pid))
 		if (in_environ(pid, ret))
 			return true;
 	return false;
