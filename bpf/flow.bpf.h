@@ -592,8 +592,12 @@ __noinline int flow_advance(struct pkt *p)
 		stats->out_of_window += f->out_of_window == OUT_OF_WINDOW;
 		return PG_CT_INVALID;
 	}
-	if (f->effect != FLOW_REOPENS)
+	if (f->effect != FLOW_REOPENS) {
 		account(b, way, p);
+		tag = *(volatile __u32 *)&b->tag[way].tag;
+		if (is_half_open(f) && is_given_up(tag, f))
+			flow_follow(p);
+	}
 	if (f->effect == FLOW_REOPENS) {
 		tag = *(volatile __u32 *)&b->tag[way].tag;
 		if (same_tag(tag, f->tag) && !is_busy(tag))
@@ -694,6 +698,8 @@ static __always_inline __u8 track(const struct source *s)
 	}
 	if (f->found) {
 		state = flow_advance(p);
+		if (!state && flow_find(p)) /* it was promoted meanwhile */
+			state = flow_advance(p);
 		barrier();
 		if (state)
 			follow_up(p);

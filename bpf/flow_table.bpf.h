@@ -14,7 +14,7 @@
  * compare-and-swap; the status of a flow that took the place meanwhile has another count of reuse. Who
  * has claimed a place for a new flow looks whether another CPU makes the same one: one of them gives
  * way, and its packet goes on in the other's entry. What may go wrong is that a packet is counted in
- * an entry that ends, is promoted or was replaced in this moment.
+ * an entry that ends or was replaced in this moment, or in none if the other CPU takes its time.
  */
 #pragma once
 
@@ -338,7 +338,7 @@ static __always_inline void count_claimed(const struct flow_pkt *f, const struct
 	count_leaving(&b->flow[way]);
 }
 
-/* Looks at a place that another CPU is filling, about 40 ns each: some times what it takes. */
+/* Looks at a place that another CPU is filling, some 100 ns each: it may have to wait for its memory. */
 #define TWIN_TRIES 64
 
 /*
@@ -370,6 +370,8 @@ __noinline int flow_give_way(struct pkt *p, __u32 index)
 		tag = *(volatile __u32 *)&b->tag[i].tag;
 		if (!is_busy(tag))
 			break;
+		bpf_ktime_get_ns();
+		bpf_ktime_get_ns();
 		bpf_ktime_get_ns();
 	}
 	if (f->twin || !same_tag(tag, f->tag) || is_busy(tag) || !same_key(&b->flow[i].key, &f->key))
@@ -480,16 +482,80 @@ __noinline int flow_insert(struct pkt *p, __u32 half_open)
 	return 1;
 }
 
+/* Whoever takes counters from an entry that is given up takes each of them once. */
+static __always_inline void move_counters(struct pg_flow_bucket *from, __u32 from_way,
+					  struct pg_flow_bucket *to, __u32 way)
+{
+	NO_UNROLL for (__u32 end = 0; end < 2; end++) {
+		struct pg_count *old = &from->flow[from_way & 7].sent[end],
+				*new = &to->flow[way & 7].sent[end];
+
+		__sync_fetch_and_add(&new->packets, __sync_lock_test_and_set(&old->packets, 0));
+		__sync_fetch_and_add(&new->bytes, __sync_lock_test_and_set(&old->bytes, 0));
+		__sync_fetch_and_add(&to->trouble[way & 7][end],
+				     __sync_lock_test_and_set(&from->trouble[from_way & 7][end], 0));
+	}
+}
+
+/* Is the place not this flow's any more, nor another's? */
+static __always_inline bool is_given_up(__u32 tag, const struct flow_pkt *f)
+{
+	return !tag || (is_busy(tag) && same_tag(tag, f->tag));
+}
+
+/*
+ * The packet was counted in a half-open connection that another CPU has promoted meanwhile: it is to
+ * be seen in the flow.
+ */
+__noinline int flow_follow(struct pkt *p)
+{
+	struct pg_flow_bucket *from, *to;
+	struct flow_pkt *f;
+
+	if (!p)
+		return 0;
+	f = &p->flow;
+	from = bucket_at(f->bucket);
+	to = bucket_at(bucket_of(f, false));
+	if (!from || !to)
+		return 0;
+	NO_UNROLL for (__u32 i = 0; i < PG_FLOW_WAYS; i++) {
+		__u32 tag = *(volatile __u32 *)&to->tag[i].tag;
+
+		if (same_tag(tag, f->tag) && !is_busy(tag) && same_key(&to->flow[i].key, &f->key)) {
+			move_counters(from, f->way, to, i);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* Makes the place nobody's, but not free yet. False: it is not this flow's. */
+static __always_inline bool give_up(struct pg_flow_bucket *b, __u32 way, const struct flow_pkt *f)
+{
+	NO_UNROLL for (int i = 0; i < CLAIM_TRIES; i++) {
+		__u32 tag = *(volatile __u32 *)&b->tag[way & 7].tag;
+
+		if (!same_tag(tag, f->tag) || is_busy(tag))
+			return false;
+		if (__sync_val_compare_and_swap(&b->tag[way & 7].tag, tag, tag | PG_TAG_BUSY) == tag)
+			return true;
+	}
+	return false;
+}
+
 /*
  * From the half-open connections, where f->bucket and f->way are, to the flows, where no flood of
- * SYNs reaches it. Where there is no room it stays.
+ * SYNs reaches it. Where there is no room it stays. Another CPU may be at a packet of it: what that
+ * has done to the status before the old place is given up is taken along; what it counts after that, it
+ * finds by flow_follow().
  */
 __noinline int flow_promote(struct pkt *p)
 {
 	struct pg_flow_bucket *from, *to;
-	__u32 from_way, way, tag;
+	__u64 reuse, status, now;
+	__u32 from_way, way;
 	struct flow_pkt *f;
-	__u64 reuse;
 
 	if (!p)
 		return 0;
@@ -505,14 +571,18 @@ __noinline int flow_promote(struct pkt *p)
 		return 0;
 	reuse = next_reuse(to->flow[way].status);
 	to->flow[way] = from->flow[from_way];
-	to->flow[way].status = (to->flow[way].status & ~(15ULL << PG_FLOW_REUSE_SHIFT)) | reuse;
-	to->trouble[way][0] = from->trouble[from_way][0];
-	to->trouble[way][1] = from->trouble[from_way][1];
+	status = (to->flow[way].status & ~(15ULL << PG_FLOW_REUSE_SHIFT)) | reuse;
+	to->flow[way].status = status;
+	__builtin_memset(to->flow[way].sent, 0, sizeof(to->flow[way].sent));
+	to->trouble[way][0] = to->trouble[way][1] = 0;
 	publish(f, to, way, f->tick);
 	drop_twin(f, to);
-	/* If it is not this flow's any more, whose it is now stays. */
-	tag = *(volatile __u32 *)&from->tag[from_way].tag;
-	if (same_tag(tag, f->tag) && !is_busy(tag))
-		__sync_val_compare_and_swap(&from->tag[from_way].tag, tag, 0);
+	if (!give_up(from, from_way, f))
+		return 1;
+	now = (*(volatile __u64 *)&from->flow[from_way].status & ~(15ULL << PG_FLOW_REUSE_SHIFT)) | reuse;
+	if (now != status)
+		__sync_val_compare_and_swap(&to->flow[way].status, status, now);
+	move_counters(from, from_way, to, way);
+	__sync_lock_test_and_set(&from->tag[from_way].tag, 0);
 	return 1;
 }

@@ -4,9 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <arpa/inet.h>
 #include <time.h>
+#include <unistd.h>
+#include <arpa/inet.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -1077,6 +1082,86 @@ static void a_flood_of_syns_leaves_ten_thousand(void **state)
 		    syns / 2);
 }
 
+/* Two processes that wait for each other at every step; memory is theirs together. */
+struct pair {
+	atomic_uint at[2];
+	atomic_int failed;
+};
+
+static void meet(struct pair *pair, unsigned me, unsigned step)
+{
+	time_t until = time(NULL) + 60;
+
+	atomic_store(&pair->at[me], step);
+	while (atomic_load(&pair->at[!me]) < step && !atomic_load(&pair->failed)) {
+		sched_yield();
+		if (time(NULL) > until)
+			atomic_store(&pair->failed, 1);
+	}
+}
+
+/* The client's last packet of the handshake and its first data, each from a CPU of its own. */
+static void promote_many(struct pair *pair, unsigned me, unsigned n)
+{
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(me, &cpu);
+	assert_int_equal(sched_setaffinity(0, sizeof(cpu), &cpu), 0);
+	for (unsigned i = 0; i < n; i++) {
+		if (!me) {
+			run_many(PG_PROG_TC_IN, i, SYN, 100, 0);
+			run_many(PG_PROG_TC_OUT, i, SYNACK, 500, 101);
+		}
+		meet(pair, me, 2 * i + 1);
+		run_many(PG_PROG_TC_IN, i, ACK, 101, 501);
+		meet(pair, me, 2 * i + 2);
+	}
+}
+
+static int count_promoted(void *arg, const struct pg_dp_flow *flow)
+{
+	unsigned packets = flow->end[0].sent.packets + flow->end[1].sent.packets;
+	unsigned bytes = flow->end[0].sent.bytes + flow->end[1].sent.bytes;
+
+	if (!flow->half_open && packets == 4 && bytes == 160)
+		++*(unsigned *)arg;
+	return 0;
+}
+
+/* A connection may be promoted while another CPU counts its packet: none is lost. */
+static void two_cpus_at_one_handshake_lose_nothing(void **state)
+{
+	const unsigned n = 4000;
+	cpu_set_t old;
+	struct pair *pair;
+	unsigned whole = 0;
+	int status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(old), &old), 0);
+	if (!CPU_ISSET(0, &old) || !CPU_ISSET(1, &old)) {
+		print_message("skipped: needs CPUs 0 and 1\n");
+		skip();
+	}
+	start(ACCEPT_ALL);
+	pair = mmap(NULL, sizeof(*pair), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(pair, MAP_FAILED);
+	child = fork();
+	assert_true(child >= 0);
+	promote_many(pair, !child, n);
+	if (!child)
+		_exit(0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_false(atomic_load(&pair->failed));
+	assert_int_equal(sched_setaffinity(0, sizeof(old), &old), 0);
+	munmap(pair, sizeof(*pair));
+	pg_dp_flows_walk(h.dp, count_promoted, &whole);
+	assert_int_equal(whole, n);
+}
+
 static void skips_without_bpf(void **state)
 {
 	(void)state;
@@ -1134,6 +1219,7 @@ int main(void)
 		cmocka_unit_test(an_expired_flow_is_none),
 		cmocka_unit_test(a_flood_of_syns_leaves_the_established),
 		cmocka_unit_test(a_flood_of_syns_leaves_ten_thousand),
+		cmocka_unit_test(two_cpus_at_one_handshake_lose_nothing),
 	};
 	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
