@@ -16,7 +16,8 @@ const struct pg_cmd pg_cmd_attach = {
 		"[--force] [-w [SECONDS]]",
 	.help = "Attach to interfaces: all of them or, when one cannot be, none",
 	.details =
-		"  --mode auto         native XDP where that is the best there is, else tc, else skb\n"
+		"  --mode MODE         how:\n"
+		"         auto         native XDP where that is the best there is, else tc, else skb\n"
 		"         native       XDP in the driver\n"
 		"         skb          generic XDP; a GSO packet counts as one\n"
 		"         tc           the same program on TC ingress\n"
