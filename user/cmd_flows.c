@@ -27,8 +27,9 @@ const struct pg_cmd pg_cmd_flows = {
 		"  --top N             only the first N, by bytes unless --by says otherwise\n"
 		"  --by KEY            bytes, packets, rtt, retransmits or age; largest first\n"
 		"  --kill              end those flows: their packets are dropped from now on, and this\n"
-		"                      host's own sockets are closed. Without any filter, --all is needed;\n"
-		"                      --force ends also the SSH connection that you are on\n"
+		"                      host's own sockets are closed. Without any filter, --all is needed\n"
+		"  --all               with --kill: every flow\n"
+		"  --force             with --kill: also the SSH connection that you are on\n"
 		PG_HELP_WATCH,
 	.run = run_flows,
 };
