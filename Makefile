@@ -17,7 +17,7 @@ export CC CLANG BPFTOOL PKG_CONFIG
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(patsubst $(O)/%,%,$@))
 
-LIBS := libbpf libelf zlib libpcap json-c libmnl
+LIBS := libbpf libelf zlib libpcap json-c libmnl libconfuse
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS ?= -O2 -g
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)

@@ -30,6 +30,7 @@ table() {
 	build  lib   libpcap         libpcap-dev         libpcap-devel
 	build  lib   json-c          libjson-c-dev       json-c-devel
 	build  lib   libmnl          libmnl-dev          libmnl-devel
+	build  lib   libconfuse      libconfuse-dev      libconfuse-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
 	test   file  /etc/services   netbase             setup
 	test   file  /etc/protocols  netbase             setup

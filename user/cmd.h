@@ -5,10 +5,12 @@
 #include "util.h"
 
 struct pg_cmd;
+struct pg_config;
 
 struct pg_ctx {
-	const char *state_dir; /* --state, PORTGUARD_STATE, or the default */
+	const char *state_dir; /* --state, PORTGUARD_STATE, the configuration; NULL: the default */
 	const struct pg_cmd *const *commands; /* all with a name, then NULL */
+	const struct pg_config *config; /* never NULL */
 	bool json;
 	bool verbose;
 };

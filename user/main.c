@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "config.h"
 #include "dp.h"
 #include "options.h"
 
@@ -122,7 +123,8 @@ static int help(const char *name, struct pg_err *err)
 	return 0;
 }
 
-static int run(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
+static int run(struct pg_ctx *ctx, struct pg_config *config, int argc, char **argv,
+	       struct pg_err *err)
 {
 	const struct pg_cmd *cmd;
 	int r = take_globals(ctx, &argc, argv, err);
@@ -138,6 +140,11 @@ static int run(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
 				    "there is no command '%s'; `portguard --help' lists them",
 				    argv[1]);
+	r = pg_config_read(NULL, config, err);
+	if (r < 0)
+		return r;
+	if (!ctx->state_dir)
+		ctx->state_dir = config->state_dir;
 	if (cmd == &pg_cmd_iptables)
 		return cmd->run(ctx, argc, argv, err);
 	return cmd->run(ctx, argc - 1, argv + 1, err);
@@ -157,16 +164,19 @@ static void print_error(struct pg_err *err)
 
 int main(int argc, char **argv)
 {
+	struct pg_config config = { 0 };
 	struct pg_ctx ctx = {
 		.state_dir = getenv("PORTGUARD_STATE"),
 		.commands = commands,
+		.config = &config,
 	};
 	struct pg_err err = { .exit_code = PG_EXIT_FAILED };
 	int r;
 
 	if (ctx.state_dir && !*ctx.state_dir)
 		ctx.state_dir = NULL;
-	r = run(&ctx, argc, argv, &err);
+	r = run(&ctx, &config, argc, argv, &err);
+	pg_config_free(&config);
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "portguard: cannot write to standard output: %s\n",
 			strerror(errno));
