@@ -8,7 +8,7 @@
 #include "target.h"
 #include "usage.h"
 
-#define LINE 76 /* mandoc's style asks for lines below 80 bytes */
+#define LINE 66 /* mandoc asks for lines below 80 bytes; a character may take eight */
 
 /* A character as roff takes it; returns the bytes it had. */
 static size_t add_char(struct pg_text *t, const char *text)
