@@ -183,6 +183,30 @@ uninstall: ## remove what `make install` installed, but for /etc/portguard
 		[ -z "$$from" ] || rm -f '$(DESTDIR)'"$$to"; done
 	$(Q)rm -rf '$(DESTDIR)$(DOC)' '$(DESTDIR)$(LIBEXECDIR)'
 
+.PHONY: deb
+deb: | need-build ## a Debian package, to .output/deb
+	$(Q)packaging/deb.sh $(VERSION)
+	$(call give_back)
+
+# What compilers and checkers find without running anything; each file's result is kept until it changes.
+LINT := $(USER_SRC:%.c=$(O)/lint/%)
+$(O)/lint/user/%: user/%.c .clang-tidy packaging/lint.sh $(O)/flags | $(O)/portguard.skel.h
+	$(call say,LINT)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -M -MP -MT $@ -MF $@.d $<
+	$(Q)packaging/lint.sh $< $(CFLAGS)
+	$(Q)touch $@
+
+.PHONY: lint-code
+lint-code: $(LINT) ## gcc -fanalyzer, clang-tidy, cppcheck, shellcheck: `make -j2 lint-code`
+	$(Q)packaging/lint.sh scripts
+
+.PHONY: valgrind
+valgrind: $(UNIT) ## the unit tests under valgrind
+	$(Q)for test in $(UNIT); do echo "$$test"; valgrind -q --error-exitcode=1 --leak-check=full \
+		--suppressions=tests/valgrind.supp $$test >$(O)/valgrind.log 2>&1 || \
+		{ tail -n 40 $(O)/valgrind.log; exit 1; }; done
+
 .PHONY: clean
 clean: ## remove all that was built
 	$(Q)rm -rf $(O) portguard

@@ -20,11 +20,11 @@ portguard ($version) unstable; urgency=medium
 
   * Built from its tree; CHANGELOG.md says what has changed.
 
- -- The portguard authors <portguard@localhost>  $(date -R -d "@${SOURCE_DATE_EPOCH:-$(stat -c %Y CHANGELOG.md)}")
+ -- The portguard authors <packages@portguard.invalid>  $(date -R -d "@${SOURCE_DATE_EPOCH:-$(stat -c %Y CHANGELOG.md)}")
 LOG
 cd "$src"
 # What CI installed is newer than apt's word for it is here: deps.sh has checked it.
-env -u CFLAGS -u LDFLAGS -u MAKEFLAGS -u MAKELEVEL -u CC -u CLANG -u BPFTOOL \
+env -u CFLAGS -u LDFLAGS -u MAKEFLAGS -u MAKELEVEL -u CLANG -u BPFTOOL \
 	dpkg-buildpackage --build=binary --no-sign -d -j"$(nproc)" >"$out/log" 2>&1 || {
 	tail -n 40 "$out/log" >&2
 	exit 1

@@ -54,6 +54,19 @@ table() {
 	test   cmd   udhcpc          udhcpc              busybox
 	test   cmd   nginx           nginx               nginx-core
 	test   cmd   nmap            nmap                nmap
+	test   cmd   fish            fish                fish
+	test   cmd   zsh             zsh                 zsh
+	test   cmd   mandoc          mandoc              mandoc
+	test   cmd   systemd-analyze systemd             systemd
+	test   cmd   dh              debhelper           debhelper
+	test   cmd   dpkg-buildpackage dpkg-dev          dpkg-dev
+	test   cmd   lintian         lintian             lintian
+	test   cmd   rpmbuild        rpm                 rpm-build
+	test   cmd   fail2ban-client fail2ban            fail2ban-server
+	test   cmd   clang-tidy      clang-tidy          clang-tools-extra
+	test   cmd   cppcheck        cppcheck            cppcheck
+	test   cmd   shellcheck      shellcheck          ShellCheck
+	test   cmd   valgrind        valgrind            valgrind
 	bench  cmd   ip              iproute2            iproute
 	bench  cmd   xdp-filter      xdp-tools           xdp-tools
 	bench  cmd   nft             nftables            nftables
