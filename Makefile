@@ -95,7 +95,7 @@ demo: deps ## install what is missing, build, and show it: a lab of its own, or 
 
 .PHONY: deps
 deps: ## install the tools and libraries that are missing (apt-get or dnf; calls sudo)
-	$(Q)packaging/deps.sh install build test demo
+	$(Q)packaging/deps.sh install build test demo pack
 
 .PHONY: deps-bench
 deps-bench: ## install the filters that `make bench` compares with, and gnuplot

@@ -76,6 +76,7 @@ check() {
 	suite dumps bash tests/dumps.sh ./portguard
 	suite headers tests/headers.sh
 	suite packaging bash tests/packaging.sh ./portguard
+	suite lint bash tests/lint.sh
 }
 
 privileged() {

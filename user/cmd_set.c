@@ -434,7 +434,7 @@ static int show_set(struct pg_dp *dp, uint32_t number, struct pg_set_view *view,
 	if (!show->names)
 		r = pg_dp_set_walk(dp, number, gather, &g, err);
 	if (!r) {
-		if (show->sorted)
+		if (show->sorted && view->n)
 			qsort(view->entry, view->n, sizeof(*view->entry), pg_ipset_compare);
 		pg_set_show(f, view, show);
 	}
