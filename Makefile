@@ -17,7 +17,7 @@ export CC CLANG BPFTOOL PKG_CONFIG
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(patsubst $(O)/%,%,$@))
 
-LIBS := libbpf libelf zlib libpcap json-c libmnl
+LIBS := libbpf libelf zlib libpcap json-c libmnl libconfuse
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS ?= -O2 -g
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)
@@ -95,7 +95,7 @@ demo: deps ## install what is missing, build, and show it: a lab of its own, or 
 
 .PHONY: deps
 deps: ## install the tools and libraries that are missing (apt-get or dnf; calls sudo)
-	$(Q)packaging/deps.sh install build test demo
+	$(Q)packaging/deps.sh install build test demo pack
 
 .PHONY: deps-bench
 deps-bench: ## install the filters that `make bench` compares with, and gnuplot
@@ -116,18 +116,96 @@ vmlinux: | need-build ## generate vmlinux/vmlinux.h anew from the running kernel
 		$(O)/vmlinux.dump >$(O)/vmlinux.h
 	$(Q)rm $(O)/vmlinux.dump && mv $(O)/vmlinux.h vmlinux/vmlinux.h
 
-DOC := $(PREFIX)/share/doc/portguard
+# Manual pages: a text by hand, with @WORD@ where the program's own tables belong.
+MAN := $(patsubst docs/%.in,$(O)/man/%,$(wildcard docs/*.in))
+$(O)/man/%: docs/%.in portguard
+	$(call say,MAN)
+	$(Q)mkdir -p $(@D)
+	$(Q)while IFS= read -r line; do case $$line in \
+		@*@) PORTGUARD_CONFIG= ./portguard manual \
+			"$$(echo "$$line" | tr -d @ | tr A-Z a-z)" || exit ;; \
+		*) printf '%s\n' "$$line" ;; esac; done <$< >$@
+
+$(O)/completion/%: portguard
+	$(call say,SHELL)
+	$(Q)mkdir -p $(@D)
+	$(Q)PORTGUARD_CONFIG= ./portguard completion $* >$@
+COMPLETION := $(addprefix $(O)/completion/,bash zsh fish)
+
+.PHONY: man
+man: $(MAN) ## the manual pages, to .output/man
+
+SHARE = $(PREFIX)/share
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+LIBEXECDIR ?= $(PREFIX)/lib/portguard
+SYSCONFDIR ?= /etc
+ZSHDIR ?= $(SHARE)/zsh/site-functions
+# file, mode, where to (a folder, or a name): `make install` and `uninstall` go through it.
+define INSTALLED
+portguard 755 $(PREFIX)/sbin/portguard
+$(foreach m,$(MAN),$m 644 $(SHARE)/man/man$(subst .,,$(suffix $m))/$(notdir $m)
+)
+$(O)/completion/bash 644 $(SHARE)/bash-completion/completions/portguard
+$(O)/completion/zsh 644 $(ZSHDIR)/_portguard
+$(O)/completion/fish 644 $(SHARE)/fish/vendor_completions.d/portguard.fish
+$(O)/systemd/portguard@.service 644 $(UNITDIR)/portguard@.service
+$(O)/systemd/portguard-serve.service 644 $(UNITDIR)/portguard-serve.service
+packaging/fail2ban/portguard.conf 644 $(SYSCONFDIR)/fail2ban/action.d/portguard.conf
+packaging/crowdsec/portguard-crowdsec 755 $(LIBEXECDIR)/portguard-crowdsec
+$(O)/crowdsec/crowdsec-custom-bouncer.yaml 644 $(DOC)/crowdsec-custom-bouncer.yaml
+$(foreach d,README.md CHANGELOG.md docs/architecture.md,$d 644 $(DOC)/$(notdir $d)
+)
+$(foreach d,LICENSE $(wildcard LICENSES/*.txt),$d 644 $(DOC)/$(notdir $d)
+)
+endef
+export INSTALLED
+DOC ?= $(SHARE)/doc/portguard
+
+$(O)/%: packaging/%.in $(O)/flags
+	$(Q)mkdir -p $(@D)
+	$(Q)sed 's|@SBINDIR@|$(PREFIX)/sbin|g; s|@LIBDIR@|$(LIBEXECDIR)|g' $< >$@
+UNITS := $(patsubst packaging/%.in,$(O)/%,$(wildcard packaging/*/*.in))
+
+# Configuration that is there already is somebody's, and stays.
 .PHONY: install
-install: portguard ## to $(DESTDIR)$(PREFIX)/sbin, documentation beside it
+install: portguard $(MAN) $(COMPLETION) $(UNITS) ## program, manual, completion, units; to $(DESTDIR)$(PREFIX)
 	$(call give_back)
-	$(Q)$(INSTALL) -d '$(DESTDIR)$(PREFIX)/sbin' '$(DESTDIR)$(DOC)'
-	$(Q)$(INSTALL) -m 755 portguard '$(DESTDIR)$(PREFIX)/sbin/portguard'
-	$(Q)$(INSTALL) -m 644 README.md docs/architecture.md LICENSE LICENSES/*.txt '$(DESTDIR)$(DOC)'
+	$(Q)echo "$$INSTALLED" | while read -r from mode to; do \
+		[ -z "$$from" ] || $(INSTALL) -D -m $$mode "$$from" '$(DESTDIR)'"$$to" || exit; done
+	$(Q)$(INSTALL) -d '$(DESTDIR)$(SYSCONFDIR)/portguard'
+	$(Q)for file in portguard.conf rules; do \
+		[ -e '$(DESTDIR)$(SYSCONFDIR)/portguard/'$$file ] || $(INSTALL) -m 644 packaging/$$file \
+			'$(DESTDIR)$(SYSCONFDIR)/portguard/' || exit; done
 
 .PHONY: uninstall
-uninstall: ## remove what `make install` installed
-	$(Q)rm -f '$(DESTDIR)$(PREFIX)/sbin/portguard'
-	$(Q)rm -rf '$(DESTDIR)$(DOC)'
+uninstall: ## remove what `make install` installed, but for /etc/portguard
+	$(Q)echo "$$INSTALLED" | while read -r from mode to; do \
+		[ -z "$$from" ] || rm -f '$(DESTDIR)'"$$to"; done
+	$(Q)rm -rf '$(DESTDIR)$(DOC)' '$(DESTDIR)$(LIBEXECDIR)'
+
+.PHONY: deb
+deb: | need-build ## a Debian package, to .output/deb
+	$(Q)packaging/deb.sh $(VERSION)
+	$(call give_back)
+
+# What compilers and checkers find without running anything; each file's result is kept until it changes.
+LINT := $(USER_SRC:%.c=$(O)/lint/%)
+$(O)/lint/user/%: user/%.c .clang-tidy packaging/lint.sh $(O)/flags | $(O)/portguard.skel.h
+	$(call say,LINT)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -M -MP -MT $@ -MF $@.d $<
+	$(Q)packaging/lint.sh $< $(CFLAGS)
+	$(Q)touch $@
+
+.PHONY: lint-code
+lint-code: $(LINT) ## gcc -fanalyzer, clang-tidy, cppcheck, shellcheck: `make -j2 lint-code`
+	$(Q)packaging/lint.sh scripts
+
+.PHONY: valgrind
+valgrind: $(UNIT) ## the unit tests under valgrind
+	$(Q)for test in $(UNIT); do echo "$$test"; valgrind -q --error-exitcode=1 --leak-check=full \
+		$$test >$(O)/valgrind.log 2>&1 || \
+		{ tail -n 40 $(O)/valgrind.log; exit 1; }; done
 
 .PHONY: clean
 clean: ## remove all that was built

@@ -7,7 +7,8 @@
 #   deps.sh bpftool|clang  print which one to use
 #
 # Groups: build (make), test (make check, make test), demo (make demo), bench (the filters that
-# make bench compares with; it goes on without those that are missing).
+# make bench compares with; it goes on without those that are missing), pack (tests/packaging.sh,
+# make deb, make lint-code: a test that lacks one of them is skipped).
 set -u
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -30,6 +31,7 @@ table() {
 	build  lib   libpcap         libpcap-dev         libpcap-devel
 	build  lib   json-c          libjson-c-dev       json-c-devel
 	build  lib   libmnl          libmnl-dev          libmnl-devel
+	build  lib   libconfuse      libconfuse-dev      libconfuse-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
 	test   file  /etc/services   netbase             setup
 	test   file  /etc/protocols  netbase             setup
@@ -53,6 +55,19 @@ table() {
 	test   cmd   udhcpc          udhcpc              busybox
 	test   cmd   nginx           nginx               nginx-core
 	test   cmd   nmap            nmap                nmap
+	pack   cmd   fish            fish                fish
+	pack   cmd   zsh             zsh                 zsh
+	pack   cmd   mandoc          mandoc              mandoc
+	pack   cmd   systemd-analyze systemd             systemd
+	pack   cmd   dh              debhelper           debhelper
+	pack   cmd   dpkg-buildpackage dpkg-dev          dpkg-dev
+	pack   cmd   lintian         lintian             lintian
+	pack   cmd   rpmbuild        rpm                 rpm-build
+	pack   cmd   fail2ban-client fail2ban            fail2ban-server
+	pack   cmd   clang-tidy      clang-tidy          clang-tools-extra
+	pack   cmd   cppcheck        cppcheck            cppcheck
+	pack   cmd   shellcheck      shellcheck          ShellCheck
+	pack   cmd   valgrind        valgrind            valgrind
 	bench  cmd   ip              iproute2            iproute
 	bench  cmd   xdp-filter      xdp-tools           xdp-tools
 	bench  cmd   nft             nftables            nftables
@@ -227,6 +242,7 @@ true'
 # units LIST: services that the missing commands bring along
 units() {
 	grep -q '^nginx	' <<<"$1" && echo nginx.service
+	grep -q '^fail2ban-client	' <<<"$1" && echo fail2ban.service
 	grep -q '^sshd	' <<<"$1" && echo ssh.service ssh.socket sshd.service
 }
 

@@ -10,6 +10,7 @@
 cd "$(dirname "$0")/.." || exit 1
 
 export PORTGUARD=$PWD/portguard
+export PORTGUARD_CONFIG= # not the machine's
 # tools that a user's PATH lacks on Debian
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 root=()
@@ -74,6 +75,8 @@ check() {
 	suite syntax bash tests/syntax.sh ./portguard
 	suite dumps bash tests/dumps.sh ./portguard
 	suite headers tests/headers.sh
+	suite packaging bash tests/packaging.sh ./portguard
+	suite lint bash tests/lint.sh
 }
 
 privileged() {
@@ -97,7 +100,7 @@ all)
 	if [ "$(id -u)" = 0 ]; then
 		privileged suite
 	elif command -v sudo >/dev/null && sudo -v; then
-		root=(sudo env "PATH=$PATH" "PORTGUARD=$PORTGUARD" "PG_TEST_DATA=${PG_TEST_DATA:-}")
+		root=(sudo env "PATH=$PATH" "PORTGUARD=$PORTGUARD" PORTGUARD_CONFIG= "PG_TEST_DATA=${PG_TEST_DATA:-}")
 		privileged suite
 	else
 		privileged no_root

@@ -4,8 +4,13 @@
 
 #include "util.h"
 
+struct pg_cmd;
+struct pg_config;
+
 struct pg_ctx {
-	const char *state_dir; /* --state, PORTGUARD_STATE, or the default */
+	const char *state_dir; /* --state, PORTGUARD_STATE, the configuration; NULL: the default */
+	const struct pg_cmd *const *commands; /* all with a name, then NULL */
+	const struct pg_config *config; /* never NULL */
 	bool json;
 	bool verbose;
 };
@@ -17,8 +22,9 @@ struct pg_ctx {
  */
 struct pg_cmd {
 	const char *name;
-	const char *args; /* for --help */
+	/* Help, the manual and completion are made of these; usage.h says how they are written. */
+	const char *args;
 	const char *help; /* one line */
-	const char *details; /* what the options do, for --help; NULL: nothing to add */
+	const char *details; /* what the options do; NULL: nothing to add */
 	int (*run)(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
 };

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "config.h"
 #include "edit.h"
 #include "kill.h"
 #include "options.h"
@@ -11,10 +12,11 @@ static int run_apply(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *e
 
 const struct pg_cmd pg_cmd_apply = {
 	.name = "apply",
-	.args = "FILE [--confirm SECONDS] [--kill] [--test] [--force] [-4|-6] [--skip-tables] "
+	.args = "[FILE] [--confirm SECONDS] [--kill] [--test] [--force] [-4|-6] [--skip-tables] "
 		"[--skip-unsupported] [-w [SECONDS]]",
 	.help = "Make a file in iptables-save's format the policy, if you are not locked out by it",
 	.details =
+		"Without FILE it is the one that the configuration file names as `policy'.\n"
 		"  --confirm SECONDS   without 'portguard confirm' in that time the old policy comes back\n"
 		"  --kill              end the connections that the new policy would not have let begin\n"
 		"  --test              change nothing; needs no privileges\n"
@@ -89,9 +91,10 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 	if (o->kill && o->confirm_s)
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
 				    "--kill does not go with --confirm: what is ended does not come back");
-	if (argc - optind != 1)
+	if (argc - optind > 1 || (argc == optind && !o->path))
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "apply takes one file");
-	o->path = argv[optind];
+	if (argc > optind)
+		o->path = argv[optind];
 	o->file.name = strcmp(o->path, "-") ? o->path : NULL;
 	return 0;
 }
@@ -151,7 +154,7 @@ static int apply(const struct pg_ctx *ctx, const struct options *o, const struct
 static int run_apply(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
 	_cleanup_(pg_text_free) struct pg_text text = {};
-	struct options o = {};
+	struct options o = { .path = ctx->config->policy };
 	int r = parse_options(argc, argv, &o, err);
 
 	if (r)

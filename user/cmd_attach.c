@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "config.h"
 #include "ifaces.h"
 #include "names.h"
 #include "options.h"
@@ -16,7 +17,8 @@ const struct pg_cmd pg_cmd_attach = {
 		"[--force] [-w [SECONDS]]",
 	.help = "Attach to interfaces: all of them or, when one cannot be, none",
 	.details =
-		"  --mode auto         native XDP where that is the best there is, else tc, else skb\n"
+		"  --mode MODE         how:\n"
+		"         auto         native XDP where that is the best there is, else tc, else skb\n"
 		"         native       XDP in the driver\n"
 		"         skb          generic XDP; a GSO packet counts as one\n"
 		"         tc           the same program on TC ingress\n"
@@ -24,12 +26,15 @@ const struct pg_cmd pg_cmd_attach = {
 		"  --no-egress         neither count departures nor ask OUTPUT's rules about them\n"
 		"  --flows N           of a new instance: how many flows it tracks at once, 152 bytes each\n"
 		"  --force             replace an XDP program that is not ours\n"
-		PG_HELP_WAIT,
+		PG_HELP_WAIT
+		"What is not said is as the configuration file has it: portguard.conf(5).\n",
 	.run = run_attach,
 };
 
 struct options {
+	const struct pg_config *config;
 	struct pg_attach_opts attach;
+	bool mode_said; /* otherwise it is the configuration's */
 	uint32_t flows;	    /* 0: not said */
 	const char *policy; /* file; NULL: the policy in force stays */
 	int wait_s;
@@ -37,21 +42,12 @@ struct options {
 
 static int mode_from_str(const char *text, enum pg_mode *ret, struct pg_err *err)
 {
-	if (!strcmp(text, "auto")) {
-		*ret = PG_MODE_NONE;
-		return 0;
-	}
-	for (enum pg_mode m = PG_MODE_NONE + 1; m < _PG_MODE_MAX; m++) {
-		if (!strcmp(text, pg_mode_name(m))) {
-			*ret = m;
-			return 0;
-		}
-	}
-	return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
-			    "--mode takes auto, native, skb or tc, not '%s'", text);
+	if (pg_mode_from_str(text, ret) < 0)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+				    "--mode takes auto, native, skb or tc, not '%s'", text);
+	return 0;
 }
 
-/* Places, of which there is a power of two. */
 static int flows_from_str(const char *text, uint32_t *ret, struct pg_err *err)
 {
 	uint32_t n;
@@ -59,8 +55,7 @@ static int flows_from_str(const char *text, uint32_t *ret, struct pg_err *err)
 	if (pg_parse_u32(text, 1, PG_FLOWS_MAX, &n) < 0)
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
 				    "--flows takes a number up to %u, not '%s'", PG_FLOWS_MAX, text);
-	for (*ret = PG_FLOWS_MIN; *ret < n;)
-		*ret *= 2;
+	*ret = pg_flows_round(n);
 	return 0;
 }
 
@@ -83,6 +78,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 		case 'm':
 			if (mode_from_str(optarg, &o->attach.mode, err) < 0)
 				return -EINVAL;
+			o->mode_said = true;
 			break;
 		case 'p':
 			o->policy = optarg;
@@ -157,6 +153,18 @@ static void undo(struct pg_dp *dp, const struct before *before, char **name, siz
 	pg_policy_commit(dp, before->policy, NULL);
 }
 
+static int attach_one(struct pg_dp *dp, const struct options *o, const char *name,
+		      struct pg_err *err)
+{
+	const struct pg_config_attach *config = pg_config_iface(o->config, name);
+	struct pg_attach_opts opts = o->attach;
+
+	if (!o->mode_said)
+		opts.mode = config->mode;
+	opts.no_egress |= !config->egress;
+	return pg_dp_attach(dp, name, &opts, err);
+}
+
 /*
  * The interfaces get their slots and the policy goes in before the first program is attached, so
  * that no packet meets another policy, or this one without its rules with -i.
@@ -171,7 +179,7 @@ static int attach_all(struct pg_dp *dp, const struct options *o, struct pg_rules
 	if (r >= 0)
 		r = pg_policy_commit(dp, policy, err);
 	for (size_t i = 0; i < n && r >= 0; i++)
-		r = pg_dp_attach(dp, name[i], &o->attach, err);
+		r = attach_one(dp, o, name[i], err);
 	if (r >= 0)
 		r = pg_policy_check_modes(dp, policy, err);
 	if (r < 0)
@@ -226,7 +234,7 @@ static int open_instance(struct pg_ctx *ctx, const struct options *o, struct bef
 	}
 	if (r == -ENOENT) {
 		opts.mode = PG_DP_CREATE;
-		opts.flows = o->flows;
+		opts.flows = o->flows ? o->flows : o->config->flows;
 		r = pg_dp_open(&opts, ret_dp, err);
 		before->created = true;
 	}
@@ -240,6 +248,50 @@ static int open_instance(struct pg_ctx *ctx, const struct options *o, struct bef
 		if (before->iface[i].abi.netns)
 			before->created = false;
 	return pg_policy_read(*ret_dp, &before->policy, err);
+}
+
+/* Nobody has used it: there was none, or one that a command like `set create` has made. */
+static bool is_fresh(const struct before *before)
+{
+	const struct pg_ruleset *set = before->policy;
+
+	for (size_t i = 0; i < PG_MAX_IFACES; i++)
+		if (before->iface[i].abi.netns)
+			return false;
+	for (size_t i = 0; i < set->n_chains; i++)
+		if (i >= PG_CHAINS_BUILTIN || set->chain[i].n_rules ||
+		    set->chain[i].policy != PG_TARGET_ACCEPT)
+			return false;
+	return true;
+}
+
+/* What the configuration says of a new instance. */
+static int configure(struct pg_dp *dp, const struct pg_config *config, struct pg_err *err)
+{
+	for (unsigned i = 0; i < _PG_TIMEOUT_MAX; i++)
+		if (config->timeout_s[i])
+			pg_dp_timeout_set(dp, (enum pg_timeout)i, config->timeout_s[i]);
+	if (config->fragments != PG_FRAGMENTS_AUTO)
+		pg_dp_set_fragments(dp, config->fragments);
+	return config->flow_options ? pg_dp_flow_options_set(dp, config->flow_options, err) : 0;
+}
+
+/* *policy: of --policy, or NULL; the one to be in force. */
+static int choose_policy(struct pg_dp *dp, const struct options *o, const struct before *before,
+			 struct pg_ruleset **policy, struct pg_err *err)
+{
+	bool fresh = is_fresh(before);
+	int r = fresh ? configure(dp, o->config, err) : 0;
+
+	if (r >= 0 && fresh && !*policy && o->config->policy)
+		r = load_policy(o->config->policy, policy, err);
+	if (r < 0)
+		return r;
+	if (*policy)
+		pg_policy_inherit(*policy, before->policy);
+	else
+		*policy = pg_ruleset_dup(before->policy);
+	return *policy ? 0 : pg_fail(err, -ENOMEM, "out of memory");
 }
 
 static int attach(struct pg_ctx *ctx, const struct options *o, struct before *before, char **name,
@@ -258,13 +310,10 @@ static int attach(struct pg_ctx *ctx, const struct options *o, struct before *be
 	r = open_instance(ctx, o, before, &dp, err);
 	if (r < 0)
 		return r;
-	if (policy)
-		pg_policy_inherit(policy, before->policy);
-	else
-		policy = pg_ruleset_dup(before->policy);
-	if (!policy) {
+	r = choose_policy(dp, o, before, &policy, err);
+	if (r < 0) {
 		undo(dp, before, name, 0);
-		return pg_fail(err, -ENOMEM, "out of memory");
+		return r;
 	}
 	r = attach_all(dp, o, policy, before, name, n, err);
 	return r < 0 ? r : report(dp, name, n, err);
@@ -272,7 +321,7 @@ static int attach(struct pg_ctx *ctx, const struct options *o, struct before *be
 
 static int run_attach(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
-	struct options o = { 0 };
+	struct options o = { .config = ctx->config };
 	struct before *before;
 	int r = parse_options(argc, argv, &o, err);
 

@@ -14,7 +14,7 @@ static int run_flows(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *e
 const struct pg_cmd pg_cmd_flows = {
 	.name = "flows",
 	.args = "[--proto PROTO] [--port PORT] [--src ADDR] [--dst ADDR] [--state STATE] [--iface IFACE] "
-		"[--top N] [--by KEY] [--kill [--all] [--force]] [--watch [SECONDS]] [--json]",
+		"[--top N] [--by bytes|packets|rtt|retransmits|age] [--kill [--all] [--force]] [--watch [SECONDS]] [--json]",
 	.help = "Show the connections that are tracked, with what they have sent and how they are",
 	.details =
 		"The source is the end that opened the flow; `>' is what it has sent, `<' what came back.\n"
@@ -27,9 +27,10 @@ const struct pg_cmd pg_cmd_flows = {
 		"  --top N             only the first N, by bytes unless --by says otherwise\n"
 		"  --by KEY            bytes, packets, rtt, retransmits or age; largest first\n"
 		"  --kill              end those flows: their packets are dropped from now on, and this\n"
-		"                      host's own sockets are closed. Without any filter, --all is needed;\n"
-		"                      --force ends also the SSH connection that you are on\n"
-		"  --watch [SECONDS]   again and again until Ctrl-C\n",
+		"                      host's own sockets are closed. Without any filter, --all is needed\n"
+		"  --all               with --kill: every flow\n"
+		"  --force             with --kill: also the SSH connection that you are on\n"
+		PG_HELP_WATCH,
 	.run = run_flows,
 };
 

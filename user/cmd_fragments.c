@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "names.h"
 #include "options.h"
 
 static int run_set_fragments(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
@@ -23,17 +24,10 @@ const struct pg_cmd pg_cmd_set_fragments = {
 	.run = run_set_fragments,
 };
 
-static const char *const names[_PG_FRAGMENTS_MAX] = {
-	[PG_FRAGMENTS_AUTO] = "auto",
-	[PG_FRAGMENTS_DROP] = "drop",
-	[PG_FRAGMENTS_PASS] = "pass",
-	[PG_FRAGMENTS_RULES] = "rules",
-};
-
 static int setting_from_str(const char *text, enum pg_fragments *ret, struct pg_err *err)
 {
 	for (enum pg_fragments f = 0; f < _PG_FRAGMENTS_MAX; f++) {
-		if (!strcmp(text, names[f])) {
+		if (!strcmp(text, pg_fragments_name(f))) {
 			*ret = f;
 			return 0;
 		}
@@ -82,6 +76,6 @@ static int run_set_fragments(struct pg_ctx *ctx, int argc, char **argv, struct p
 	if (text)
 		pg_dp_set_fragments(dp, setting);
 	else
-		printf("%s\n", names[pg_dp_fragments(dp)]);
+		printf("%s\n", pg_fragments_name(pg_dp_fragments(dp)));
 	return 0;
 }

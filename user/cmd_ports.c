@@ -16,7 +16,7 @@ const struct pg_cmd pg_cmd_ports = {
 	.details =
 		"Ports are the local end's, flags of both directions. Choose by tcp, udp, 443, 80-90/tcp.\n"
 		"  --sort KEY          port (the default), packets, bytes or dropped\n"
-		"  --watch [SECONDS]   again and again until Ctrl-C\n",
+		PG_HELP_WATCH,
 	.run = run_ports,
 };
 

@@ -12,6 +12,9 @@ const struct pg_cmd pg_cmd_reasons = {
 	.name = "reasons",
 	.args = "[--all] [--watch [SECONDS]] [--json]",
 	.help = "Show why packets ended as they did; --all: also what has not happened yet",
+	.details =
+		"  --all               also reasons that have counted nothing\n"
+		PG_HELP_WATCH,
 	.run = run_reasons,
 };
 

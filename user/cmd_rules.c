@@ -10,6 +10,7 @@ const struct pg_cmd pg_cmd_rules = {
 	.name = "rules",
 	.args = "[--watch [SECONDS]] [--json]",
 	.help = "Show every rule with its packets and bytes",
+	.details = PG_HELP_WATCH,
 	.run = run_rules,
 };
 

@@ -17,15 +17,15 @@ const struct pg_cmd pg_cmd_set = {
 	.args = "[OPTIONS] create|add|del|test|list|save|restore|flush|destroy|rename|swap …",
 	.help = "Named sets of addresses for -m set, with ipset's commands",
 	.details =
-		"  create NAME hash:ip|hash:net|hash:ip,port [family inet|inet6] [timeout SECONDS]\n"
-		"         [maxelem N] [hashsize N] [netmask BITS]\n"
-		"  add NAME ENTRY [timeout SECONDS] [nomatch]\n"
-		"  del NAME ENTRY      test NAME ENTRY     list [NAME]         save [NAME]\n"
-		"  flush [NAME]        destroy [NAME]      rename FROM TO      swap NAME NAME\n"
+		"  create NAME TYPE    hash:ip, hash:net or hash:ip,port [family inet|inet6]\n"
+		"                      [timeout SECONDS] [maxelem N] [hashsize N] [netmask BITS]\n"
+		"  add NAME ENTRY      [timeout SECONDS] [nomatch]\n"
+		"  del NAME ENTRY      or test NAME ENTRY, rename FROM TO, swap NAME NAME\n"
+		"  list [NAME]         or save [NAME], flush [NAME], destroy [NAME]\n"
 		"  restore             what `ipset save` or `portguard set save` wrote, from standard\n"
 		"                      input or -file; all of it or nothing\n"
-		"  An entry is ADDRESS, ADDRESS/BITS, FROM-TO; with ports ADDRESS,[PROTO:]PORT[-PORT],\n"
-		"  ADDRESS,icmp:TYPE/CODE or ADDRESS,PROTO:0.\n"
+		"An entry is ADDRESS, ADDRESS/BITS, FROM-TO; with ports ADDRESS,[PROTO:]PORT[-PORT],\n"
+		"ADDRESS,icmp:TYPE/CODE or ADDRESS,PROTO:0.\n"
 		"  -!, -exist          what is there already, or is gone already, is no error\n"
 		"  -q, -quiet          say nothing\n"
 		"  -s, -sorted         entries in order\n"
@@ -434,7 +434,7 @@ static int show_set(struct pg_dp *dp, uint32_t number, struct pg_set_view *view,
 	if (!show->names)
 		r = pg_dp_set_walk(dp, number, gather, &g, err);
 	if (!r) {
-		if (show->sorted)
+		if (show->sorted && view->n)
 			qsort(view->entry, view->n, sizeof(*view->entry), pg_ipset_compare);
 		pg_set_show(f, view, show);
 	}

@@ -16,7 +16,7 @@ const struct pg_cmd pg_cmd_states = {
 	.details =
 		"Each end of each tracked connection counts by itself, by RFC 9293's states.\n"
 		"  --port PORT         of connections that were opened to that port; may be given again\n"
-		"  --watch [SECONDS]   again and again until Ctrl-C\n",
+		PG_HELP_WATCH,
 	.run = run_states,
 };
 

@@ -10,6 +10,7 @@ const struct pg_cmd pg_cmd_status = {
 	.name = "status",
 	.args = "[--watch [SECONDS]] [--json]",
 	.help = "Show interfaces and how they are attached, totals, the policy and its memory",
+	.details = PG_HELP_WATCH,
 	.run = run_status,
 };
 

@@ -31,6 +31,7 @@ const struct pg_cmd pg_cmd_test = {
 		"  -p PROTO            tcp unless other options say what it is\n"
 		"  -s, -d ADDR         192.0.2.1 or 2001:db8::1, and an address of this host\n"
 		"  --sport, --dport    40000 and 80\n"
+		"  --syn               the flags of a connection's first segment\n"
 		"  --tcp-flags LIST    those that are set: SYN,ACK; ALL; NONE. SYN, or ACK if ESTABLISHED\n"
 		"  --icmp-type TYPE    by name or number, with code: echo-request\n"
 		"  --length N          of the IP packet in bytes\n"

@@ -242,11 +242,11 @@ int pg_json_log(FILE *f, const struct pg_log_record *record, struct pg_err *err)
 {
 	_cleanup_(pg_text_free) struct pg_text line = { 0 };
 	struct json_object *doc = object();
+	long us = record->when.tv_nsec / 1000;
 	bool oom = false;
 
-	put(doc, "time",
-	    json_object_new_double((double)record->when.tv_sec +
-				   (double)(record->when.tv_nsec / 1000) / 1e6), &oom);
+	put(doc, "time", json_object_new_double((double)record->when.tv_sec + (double)us / 1e6),
+	    &oom);
 	put_text(doc, "iface", record->ifname, &oom);
 	log_rule(doc, record, &oom);
 	log_packet(doc, record->event, &oom);

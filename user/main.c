@@ -4,13 +4,16 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "config.h"
 #include "dp.h"
+#include "options.h"
 
 extern const struct pg_cmd pg_cmd_attach, pg_cmd_detach, pg_cmd_status, pg_cmd_ports,
 	pg_cmd_reasons, pg_cmd_flows, pg_cmd_states, pg_cmd_track, pg_cmd_set_timeout,
 	pg_cmd_rules, pg_cmd_replay, pg_cmd_save, pg_cmd_restore, pg_cmd_allow,
 	pg_cmd_deny, pg_cmd_limit, pg_cmd_delete, pg_cmd_set, pg_cmd_apply, pg_cmd_confirm,
-	pg_cmd_rollback, pg_cmd_set_fragments, pg_cmd_lint, pg_cmd_log, pg_cmd_test, pg_cmd_iptables;
+	pg_cmd_rollback, pg_cmd_set_fragments, pg_cmd_lint, pg_cmd_log, pg_cmd_test, pg_cmd_iptables,
+	pg_cmd_completion, pg_cmd_manual;
 
 /* pg_cmd_iptables has no name: its verbs begin with a dash. */
 static const struct pg_cmd *const commands[] = {
@@ -19,7 +22,8 @@ static const struct pg_cmd *const commands[] = {
 	&pg_cmd_confirm, &pg_cmd_rollback, &pg_cmd_lint, &pg_cmd_rules, &pg_cmd_ports,
 	&pg_cmd_reasons, &pg_cmd_flows, &pg_cmd_states, &pg_cmd_track, &pg_cmd_set_timeout,
 	&pg_cmd_test,	&pg_cmd_replay, &pg_cmd_set,	 &pg_cmd_set_fragments,
-	&pg_cmd_log,
+	&pg_cmd_log, &pg_cmd_completion, &pg_cmd_manual,
+	NULL
 };
 
 static void print_help(void)
@@ -28,7 +32,7 @@ static void print_help(void)
 	       "Usage: portguard COMMAND [ARGUMENTS…]\n"
 	       "       portguard %s\n\nCommands:\n",
 	       pg_cmd_iptables.args);
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+	for (size_t i = 0; commands[i]; i++)
 		printf("  %-11s  %s\n", commands[i]->name, commands[i]->help);
 	printf("  -A -I -D -R -C -L -S -F -P -Z -N -X -E\n"
 	       "               %s\n\n"
@@ -98,13 +102,29 @@ static const struct pg_cmd *find_command(const char *name)
 {
 	if (name[0] == '-' || name[0] == '!')
 		return &pg_cmd_iptables;
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+	for (size_t i = 0; commands[i]; i++)
 		if (!strcmp(commands[i]->name, name))
 			return commands[i];
 	return NULL;
 }
 
-static int run(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
+/* `help COMMAND` is `COMMAND --help`. */
+static int help(const char *name, struct pg_err *err)
+{
+	const struct pg_cmd *cmd = name ? find_command(name) : NULL;
+
+	if (name && !cmd)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+				    "there is no command '%s'; `portguard --help` lists them", name);
+	if (cmd && cmd != &pg_cmd_iptables)
+		pg_cmd_usage(cmd);
+	else
+		print_help();
+	return 0;
+}
+
+static int run(struct pg_ctx *ctx, struct pg_config *config, int argc, char **argv,
+	       struct pg_err *err)
 {
 	const struct pg_cmd *cmd;
 	int r = take_globals(ctx, &argc, argv, err);
@@ -112,16 +132,19 @@ static int run(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 	if (r < 0)
 		return r;
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
-			 !strcmp(argv[1], "help"))) {
-		print_help();
-		return 0;
-	}
+			 !strcmp(argv[1], "help")))
+		return help(argc > 2 ? argv[2] : NULL, err);
 	/* As iptables without arguments: it says that no command was given. */
 	cmd = argc > 1 ? find_command(argv[1]) : &pg_cmd_iptables;
 	if (!cmd)
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
 				    "there is no command '%s'; `portguard --help' lists them",
 				    argv[1]);
+	r = pg_config_read(NULL, config, err);
+	if (r < 0)
+		return r;
+	if (!ctx->state_dir)
+		ctx->state_dir = config->state_dir;
 	if (cmd == &pg_cmd_iptables)
 		return cmd->run(ctx, argc, argv, err);
 	return cmd->run(ctx, argc - 1, argv + 1, err);
@@ -141,13 +164,19 @@ static void print_error(struct pg_err *err)
 
 int main(int argc, char **argv)
 {
-	struct pg_ctx ctx = { .state_dir = getenv("PORTGUARD_STATE") };
+	struct pg_config config = { 0 };
+	struct pg_ctx ctx = {
+		.state_dir = getenv("PORTGUARD_STATE"),
+		.commands = commands,
+		.config = &config,
+	};
 	struct pg_err err = { .exit_code = PG_EXIT_FAILED };
 	int r;
 
 	if (ctx.state_dir && !*ctx.state_dir)
 		ctx.state_dir = NULL;
-	r = run(&ctx, argc, argv, &err);
+	r = run(&ctx, &config, argc, argv, &err);
+	pg_config_free(&config);
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "portguard: cannot write to standard output: %s\n",
 			strerror(errno));

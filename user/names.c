@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "names.h"
+#include "pg_abi.h"
 #include "util.h"
 
 #define NAME(sym, name, ...) name,
@@ -16,6 +17,13 @@ static const char *const pair_names[] = { PG_PAIR_STATES(NAME) };
 static const char *const timeout_names[] = { PG_TIMEOUTS(NAME) };
 static const char *const odd_names[] = { PG_ODD_FLAGS(NAME) };
 static const char *const odd_helps[] = { PG_ODD_FLAGS(HELP) };
+
+static const char *const fragments_names[_PG_FRAGMENTS_MAX] = {
+	[PG_FRAGMENTS_AUTO] = "auto",
+	[PG_FRAGMENTS_DROP] = "drop",
+	[PG_FRAGMENTS_PASS] = "pass",
+	[PG_FRAGMENTS_RULES] = "rules",
+};
 
 #define TRANSITION(from, to) { PG_END_##from, PG_END_##to },
 static const unsigned char transitions[][2] = { PG_TRANSITIONS(TRANSITION) };
@@ -65,6 +73,11 @@ const char *pg_pair_state_name(unsigned tcp_state)
 const char *pg_timeout_name(unsigned timeout)
 {
 	return LOOKUP(timeout_names, timeout);
+}
+
+const char *pg_fragments_name(unsigned setting)
+{
+	return LOOKUP(fragments_names, setting);
 }
 
 const char *pg_odd_flags_name(enum pg_odd_flags odd)

@@ -16,6 +16,7 @@ const char *pg_flag_name(enum pg_tcp_flag flag);
 const char *pg_end_state_name(enum pg_end_state state);
 const char *pg_pair_state_name(unsigned tcp_state); /* enum pg_tcp_state */
 const char *pg_timeout_name(unsigned timeout);	     /* enum pg_timeout */
+const char *pg_fragments_name(unsigned setting);	     /* enum pg_fragments */
 const char *pg_odd_flags_name(enum pg_odd_flags odd);
 const char *pg_odd_flags_help(enum pg_odd_flags odd);
 

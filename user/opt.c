@@ -3,32 +3,45 @@
 
 #include "opt.h"
 
-enum value { NO_VALUE, VALUE, OPTIONAL };
-
-static const struct {
-	const char *name;
-	char letter;
-	enum value value;
-} globals[] = {
-	{ "append", 'A', VALUE },	    { "delete", 'D', VALUE },
-	{ "check", 'C', VALUE },	    { "insert", 'I', VALUE },
-	{ "replace", 'R', VALUE },	    { "list", 'L', OPTIONAL },
-	{ "list-rules", 'S', OPTIONAL },    { "flush", 'F', OPTIONAL },
-	{ "zero", 'Z', OPTIONAL },	    { "new-chain", 'N', VALUE },
-	{ "delete-chain", 'X', OPTIONAL },  { "rename-chain", 'E', VALUE },
-	{ "policy", 'P', VALUE },	    { "source", 's', VALUE },
-	{ "src", 's', VALUE },		    { "destination", 'd', VALUE },
-	{ "dst", 'd', VALUE },		    { "protocol", 'p', VALUE },
-	{ "in-interface", 'i', VALUE },	    { "out-interface", 'o', VALUE },
-	{ "jump", 'j', VALUE },		    { "goto", 'g', VALUE },
-	{ "table", 't', VALUE },	    { "match", 'm', VALUE },
-	{ "numeric", 'n', NO_VALUE },	    { "verbose", 'v', NO_VALUE },
-	{ "exact", 'x', NO_VALUE },	    { "line-numbers", '0', NO_VALUE },
-	{ "fragments", 'f', NO_VALUE },	    { "wait", 'w', OPTIONAL },
-	{ "wait-interval", 'W', OPTIONAL }, { "set-counters", 'c', VALUE },
-	{ "modprobe", 'M', VALUE },	    { "ipv4", '4', NO_VALUE },
-	{ "ipv6", '6', NO_VALUE },	    { "help", 'h', OPTIONAL },
-	{ "version", 'V', NO_VALUE },
+const struct pg_opt_global pg_opt_globals[] = {
+	{ "append", 'A', PG_OPT_VALUE },
+	{ "delete", 'D', PG_OPT_VALUE },
+	{ "check", 'C', PG_OPT_VALUE },
+	{ "insert", 'I', PG_OPT_VALUE },
+	{ "replace", 'R', PG_OPT_VALUE },
+	{ "list", 'L', PG_OPT_OPTIONAL },
+	{ "list-rules", 'S', PG_OPT_OPTIONAL },
+	{ "flush", 'F', PG_OPT_OPTIONAL },
+	{ "zero", 'Z', PG_OPT_OPTIONAL },
+	{ "new-chain", 'N', PG_OPT_VALUE },
+	{ "delete-chain", 'X', PG_OPT_OPTIONAL },
+	{ "rename-chain", 'E', PG_OPT_VALUE },
+	{ "policy", 'P', PG_OPT_VALUE },
+	{ "source", 's', PG_OPT_VALUE },
+	{ "src", 's', PG_OPT_VALUE },
+	{ "destination", 'd', PG_OPT_VALUE },
+	{ "dst", 'd', PG_OPT_VALUE },
+	{ "protocol", 'p', PG_OPT_VALUE },
+	{ "in-interface", 'i', PG_OPT_VALUE },
+	{ "out-interface", 'o', PG_OPT_VALUE },
+	{ "jump", 'j', PG_OPT_VALUE },
+	{ "goto", 'g', PG_OPT_VALUE },
+	{ "table", 't', PG_OPT_VALUE },
+	{ "match", 'm', PG_OPT_VALUE },
+	{ "numeric", 'n', PG_OPT_NONE },
+	{ "verbose", 'v', PG_OPT_NONE },
+	{ "exact", 'x', PG_OPT_NONE },
+	{ "line-numbers", '0', PG_OPT_NONE },
+	{ "fragments", 'f', PG_OPT_NONE },
+	{ "wait", 'w', PG_OPT_OPTIONAL },
+	{ "wait-interval", 'W', PG_OPT_OPTIONAL },
+	{ "set-counters", 'c', PG_OPT_VALUE },
+	{ "modprobe", 'M', PG_OPT_VALUE },
+	{ "ipv4", '4', PG_OPT_NONE },
+	{ "ipv6", '6', PG_OPT_NONE },
+	{ "help", 'h', PG_OPT_OPTIONAL },
+	{ "version", 'V', PG_OPT_NONE },
+	{ 0 },
 };
 
 /* Is `name` (len bytes) the whole of `option`, or its beginning? */
@@ -54,7 +67,7 @@ static bool same(const struct found *a, const struct found *b)
 {
 	if (a->global || b->global)
 		return a->global && b->global &&
-		       globals[a->global - 1].letter == globals[b->global - 1].letter;
+		       pg_opt_globals[a->global - 1].letter == pg_opt_globals[b->global - 1].letter;
 	return a->target == b->target && a->match == b->match && a->option->id == b->option->id;
 }
 
@@ -87,10 +100,10 @@ static void look_in(const struct pg_match_option *option, const struct found *of
 static void look_up(const struct pg_opt_scan *scan, const char *name, size_t len,
 		    struct found *best)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(globals); i++) {
+	for (size_t i = 0; pg_opt_globals[i].name; i++) {
 		struct found candidate = { .global = i + 1 };
 
-		if (is_prefix(globals[i].name, name, len, &candidate.whole))
+		if (is_prefix(pg_opt_globals[i].name, name, len, &candidate.whole))
 			consider(best, &candidate);
 	}
 	/* Of two matches that know a name, it is the one's that was loaded last (xtables_merge_options). */
@@ -127,26 +140,26 @@ static void take_long(struct pg_opt_scan *scan, struct pg_opt *ret)
 	size_t len = equals ? (size_t)(equals - name) : strlen(name);
 	const char *attached = equals ? equals + 1 : NULL;
 	struct found found = {};
-	enum value value;
+	enum pg_opt_value value;
 
 	look_up(scan, name, len, &found);
 	if (found.n != 1)
 		return;
 	if (found.global)
-		value = globals[found.global - 1].value;
+		value = pg_opt_globals[found.global - 1].value;
 	else
-		value = found.option->has_value ? VALUE : NO_VALUE;
-	if (attached && value == NO_VALUE)
+		value = found.option->has_value ? PG_OPT_VALUE : PG_OPT_NONE;
+	if (attached && value == PG_OPT_NONE)
 		return;
 	if (found.global) {
 		ret->kind = PG_OPT_GLOBAL;
-		ret->letter = globals[found.global - 1].letter;
+		ret->letter = pg_opt_globals[found.global - 1].letter;
 	} else {
 		ret->kind = found.target ? PG_OPT_TARGET : PG_OPT_MATCH;
 		ret->match = found.match;
 		ret->option = found.option;
 	}
-	if (value == VALUE || attached)
+	if (value == PG_OPT_VALUE || attached)
 		take_value(scan, ret, attached);
 }
 
@@ -158,18 +171,18 @@ static void take_short(struct pg_opt_scan *scan, struct pg_opt *ret)
 
 	if (!attached)
 		scan->cluster = NULL;
-	for (i = 0; i < ARRAY_SIZE(globals); i++)
-		if (globals[i].letter == letter && letter != '0')
+	for (i = 0; pg_opt_globals[i].name; i++)
+		if (pg_opt_globals[i].letter == letter && letter != '0')
 			break;
 	ret->letter = letter;
-	if (i == ARRAY_SIZE(globals))
+	if (!pg_opt_globals[i].name)
 		return;
 	ret->kind = PG_OPT_GLOBAL;
 	/* getopt gives -h no value, though --help may have one. */
-	if (globals[i].value == NO_VALUE || letter == 'h')
+	if (pg_opt_globals[i].value == PG_OPT_NONE || letter == 'h')
 		return;
 	scan->cluster = NULL;
-	if (globals[i].value == VALUE || attached)
+	if (pg_opt_globals[i].value == PG_OPT_VALUE || attached)
 		take_value(scan, ret, attached);
 }
 

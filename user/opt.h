@@ -37,6 +37,16 @@ struct pg_opt_scan {
 	const struct pg_match_option *target; /* options of the target; NULL: none */
 };
 
+enum pg_opt_value { PG_OPT_NONE, PG_OPT_VALUE, PG_OPT_OPTIONAL };
+
+/* Options of iptables' own; a NULL name ends them. */
+struct pg_opt_global {
+	const char *name; /* without dashes */
+	char letter;	  /* '0': it has none */
+	enum pg_opt_value value;
+};
+extern const struct pg_opt_global pg_opt_globals[];
+
 void pg_opt_next(struct pg_opt_scan *scan, struct pg_opt *ret);
 /* Read the same word again, after loading a match that may know it. */
 void pg_opt_again(struct pg_opt_scan *scan);

@@ -5,6 +5,9 @@
 #include "cmd.h"
 #include "snapshot.h"
 
+/* For --help of commands that show something. */
+#define PG_HELP_WATCH "  --watch [SECONDS]   again and again until Ctrl-C\n"
+
 /*
  * One view: its text for a terminal of a width (0: no terminal) and its JSON. `arg` is the
  * command's own.

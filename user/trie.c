@@ -739,7 +739,7 @@ __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_p
 	_free_ uint32_t *room = calloc(4 * n + 4, sizeof(*room));
 	_free_ uint8_t *last = calloc(n + 1, 1);
 	struct walk w = { .t = t, .bytes = bytes, .pattern = pattern, .base = base, .last = last };
-	uint32_t *alive = room, *matched = alive + n;
+	uint32_t *alive, *matched;
 	size_t n_alive, n_matched;
 	__u32 entry;
 
@@ -747,6 +747,8 @@ __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_p
 		fail(t, -ENOMEM);
 		return 0;
 	}
+	alive = room;
+	matched = room + n;
 	w.inverted = matched + n;
 	w.term = w.inverted + n;
 	prepare_walk(&w, n, alive, &n_alive, matched, &n_matched);

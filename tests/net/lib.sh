@@ -41,6 +41,7 @@ fi
 mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns || skip_all "cannot mount a tmpfs"
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/$PREFIX.XXXXXX")
 export XTABLES_LOCKFILE=$WORK/xtables.lock # not the machine's
+export PORTGUARD_CONFIG= # nor its configuration
 
 sandbox_clean() {
 	local ns pid
