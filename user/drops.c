@@ -131,11 +131,12 @@ void pg_fates_find(struct pg_fates *fates, uint32_t slot, uint32_t number, uint1
 		.rule = -1,
 	};
 	find_iface(fates, iface, ifindex, ret);
-	if (!(fate >> PG_FATE_ASKED & 1))
-		return;
 	refresh(fates);
+	/* A departure is accepted by OUTPUT's policy without being asked about. */
 	if ((ret->reason == PG_REASON_RULE || ret->reason == PG_REASON_POLICY) &&
 	    find_place(fates, slot, number, ret))
+		return;
+	if (!(fate >> PG_FATE_ASKED & 1))
 		return;
 	/* At least where it was. Built-in chains are in every policy. */
 	chain = pg_stage_chain(stage);

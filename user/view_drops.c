@@ -50,7 +50,8 @@ void pg_fate_who(const struct pg_fate *fate, char *buf, size_t size)
 	else if (!fate->rule)
 		snprintf(buf, size, "%s%s policy", raw, name);
 	else
-		snprintf(buf, size, "%s%s", raw, name);
+		snprintf(buf, size, "%s%s%s", raw, name,
+			 fate->reason == PG_REASON_RULE ? ", a rule that is gone" : "");
 }
 
 void pg_drop_end(const struct pg_drop *drop, int end, char *buf, size_t size)
