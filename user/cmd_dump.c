@@ -333,9 +333,9 @@ static int dump(struct pg_dp *dp, struct options *o, struct writer *w, struct pg
 	w->fates = pg_fates_open(dp);
 	if (!w->fates)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	r = open_file(w, o->path, err);
-	if (!r)
-		r = pg_dp_watch_open(dp, &o->watch, write_packet, w, &watch, err);
+	r = pg_dp_watch_open(dp, &o->watch, write_packet, w, &watch, err);
+	if (!r) /* not before it is clear that there will be something to write */
+		r = open_file(w, o->path, err);
 	return r ? r : watch_packets(w, watch);
 }
 
