@@ -61,6 +61,7 @@ struct writer {
 	struct block *block;
 	size_t n_blocks;
 	uint64_t written, filtered;
+	bool finishing; /* what is there yet */
 	uint8_t frame[PG_WATCH_SNAP + TAG_BYTES];
 	struct pg_err *err;
 };
@@ -144,7 +145,7 @@ static int write_packet(void *arg, const struct pg_watched *packet, size_t n)
 	pg_pcapng_packet(w->f, &out);
 	w->block[block].written++;
 	w->written++;
-	return w->written == w->opts->most ? -ECANCELED : 0;
+	return w->written == w->opts->most || (stopped && !w->finishing) ? -ECANCELED : 0;
 }
 
 static void count_text(struct pg_text *t, const struct writer *w,
@@ -201,6 +202,9 @@ static int watch_packets(struct writer *w, struct pg_dp_watch *watch)
 		if (r >= 0)
 			r = flush(w);
 	}
+	w->finishing = true;
+	if (r >= 0 || w->written != w->opts->most)
+		r = r < 0 && r != -ECANCELED ? r : pg_dp_watch_finish(watch, w->err);
 	if (r < 0 && r != -ECANCELED)
 		return r;
 	write_end(w, watch);

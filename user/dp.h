@@ -412,6 +412,8 @@ int pg_dp_watch_open(struct pg_dp *dp, const struct pg_dp_watch_opts *opts, pg_d
  */
 #define PG_DP_WATCH_LEASE_S 5
 int pg_dp_watch_read(struct pg_dp_watch *watch, int timeout_ms, struct pg_err *err);
+/* Watch no more, and read what is there yet. Returns as pg_dp_watch_read(). */
+int pg_dp_watch_finish(struct pg_dp_watch *watch, struct pg_err *err);
 struct pg_dp_watch_sums {
 	__u64 seen;    /* packets of the kind that was asked for */
 	__u64 limited; /* of them beyond the rate */

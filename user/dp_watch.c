@@ -58,6 +58,8 @@ static struct pg_watch *shared(const struct pg_dp *dp)
 	return dp->map[PG_MAP_WATCH].mem;
 }
 
+_Static_assert(PG_WATCHERS == 4, "the message below names as many");
+
 static int claim(struct pg_dp_watch *watch, struct pg_err *err)
 {
 	struct pg_watch *all = shared(watch->dp);
@@ -171,17 +173,34 @@ int pg_dp_watch_open(struct pg_dp *dp, const struct pg_dp_watch_opts *opts, pg_d
 	return 0;
 }
 
+/* timeout_ms 0: what is there. */
+static int read_ring(struct pg_dp_watch *watch, int timeout_ms, struct pg_err *err)
+{
+	int r = timeout_ms ? ring_buffer__poll(watch->ring, timeout_ms) :
+			     ring_buffer__consume(watch->ring);
+
+	if (r >= 0 || r == -ECANCELED || r == -EINTR)
+		return r;
+	return pg_dp_fail(err, r, "cannot read packets");
+}
+
 int pg_dp_watch_read(struct pg_dp_watch *watch, int timeout_ms, struct pg_err *err)
 {
 	int r = renew(watch, err);
 
-	if (r)
-		return r;
-	r = timeout_ms ? ring_buffer__poll(watch->ring, timeout_ms) :
-			 ring_buffer__consume(watch->ring);
-	if (r >= 0 || r == -ECANCELED || r == -EINTR)
-		return r;
-	return pg_dp_fail(err, r, "cannot read packets");
+	return r ? r : read_ring(watch, timeout_ms, err);
+}
+
+/* Take our bit out, so that the ring gets no more. */
+static void stop(struct pg_dp_watch *watch)
+{
+	__atomic_and_fetch(&shared(watch->dp)->on, ~(1U << watch->number), __ATOMIC_RELEASE);
+}
+
+int pg_dp_watch_finish(struct pg_dp_watch *watch, struct pg_err *err)
+{
+	stop(watch);
+	return read_ring(watch, 0, err);
 }
 
 void pg_dp_watch_sums(const struct pg_dp_watch *watch, struct pg_dp_watch_sums *ret)
@@ -201,13 +220,10 @@ void pg_dp_watch_sums(const struct pg_dp_watch *watch, struct pg_dp_watch_sums *
 
 void pg_dp_watch_close(struct pg_dp_watch *watch)
 {
-	struct pg_watch *all;
-
 	if (!watch)
 		return;
-	all = shared(watch->dp);
 	if (watch->place && __atomic_load_n(&watch->place->owner, __ATOMIC_ACQUIRE) == watch->owner) {
-		__atomic_and_fetch(&all->on, ~(1U << watch->number), __ATOMIC_RELEASE);
+		stop(watch);
 		bpf_map_delete_elem(watch->dp->map[PG_MAP_WATCH_RINGS].fd, &watch->number);
 		__atomic_store_n(&watch->place->until_ns, 0, __ATOMIC_RELEASE);
 	}

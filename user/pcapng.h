@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Writing pcapng: a section, an interface block for each interface, packets with comments. Pure but for the FILE. */
+/*
+ * Writing pcapng: a section, a block for each interface, packets with comments. Pure but for the FILE,
+ * whose ferror() tells what went wrong.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -28,4 +31,3 @@ void pg_pcapng_packet(FILE *f, const struct pg_pcapng_packet *packet);
 /* What one interface gave in the end, and what is to be told about it. */
 void pg_pcapng_stats(FILE *f, uint32_t iface, uint64_t time_ns, uint64_t delivered,
 		     const char *comment);
-/* Errors are ferror(f)'s. */
