@@ -801,8 +801,9 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 	struct tables t;
 
 	if (!find_tables(&t, d))
-		return d->reason != PG_REASON_INTERNAL && !may_be_forwarded(&t, p);
-	if (t.gen->needs & PG_NEED_RAW || may_be_forwarded(&t, p))
+		return d->reason != PG_REASON_INTERNAL && !(t.gen->needs & PG_NEED_WATCH) &&
+		       !may_be_forwarded(&t, p);
+	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_WATCH) || may_be_forwarded(&t, p))
 		return false;
 	return fast_take(&t, first_term(&t, p, 0), PG_STAGE_FILTER, d);
 }
@@ -814,7 +815,7 @@ static __always_inline bool depart_fast(const struct cursor *c, struct pkt *p, s
 
 	if (!take_tables(&t, d))
 		return false;
-	if (t.gen->needs & PG_NEED_RAW_OUTPUT || (c->passing && d->track))
+	if (t.gen->needs & (PG_NEED_RAW_OUTPUT | PG_NEED_WATCH) || (c->passing && d->track))
 		return false;
 	if (c->passing) {
 		d->verdict = PG_VERDICT_ACCEPT;

@@ -46,6 +46,8 @@ static __always_inline enum pg_verdict fast_decide(const struct cursor *c, struc
 		barrier();
 		count_packet(c->dir, PG_REASON_POLICY, atomic, &d, p);
 	}
+	if (d.verdict == PG_VERDICT_DROP)
+		dropped_plain(c, d.slot, fate(c->dir, PG_VERDICT_DROP, d.reason) | fast_stage(c->dir));
 	if (trace)
 		trace_packet(c, p, &d); /* no path: what decided is all there was */
 	return d.verdict;

@@ -107,6 +107,27 @@ ARRAY(pg_event_rate, struct pg_state);
 /* By CPU: the token bucket of REJECT's ICMP errors. */
 ARRAY(pg_reply_rate, struct pg_state);
 
+/* The black box, by CPU. Written by the programs. */
+ARRAY(pg_box, struct pg_box);
+
+/* Who watches packets. Written by the command. */
+ARRAY(pg_watch, struct pg_watch);
+
+/* By CPU. Written by the programs. */
+ARRAY(pg_watch_cpus, struct pg_watch_cpu);
+
+/* A ring for each watcher, made by it. */
+struct watch_ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, PG_WATCH_RING);
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, PG_WATCHERS);
+	__type(key, __u32);
+	__array(values, struct watch_ring);
+} pg_watch_rings SEC(".maps");
+
 #undef ARRAY
 
 /* The one element of an array. */

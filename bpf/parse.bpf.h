@@ -16,6 +16,7 @@ struct cursor {
 	bool xdp;	 /* constants in every copy of the code */
 	enum pg_dir dir;
 	bool passing; /* it departs, and has come from another interface */
+	void *ctx;    /* the fast path's, for what it drops */
 };
 
 /* The next `size` bytes, or NULL when they are not in the linear part. */

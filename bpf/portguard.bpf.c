@@ -51,6 +51,8 @@
 
 #include "flow_fast.bpf.h"
 
+#include "drop.bpf.h"
+
 #include "fast.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -228,6 +230,8 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 		}
 	}
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
+	if (d.verdict != PG_VERDICT_ACCEPT || p->needs & PG_NEED_WATCH)
+		ended(c, ctx, d.slot, fate(c->dir, d.verdict, d.reason) | fate_stage(classified, p));
 	trace_packet(c, p, &d);
 	if (classified)
 		trace_path(p);
@@ -281,6 +285,7 @@ int portguard_xdp(struct xdp_md *ctx)
 		.end = (void *)(long)ctx->data_end,
 		.xdp = true,
 		.dir = PG_DIR_IN,
+		.ctx = ctx,
 	};
 	enum pg_verdict verdict;
 	struct eth_header *eth;
@@ -361,6 +366,7 @@ static __always_inline enum pg_verdict fast_skb(struct __sk_buff *skb, enum pg_d
 		.end = (void *)(long)skb->data_end,
 		.len = skb->len,
 		.dir = dir,
+		.ctx = skb,
 		.passing = dir == PG_DIR_OUT && skb->ingress_ifindex,
 	};
 

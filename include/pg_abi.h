@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 4
+#define PG_ABI 5
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -204,6 +204,7 @@ struct pg_base {
 #define PG_NEED_FLOW (1U << 8)	  /* more of the connection than its state; with PG_NEED_STATE */
 #define PG_NEED_ROUTES (1U << 9)  /* what the kernel's routing says: see dp_local.c */
 #define PG_NEED_NOTRACK (1U << 11) /* some rule says NOTRACK */
+#define PG_NEED_WATCH (1U << 12)   /* not of the policy: somebody watches what passes (pg_watch) */
 #define PG_NEED_RULE_STATE (1U << 10) /* connection state, and not because of a setting */
 
 struct pg_gen {
@@ -945,3 +946,122 @@ _Static_assert(_PG_TIMEOUT_MAX <= PG_TAG_BUSY, "a timeout fits in its bits");
 _Static_assert((int)PG_TIMEOUT_TCP_SYN_SENT2 == (int)PG_TCP_SYN_SENT2, "timeouts of TCP by state");
 _Static_assert(_PG_ODD_MAX <= 8 && _PG_TRANSITION_MAX <= 24, "counters have room for every name");
 /* End of flows --------------------------------------------------------------------------------- */
+
+/* Drops ---------------------------------------------------------------------------------------- */
+
+/*
+ * What became of one packet, in one number: what the programs hand on. Reason in the low byte.
+ */
+#define PG_FATE_VERDICT 8  /* enum pg_verdict, 2 bits */
+#define PG_FATE_OUT 10	   /* it departs */
+#define PG_FATE_ASKED 11   /* a chain was asked: stage is valid */
+#define PG_FATE_STAGE 12   /* enum pg_stage, 4 bits: the chain it was at last */
+
+/* A packet that was dropped or rejected. */
+struct pg_drop {
+	__u64 time_ns;	 /* CLOCK_MONOTONIC */
+	__be32 saddr[4]; /* IPv4 in [0] */
+	__be32 daddr[4];
+	__u32 slot;    /* of the counter, where the reason is RULE or POLICY */
+	__u32 number;  /* of the generation that it met */
+	__u32 length;  /* IP bytes; of what is not IP, or is not sound, the frame's */
+	__u32 ifindex;
+	__u32 skipped; /* drops like it before this one that were too many to be kept */
+	__u16 sport;   /* host order; ICMP type */
+	__u16 dport;   /* host order; ICMP code */
+	__u16 fate;    /* PG_FATE_* */
+	__u16 l3_type; /* host order */
+	__u16 vlan;    /* id of the outermost tag, PG_FLOW_TAGGED; 0: no tag */
+	__u8 iface;    /* slot of the interface */
+	__u8 proto;
+	__u8 tcp_flags;
+	__u8 has; /* PG_DROP_HAS_* */
+	__u8 unused[6];
+};
+#define PG_DROP_HAS_L3 (1U << 0) /* addresses */
+#define PG_DROP_HAS_PROTO (1U << 1)
+#define PG_DROP_HAS_PORTS (1U << 2)
+#define PG_DROP_HAS_ICMP (1U << 3)
+#define PG_DROP_HAS_FLAGS (1U << 4)
+#define PG_DROP_V6 (1U << 5)
+
+/*
+ * A token bucket, for the drops of one rule (slot modulo PG_BOX_RULES) or for another reason: the
+ * time at which it is full again, in jiffies.
+ */
+struct pg_drop_budget {
+	__u32 full_at;
+	__u32 skipped; /* since the last one that was kept */
+};
+#define PG_BOX_RULES 128U
+#define PG_BOX_BUDGETS (PG_BOX_RULES + 128U) /* rules', then those of reasons */
+
+/*
+ * The black box: the last drops of one CPU. Written by its programs, read by anybody: drop i, from
+ * 0, is in its place until drop i + PG_BOX_DROPS is begun, which is when head says that.
+ */
+struct pg_box {
+	__u64 head;    /* drops that were written, ever */
+	__u64 skipped; /* that were not, but for those in the budgets */
+	struct pg_drop_budget budget[PG_BOX_BUDGETS];
+	struct pg_drop drop[PG_BOX_DROPS];
+};
+
+/*
+ * Who watches packets themselves (`dump`), in pg_watch. A watcher renews `until_ns` while it lives, and
+ * has a ring of its own among pg_watch_rings. The programs take dead ones out of `on`, and
+ * PG_NEED_WATCH out of the policy.
+ */
+struct pg_watcher {
+	__u64 until_ns; /* CLOCK_MONOTONIC; 0: free */
+	__u64 owner;	/* tells one watcher from the next in this place */
+	__u64 ifaces;	/* bit per slot */
+	__u64 cost_ns;	/* of a packet, among those of a rule: 1 / rate; 0: no limit */
+	__u64 burst_ns;
+	__u32 verdicts; /* bit per enum pg_verdict */
+	__u32 snap;	/* bytes of each packet, PG_WATCH_SNAP at most */
+	__u32 sample;	/* every so many-th */
+	__u32 pid;
+};
+
+struct pg_watch {
+	__u32 on; /* bit per watcher */
+	__u32 unused;
+	struct pg_watcher watcher[PG_WATCHERS];
+};
+
+/* One packet for a watcher. In the ring it is as long as what it holds of the packet. */
+struct pg_watched {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u32 slot, number;
+	__u32 len; /* of the frame */
+	__u32 ifindex;
+	__u16 fate;
+	__u16 vlan_proto, vlan_tci; /* of a tag that is not in data; 0: none. Host order */
+	__u8 iface;
+	__u8 no_l2; /* data begins with the IP header */
+	__u8 data[PG_WATCH_SNAP];
+};
+
+/* One CPU's of one watcher. */
+struct pg_watch_share {
+	__u64 full_at[PG_WATCH_BUDGETS]; /* ns; by rule or reason */
+	__u64 seen;
+	__u64 limited; /* not given: beyond the rate */
+	__u64 lost;    /* no room in the ring */
+};
+
+/* Of one CPU, in pg_watch_cpus. */
+struct pg_watch_cpu {
+	struct pg_watch_share share[PG_WATCHERS];
+	struct pg_watched packet; /* at work */
+};
+
+_Static_assert(sizeof(struct pg_drop) == 80, "ABI");
+_Static_assert(sizeof(struct pg_box) == 16 + 8 * PG_BOX_BUDGETS + 80 * PG_BOX_DROPS, "ABI");
+_Static_assert((PG_BOX_DROPS & (PG_BOX_DROPS - 1)) == 0, "the programs mask a drop's number");
+_Static_assert(_PG_REASON_MAX <= PG_BOX_BUDGETS - PG_BOX_RULES, "every reason has a budget");
+_Static_assert(sizeof(struct pg_watcher) == 56, "ABI");
+_Static_assert(sizeof(struct pg_watch) == 8 + 56 * PG_WATCHERS, "ABI");
+_Static_assert(sizeof(struct pg_watched) == 32 + PG_WATCH_SNAP, "ABI");
+/* End of drops --------------------------------------------------------------------------------- */

@@ -92,6 +92,23 @@
 #define PG_EVENT_BURST 200
 #define PG_EVENT_RING (1U << 20)
 
+/*
+ * The black box: drops that each CPU keeps, 80 bytes each, and how many of a rule may come at once;
+ * behind that, one in so many jiffies, which is 12 to 125 a second.
+ */
+#define PG_BOX_DROPS 1024U
+#define PG_BOX_BURST 256U
+#define PG_BOX_STEP 8U
+
+/*
+ * Who may watch packets at once, what each is given of one, and the bytes that its ring has. Budgets
+ * are by rule, modulo.
+ */
+#define PG_WATCHERS 4U
+#define PG_WATCH_SNAP 9216U
+#define PG_WATCH_RING (1U << 22)
+#define PG_WATCH_BUDGETS 64U
+
 /* ICMP errors that REJECT may send, per CPU and second, and at once (the kernel's own bounds). */
 #define PG_REPLY_RATE 1000
 #define PG_REPLY_BURST 50

@@ -45,6 +45,8 @@ table() {
 	test   cmd   mount           mount               util-linux-core
 	test   cmd   ethtool         ethtool             ethtool
 	test   cmd   jq              jq                  jq
+	test   cmd   tshark          tshark              wireshark-cli
+	test   cmd   tcpdump         tcpdump             tcpdump
 	test   cmd   nc              netcat-openbsd      netcat
 	test   cmd   iperf3          iperf3              iperf3
 	test   cmd   iptables-legacy iptables            iptables-legacy

@@ -99,23 +99,10 @@ static void find_rule(struct reader *reader, uint32_t slot, struct pg_log_record
 	}
 }
 
-/* The events' clock has no date: what it is ahead or behind is asked anew, it may be set. */
-static struct timespec wall_time(uint64_t event_ns)
-{
-	struct timespec real, mono;
-	int64_t ns;
-
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &real);
-	ns = (real.tv_sec - mono.tv_sec) * INT64_C(1000000000) + real.tv_nsec - mono.tv_nsec +
-	     (int64_t)event_ns;
-	return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
-}
-
 static int print_text(struct reader *reader, const struct pg_event *e)
 {
 	_cleanup_(pg_text_free) struct pg_text t = { 0 };
-	const struct timespec when = wall_time(e->time_ns);
+	const struct timespec when = pg_wall_time(e->time_ns);
 	char stamp[32] = "";
 	struct tm tm;
 
@@ -137,7 +124,7 @@ static int print_json(struct reader *reader, const struct pg_event *e)
 {
 	struct pg_log_record record = {
 		.event = e,
-		.when = wall_time(e->time_ns),
+		.when = pg_wall_time(e->time_ns),
 		.ifname = iface_name(reader, e->iface),
 	};
 

@@ -43,6 +43,7 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 	_cleanup_(pg_dp_closep) struct pg_dp *dp =
 		new_dp(opts->mode != PG_DP_READ, opts->verbose);
 	bool create = opts->mode == PG_DP_CREATE;
+	bool locks = create || opts->mode == PG_DP_WRITE;
 	int r;
 
 	if (!dp)
@@ -50,7 +51,7 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 	pg_dp_libbpf_listen(opts->verbose);
 	r = pg_dp_find_dir(dp, opts->state_dir ? opts->state_dir : PG_STATE_DIR_DEFAULT, create,
 			   err);
-	if (!r && opts->mode != PG_DP_READ)
+	if (!r && locks)
 		r = pg_dp_lock(dp, opts->wait_s, err);
 	if (!r)
 		r = pg_dp_open_maps(dp, err);
@@ -58,7 +59,7 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 		r = pg_dp_create(dp, opts->flows, err);
 	else if (r == -ENOENT && dp->lock_fd >= 0)
 		pg_dp_remove_pins(dp, NULL); /* of a command that died while making an instance */
-	if (!r && opts->mode != PG_DP_READ) {
+	if (!r && locks) {
 		pg_dp_recover(dp);
 		r = opts->pending ? 0 : pg_dp_refuse_pending(dp, err);
 	}
@@ -159,6 +160,12 @@ void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count)
 
 		shard->rule[slot] = s ? (struct pg_count){ 0 } : *count;
 	}
+	((__u32 *)dp->map[PG_MAP_SLOT_BORN].mem)[slot] = pg_dp_last_number(dp);
+}
+
+__u32 pg_dp_slot_born(const struct pg_dp *dp, __u32 slot)
+{
+	return ((const __u32 *)dp->map[PG_MAP_SLOT_BORN].mem)[slot & (PG_COUNTER_SLOTS - 1)];
 }
 
 void pg_dp_state_set(struct pg_dp *dp, __u32 state, const struct pg_state *start)

@@ -22,6 +22,7 @@ struct pg_dp;
 
 enum pg_dp_open_mode {
 	PG_DP_READ,   /* no lock; -ENOENT without a message when there is no instance */
+	PG_DP_WATCH,  /* no lock either, but pg_dp_watch_open() works; -ENOENT as above */
 	PG_DP_WRITE,  /* takes the instance's lock; -ENOENT as above */
 	PG_DP_CREATE, /* as WRITE, and makes an empty instance where there is none */
 };
@@ -132,6 +133,14 @@ int pg_dp_refuse_pending(struct pg_dp *dp, struct pg_err *err);
  */
 int pg_dp_previous_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err);
 
+/*
+ * The text of generation `number`: there are those in force and, idle, before it or taken back.
+ * -ESTALE, without a message: it is neither. The caller frees it.
+ */
+int pg_dp_policy_text_of(struct pg_dp *dp, __u32 number, void **ret_text, size_t *ret_n);
+/* Numbers of the generation in force and of the other one; 0: there was none. */
+void pg_dp_policy_numbers(const struct pg_dp *dp, __u32 ret[2]);
+
 /* Counters of INPUT's and OUTPUT's policies before anything was committed. */
 enum { PG_SLOT_INPUT, PG_SLOT_OUTPUT };
 
@@ -163,6 +172,8 @@ void pg_dp_settle(struct pg_dp *dp);
  * Set a counter that no policy in force uses, before the commit that starts using it.
  */
 void pg_dp_slot_set(struct pg_dp *dp, __u32 slot, const struct pg_count *count);
+/* The generation since which the counter has been this rule's. */
+__u32 pg_dp_slot_born(const struct pg_dp *dp, __u32 slot);
 /*
  * Tell the programs the host's own addresses and the time zone of their clock, as they are now:
  * before a commit whose rules ask for them.
@@ -358,6 +369,62 @@ static inline void pg_dp_events_closep(struct pg_dp_events **events)
 }
 /* Packets that were not reported since the instance was made: too many, or the ring was full. */
 __u64 pg_dp_events_lost(const struct pg_dp *dp);
+
+/* Drops ---------------------------------------------------------------------------------------- */
+
+/* The black box: the last drops that each CPU has kept. Any number of readers, at any time. */
+struct pg_dp_drops;
+/* A reader. Begins with what is kept already, or with what comes from now on. */
+int pg_dp_drops_open(struct pg_dp *dp, bool from_now, struct pg_dp_drops **ret_drops,
+		     struct pg_err *err);
+/*
+ * What has come since the last time, in order of time; the caller frees *ret. With `settle`, what is
+ * younger than two milliseconds is left for the next time, so that no older one comes after it.
+ * ret_missed: that were written over before they were read.
+ */
+int pg_dp_drops_take(struct pg_dp_drops *drops, bool settle, struct pg_drop **ret, size_t *ret_n,
+		     __u64 *ret_missed, struct pg_err *err);
+void pg_dp_drops_close(struct pg_dp_drops *drops);
+static inline void pg_dp_drops_closep(struct pg_dp_drops **drops)
+{
+	pg_dp_drops_close(*drops);
+}
+/* Drops that were not kept since the instance was made: too many of their kind. */
+__u64 pg_dp_drops_skipped(const struct pg_dp *dp);
+
+/* Packets themselves, as long as one watches: dropped ones, or those that pass. */
+struct pg_dp_watch;
+struct pg_dp_watch_opts {
+	unsigned verdicts; /* bit per enum pg_verdict */
+	__u64 ifaces;	   /* bit per slot; 0: all */
+	__u32 snap;	   /* bytes of each; 0, or more than PG_WATCH_SNAP: that */
+	__u32 rate;	   /* packets a second of each rule and CPU; 0: all */
+	__u32 sample;	   /* every so many-th; 0: all */
+};
+/* Anything but 0 ends the reading. `n` bytes of packet->data are there. */
+typedef int pg_dp_watched_fn(void *arg, const struct pg_watched *packet, size_t n);
+/* The instance must be open for watching or writing, and stay so. */
+int pg_dp_watch_open(struct pg_dp *dp, const struct pg_dp_watch_opts *opts, pg_dp_watched_fn *fn,
+		     void *arg, struct pg_dp_watch **ret_watch, struct pg_err *err);
+/*
+ * As pg_dp_events_read(). To be called every second or so: who does not for PG_DP_WATCH_LEASE_S gets
+ * nothing more, until it is called again.
+ */
+#define PG_DP_WATCH_LEASE_S 5
+int pg_dp_watch_read(struct pg_dp_watch *watch, int timeout_ms, struct pg_err *err);
+/* Watch no more, and read what is there yet. Returns as pg_dp_watch_read(). */
+int pg_dp_watch_finish(struct pg_dp_watch *watch, struct pg_err *err);
+struct pg_dp_watch_sums {
+	__u64 seen;    /* packets of the kind that was asked for */
+	__u64 limited; /* of them beyond the rate */
+	__u64 lost;    /* of them found no room */
+};
+void pg_dp_watch_sums(const struct pg_dp_watch *watch, struct pg_dp_watch_sums *ret);
+void pg_dp_watch_close(struct pg_dp_watch *watch);
+static inline void pg_dp_watch_closep(struct pg_dp_watch **watch)
+{
+	pg_dp_watch_close(*watch);
+}
 
 /* Running frames through the program ----------------------------------------------------------- */
 

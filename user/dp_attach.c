@@ -102,7 +102,7 @@ static void retire_totals(struct pg_dp *dp, __u32 slot)
 static int detach_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 {
 	struct pg_iface *f = &pg_dp_slots(dp)[slot];
-	char shown[IFNAMSIZ];
+	char shown[IFNAMSIZ], name[sizeof(f->name)];
 	int r = pg_hook_remove(dp, slot, PG_DIR_IN) ?: pg_hook_remove(dp, slot, PG_DIR_OUT);
 
 	if (r)
@@ -110,7 +110,10 @@ static int detach_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 			       "%s is in another network namespace, and this kernel's TC can be "
 			       "reached only from there",
 			       pg_printable(f->name, shown, sizeof(shown)));
-	*f = (struct pg_iface){ 0 };
+	memcpy(name, f->name, sizeof(name));
+	/* What the black box has of it still has its name. */
+	*f = (struct pg_iface){ .ifindex = f->ifindex };
+	memcpy(f->name, name, sizeof(name));
 	return 0;
 }
 

@@ -24,6 +24,10 @@
 	X(FLOW_CTL, pg_flow_ctl)                                                                   \
 	X(FLOW_STATS, pg_flow_stats)                                                               \
 	X(PORT_STATES, pg_port_states)                                                             \
+	X(BOX, pg_box)                                                                             \
+	X(WATCH, pg_watch)                                                                         \
+	X(WATCH_CPUS, pg_watch_cpus)                                                               \
+	X(SLOT_BORN, pg_slot_born)                                                                 \
 	X(SET_INFO, pg_set_info)                                                                   \
 	X(RECENTS, pg_recents)                                                                     \
 	X(HASHLIMITS, pg_hashlimits)                                                               \
@@ -32,7 +36,8 @@
 	X(LOCALS, pg_locals)                                                                       \
 	X(EVENTS, pg_events)                                                                       \
 	X(SETS_HASH, pg_sets_hash)                                                                 \
-	X(SETS_NET, pg_sets_net)
+	X(SETS_NET, pg_sets_net)                                                                   \
+	X(WATCH_RINGS, pg_watch_rings)
 
 #define PG_ENUM_MAP(sym, name) PG_MAP_##sym,
 enum pg_map_id { PG_MAPS(PG_ENUM_MAP) _PG_MAP_MAX };
@@ -140,8 +145,13 @@ bool pg_dp_flow_has_space(const struct pg_dp *dp);
 /* Forget what was tracked in a namespace that had this number before. */
 void pg_dp_flow_forget_space(struct pg_dp *dp, __u32 space);
 
+/* dp_watch.c: make pg_watch_rings. 0 or a negative errno. */
+int pg_dp_watch_make(struct pg_dp *dp);
+
 /* dp_policy.c: the generation in force, 0 or 1, whatever the clock says about a confirmation. */
 __u32 pg_dp_active(const struct pg_dp *dp);
+/* The number of the last one that was committed. */
+__u32 pg_dp_last_number(const struct pg_dp *dp);
 /* Of both generations: PG_FLOW_OPT_TRACK has changed. */
 void pg_dp_policy_track(struct pg_dp *dp);
 /* With the lock: write down that the programs went back, if they did. */

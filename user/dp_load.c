@@ -90,7 +90,7 @@ static int reuse_maps(struct portguard_bpf *skel, const struct pg_dp *dp)
 
 	for (int i = 0; !r && i < _PG_MAP_MAX; i++) {
 		m = skel_map(skel, i);
-		if (m) /* pg_ifaces and pg_set_info are the command's own */
+		if (m) /* pg_ifaces, pg_slot_born and pg_set_info are the command's own */
 			r = bpf_map__reuse_fd(m, dp->map[i].fd);
 	}
 	return r;
@@ -254,6 +254,8 @@ static __u32 elements(enum pg_map_id id, const struct bpf_map *m, __u32 shards, 
 	case PG_MAP_SCRATCH:
 	case PG_MAP_EVENT_RATE:
 	case PG_MAP_REPLY_RATE:
+	case PG_MAP_BOX:
+	case PG_MAP_WATCH_CPUS:
 	case PG_MAP_FLOW_STATS:
 		return libbpf_num_possible_cpus();
 	default:
@@ -275,6 +277,8 @@ static int make_all(struct pg_dp *dp, __u32 shards, __u32 flows)
 			continue; /* with the sets */
 		if (i == PG_MAP_IFACES)
 			map[i].fd = make_map(pg_map_names[i], sizeof(struct pg_iface), PG_MAX_IFACES);
+		else if (i == PG_MAP_SLOT_BORN)
+			map[i].fd = make_map(pg_map_names[i], sizeof(__u32) * PG_COUNTER_SLOTS, 1);
 		else if (i >= _PG_MAP_MAPPED)
 			map[i].fd = make_declared(m);
 		else
@@ -283,7 +287,7 @@ static int make_all(struct pg_dp *dp, __u32 shards, __u32 flows)
 		if (map[i].fd < 0)
 			return map[i].fd;
 	}
-	return pg_dp_sets_make(dp);
+	return pg_dp_sets_make(dp) ?: pg_dp_watch_make(dp);
 }
 
 int pg_dp_create(struct pg_dp *dp, __u32 flows, struct pg_err *err)

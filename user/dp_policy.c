@@ -184,8 +184,10 @@ void pg_dp_settle(struct pg_dp *dp)
 }
 
 /* The numbers go on behind a generation that was taken back, too: its text has that number. */
-static __u32 last_number(const struct pg_ctl *ctl)
+__u32 pg_dp_last_number(const struct pg_dp *dp)
 {
+	const struct pg_ctl *ctl = pg_dp_ctl(dp);
+
 	return ctl->gen[0].number > ctl->gen[1].number ? ctl->gen[0].number : ctl->gen[1].number;
 }
 
@@ -204,7 +206,7 @@ int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *
 		  struct pg_err *err)
 {
 	struct pg_ctl *ctl = pg_dp_ctl(dp);
-	__u32 idle = !pg_dp_active(dp), number = last_number(ctl) + 1;
+	__u32 idle = !pg_dp_active(dp), number = pg_dp_last_number(dp) + 1;
 	int r = pg_dp_refuse_pending(dp, err);
 
 	if (r)
@@ -414,6 +416,29 @@ int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct p
 		r = text_of(dp, g, ret_text, ret_n);
 	}
 	return r ? pg_dp_fail(err, r, "cannot read the policy in force") : 0;
+}
+
+int pg_dp_policy_text_of(struct pg_dp *dp, __u32 number, void **ret_text, size_t *ret_n)
+{
+	const struct pg_ctl *ctl = pg_dp_ctl(dp);
+
+	for (__u32 g = 0; g < 2; g++) {
+		if (ctl->gen[g].number != number)
+			continue;
+		if (dp->skel)
+			return g == pg_dp_active(dp) ? private_text(dp, ret_text, ret_n) : -ESTALE;
+		return text_of(dp, g, ret_text, ret_n);
+	}
+	return -ESTALE;
+}
+
+void pg_dp_policy_numbers(const struct pg_dp *dp, __u32 ret[2])
+{
+	const struct pg_ctl *ctl = pg_dp_ctl(dp);
+	__u32 g = pg_dp_active(dp);
+
+	ret[0] = ctl->gen[g].number;
+	ret[1] = ctl->gen[!g].number;
 }
 
 void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)

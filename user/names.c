@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "names.h"
+
+#include <errno.h>
+#include <string.h>
+
 #include "pg_abi.h"
 #include "util.h"
 
@@ -33,6 +37,17 @@ static const unsigned char transitions[][2] = { PG_TRANSITIONS(TRANSITION) };
 const char *pg_reason_name(enum pg_reason reason)
 {
 	return LOOKUP(reason_names, reason);
+}
+
+int pg_reason_from_str(const char *text, enum pg_reason *ret)
+{
+	for (int i = 0; i < _PG_REASON_MAX; i++) {
+		if (strcmp(pg_reason_name((enum pg_reason)i), text))
+			continue;
+		*ret = (enum pg_reason)i;
+		return 0;
+	}
+	return -EINVAL;
 }
 
 const char *pg_reason_help(enum pg_reason reason)

@@ -8,6 +8,8 @@
 #include "pg_names.h"
 
 const char *pg_reason_name(enum pg_reason reason);
+/* 0 or -EINVAL. */
+int pg_reason_from_str(const char *text, enum pg_reason *ret);
 const char *pg_reason_help(enum pg_reason reason);
 const char *pg_mode_name(enum pg_mode mode);
 const char *pg_verdict_name(enum pg_verdict verdict);

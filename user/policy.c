@@ -137,6 +137,19 @@ int pg_policy_read_previous(struct pg_dp *dp, struct pg_ruleset **ret_set, struc
 	return r ? r : read_stored(dp, text, n, ret_set, err);
 }
 
+int pg_policy_read_number(struct pg_dp *dp, uint32_t number, struct pg_ruleset **ret_set,
+			  struct pg_err *err)
+{
+	_free_ void *text = NULL;
+	size_t n;
+	int r;
+
+	if (!number)
+		return read_uncommitted(dp, ret_set, err);
+	r = pg_dp_policy_text_of(dp, number, &text, &n);
+	return r ? r : read_stored(dp, text, n, ret_set, err);
+}
+
 /* Counters ------------------------------------------------------------------------------------- */
 
 static void mark(bool *used, uint32_t slot)

@@ -33,6 +33,13 @@ int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct
 int pg_policy_read_previous(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err);
 
 /*
+ * The policy of generation `number`, if that is the one in force or the other one that is still
+ * stored; -ESTALE, without a message, if not. The caller frees it.
+ */
+int pg_policy_read_number(struct pg_dp *dp, uint32_t number, struct pg_ruleset **ret_set,
+			  struct pg_err *err);
+
+/*
  * The tables of a policy for this instance's interfaces, as a commit makes them: for who wants to
  * know which rule a term is. Counter slots may be unassigned. The caller frees them.
  */

@@ -219,3 +219,15 @@ char *pg_printable(const char *text, char *buf, size_t size)
 	buf[len] = '\0';
 	return buf;
 }
+
+struct timespec pg_wall_time(uint64_t monotonic_ns)
+{
+	struct timespec real, mono;
+	int64_t ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_gettime(CLOCK_REALTIME, &real);
+	ns = (real.tv_sec - mono.tv_sec) * INT64_C(1000000000) + real.tv_nsec - mono.tv_nsec +
+	     (int64_t)monotonic_ns;
+	return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+}

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -87,6 +88,12 @@ struct pg_text {
 void pg_text_add(struct pg_text *t, const char *fmt, ...) _printf_(2, 3);
 void pg_text_addn(struct pg_text *t, const char *bytes, size_t n);
 void pg_text_free(struct pg_text *t);
+
+/*
+ * A moment of CLOCK_MONOTONIC, which has no date, as the calendar has it now: the clock may be set,
+ * so it is asked each time.
+ */
+struct timespec pg_wall_time(uint64_t monotonic_ns);
 
 /*
  * Copy `text` into buf (size bytes, always terminated) with every control byte (C0, DEL, and C1 in
