@@ -38,7 +38,7 @@ TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o
 BENCH_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 REFEREE_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(wildcard tests/referee/*.c))
 NET_TOOLS := $(addprefix $(O)/tests/,referee/referee net/send net/list net/states net/answers net/local \
-	net/from net/hold net/flows net/dialog)
+	net/from net/hold net/flows net/dialog net/meddle)
 
 .PHONY: all
 all: portguard ## build ./portguard (the default)
@@ -232,13 +232,15 @@ $(O)/tests/net/answers: $(O)/tests/net/answers.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-$(O)/tests/net/hold: $(O)/tests/net/hold.o
+$(O)/tests/net/hold $(O)/tests/net/meddle: %: %.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(O)/tests/net/send $(O)/tests/net/from: %: %.o $(O)/tests/pkt.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+include tests/fuzz/fuzz.mk
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:

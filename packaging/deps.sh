@@ -31,6 +31,7 @@ table() {
 	build  lib   json-c          libjson-c-dev       json-c-devel
 	build  lib   libmnl          libmnl-dev          libmnl-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
+	test   fuzz  -               libclang-rt-dev     compiler-rt
 	test   file  /etc/services   netbase             setup
 	test   file  /etc/protocols  netbase             setup
 	test   cmd   bash            bash                bash
@@ -134,6 +135,11 @@ problem() {
 		elif ! at_least "${version:-0}" $MIN_CLANG; then
 			echo "clang $MIN_CLANG or newer (found ${version:-no version} as $tool)"
 		fi
+		;;
+	fuzz)
+		echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+			"$(find_clang)" -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null ||
+			echo "clang's libraries for fuzzing"
 		;;
 	bpft)
 		tool=$(find_bpftool)

@@ -147,6 +147,12 @@ void pg_dp_policy_track(struct pg_dp *dp);
 /* With the lock: write down that the programs went back, if they did. */
 void pg_dp_recover(struct pg_dp *dp);
 
+/*
+ * A copy of the text that `bytes` of a map's memory hold. Pure. -ESTALE: it is not that of
+ * generation `number`; -EBADMSG: damaged.
+ */
+int pg_dp_text_copy(const void *mem, size_t bytes, __u32 number, void **ret_text, size_t *ret_n);
+
 /* dp.c */
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */
 int pg_dp_fail(struct pg_err *err, int r, const char *what);
