@@ -54,6 +54,11 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 		r = pg_dp_lock(dp, opts->wait_s, err);
 	if (!r)
 		r = pg_dp_open_maps(dp, err);
+	if (r == -EPROTO && opts->remove) {
+		dp->unreadable = true;
+		*ret_dp = TAKE_PTR(dp);
+		return 0;
+	}
 	if (r == -ENOENT && create)
 		r = pg_dp_create(dp, opts->flows, err);
 	else if (r == -ENOENT && dp->lock_fd >= 0)

@@ -43,6 +43,7 @@ int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err)
 		f->ingress_prog_id = pg_hook_prog_id(dp, i, PG_DIR_IN, NULL);
 		f->egress_prog_id = pg_hook_prog_id(dp, i, PG_DIR_OUT, NULL);
 		f->gone = !is_live(dp, i);
+		f->outdated = !f->gone && f->abi.build != pg_dp_build();
 	}
 	return 0;
 }
@@ -174,7 +175,9 @@ int pg_dp_destroy(struct pg_dp *dp, struct pg_err *err)
 {
 	int r = 0;
 
-	for (__u32 i = 0; !r && i < PG_MAX_IFACES; i++)
+	if (dp->unreadable)
+		pg_hook_remove_unknown(dp);
+	for (__u32 i = 0; !dp->unreadable && !r && i < PG_MAX_IFACES; i++)
 		if (pg_dp_slots(dp)[i].netns)
 			r = detach_slot(dp, i, err);
 	return r ? r : pg_dp_remove_pins(dp, err);
@@ -328,6 +331,22 @@ static int attach_hooks(struct pg_dp *dp, struct job *job, const struct pg_attac
 			       pg_dp_prog_fd(job->skel, PG_PROG_TC_OUT), -1, err);
 }
 
+/* The directions that `done` does not name keep their mode and get these programs. */
+static int replace_progs(struct pg_dp *dp, __u32 slot, const struct portguard_bpf *skel,
+			 const bool done[_PG_DIR_MAX], struct pg_err *err)
+{
+	enum pg_prog in = pg_dp_slots(dp)[slot].mode == PG_MODE_TC ? PG_PROG_TC_IN : PG_PROG_XDP;
+	const enum pg_prog prog[_PG_DIR_MAX] = { [PG_DIR_IN] = in, [PG_DIR_OUT] = PG_PROG_TC_OUT };
+	int r = 0;
+
+	for (int dir = 0; !r && dir < _PG_DIR_MAX; dir++)
+		if (!done[dir] && pg_hook_prog_id(dp, slot, dir, NULL))
+			r = pg_hook_replace(dp, slot, dir, pg_dp_prog_fd(skel, prog[dir]), err);
+	if (!r)
+		pg_dp_slots(dp)[slot].build = pg_dp_build();
+	return r;
+}
+
 /* Only what differs from what is asked for is touched, and nothing before all is loaded. */
 static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 		       const struct pg_attach_opts *opts, struct pg_err *err)
@@ -345,7 +364,7 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	__u32 foreign;
 	int r;
 
-	if (!ingress && !egress)
+	if (!ingress && !egress && f->build == pg_dp_build())
 		return 0;
 	foreign = ingress && opts->mode != PG_MODE_TC ? foreign_xdp(dp, nic, slot) : 0;
 	if (foreign && !opts->force)
@@ -358,6 +377,8 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	} else {
 		job.skel = skel;
 		r = attach_hooks(dp, &job, opts, ingress, egress, err);
+		if (!r)
+			r = replace_progs(dp, slot, skel, (bool[]){ ingress, egress }, err);
 	}
 	pg_dp_unload(skel);
 	return r;
@@ -383,4 +404,50 @@ int pg_dp_attach(struct pg_dp *dp, const char *ifname, const struct pg_attach_op
 	if (r && !is_live(dp, slot)) /* there was nothing before: leave nothing */
 		detach_slot(dp, slot, NULL);
 	return r;
+}
+
+static int upgrade_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
+{
+	const bool none[_PG_DIR_MAX] = { false };
+	char name[IFNAMSIZ];
+	struct pg_load_opts load = { .progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
+				     .iface = slot };
+	struct portguard_bpf *skel = NULL;
+	struct pg_nic nic;
+	int r;
+
+	current_name(dp, slot, name);
+	r = pg_nic_find(name, &nic, err);
+	if (r)
+		return r;
+	load.ifindex = nic.ifindex;
+	load.no_l2 = !nic.ethernet;
+	r = pg_dp_load(dp, &load, &skel, err);
+	if (!r)
+		r = replace_progs(dp, slot, skel, none, err);
+	pg_dp_unload(skel);
+	return r;
+}
+
+int pg_dp_upgrade(struct pg_dp *dp, bool all, void (*done)(const char *ifname, bool replaced),
+		  struct pg_err *err)
+{
+	char name[IFNAMSIZ], shown[IFNAMSIZ];
+	int r = 0, elsewhere = 0;
+
+	for (__u32 i = 0; !r && i < PG_IFACE_PAST; i++) {
+		const struct pg_iface *f = &pg_dp_slots(dp)[i];
+		bool stale = all || f->build != pg_dp_build();
+
+		if (!f->netns || !is_live(dp, i))
+			continue;
+		current_name(dp, i, name);
+		if (stale && f->netns != dp->netns)
+			elsewhere = pg_fail(err, -EXDEV,
+					    "%s is in another network namespace: upgrade it from there",
+					    pg_printable(name, shown, sizeof(shown)));
+		else if (!stale || !(r = upgrade_slot(dp, i, err)))
+			done(name, stale);
+	}
+	return r ?: elsewhere;
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # SIGKILL at any system call of any command: the policy in force is the old one or the new one, the
 # filter is never off, and the next command mends what is left in the state directory.
-# PG_POINTS: at how many calls of each command (of those that load programs, a third); "all": at each.
+# PG_POINTS: at how many calls of each command (of those that load programs, a fifth); "all": at each.
 export PG_TEST_TIMEOUT=${PG_TEST_TIMEOUT:-1200}
 . "$(dirname "$0")/lib.sh"
 
@@ -13,7 +13,7 @@ for tool in send meddle; do
 done
 own_bpffs
 two_namespaces
-POINTS=${PG_POINTS:-20}
+POINTS=${PG_POINTS:-15}
 killed=0
 RULE='-p tcp -m tcp --dport 80 -j DROP'
 
@@ -52,7 +52,7 @@ end_at() {
 tidy() {
 	local kind
 
-	for kind in new interim; do
+	for kind in new next interim; do
 		[ -z "$(find "$STATE" -name "${kind}_*")" ] || return 1
 	done
 	[ "$(find "$STATE" \( -name 'link_*' -o -name 'prog_*' \) | wc -l)" = $((2 * $1)) ]
@@ -158,12 +158,12 @@ old=$(policy)
 expect "they differ" "$([ "$old" != "$new" ] && echo yes)" yes
 
 # Nobody listens on port 80: a SYN that gets through is a reset that goes out.
-in_ns c "$TOOLS/net/send" pgc0 tcp80 10000000 200 &
+nsenter --net="/run/netns/$PREFIX-c" "$TOOLS/net/send" pgc0 tcp80 10000000 200 &
 knocking=$!
 resets0=$(resets)
 wait_for "SYNs to arrive" eval '[ "$(packets s "$RULE")" -gt 100 ]'
 
-few=$([ "$POINTS" = all ] && echo all || echo $((POINTS / 3)))
+few=$([ "$POINTS" = all ] && echo all || echo $((POINTS / 5)))
 ends change "$POINTS" -A INPUT -p udp --dport 7 -j DROP
 ends change "$POINTS" restore "$WORK/new"
 ends change "$POINTS" apply "$WORK/new"
