@@ -104,6 +104,7 @@ int pg_dp_destroy(struct pg_dp *dp, struct pg_err *err);
 struct pg_dp_iface {
 	struct pg_iface abi; /* .netns 0: free slot */
 	bool here;	     /* in this process' network namespace */
+	bool moved;	     /* it was here, and has been moved to another network namespace */
 	bool outdated;	     /* its programs are another build's */
 	bool gone;	     /* the interface no longer exists, or our program was taken off it */
 	__u32 ingress_prog_id, egress_prog_id; /* 0: none */

@@ -30,6 +30,8 @@ static void current_name(const struct pg_dp *dp, __u32 slot, char *name)
 
 int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err)
 {
+	char name[IFNAMSIZ];
+
 	(void)err;
 	for (__u32 i = 0; i < PG_MAX_IFACES; i++) {
 		struct pg_dp_iface *f = &ret[i];
@@ -43,6 +45,7 @@ int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err)
 		f->ingress_prog_id = pg_hook_prog_id(dp, i, PG_DIR_IN, NULL);
 		f->egress_prog_id = pg_hook_prog_id(dp, i, PG_DIR_OUT, NULL);
 		f->gone = !is_live(dp, i);
+		f->moved = f->here && !f->gone && !if_indextoname(f->abi.ifindex, name);
 		f->outdated = !f->gone && f->abi.build != pg_dp_build();
 	}
 	return 0;
@@ -69,6 +72,16 @@ static int slot_by_index(const struct pg_dp *dp, unsigned ifindex)
 {
 	for (int i = 0; i < PG_MAX_IFACES; i++)
 		if (pg_dp_slots(dp)[i].netns == dp->netns && pg_dp_slots(dp)[i].ifindex == ifindex)
+			return i;
+	return -1;
+}
+
+/* The slot of another namespace whose program is on this interface: it was moved here. */
+static int slot_moved_here(const struct pg_dp *dp, const struct pg_nic *nic)
+{
+	for (int i = 0; i < PG_IFACE_PAST; i++)
+		if (pg_dp_slots(dp)[i].netns && pg_dp_slots(dp)[i].netns != dp->netns &&
+		    pg_hook_is_on(dp, i, nic->ifindex))
 			return i;
 	return -1;
 }
@@ -142,6 +155,11 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 	forget_gone(dp, &nic);
 	slot = slot_by_index(dp, nic.ifindex);
 	if (slot < 0) {
+		slot = slot_moved_here(dp, &nic);
+		if (slot >= 0) /* its programs know where they were loaded for */
+			pg_dp_slots(dp)[slot].build = 0;
+	}
+	if (slot < 0) {
 		slot = free_slot(dp);
 		if (slot < 0)
 			return pg_fail(err, -ENOSPC, "%s: this instance has %d interfaces already",
@@ -150,6 +168,7 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 		pg_dp_slots(dp)[slot] = (struct pg_iface){ .ifindex = nic.ifindex };
 	}
 	f = &pg_dp_slots(dp)[slot];
+	f->ifindex = nic.ifindex;
 	snprintf(f->name, IFNAMSIZ, "%s", nic.name);
 	if (!pg_dp_flow_has_space(dp)) /* a namespace that is gone may have had the number */
 		pg_dp_flow_forget_space(dp, space);

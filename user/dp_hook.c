@@ -310,6 +310,30 @@ __u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, unsig
 	return id;
 }
 
+bool pg_hook_is_on(const struct pg_dp *dp, __u32 slot, unsigned ifindex)
+{
+	_close_ int link = open_pin(dp, "link", slot, PG_DIR_IN);
+	LIBBPF_OPTS(bpf_xdp_query_opts, xdp);
+	LIBBPF_OPTS(bpf_prog_query_opts, tcx);
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info), ids[64];
+
+	if (link < 0 || bpf_obj_get_info_by_fd(link, &info, &len) || !info.prog_id)
+		return false;
+	if (info.type == BPF_LINK_TYPE_XDP)
+		return !bpf_xdp_query(ifindex, 0, &xdp) &&
+		       (xdp.drv_prog_id == info.prog_id || xdp.skb_prog_id == info.prog_id ||
+			xdp.prog_id == info.prog_id);
+	tcx.prog_ids = ids;
+	tcx.prog_cnt = ARRAY_SIZE(ids);
+	if (bpf_prog_query_opts((int)ifindex, TCX_INGRESS, &tcx))
+		return false;
+	for (__u32 i = 0; i < tcx.prog_cnt && i < ARRAY_SIZE(ids); i++)
+		if (ids[i] == info.prog_id)
+			return true;
+	return false;
+}
+
 int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
 		    enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err)
 {
