@@ -125,17 +125,21 @@ static bool is_dirty(const struct pg_sets *sets)
 
 static int session_commit(struct session *s, struct pg_err *err)
 {
+	bool created = !s->dp;
+	int r;
+
 	if (!is_dirty(s->file.sets))
 		return 0;
-	if (!s->dp) {
-		int r;
-
+	if (created) {
 		s->opts.mode = PG_DP_CREATE;
 		r = pg_dp_open(&s->opts, &s->dp, err);
 		if (r < 0)
 			return r;
 	}
-	return pg_dp_sets_commit(s->dp, s->file.sets, err);
+	r = pg_dp_sets_commit(s->dp, s->file.sets, err);
+	if (r < 0 && created)
+		pg_dp_destroy(s->dp, NULL);
+	return r;
 }
 
 /* What has expired but was left alone may be what makes a set full: then once more without it. */

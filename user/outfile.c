@@ -47,13 +47,13 @@ int pg_outfile_open(const char *path, struct pg_outfile *ret, struct pg_err *err
 {
 	_cleanup_(pg_outfile_close) struct pg_outfile out = { 0 };
 	struct stat old;
-	bool exists = !stat(path, &old);
+	bool exists = !stat(path, &old), regular = exists && S_ISREG(old.st_mode);
 	int r = 0;
 
-	out.path = exists ? realpath(path, NULL) : strdup(path);
+	out.path = regular ? realpath(path, NULL) : strdup(path);
 	if (!out.path)
 		return fail(path, -errno, err);
-	if (exists && !S_ISREG(old.st_mode)) {
+	if (exists && !regular) {
 		out.f = fopen(path, "we");
 		r = out.f ? 0 : -errno;
 	} else {
