@@ -249,6 +249,13 @@ static int refuse_foreign(const struct pg_nic *nic, __u32 id, struct pg_err *err
 	char name[64];
 
 	prog_name(id, name, sizeof(name));
+	/* It would take us as one of several, but only as a program that replaces a function (freplace). */
+	if (!strcmp(name, "xdp_dispatcher"))
+		return pg_fail(err, -EBUSY,
+			       "%s: libxdp's dispatcher is attached (%s, id %u), with programs of other "
+			       "tools, and portguard can't be one of them: use --mode tc to run behind "
+			       "them, or --force to replace it",
+			       nic->name, name, id);
 	return pg_fail(err, -EBUSY,
 		       "%s: another XDP program is attached: %s, id %u; take it off, or use "
 		       "--force to replace it or --mode tc to run beside it",

@@ -99,7 +99,7 @@ printf '%s\n' 'flush x' 'add x 198.51.100.1' 'add x 198.51.100.2' >"$WORK/sets"
 ip link add pgs1 netns "$PREFIX-s" type veth peer name pgc1 netns "$PREFIX-c"
 
 # The first command makes an instance, or leaves nothing.
-each bpf 15 created restore "$WORK/old"
+each bpf 10 created restore "$WORK/old"
 each mmap 10 created restore "$WORK/old"
 
 expect_ok "attach" pg s attach pgs0 --mode tc
@@ -116,7 +116,7 @@ each mmap 10 restored restore "$WORK/new"
 each bpf 8 restored apply "$WORK/new"
 each bpf 15 set_restored set restore -file "$WORK/sets"
 pinned=$(pins)
-each bpf 6 attached attach pgs1 --mode tc
+each bpf 4 attached attach pgs1 --mode tc
 
 # A file of rules is written as a whole or not at all.
 pg s save >"$WORK/saved"
