@@ -468,7 +468,7 @@ int pg_dp_upgrade(struct pg_dp *dp, bool all, void (*done)(const char *ifname, b
 		if (!f->netns || !is_live(dp, i))
 			continue;
 		current_name(dp, i, name);
-		if (stale && f->netns != dp->netns)
+		if (stale && (f->netns != dp->netns || !if_indextoname(f->ifindex, name)))
 			elsewhere = pg_fail(err, -EXDEV,
 					    "%s is in another network namespace: upgrade it from there",
 					    pg_printable(name, shown, sizeof(shown)));

@@ -114,13 +114,10 @@ static int pin_inner(const struct pg_dp *dp, int fd)
 	return bpf_obj_pin(fd, path) && errno != EEXIST ? -errno : 0;
 }
 
-static bool is_used(const struct pg_dp *dp, __u32 id)
+static bool is_among(const __u32 *ids, size_t n, __u32 id)
 {
-	__u32 other;
-
-	for (__u32 i = 0; i < PG_SETS; i++)
-		if (infos(dp)[i].type &&
-		    !bpf_map_lookup_elem(outer_fd(dp, infos(dp)[i].net), &i, &other) && other == id)
+	for (size_t i = 0; i < n; i++)
+		if (ids[i] == id)
 			return true;
 	return false;
 }
@@ -128,12 +125,18 @@ static bool is_used(const struct pg_dp *dp, __u32 id)
 void pg_dp_sets_unpin(const struct pg_dp *dp, bool all)
 {
 	DIR *dir = dp->path[0] ? opendir(dp->path) : NULL;
+	__u32 used[PG_SETS];
 	struct dirent *e;
 	char path[512];
 	unsigned id;
+	size_t n = 0;
 
+	for (__u32 i = 0; !all && i < PG_SETS; i++)
+		if (infos(dp)[i].type &&
+		    !bpf_map_lookup_elem(outer_fd(dp, infos(dp)[i].net), &i, &used[n]))
+			n++;
 	while (dir && (e = readdir(dir)))
-		if (sscanf(e->d_name, "set_%u", &id) == 1 && (all || !is_used(dp, id)) &&
+		if (sscanf(e->d_name, "set_%u", &id) == 1 && !is_among(used, n, id) &&
 		    !pg_dp_pin_path(dp, path, sizeof(path), "%s", e->d_name))
 			unlink(path);
 	if (dir)

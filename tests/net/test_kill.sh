@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # SIGKILL at any system call of any command: the policy in force is the old one or the new one, the
 # filter is never off, and the next command mends what is left in the state directory.
-# PG_POINTS: at how many calls of each command (of those that load programs, a fifth); "all": at each.
+# PG_POINTS: at how many calls of each command (of those that load programs, a tenth); "all": at each.
 export PG_TEST_TIMEOUT=${PG_TEST_TIMEOUT:-1200}
 . "$(dirname "$0")/lib.sh"
 
@@ -13,7 +13,7 @@ for tool in send meddle; do
 done
 own_bpffs
 two_namespaces
-POINTS=${PG_POINTS:-15}
+POINTS=${PG_POINTS:-12}
 killed=0
 RULE='-p tcp -m tcp --dport 80 -j DROP'
 
@@ -135,6 +135,11 @@ after_attach() {
 		pg s detach pgs1 >/dev/null && tidy 1
 }
 
+before_upgrade() { :; }
+after_upgrade() {
+	old_or_new && pg s upgrade --force >/dev/null && tidy 2 && mended
+}
+
 before_detach() { pg s attach pgs1 --mode tc >/dev/null; }
 after_detach() {
 	old_or_new || return
@@ -163,7 +168,7 @@ knocking=$!
 resets0=$(resets)
 wait_for "SYNs to arrive" eval '[ "$(packets s "$RULE")" -gt 100 ]'
 
-few=$([ "$POINTS" = all ] && echo all || echo $((POINTS / 5)))
+few=$([ "$POINTS" = all ] && echo all || echo $(((POINTS + 9) / 10)))
 ends change "$POINTS" -A INPUT -p udp --dport 7 -j DROP
 ends change "$POINTS" restore "$WORK/new"
 ends change "$POINTS" apply "$WORK/new"
@@ -174,6 +179,13 @@ ends swap "$few" set swap x y
 ends mode "$few" attach pgs0 --mode native
 ends attach "$few" attach pgs1 --mode tc
 ends detach "$few" detach pgs1
+
+export PORTGUARD_NO_TCX=1 # as before Linux 6.6
+ends attach "$few" attach pgs1 --mode tc
+before_detach
+ends upgrade "$few" upgrade --force
+unset PORTGUARD_NO_TCX
+pg s detach pgs1 >/dev/null
 
 arrived=$(packets s "$RULE")
 wait_for "SYNs still to arrive" eval '[ "$(packets s "$RULE")" -gt '"$arrived"' ]'
