@@ -40,6 +40,7 @@ table() {
 	test   cmd   ss              iproute2            iproute
 	test   cmd   sysctl          procps              procps-ng
 	test   cmd   flock           util-linux          util-linux-core
+	test   cmd   setpriv         util-linux          util-linux-core
 	test   cmd   nsenter         util-linux          util-linux-core
 	test   cmd   mount           mount               util-linux-core
 	test   cmd   ethtool         ethtool             ethtool
