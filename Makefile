@@ -38,7 +38,7 @@ TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o
 BENCH_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 REFEREE_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(wildcard tests/referee/*.c))
 NET_TOOLS := $(addprefix $(O)/tests/,referee/referee net/send net/list net/states net/answers net/local \
-	net/from net/hold net/flows net/dialog)
+	net/from net/hold net/flows net/dialog net/meddle)
 
 .PHONY: all
 all: portguard ## build ./portguard (the default)
@@ -63,22 +63,27 @@ test: deps ## install what is missing, then all tests: also BPF, namespaces, cap
 	$(Q)tests/run.sh all
 
 .PHONY: test-build
-test-build: portguard $(UNIT) $(BPF_TESTS) $(NET_TOOLS)
+test-build: portguard $(UNIT) $(BPF_TESTS) $(NET_TOOLS) fuzz-build
 	$(call give_back)
 
-# SEED=, ROUND=, STATES=, WINDOWS= and FEATURES= as tests/referee/referee.c describes them.
+# SEED=, ROUND=, STATES=, WINDOWS=, SPOIL= and FEATURES= as tests/referee/referee.c describes them.
 .PHONY: test-diff
 test-diff: portguard $(O)/tests/referee/referee ## N=1000000 verdicts against the kernel's iptables (root)
 	$(call give_back)
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env PG_N=$(or $(N),1000000) PG_SEED=$(SEED) \
 		PG_ROUND=$(ROUND) PG_STATES=$(STATES) PG_WINDOWS=$(WINDOWS) \
-		PG_FEATURES=$(FEATURES) PG_TEST_DATA='$(PG_TEST_DATA)' \
+		PG_SPOIL=$(SPOIL) PG_FEATURES=$(FEATURES) PG_TEST_DATA='$(PG_TEST_DATA)' \
 		PG_TEST_TIMEOUT=0 tests/net/test_referee.sh
 
 .PHONY: test-mutants
 test-mutants: portguard $(NET_TOOLS) ## put bugs into a copy: does the comparison find each? (root, minutes)
 	$(call give_back)
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env PG_N=$(N) V=$(V) tests/referee/mutants.sh all
+
+.PHONY: soak
+soak: portguard $(O)/tests/net/send ## T=600 seconds of floods and commands: does all add up? (root)
+	$(call give_back)
+	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env PG_SOAK=$(or $(T),600) tests/net/test_soak.sh
 
 .PHONY: bench
 bench: | need-bench ## what a packet costs, beside other filters: table, bench.json, bench.svg (root)
@@ -310,13 +315,15 @@ $(O)/tests/net/answers: $(O)/tests/net/answers.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-$(O)/tests/net/hold: $(O)/tests/net/hold.o
+$(O)/tests/net/hold $(O)/tests/net/meddle: %: %.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(O)/tests/net/send $(O)/tests/net/from: %: %.o $(O)/tests/pkt.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+include tests/fuzz/fuzz.mk
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 .DELETE_ON_ERROR:

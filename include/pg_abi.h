@@ -609,7 +609,8 @@ struct pg_iface {
 	__u32 mode;    /* enum pg_mode */
 	char name[16];
 	__u32 space; /* number of that namespace, below PG_MAX_IFACES: see pg_flow_key */
-	char mode_reason[100];
+	char mode_reason[92];
+	__u64 build; /* of the programs that are attached: pg_dp_build() of who attached them */
 };
 
 _Static_assert(sizeof(struct pg_count) == 16, "ABI");

@@ -33,6 +33,7 @@ table() {
 	build  lib   libmnl          libmnl-dev          libmnl-devel
 	build  lib   libconfuse      libconfuse-dev      libconfuse-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
+	test   fuzz  -               libclang-rt-dev     compiler-rt
 	test   file  /etc/services   netbase             setup
 	test   file  /etc/protocols  netbase             setup
 	test   cmd   bash            bash                bash
@@ -41,6 +42,7 @@ table() {
 	test   cmd   ss              iproute2            iproute
 	test   cmd   sysctl          procps              procps-ng
 	test   cmd   flock           util-linux          util-linux-core
+	test   cmd   setpriv         util-linux          util-linux-core
 	test   cmd   nsenter         util-linux          util-linux-core
 	test   cmd   mount           mount               util-linux-core
 	test   cmd   ethtool         ethtool             ethtool
@@ -151,6 +153,11 @@ problem() {
 		elif ! at_least "${version:-0}" $MIN_CLANG; then
 			echo "clang $MIN_CLANG or newer (found ${version:-no version} as $tool)"
 		fi
+		;;
+	fuzz)
+		echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+			"$(find_clang)" -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null ||
+			echo "clang's libraries for fuzzing"
 		;;
 	bpft)
 		tool=$(find_bpftool)

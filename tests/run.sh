@@ -7,6 +7,7 @@
 # A suite is a cmocka program, or a script whose last line is "N passed, N failed, N skipped".
 # Prints one line a suite, why tests were skipped, which rule files are refused, and what a suite
 # that failed said; then the sum, in those words. V=1 shows everything. PG_TEST_DATA: a folder with captures, or nothing.
+# PG_FUZZ: seconds for each fuzz target, 20 unless given.
 cd "$(dirname "$0")/.." || exit 1
 
 export PORTGUARD=$PWD/portguard
@@ -97,6 +98,7 @@ case ${1:-} in
 check) check ;;
 all)
 	check
+	suite fuzz tests/fuzz/run.sh "${PG_FUZZ:-20}"
 	if [ "$(id -u)" = 0 ]; then
 		privileged suite
 	elif command -v sudo >/dev/null && sudo -v; then

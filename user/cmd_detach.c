@@ -99,6 +99,7 @@ static int run_detach(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
+	opts.remove = all;
 	opts.pending = all; /* with everything gone there is nothing to go back to */
 	r = pg_dp_open(&opts, &dp, err);
 	if (r == -ENOENT && all)

@@ -5,9 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "ipset.h"
 #include "options.h"
+#include "outfile.h"
 #include "policy.h"
+#include "setfile.h"
 #include "view_set.h"
 
 static int run_set(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
@@ -49,22 +50,6 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
-/* Messages as ipset's, whose place they take: with a version, and a hint after wrong usage. */
-static int report(int r, unsigned line, struct pg_err *err)
-{
-	char text[sizeof(err->text)], where[32] = "";
-	int code = err->exit_code;
-
-	if (line)
-		snprintf(where, sizeof(where), "Error in line %u: ", line);
-	snprintf(text, sizeof(text), "%s", err->text);
-	pg_fail_exit(err, code, r, "portguard v" PG_VERSION ": %s%.900s%s", where, text,
-		     code == PG_EXIT_USAGE ? "\nTry `portguard set --help' for more information." :
-					     "");
-	err->complete = true;
-	return r;
-}
-
 /* References ----------------------------------------------------------------------------------- */
 
 /* For each set of the instance, how many of its rules name it. */
@@ -89,20 +74,14 @@ static int read_references(struct pg_dp *dp, const struct pg_set_info *infos, ui
 struct session {
 	struct pg_dp_opts opts;
 	struct pg_dp *dp; /* NULL: no instance yet */
-	struct pg_sets *sets;
-	bool put_off;  /* some expired entries were left for later */
-	bool skip;     /* go on without what is not supported */
-	char **left_out; /* sets of which nothing is taken */
-	size_t n_left_out;
+	struct pg_setfile file;
+	bool put_off; /* some expired entries were left for later */
 };
 
 static void session_close(struct session *s)
 {
-	pg_sets_free(s->sets);
+	pg_setfile_free(&s->file);
 	pg_dp_close(s->dp);
-	for (size_t i = 0; i < s->n_left_out; i++)
-		free(s->left_out[i]);
-	free(s->left_out);
 	*s = (struct session){};
 }
 
@@ -128,11 +107,11 @@ static int session_open(struct session *s, bool force, struct pg_err *err)
 		r = read_references(s->dp, infos, references, err);
 	if (r < 0)
 		return r;
-	s->sets = pg_sets_new(infos, &base, now);
-	if (!s->sets)
+	s->file.sets = pg_sets_new(infos, &base, now);
+	if (!s->file.sets)
 		return pg_fail(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < PG_SETS; i++)
-		s->sets->set[i].references = references[i];
+		s->file.sets->set[i].references = references[i];
 	return 0;
 }
 
@@ -146,111 +125,21 @@ static bool is_dirty(const struct pg_sets *sets)
 
 static int session_commit(struct session *s, struct pg_err *err)
 {
-	if (!is_dirty(s->sets))
-		return 0;
-	if (!s->dp) {
-		int r;
+	bool created = !s->dp;
+	int r;
 
+	if (!is_dirty(s->file.sets))
+		return 0;
+	if (created) {
 		s->opts.mode = PG_DP_CREATE;
 		r = pg_dp_open(&s->opts, &s->dp, err);
 		if (r < 0)
 			return r;
 	}
-	return pg_dp_sets_commit(s->dp, s->sets, err);
-}
-
-static int apply_create(struct session *s, const struct pg_ipset_cmd *cmd, unsigned line,
-			struct pg_err *err)
-{
-	struct pg_ipset_cmd how = *cmd;
-	char skipped[64];
-	struct pg_set_info info;
-	int r;
-
-	how.skip_unsupported |= s->skip;
-	r = pg_ipset_create(&how, &info, skipped, sizeof(skipped), err);
-	if (r < 0)
-		return r;
-	if (skipped[0] && line)
-		fprintf(stderr, "portguard: line %u: ", line);
-	if (skipped[0])
-		fprintf(stderr, "%sset %s without what is not supported: %s\n",
-			line ? "" : "portguard: ", info.name, skipped);
-	return pg_sets_create(s->sets, &info, cmd->exist, err);
-}
-
-static int apply_test(struct session *s, struct pg_set *set, const struct pg_ipset_cmd *cmd,
-		      struct pg_ipset_range *range, bool *ret_in, struct pg_err *err)
-{
-	char elem[PG_IPSET_ELEM_MAX], shown[256];
-	unsigned whole = set->info.family == PG_FAMILY_V4 ? 32 : 128;
-	const char *as = cmd->second;
-	struct pg_set_entry e;
-	int r;
-
-	pg_ipset_next(range, &e);
-	r = pg_set_test(s->sets, set, &e, ret_in, err);
-	if (r < 0 || cmd->quiet)
-		return r;
-	/* Ranges and networks as they were typed; the rest as it was understood. */
-	if (set->info.type == PG_SET_HASH_IP_PORT || e.prefix == whole)
-		as = pg_ipset_elem(elem, &set->info, &e);
-	pg_printable(as, shown, sizeof(shown));
-	if (*ret_in)
-		fprintf(stderr, "Warning: %s is in set %s.\n", shown, set->info.name);
-	else
-		fprintf(stderr, "%s is NOT in set %s.\n", shown, set->info.name);
-	return 0;
-}
-
-/* add, del and test. A positive result is test's exit code. */
-static int apply_entries(struct session *s, const struct pg_ipset_cmd *cmd, struct pg_err *err)
-{
-	struct pg_set *set = pg_sets_find(s->sets, cmd->name);
-	struct pg_ipset_cmd how = *cmd;
-	struct pg_ipset_range range;
-	struct pg_set_entry e;
-	bool in;
-	int r;
-
-	if (!set)
-		return pg_fail(err, -ENOENT, "The set with the given name does not exist");
-	how.skip_unsupported |= s->skip;
-	r = pg_ipset_entry(&how, &set->info, s->sets->now_ns, &range, err);
-	if (r < 0)
-		return r;
-	if (cmd->verb == PG_IPSET_TEST) {
-		r = apply_test(s, set, cmd, &range, &in, err);
-		return r < 0 ? r : in ? 0 : PG_EXIT_FAILED;
-	}
-	while (!r && pg_ipset_next(&range, &e))
-		r = cmd->verb == PG_IPSET_ADD ? pg_set_add(s->sets, set, &e, cmd->exist, err) :
-						pg_set_del(s->sets, set, &e, cmd->exist, err);
+	r = pg_dp_sets_commit(s->dp, s->file.sets, err);
+	if (r < 0 && created)
+		pg_dp_destroy(s->dp, NULL);
 	return r;
-}
-
-static int apply(struct session *s, const struct pg_ipset_cmd *cmd, unsigned line,
-		 struct pg_err *err)
-{
-	switch (cmd->verb) {
-	case PG_IPSET_CREATE:
-		return apply_create(s, cmd, line, err);
-	case PG_IPSET_DESTROY:
-		return pg_sets_destroy(s->sets, cmd->name, err);
-	case PG_IPSET_FLUSH:
-		return pg_sets_flush(s->sets, cmd->name, err);
-	case PG_IPSET_RENAME:
-		return pg_sets_rename(s->sets, cmd->name, cmd->second, err);
-	case PG_IPSET_SWAP:
-		return pg_sets_swap(s->sets, cmd->name, cmd->second, err);
-	case PG_IPSET_ADD:
-	case PG_IPSET_DEL:
-	case PG_IPSET_TEST:
-		return apply_entries(s, cmd, err);
-	default:
-		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
-				    "Command is invalid in restore mode.");
-	}
 }
 
 /* What has expired but was left alone may be what makes a set full: then once more without it. */
@@ -265,14 +154,14 @@ static int change(struct session *s, const struct pg_ipset_cmd *cmd, struct pg_e
 		r = session_open(s, force, err);
 		if (r < 0)
 			return r;
-		r = apply(s, cmd, 0, err);
+		r = pg_setfile_apply(&s->file, cmd, 0, err);
 		if (r != -ENOSPC || force || !s->put_off)
 			break;
 		session_close(s);
 		s->opts = opts;
 	}
 	if (r < 0)
-		return report(r, 0, err);
+		return pg_set_report(r, 0, err);
 	return r ? r : session_commit(s, err);
 }
 
@@ -302,76 +191,6 @@ static int slurp(const char *path, struct pg_text *ret, struct pg_err *err)
 	return 0;
 }
 
-static bool is_left_out(const struct session *s, const char *name)
-{
-	for (size_t i = 0; name && i < s->n_left_out; i++)
-		if (!strcmp(s->left_out[i], name))
-			return true;
-	return false;
-}
-
-/* A set of a type that portguard does not have: nothing of it is taken. */
-static int leave_out(struct session *s, const char *name, unsigned line, struct pg_err *err)
-{
-	char shown[64], **more = reallocarray(s->left_out, s->n_left_out + 1, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	s->left_out = more;
-	more[s->n_left_out] = strdup(name);
-	if (!more[s->n_left_out])
-		return -ENOMEM;
-	s->n_left_out++;
-	fprintf(stderr, "portguard: line %u: without set %s: %s\n", line,
-		pg_printable(name, shown, sizeof(shown)), err->text);
-	return 0;
-}
-
-static int restore_line(struct session *s, char *text, unsigned line, bool exist,
-			struct pg_err *err)
-{
-	const char *words[PG_IPSET_WORDS_MAX];
-	struct pg_ipset_cmd cmd;
-	size_t n;
-	int r = pg_ipset_split(text, words, &n, err);
-
-	if (r < 0 || !n)
-		return r;
-	r = pg_ipset_command(words, n, &cmd, err);
-	if (r < 0)
-		return r;
-	cmd.exist |= exist;
-	if (is_left_out(s, cmd.name) ||
-	    (cmd.verb == PG_IPSET_SWAP && is_left_out(s, cmd.second)))
-		return 0;
-	r = apply(s, &cmd, line, err);
-	if (r == -EOPNOTSUPP && s->skip && cmd.verb == PG_IPSET_CREATE)
-		r = leave_out(s, cmd.name, line, err);
-	return r;
-}
-
-static int restore_lines(struct session *s, char *text, size_t len, bool exist, struct pg_err *err)
-{
-	char *next = text;
-	unsigned line = 0;
-	int r = 0;
-
-	while (!r && next < text + len) {
-		char *start = next, *end = memchr(start, '\n', len - (size_t)(start - text));
-
-		line++;
-		if (!end)
-			end = text + len;
-		*end = '\0';
-		next = end + 1;
-		if (strlen(start) != (size_t)(end - start))
-			r = pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "Line has a NUL byte");
-		else
-			r = restore_line(s, start, line, exist, err);
-	}
-	return r < 0 ? report(r, line, err) : r;
-}
-
 static int restore(struct session *s, const struct pg_ipset_cmd *cmd, struct pg_err *err)
 {
 	_cleanup_(pg_text_free) struct pg_text text = {};
@@ -381,7 +200,7 @@ static int restore(struct session *s, const struct pg_ipset_cmd *cmd, struct pg_
 	if (!r)
 		r = session_open(s, true, err);
 	if (!r)
-		r = restore_lines(s, text.buf, text.len, cmd->exist, err);
+		r = pg_setfile_read(&s->file, text.buf, text.len, cmd->exist, err);
 	return r ? r : session_commit(s, err);
 }
 
@@ -484,25 +303,21 @@ static int list(const struct pg_ctx *ctx, const struct pg_ipset_cmd *cmd, struct
 	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
 	struct pg_set_info info;
-	_fclose_ FILE *f = NULL;
+	_cleanup_(pg_outfile_close) struct pg_outfile out = { 0 };
 	uint32_t number;
 	int r = pg_dp_open(&opts, &dp, err);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
 	if (cmd->name && pg_dp_set_find(dp, cmd->name, &number, &info) < 0)
-		return report(pg_fail(err, -ENOENT, "The set with the given name does not exist"), 0,
-			      err);
-	if (cmd->file) {
-		f = fopen(cmd->file, "we");
-		if (!f)
-			return pg_fail(err, -errno, "cannot open '%s': %s", cmd->file,
-				       strerror(errno));
-	}
-	r = show_sets(dp, cmd->name, &show, f ? f : stdout, err);
-	if (!r && f && (fflush(f) || ferror(f)))
-		return pg_fail(err, -EIO, "cannot write '%s': %s", cmd->file, strerror(errno));
-	return r;
+		return pg_set_report(
+			pg_fail(err, -ENOENT, "The set with the given name does not exist"), 0, err);
+	if (!cmd->file)
+		return show_sets(dp, cmd->name, &show, stdout, err);
+	r = pg_outfile_open(cmd->file, &out, err);
+	if (!r)
+		r = show_sets(dp, cmd->name, &show, out.f, err);
+	return r ?: pg_outfile_commit(&out, err);
 }
 
 /* The command ---------------------------------------------------------------------------------- */
@@ -517,7 +332,7 @@ static int run_command(const struct pg_ctx *ctx, const struct pg_ipset_cmd *cmd,
 			.wait_s = -1, /* as ipset does, which fail2ban and others rely on */
 			.verbose = ctx->verbose,
 		},
-		.skip = cmd->skip_unsupported,
+		.file.skip = cmd->skip_unsupported,
 	};
 
 	if (cmd->wait_set && pg_wait_parse(cmd->wait, &s.opts.wait_s, err) < 0)
@@ -556,7 +371,7 @@ static int run_set(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err
 	}
 	r = pg_ipset_command(words, (size_t)argc - 1, &cmd, err);
 	if (r < 0)
-		return report(r, 0, err);
+		return pg_set_report(r, 0, err);
 	r = run_command(ctx, &cmd, err);
 	return r < 0 && cmd.quiet ? err->exit_code : r;
 }

@@ -38,6 +38,15 @@ static struct pg_dp *new_dp(bool writable, bool verbose)
 	return dp;
 }
 
+static int make_whole(struct pg_dp *dp, __u32 flows, struct pg_err *err)
+{
+	int r = pg_dp_create(dp, flows, err);
+
+	if (r)
+		pg_dp_remove_pins(dp, NULL);
+	return r;
+}
+
 int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_err *err)
 {
 	_cleanup_(pg_dp_closep) struct pg_dp *dp =
@@ -55,8 +64,13 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 		r = pg_dp_lock(dp, opts->wait_s, err);
 	if (!r)
 		r = pg_dp_open_maps(dp, err);
+	if (r == -EPROTO && opts->remove) {
+		dp->unreadable = true;
+		*ret_dp = TAKE_PTR(dp);
+		return 0;
+	}
 	if (r == -ENOENT && create)
-		r = pg_dp_create(dp, opts->flows, err);
+		r = make_whole(dp, opts->flows, err);
 	else if (r == -ENOENT && dp->lock_fd >= 0)
 		pg_dp_remove_pins(dp, NULL); /* of a command that died while making an instance */
 	if (!r && locks) {

@@ -32,6 +32,7 @@ struct pg_dp_opts {
 	enum pg_dp_open_mode mode;
 	int wait_s; /* for the lock: 0 fail at once, <0 as long as it takes */
 	bool verbose;
+	bool remove;  /* WRITE: only for pg_dp_destroy(): also what this version can't read */
 	bool pending; /* WRITE: also while a policy waits for its confirmation; otherwise refused */
 	__u32 flows; /* CREATE: how many it tracks, a power of two; 0: PG_FLOWS */
 };
@@ -91,12 +92,21 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err);
 int pg_dp_attach(struct pg_dp *dp, const char *ifname, const struct pg_attach_opts *opts,
 		 struct pg_err *err);
 int pg_dp_detach(struct pg_dp *dp, const char *ifname, struct pg_err *err);
+/*
+ * Give every interface of this network namespace that has another build's programs this build's
+ * (`all`: also those that have them), in one step for each direction; `done` is told of each, true:
+ * replaced. Interfaces elsewhere are named in err, with -EXDEV, when the others are done.
+ */
+int pg_dp_upgrade(struct pg_dp *dp, bool all, void (*done)(const char *ifname, bool replaced),
+		  struct pg_err *err);
 /* Every interface; then the instance itself: pins, policy and counters are gone. */
 int pg_dp_destroy(struct pg_dp *dp, struct pg_err *err);
 
 struct pg_dp_iface {
 	struct pg_iface abi; /* .netns 0: free slot */
 	bool here;	     /* in this process' network namespace */
+	bool moved;	     /* it was here, and has been moved to another network namespace */
+	bool outdated;	     /* its programs are another build's */
 	bool gone;	     /* the interface no longer exists, or our program was taken off it */
 	__u32 ingress_prog_id, egress_prog_id; /* 0: none */
 };

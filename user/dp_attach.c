@@ -30,6 +30,8 @@ static void current_name(const struct pg_dp *dp, __u32 slot, char *name)
 
 int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err)
 {
+	char name[IFNAMSIZ];
+
 	(void)err;
 	for (__u32 i = 0; i < PG_MAX_IFACES; i++) {
 		struct pg_dp_iface *f = &ret[i];
@@ -43,6 +45,8 @@ int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err)
 		f->ingress_prog_id = pg_hook_prog_id(dp, i, PG_DIR_IN, NULL);
 		f->egress_prog_id = pg_hook_prog_id(dp, i, PG_DIR_OUT, NULL);
 		f->gone = !is_live(dp, i);
+		f->moved = f->here && !f->gone && !if_indextoname(f->abi.ifindex, name);
+		f->outdated = !f->gone && f->abi.build != pg_dp_build();
 	}
 	return 0;
 }
@@ -68,6 +72,16 @@ static int slot_by_index(const struct pg_dp *dp, unsigned ifindex)
 {
 	for (int i = 0; i < PG_MAX_IFACES; i++)
 		if (pg_dp_slots(dp)[i].netns == dp->netns && pg_dp_slots(dp)[i].ifindex == ifindex)
+			return i;
+	return -1;
+}
+
+/* The slot of another namespace whose program is on this interface: it was moved here. */
+static int slot_moved_here(const struct pg_dp *dp, const struct pg_nic *nic)
+{
+	for (int i = 0; i < PG_IFACE_PAST; i++)
+		if (pg_dp_slots(dp)[i].netns && pg_dp_slots(dp)[i].netns != dp->netns &&
+		    pg_hook_is_on(dp, i, nic->ifindex))
 			return i;
 	return -1;
 }
@@ -144,6 +158,11 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 	forget_gone(dp, &nic);
 	slot = slot_by_index(dp, nic.ifindex);
 	if (slot < 0) {
+		slot = slot_moved_here(dp, &nic);
+		if (slot >= 0) /* its programs know where they were loaded for */
+			pg_dp_slots(dp)[slot].build = 0;
+	}
+	if (slot < 0) {
 		slot = free_slot(dp);
 		if (slot < 0)
 			return pg_fail(err, -ENOSPC, "%s: this instance has %d interfaces already",
@@ -152,6 +171,7 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 		pg_dp_slots(dp)[slot] = (struct pg_iface){ .ifindex = nic.ifindex };
 	}
 	f = &pg_dp_slots(dp)[slot];
+	f->ifindex = nic.ifindex;
 	snprintf(f->name, IFNAMSIZ, "%s", nic.name);
 	if (!pg_dp_flow_has_space(dp)) /* a namespace that is gone may have had the number */
 		pg_dp_flow_forget_space(dp, space);
@@ -177,7 +197,9 @@ int pg_dp_destroy(struct pg_dp *dp, struct pg_err *err)
 {
 	int r = 0;
 
-	for (__u32 i = 0; !r && i < PG_MAX_IFACES; i++)
+	if (dp->unreadable)
+		pg_hook_remove_unknown(dp);
+	for (__u32 i = 0; !dp->unreadable && !r && i < PG_MAX_IFACES; i++)
 		if (pg_dp_slots(dp)[i].netns)
 			r = detach_slot(dp, i, err);
 	return r ? r : pg_dp_remove_pins(dp, err);
@@ -230,6 +252,13 @@ static int refuse_foreign(const struct pg_nic *nic, __u32 id, struct pg_err *err
 	char name[64];
 
 	prog_name(id, name, sizeof(name));
+	/* It would take us as one of several, but only as a program that replaces a function (freplace). */
+	if (!strcmp(name, "xdp_dispatcher"))
+		return pg_fail(err, -EBUSY,
+			       "%s: libxdp's dispatcher is attached (%s, id %u), with programs of other "
+			       "tools, and portguard can't be one of them: use --mode tc to run behind "
+			       "them, or --force to replace it",
+			       nic->name, name, id);
 	return pg_fail(err, -EBUSY,
 		       "%s: another XDP program is attached: %s, id %u; take it off, or use "
 		       "--force to replace it or --mode tc to run beside it",
@@ -331,6 +360,22 @@ static int attach_hooks(struct pg_dp *dp, struct job *job, const struct pg_attac
 			       pg_dp_prog_fd(job->skel, PG_PROG_TC_OUT), -1, err);
 }
 
+/* The directions that `done` does not name keep their mode and get these programs. */
+static int replace_progs(struct pg_dp *dp, __u32 slot, const struct portguard_bpf *skel,
+			 const bool done[_PG_DIR_MAX], struct pg_err *err)
+{
+	enum pg_prog in = pg_dp_slots(dp)[slot].mode == PG_MODE_TC ? PG_PROG_TC_IN : PG_PROG_XDP;
+	const enum pg_prog prog[_PG_DIR_MAX] = { [PG_DIR_IN] = in, [PG_DIR_OUT] = PG_PROG_TC_OUT };
+	int r = 0;
+
+	for (int dir = 0; !r && dir < _PG_DIR_MAX; dir++)
+		if (!done[dir] && pg_hook_prog_id(dp, slot, dir, NULL))
+			r = pg_hook_replace(dp, slot, dir, pg_dp_prog_fd(skel, prog[dir]), err);
+	if (!r)
+		pg_dp_slots(dp)[slot].build = pg_dp_build();
+	return r;
+}
+
 /* Only what differs from what is asked for is touched, and nothing before all is loaded. */
 static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 		       const struct pg_attach_opts *opts, struct pg_err *err)
@@ -348,7 +393,7 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	__u32 foreign;
 	int r;
 
-	if (!ingress && !egress)
+	if (!ingress && !egress && f->build == pg_dp_build())
 		return 0;
 	foreign = ingress && opts->mode != PG_MODE_TC ? foreign_xdp(dp, nic, slot) : 0;
 	if (foreign && !opts->force)
@@ -361,6 +406,8 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	} else {
 		job.skel = skel;
 		r = attach_hooks(dp, &job, opts, ingress, egress, err);
+		if (!r)
+			r = replace_progs(dp, slot, skel, (bool[]){ ingress, egress }, err);
 	}
 	pg_dp_unload(skel);
 	return r;
@@ -386,4 +433,50 @@ int pg_dp_attach(struct pg_dp *dp, const char *ifname, const struct pg_attach_op
 	if (r && !is_live(dp, slot)) /* there was nothing before: leave nothing */
 		detach_slot(dp, slot, NULL);
 	return r;
+}
+
+static int upgrade_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
+{
+	const bool none[_PG_DIR_MAX] = { false };
+	char name[IFNAMSIZ];
+	struct pg_load_opts load = { .progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
+				     .iface = slot };
+	struct portguard_bpf *skel = NULL;
+	struct pg_nic nic;
+	int r;
+
+	current_name(dp, slot, name);
+	r = pg_nic_find(name, &nic, err);
+	if (r)
+		return r;
+	load.ifindex = nic.ifindex;
+	load.no_l2 = !nic.ethernet;
+	r = pg_dp_load(dp, &load, &skel, err);
+	if (!r)
+		r = replace_progs(dp, slot, skel, none, err);
+	pg_dp_unload(skel);
+	return r;
+}
+
+int pg_dp_upgrade(struct pg_dp *dp, bool all, void (*done)(const char *ifname, bool replaced),
+		  struct pg_err *err)
+{
+	char name[IFNAMSIZ], shown[IFNAMSIZ];
+	int r = 0, elsewhere = 0;
+
+	for (__u32 i = 0; !r && i < PG_IFACE_PAST; i++) {
+		const struct pg_iface *f = &pg_dp_slots(dp)[i];
+		bool stale = all || f->build != pg_dp_build();
+
+		if (!f->netns || !is_live(dp, i))
+			continue;
+		current_name(dp, i, name);
+		if (stale && (f->netns != dp->netns || !if_indextoname(f->ifindex, name)))
+			elsewhere = pg_fail(err, -EXDEV,
+					    "%s is in another network namespace: upgrade it from there",
+					    pg_printable(name, shown, sizeof(shown)));
+		else if (!stale || !(r = upgrade_slot(dp, i, err)))
+			done(name, stale);
+	}
+	return r ?: elsewhere;
 }

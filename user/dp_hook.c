@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "dp_hook.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -109,31 +111,54 @@ static void classic_detach(unsigned ifindex, enum pg_dir dir, __u32 id)
 		bpf_tc_detach(&hook, &opts);
 }
 
-/* The program is pinned before it is attached: a filter that nobody knows of can't be left. */
-static int classic_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
+/*
+ * A program is pinned before it is attached, as next_* where another is there, so that a filter that
+ * nobody knows of can't be left: what a command that died has not finished is finished here.
+ */
+static void classic_settle(const struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir)
+{
+	_close_ int next = open_pin(dp, "next", slot, dir);
+	__u32 id = prog_id(next);
+
+	if (id && classic_handle(ifindex, dir, id))
+		rename_pin(dp, "next", "prog", slot, dir);
+	else if (id)
+		remove_pin(dp, "next", slot, dir);
+}
+
+/* Where there is a program of ours, the new one takes its place in one step. */
+static int classic_install(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir,
 			   int prog_fd, struct pg_err *err)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = nic->ifindex,
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
 		    .attach_point = dir == PG_DIR_IN ? BPF_TC_INGRESS : BPF_TC_EGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = TC_PRIORITY, .prog_fd = prog_fd);
-	_close_ int old = open_pin(dp, "prog", slot, dir);
-	__u32 old_id = prog_id(old);
+	_close_ int old = -1;
+	__u32 old_id;
 	int r = bpf_tc_hook_create(&hook);
 
 	if (r && r != -EEXIST)
 		return pg_dp_fail(err, r, "cannot attach to TC");
-	opts.handle = classic_handle(nic->ifindex, dir, 0);
+	classic_settle(dp, ifindex, slot, dir);
+	old = open_pin(dp, "prog", slot, dir);
+	old_id = prog_id(old);
+	if (old_id)
+		opts.handle = classic_handle(ifindex, dir, old_id);
+	if (opts.handle)
+		opts.flags = BPF_TC_F_REPLACE;
+	else
+		opts.handle = classic_handle(ifindex, dir, 0);
 	if (!opts.handle)
 		return pg_dp_fail(err, -ENOSPC, "cannot attach to TC");
-	r = make_pin(dp, prog_fd, "prog", slot, dir);
+	r = make_pin(dp, prog_fd, "next", slot, dir);
 	if (!r)
 		r = bpf_tc_attach(&hook, &opts);
+	if (!r)
+		r = rename_pin(dp, "next", "prog", slot, dir);
 	if (r) {
-		if (old < 0 || make_pin(dp, old, "prog", slot, dir))
-			remove_pin(dp, "prog", slot, dir);
+		remove_pin(dp, "next", slot, dir);
 		return pg_dp_fail(err, r, "cannot attach to TC");
 	}
-	classic_detach(nic->ifindex, dir, old_id);
 	drop_link(dp, "link", slot, dir);
 	return 0;
 }
@@ -241,7 +266,7 @@ static int change_xdp_mode(struct pg_dp *dp, const struct pg_nic *nic, __u32 slo
 		make_pin(dp, interim, "interim", slot, PG_DIR_IN);
 		drop_link(dp, "link", slot, PG_DIR_IN);
 	} else { /* takes the old link off by itself; the new one takes this off again */
-		r = classic_install(dp, nic, slot, PG_DIR_IN, interim_fd, err);
+		r = classic_install(dp, nic->ifindex, slot, PG_DIR_IN, interim_fd, err);
 		if (r)
 			return r;
 	}
@@ -273,6 +298,8 @@ __u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, unsig
 			*ret_ifindex = info.xdp.ifindex;
 		return info.prog_id;
 	}
+	if (dp->writable && f->netns == dp->netns)
+		classic_settle(dp, f->ifindex, slot, dir);
 	prog = open_pin(dp, "prog", slot, dir);
 	id = prog_id(prog);
 	/* Filters of another namespace can't be looked at from here. */
@@ -281,6 +308,30 @@ __u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, unsig
 	if (id && ret_ifindex)
 		*ret_ifindex = f->ifindex;
 	return id;
+}
+
+bool pg_hook_is_on(const struct pg_dp *dp, __u32 slot, unsigned ifindex)
+{
+	_close_ int link = open_pin(dp, "link", slot, PG_DIR_IN);
+	LIBBPF_OPTS(bpf_xdp_query_opts, xdp);
+	LIBBPF_OPTS(bpf_prog_query_opts, tcx);
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info), ids[64];
+
+	if (link < 0 || bpf_obj_get_info_by_fd(link, &info, &len) || !info.prog_id)
+		return false;
+	if (info.type == BPF_LINK_TYPE_XDP)
+		return !bpf_xdp_query(ifindex, 0, &xdp) &&
+		       (xdp.drv_prog_id == info.prog_id || xdp.skb_prog_id == info.prog_id ||
+			xdp.prog_id == info.prog_id);
+	tcx.prog_ids = ids;
+	tcx.prog_cnt = ARRAY_SIZE(ids);
+	if (bpf_prog_query_opts((int)ifindex, TCX_INGRESS, &tcx))
+		return false;
+	for (__u32 i = 0; i < tcx.prog_cnt && i < ARRAY_SIZE(ids); i++)
+		if (ids[i] == info.prog_id)
+			return true;
+	return false;
 }
 
 int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
@@ -299,16 +350,30 @@ int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum
 	} else {
 		link = tcx_link(nic, dir, prog_fd);
 		if (link < 0)
-			return classic_install(dp, nic, slot, dir, prog_fd, err);
+			return classic_install(dp, nic->ifindex, slot, dir, prog_fd, err);
 	}
 	return adopt_link(dp, nic->ifindex, slot, dir, link, err);
+}
+
+int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, struct pg_err *err)
+{
+	_close_ int link = open_pin(dp, "link", slot, dir);
+
+	if (link < 0)
+		return classic_install(dp, pg_dp_slots(dp)[slot].ifindex, slot, dir, prog_fd, err);
+	return bpf_link_update(link, prog_fd, NULL) ?
+		       pg_dp_fail(err, -errno, "cannot replace the program") :
+		       0;
 }
 
 int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir)
 {
 	const struct pg_iface *f = &pg_dp_slots(dp)[slot];
-	_close_ int prog = open_pin(dp, "prog", slot, dir);
+	_close_ int prog = -1;
 
+	if (f->netns == dp->netns)
+		classic_settle(dp, f->ifindex, slot, dir);
+	prog = open_pin(dp, "prog", slot, dir);
 	if (prog >= 0 && f->netns != dp->netns)
 		return -EXDEV;
 	if (prog >= 0)
@@ -318,4 +383,48 @@ int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir)
 	drop_link(dp, "new", slot, dir);
 	drop_link(dp, "interim", slot, dir);
 	return 0;
+}
+
+/* A classic filter may be on any interface, and which one only the slots would say. */
+static void classic_detach_anywhere(const char *path)
+{
+	_close_ int prog = bpf_obj_get(path);
+	struct if_nameindex *list = if_nameindex();
+	__u32 id = prog_id(prog);
+
+	for (size_t i = 0; list && id && list[i].if_index; i++) {
+		for (int dir = 0; dir < _PG_DIR_MAX; dir++)
+			if (classic_handle(list[i].if_index, dir, id))
+				classic_detach(list[i].if_index, dir, id);
+	}
+	if (list)
+		if_freenameindex(list);
+}
+
+void pg_hook_remove_unknown(const struct pg_dp *dp)
+{
+	static const char *const links[] = { "link_", "new_", "interim_" };
+	DIR *dir = opendir(dp->path);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		bool link = false;
+		char path[512];
+
+		for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+			link |= !strncmp(e->d_name, links[i], strlen(links[i]));
+		if (e->d_name[0] == '.' || pg_dp_pin_path(dp, path, sizeof(path), "%s", e->d_name))
+			continue;
+		if (link) {
+			_close_ int fd = bpf_obj_get(path);
+
+			if (fd >= 0)
+				bpf_link_detach(fd);
+		} else if (!strncmp(e->d_name, "prog_", 5) || !strncmp(e->d_name, "next_", 5)) {
+			classic_detach_anywhere(path);
+		}
+		unlink(path);
+	}
+	if (dir)
+		closedir(dir);
 }

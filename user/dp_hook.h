@@ -20,6 +20,15 @@ __u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, unsig
 int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
 		    enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err);
 
+/* Is the slot's program for arrivals on this interface of this namespace? Of links only. */
+bool pg_hook_is_on(const struct pg_dp *dp, __u32 slot, unsigned ifindex);
+
+/* Give what the slot has there, in its mode, another program, in one step. */
+int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, struct pg_err *err);
+
+/* Take off all that is pinned, of an instance whose slots can't be read, and remove the pins. */
+void pg_hook_remove_unknown(const struct pg_dp *dp);
+
 /* Take off what the slot has there. -EXDEV: it is a classic filter of another network namespace. */
 int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir);
 

@@ -61,6 +61,7 @@ struct pg_dp {
 	int bpffs_fd;	     /* keeps that way open; -1: not needed */
 	int lock_fd;
 	bool writable, verbose;
+	bool unreadable; /* of another layout, or damaged: only to be removed */
 	struct pg_map map[_PG_MAP_MAX];
 	__u64 netns; /* ours */
 	/* A private instance: its programs, and a policy text of its own. */
@@ -116,6 +117,8 @@ struct pg_load_opts {
 int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portguard_bpf **ret_skel,
 	       struct pg_err *err);
 int pg_dp_prog_fd(const struct portguard_bpf *skel, enum pg_prog prog);
+/* What tells these programs from another build's. */
+__u64 pg_dp_build(void);
 /* Make, map and (with dp->path) pin the maps of a new instance. */
 int pg_dp_create(struct pg_dp *dp, __u32 flows, struct pg_err *err);
 /* Open and map the pinned maps. -ENOENT, silently: no instance. */
@@ -127,6 +130,8 @@ void pg_dp_unload(struct portguard_bpf *skel);
 /* Make the maps of maps and pg_set_info of a new instance. 0 or a negative errno. */
 int pg_dp_sets_make(struct pg_dp *dp);
 void pg_dp_sets_close(struct pg_dp *dp);
+/* Remove the pins of entries' maps that no set has, or all of them. */
+void pg_dp_sets_unpin(const struct pg_dp *dp, bool all);
 /* Memory of all sets' entries, in bytes. */
 __u64 pg_dp_sets_memory(struct pg_dp *dp);
 /* Of any map, as the kernel accounts for it. */
@@ -156,6 +161,12 @@ __u32 pg_dp_last_number(const struct pg_dp *dp);
 void pg_dp_policy_track(struct pg_dp *dp);
 /* With the lock: write down that the programs went back, if they did. */
 void pg_dp_recover(struct pg_dp *dp);
+
+/*
+ * A copy of the text that `bytes` of a map's memory hold. Pure. -ESTALE: it is not that of
+ * generation `number`; -EBADMSG: damaged.
+ */
+int pg_dp_text_copy(const void *mem, size_t bytes, __u32 number, void **ret_text, size_t *ret_n);
 
 /* dp.c */
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */

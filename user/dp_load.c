@@ -83,6 +83,25 @@ int pg_dp_prog_fd(const struct portguard_bpf *skel, enum pg_prog prog)
 	return bpf_program__fd(skel_prog(skel, prog));
 }
 
+/* FNV-1a, by words: the object has a megabyte. */
+__u64 pg_dp_build(void)
+{
+	static __u64 build;
+	__u64 word, hash = 14695981039346656037ULL;
+	const char *elf;
+	size_t n;
+
+	if (build)
+		return build;
+	elf = portguard_bpf__elf_bytes(&n);
+	for (size_t i = 0; i + sizeof(word) <= n; i += sizeof(word)) {
+		memcpy(&word, elf + i, sizeof(word));
+		hash = (hash ^ word) * 1099511628211ULL;
+	}
+	build = hash;
+	return build;
+}
+
 static int reuse_maps(struct portguard_bpf *skel, const struct pg_dp *dp)
 {
 	struct bpf_map *m;
@@ -222,6 +241,7 @@ int pg_dp_remove_pins(struct pg_dp *dp, struct pg_err *err)
 		    errno != ENOENT)
 			return pg_dp_fail(err, -errno, "cannot remove a pinned map");
 	}
+	pg_dp_sets_unpin(dp, true);
 	return pg_dp_remove_dir(dp, err);
 }
 
@@ -327,9 +347,45 @@ static int check_abi(const struct pg_dp *dp, struct pg_err *err)
 		return 0;
 	return pg_fail_exit(err, PG_EXIT_VERSION, -EPROTO,
 			    "the instance in %s was made by another version of portguard (layout %u, "
-			    "this one has %u); 'portguard detach --all' with that version, or this "
-			    "one, removes it",
+			    "this one has %u): 'save' its policy with that version; 'portguard detach "
+			    "--all' of either removes it",
 			    dp->state_dir, pg_dp_ctl(dp)->abi, PG_ABI);
+}
+
+/* What is read as a struct has its size: 0 for maps of which only elements count. */
+static size_t size_of(enum pg_map_id id)
+{
+	switch (id) {
+	case PG_MAP_TABLES:
+		return sizeof(struct pg_tables_map);
+	case PG_MAP_IFACES:
+		return sizeof(struct pg_iface);
+	case PG_MAP_SHARDS:
+		return sizeof(struct pg_shard);
+	default:
+		return 0;
+	}
+}
+
+/* The layout first: maps of another have other sizes. */
+static int check_map(const struct pg_dp *dp, enum pg_map_id id, struct pg_err *err)
+{
+	const struct pg_map *m = &dp->map[id];
+	__u32 entries = id == PG_MAP_IFACES ? PG_MAX_IFACES : 1;
+	int r = 0;
+
+	if (id == PG_MAP_TABLES && m->bytes >= sizeof(struct pg_ctl))
+		r = check_abi(dp, err);
+	if (r)
+		return r;
+	if (id == PG_MAP_SHARDS)
+		entries = pg_dp_ctl(dp)->shards;
+	if ((!size_of(id) || m->value_size == size_of(id)) && m->entries >= entries)
+		return 0;
+	return pg_fail_exit(err, PG_EXIT_VERSION, -EPROTO,
+			    "the instance in %s is damaged: %s is not what it should be; 'portguard "
+			    "detach --all' removes it",
+			    dp->state_dir, pg_map_names[id]);
 }
 
 int pg_dp_open_maps(struct pg_dp *dp, struct pg_err *err)
@@ -352,11 +408,9 @@ int pg_dp_open_maps(struct pg_dp *dp, struct pg_err *err)
 		r = i < _PG_MAP_MAPPED ? pg_dp_map_memory(dp, i, err) : 0;
 		if (r)
 			return r;
-		if (i == PG_MAP_TABLES) {
-			r = check_abi(dp, err);
-			if (r)
-				return r;
-		}
+		r = i < _PG_MAP_MAPPED ? check_map(dp, i, err) : 0;
+		if (r)
+			return r;
 	}
 	return 0;
 }

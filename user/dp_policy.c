@@ -329,34 +329,45 @@ bool pg_dp_take_back(struct pg_dp *dp)
 
 /* Reading -------------------------------------------------------------------------------------- */
 
-/* -ESTALE: the text is not that of `number`. */
+/* The length is read once: another command may have the map in its hands. */
+int pg_dp_text_copy(const void *mem, size_t bytes, __u32 number, void **ret_text, size_t *ret_n)
+{
+	const struct stored_text *s = mem;
+	void *copy;
+	__u64 len;
+
+	if (bytes < sizeof(*s))
+		return -EBADMSG;
+	len = __atomic_load_n(&s->len, __ATOMIC_RELAXED);
+	if (s->number != number)
+		return -ESTALE;
+	if (len > bytes - sizeof(*s))
+		return -EBADMSG;
+	copy = malloc(len + 1);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, s->text, len);
+	*ret_n = len;
+	*ret_text = copy;
+	return 0;
+}
+
 static int read_text(int fd, __u32 number, void **ret_text, size_t *ret_n)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 len = sizeof(info);
-	struct stored_text *s;
-	void *copy = NULL;
 	size_t bytes;
-	int r = 0;
+	void *mem;
+	int r;
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return -errno;
 	bytes = (size_t)info.value_size * info.max_entries;
-	s = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (s == MAP_FAILED)
+	mem = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (mem == MAP_FAILED)
 		return -errno;
-	if (s->number != number)
-		r = -ESTALE;
-	else if (bytes < sizeof(*s) || s->len > bytes - sizeof(*s))
-		r = -EBADMSG;
-	else if (!(copy = malloc(s->len + 1)))
-		r = -ENOMEM;
-	if (!r) {
-		memcpy(copy, s->text, s->len);
-		*ret_n = s->len;
-		*ret_text = copy;
-	}
-	munmap(s, bytes);
+	r = pg_dp_text_copy(mem, bytes, number, ret_text, ret_n);
+	munmap(mem, bytes);
 	return r;
 }
 

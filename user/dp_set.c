@@ -3,6 +3,7 @@
  * Named sets in the kernel: one map for each set's entries, reached by the set's number through an
  * array of maps, so that exchanging the whole of a set is one write that no packet sees half of.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 
@@ -84,6 +85,64 @@ void pg_dp_sets_close(struct pg_dp *dp)
 	dp->set_fd = NULL;
 }
 
+/*
+ * Entries' maps are pinned, too, as set_<id>: only who has CAP_SYS_ADMIN may open a map by the id that
+ * an outer map has of it.
+ */
+static int open_inner(const struct pg_dp *dp, __u32 id)
+{
+	char path[512];
+	int fd = -1;
+
+	if (dp->path[0] && !pg_dp_pin_path(dp, path, sizeof(path), "set_%u", id))
+		fd = bpf_obj_get(path);
+	return fd >= 0 ? fd : bpf_map_get_fd_by_id(id);
+}
+
+static int pin_inner(const struct pg_dp *dp, int fd)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+	char path[512];
+
+	if (!dp->path[0])
+		return 0;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return -errno;
+	if (pg_dp_pin_path(dp, path, sizeof(path), "set_%u", info.id))
+		return -ENAMETOOLONG;
+	return bpf_obj_pin(fd, path) && errno != EEXIST ? -errno : 0;
+}
+
+static bool is_among(const __u32 *ids, size_t n, __u32 id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+void pg_dp_sets_unpin(const struct pg_dp *dp, bool all)
+{
+	DIR *dir = dp->path[0] ? opendir(dp->path) : NULL;
+	__u32 used[PG_SETS];
+	struct dirent *e;
+	char path[512];
+	unsigned id;
+	size_t n = 0;
+
+	for (__u32 i = 0; !all && i < PG_SETS; i++)
+		if (infos(dp)[i].type &&
+		    !bpf_map_lookup_elem(outer_fd(dp, infos(dp)[i].net), &i, &used[n]))
+			n++;
+	while (dir && (e = readdir(dir)))
+		if (sscanf(e->d_name, "set_%u", &id) == 1 && !is_among(used, n, id) &&
+		    !pg_dp_pin_path(dp, path, sizeof(path), "%s", e->d_name))
+			unlink(path);
+	if (dir)
+		closedir(dir);
+}
+
 /* The map of set `number`'s entries; it belongs to dp. */
 static int inner_fd(struct pg_dp *dp, __u32 number)
 {
@@ -99,7 +158,7 @@ static int inner_fd(struct pg_dp *dp, __u32 number)
 	if (dp->set_fd[number] < 0) {
 		if (bpf_map_lookup_elem(outer_fd(dp, infos(dp)[number].net), &number, &id))
 			return -errno;
-		dp->set_fd[number] = bpf_map_get_fd_by_id(id);
+		dp->set_fd[number] = open_inner(dp, id);
 	}
 	return dp->set_fd[number] < 0 ? -errno : dp->set_fd[number];
 }
@@ -568,10 +627,13 @@ static void close_plan(struct plan *p)
 /* All that may fail for want of memory; nothing that packets see is touched. */
 static int prepare(struct pg_dp *dp, struct pg_sets *sets, struct plan *p)
 {
+	int r;
+
+	for (__u32 i = 0; i < PG_SETS; i++)
+		p->fd[i] = -1;
 	for (__u32 i = 0; i < PG_SETS; i++) {
 		struct pg_set *set = &sets->set[i];
 
-		p->fd[i] = -1;
 		if (!set->dirty || !set->info.type)
 			continue;
 		if (set->origin < 0 || (!set->info.net && set->info.count > set->info.hashsize)) {
@@ -582,6 +644,9 @@ static int prepare(struct pg_dp *dp, struct pg_sets *sets, struct plan *p)
 		}
 		if (p->fd[i] < 0)
 			return p->fd[i];
+		r = p->built[i] ? pin_inner(dp, p->fd[i]) : 0;
+		if (r)
+			return r;
 	}
 	return 0;
 }
@@ -636,6 +701,7 @@ int pg_dp_sets_commit(struct pg_dp *dp, struct pg_sets *sets, struct pg_err *err
 		if (sets->set[i].dirty)
 			r = install(dp, &sets->set[i], i, moved ? p.fd[i] : -1);
 	}
+	pg_dp_sets_unpin(dp, false); /* what is no set's any more, or has not become one */
 	if (r == -ENOMEM)
 		return pg_fail(err, r, "Kernel error received: Cannot allocate memory");
 	if (r)

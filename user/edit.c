@@ -45,6 +45,8 @@ int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t co
 		r = pg_policy_commit_for(edit->dp, set, confirm_s, err);
 	else
 		r = pg_policy_commit_over(edit->dp, set, edit->set, confirm_s, err);
+	if (r < 0 && created)
+		pg_dp_destroy(edit->dp, NULL);
 	if (r < 0 || !kills)
 		return r;
 	return pg_kill_forbidden(edit->dp, set, edit->kill_all, edit->kill_ssh, err);

@@ -100,6 +100,8 @@ static struct json_object *status_iface(const struct pg_iface_row *row, bool *oo
 	put_number(o, "egress_prog_id", iface->egress_prog_id, oom);
 	put(o, "here", json_object_new_boolean(iface->here), oom);
 	put(o, "gone", json_object_new_boolean(iface->gone), oom);
+	put(o, "moved", json_object_new_boolean(iface->moved), oom);
+	put(o, "outdated", json_object_new_boolean(iface->outdated), oom);
 	put_count(o, "ingress", &row->count[PG_DIR_IN], row->dropped[PG_DIR_IN], oom);
 	put_count(o, "egress", &row->count[PG_DIR_OUT], row->dropped[PG_DIR_OUT], oom);
 	return o;

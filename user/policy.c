@@ -40,39 +40,42 @@ static void read_counter(struct pg_dp *dp, uint32_t slot, uint64_t *packets, uin
 	*bytes = c.bytes;
 }
 
-static void take_slots(struct pg_dp *dp, struct pg_ruleset *set, const uint32_t *slot)
+static bool slots_exist(const uint32_t *slot, size_t n)
 {
-	for (size_t i = 0; i < set->n_chains; i++) {
-		struct pg_chain *chain = &set->chain[i];
+	for (size_t i = 0; i < n; i++)
+		if (slot[i] != PG_NO_SLOT && slot[i] >= PG_COUNTER_SLOTS)
+			return false;
+	return true;
+}
 
-		chain->slot = *slot++;
-		read_counter(dp, chain->slot, &chain->packets, &chain->bytes);
-	}
+static void take_slots(struct pg_ruleset *set, const uint32_t *slot)
+{
+	for (size_t i = 0; i < set->n_chains; i++)
+		set->chain[i].slot = *slot++;
 	for (size_t i = 0; i < set->n_chains; i++) {
 		for (size_t k = 0; k < set->chain[i].n_rules; k++) {
 			struct pg_rule *rule = &set->chain[i].rule[k];
 
 			rule->slot = *slot++;
 			rule->state = *slot++;
-			read_counter(dp, rule->slot, &rule->packets, &rule->bytes);
 		}
 	}
 }
 
-static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_ruleset **ret_set,
-		       struct pg_err *err)
+int pg_policy_decode(const void *data, size_t n, struct pg_ruleset **ret_set, struct pg_err *err)
 {
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
 	const struct pg_rulefile_opts opts = { .name = "policy in force" };
 	const struct stored *s = data;
 	struct pg_notes notes = { 0 };
-	size_t head;
+	size_t head, n_slots;
 	int r;
 
 	if (n < sizeof(*s) || s->n_chains > n || s->n_rules > n)
 		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
-	head = sizeof(*s) + 4 * ((size_t)s->n_chains + 2 * (size_t)s->n_rules);
-	if (head > n)
+	n_slots = (size_t)s->n_chains + 2 * (size_t)s->n_rules;
+	head = sizeof(*s) + 4 * n_slots;
+	if (head > n || !slots_exist(s->slot, n_slots))
 		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
 	r = pg_rulefile_parse((const char *)data + head, n - head, &opts, &set, &notes, err);
 	pg_notes_free(&notes);
@@ -80,8 +83,28 @@ static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_r
 		return r;
 	if (set->n_chains != s->n_chains || count_rules(set) != s->n_rules)
 		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
-	take_slots(dp, set, s->slot);
+	take_slots(set, s->slot);
 	*ret_set = TAKE_PTR(set);
+	return 0;
+}
+
+static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_ruleset **ret_set,
+		       struct pg_err *err)
+{
+	struct pg_ruleset *set;
+	int r = pg_policy_decode(data, n, &set, err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < set->n_chains; i++) {
+		struct pg_chain *chain = &set->chain[i];
+
+		read_counter(dp, chain->slot, &chain->packets, &chain->bytes);
+		for (size_t k = 0; k < chain->n_rules; k++)
+			read_counter(dp, chain->rule[k].slot, &chain->rule[k].packets,
+				     &chain->rule[k].bytes);
+	}
+	*ret_set = set;
 	return 0;
 }
 
@@ -420,7 +443,7 @@ static void add_slots(struct pg_text *t, const struct pg_rule *rule)
 	pg_text_addn(t, (const char *)&rule->state, 4);
 }
 
-static int store(const struct pg_ruleset *set, struct pg_text *ret_text)
+int pg_policy_encode(const struct pg_ruleset *set, struct pg_text *ret_text)
 {
 	struct stored head = { .n_chains = set->n_chains, .n_rules = count_rules(set) };
 
@@ -612,7 +635,7 @@ int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct
 		r = adopt(dp, tables, true, err);
 	if (r)
 		return r;
-	if (store(set, &text))
+	if (pg_policy_encode(set, &text))
 		return pg_fail(err, -ENOMEM, "out of memory");
 	r = pg_dp_prepare(dp, tables, text.buf, text.len, err);
 	if (r)

@@ -14,6 +14,14 @@
 int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err);
 
 /*
+ * What is stored with a policy's tables: the counter of each chain and rule, and the text. Pure.
+ * Encode: -ENOMEM, silently. Decode: the counters themselves are 0; -EBADMSG: it is damaged. The
+ * caller frees the set.
+ */
+int pg_policy_encode(const struct pg_ruleset *set, struct pg_text *ret_text);
+int pg_policy_decode(const void *data, size_t n, struct pg_ruleset **ret_set, struct pg_err *err);
+
+/*
  * Compile and commit. Rules and chains whose `slot` is PG_NO_SLOT get a fresh counter that starts
  * at their packets and bytes; others go on counting where they are. On success `set` has every
  * slot filled in.

@@ -23,6 +23,12 @@ static void add_notes(struct pg_table *table, const struct pg_dp_iface *iface)
 	if (iface->gone)
 		pg_table_note(table, "GONE: the interface or its program was removed from outside; "
 				     "attach it again, or detach it");
+	if (iface->moved)
+		pg_table_note(table, "MOVED to another network namespace: it filters there, but not "
+				     "for that one's flows and names; attach it there, or detach it");
+	if (iface->outdated)
+		pg_table_note(table, "its programs are another version's: 'portguard upgrade' "
+				     "replaces them");
 	if (!iface->here)
 		pg_table_note(table, "in another network namespace");
 }

@@ -539,11 +539,20 @@ static void push_ip6(struct making *m)
 
 /* Frames --------------------------------------------------------------------------------------- */
 
+/* Of a hundred, how many frames are spoilt: PG_SPOIL. */
+static unsigned spoilt(void)
+{
+	const char *text = getenv("PG_SPOIL");
+
+	return text && *text ? (unsigned)atoi(text) : 3;
+}
+
 static size_t spoil(struct gen *g, uint8_t *buf, size_t len)
 {
-	if (chance(g, 3) && len > 15)
+	if (chance(g, spoilt() < 20 ? spoilt() : 20) && len > 15)
 		len = 14 + gen_below(g, len - 14);
-	if (chance(g, 3) && len > 14) /* a flipped bit anywhere behind the Ethernet header */
+	/* Flipped bits anywhere behind the Ethernet header. */
+	for (int n = 0; n < 8 && len > 14 && chance(g, spoilt()); n++)
 		buf[14 + gen_below(g, len - 14)] ^= 1 << gen_below(g, 8);
 	return len;
 }

@@ -11,6 +11,7 @@
  *	PG_NOW		seconds since 1970 that rules with -m time are written for
  *	PG_STATES	1: rules that ask for connections' states, and frames of connections
  *	PG_WINDOWS	1: with these, also segments out of their windows
+ *	PG_SPOIL	how many of a hundred frames have flipped bits or are cut; 3 unless given
  *	PG_FEATURES	"all,-limit", "chains,ports": see random.c; KNOWN below unless given, with
  *			PG_STATES those of TRACKED alone
  *	PG_TEST_DATA	a folder with captures, for frames, and rule files, which follow the random ones

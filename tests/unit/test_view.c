@@ -19,6 +19,7 @@ static struct pg_iface_row ifaces[] = {
 			.abi = { .netns = 1, .ifindex = 2, .mode = PG_MODE_NATIVE, .name = "eth0",
 				 .mode_reason = "the driver runs XDP itself" },
 			.here = true,
+			.outdated = true,
 			.ingress_prog_id = 12,
 			.egress_prog_id = 13,
 		},
@@ -223,6 +224,7 @@ static void status_of_two_interfaces(void **state)
 	       "INTERFACE  MODE    PROG  IN-PKTS  IN-BYTES  DROPPED  EGRESS  OUT-PKTS  OUT-BYTES\n"
 	       "eth0       native    12      300     21000      100      13       200      99000\n"
 	       "      the driver runs XDP itself\n"
+	       "      its programs are another version's: 'portguard upgrade' replaces them\n"
 	       "v?[2J      tc         -        0         0        0       -         0          0\n"
 	       "      a veth's native XDP would cost its peer GSO\n"
 	       "      GONE: the interface or its program was removed from outside; attach it\n"
@@ -312,11 +314,13 @@ static void json_of_status(void **state)
 	       "\"interfaces\":[{\"name\":\"eth0\",\"ifindex\":2,\"mode\":\"native\","
 	       "\"mode_reason\":\"the driver runs XDP itself\",\"xdp_prog_id\":12,"
 	       "\"egress_prog_id\":13,\"here\":true,\"gone\":false,"
+	       "\"moved\":false,\"outdated\":true,"
 	       "\"ingress\":{\"packets\":300,\"bytes\":21000,\"dropped\":100},"
 	       "\"egress\":{\"packets\":200,\"bytes\":99000,\"dropped\":0}},"
 	       "{\"name\":\"v?[2J\",\"ifindex\":7,\"mode\":\"tc\","
 	       "\"mode_reason\":\"a veth's native XDP would cost its peer GSO\","
 	       "\"xdp_prog_id\":0,\"egress_prog_id\":0,\"here\":false,\"gone\":true,"
+	       "\"moved\":false,\"outdated\":false,"
 	       "\"ingress\":{\"packets\":0,\"bytes\":0,\"dropped\":0},"
 	       "\"egress\":{\"packets\":0,\"bytes\":0,\"dropped\":0}}],"
 	       "\"policy\":{\"generation\":7,\"rules\":2,\"terms\":2,\"classes\":5,"

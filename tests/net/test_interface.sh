@@ -1,0 +1,140 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What happens to interfaces: they change their MTU, move to another network namespace, get programs of
+# other tools, and have names that are meant for terminals.
+. "$(dirname "$0")/lib.sh"
+
+need jq
+[ -x "$TOOLS/net/send" ] || skip_all "not built: $TOOLS/net/send"
+own_bpffs
+two_namespaces
+ip netns add "$PREFIX-x"
+RULE='-p tcp -m tcp --dport 80 -j DROP'
+
+of() {
+	json "${2:-s}" status ".interfaces[0].$1"
+}
+
+# filters WHAT NS: a SYN from pgc1 is counted by the rule once
+filters() {
+	local before=$(packets "$2" "$RULE")
+
+	in_ns c "$TOOLS/net/send" pgc1 tcp80 3
+	wait_for "$1: packets" eval '[ "$(packets '"$2"' "$RULE")" -ge '$((before + 3))' ]'
+	expect "$1: each packet once" "$(($(packets "$2" "$RULE") - before))" 3
+}
+
+link_is_up() {
+	in_ns "$1" ip link set pgs1 up
+	in_ns c ip link set pgc1 up
+	wait_for "link" in_ns c sh -c 'ip link show pgc1 | grep -q LOWER_UP'
+}
+
+for mode in tc native; do
+	ip link add pgs1 netns "$PREFIX-s" address 02:77:00:00:00:01 type veth \
+		peer name pgc1 netns "$PREFIX-c" address 02:77:00:00:00:02
+	link_is_up s
+	expect_ok "$mode: attach" pg s attach pgs1 --mode $mode
+	expect_ok "$mode: a rule" pg s -A INPUT $RULE
+	filters "$mode: attached" s
+	prog=$(of xdp_prog_id)
+
+	# Where the driver refuses the size for its program's sake, it says so and all stays as it is.
+	in_ns s ip link set pgs1 mtu 1280 && filters "$mode: a smaller MTU" s
+	in_ns c ip link set pgc1 mtu 9000 2>/dev/null
+	in_ns s ip link set pgs1 mtu 9000 2>/dev/null
+	filters "$mode: a larger MTU, or not" s
+	expect "$mode: it is the same program" "$(of xdp_prog_id)" "$prog"
+
+	in_ns s ip link set pgs1 netns "$PREFIX-x"
+	link_is_up x
+	if [ "$(of gone)" = false ]; then
+		filters "$mode: moved" s
+		expect "$mode: status knows that it moved" "$(of moved)" true
+		[[ $(pg s status) =~ MOVED ]] && pass "$mode: and says so" ||
+			fail "$mode: and says so" "$(pg s status)"
+	else # as in kernels whose TC ends with the namespace
+		[[ $(pg s status) =~ GONE ]] && pass "$mode: status says that it is gone" ||
+			fail "$mode: status says that it is gone" "$(pg s status)"
+	fi
+	expect_ok "$mode: attach it where it is now" pg x attach pgs1 --mode $mode
+	filters "$mode: attached there" x
+	expect "$mode: it is here now" "$(of here x) $(of moved x) $(of gone x)" "true false false"
+	expect_ok "$mode: rules with its name hold" pg x -I INPUT -i pgs1 $RULE
+	in_ns c "$TOOLS/net/send" pgc1 tcp80 2
+	wait_for "$mode: the rule with its name" eval '[ "$(packets x "-i pgs1 $RULE")" = 2 ]' &&
+		pass "$mode: by name"
+	expect_ok "$mode: detach there" pg x detach pgs1
+	expect_ok "$mode: all of it" pg x detach --all
+	in_ns x ip link del pgs1
+done
+
+# Other tools. An XDP link can't be replaced by who does not own it; TC takes several.
+ip link add pgs1 netns "$PREFIX-s" type veth peer name pgc1 netns "$PREFIX-c"
+link_is_up s
+expect_ok "attach" pg s attach pgs1 --mode native
+prog=$(of xdp_prog_id)
+expect_fail "ip link can't take it off" in_ns s ip link set pgs1 xdp off
+command -v xdp-filter >/dev/null &&
+	expect_fail "another tool can't take its place" in_ns s xdp-filter load pgs1
+expect "it is where it was" "$(of xdp_prog_id) $(of gone)" "$prog false"
+if command -v tc >/dev/null; then
+	in_ns s tc qdisc add dev pgs1 clsact
+	in_ns s tc filter add dev pgs1 ingress prio 1 matchall action ok 2>/dev/null
+	expect_ok "a filter of another's in TC" pg s attach pgs1 --mode tc
+	in_ns s tc qdisc del dev pgs1 clsact
+	expect "status is as it was without it" "$(of mode) $(of gone)" "tc false"
+fi
+id=$(bpftool -j link list 2>/dev/null | jq "[.[] | select(.prog_id == $(of xdp_prog_id))][0].id // 0")
+if [ "$id" -gt 0 ] && bpftool link detach id "$id" 2>/dev/null; then
+	expect "a program that another took off is missed" "$(of gone)" true
+	[[ $(pg s status) =~ "removed from outside" ]] && pass "status says so" || fail "status says so"
+	expect_ok "attach again" pg s attach pgs1 --mode tc
+	expect "it is there again" "$(of gone)" false
+else
+	skip "no bpftool that detaches links: a program taken off from outside is not tested"
+fi
+expect_ok "detach" pg s detach --all
+
+# libxdp's dispatcher, of which XDP programs of several tools are parts.
+dispatcher=$(ls /usr/lib/*/bpf/xdp-dispatcher.o /usr/lib*/bpf/xdp-dispatcher.o 2>/dev/null | head -1)
+if [ -n "$dispatcher" ] &&
+	bpftool prog load "$dispatcher" /sys/fs/bpf/dispatcher type xdp 2>/dev/null &&
+	in_ns s ip link set pgs1 xdpgeneric pinned /sys/fs/bpf/dispatcher 2>/dev/null; then
+	expect_exit "libxdp's dispatcher is told by name" 1 "libxdp's dispatcher.*--mode tc" \
+		pg s attach pgs1 --mode skb
+	expect_ok "TC runs behind it" pg s attach pgs1 --mode tc
+	expect_ok "detach" pg s detach --all
+	in_ns s ip link set pgs1 xdpgeneric off
+	expect_ok "without it there is room" pg s attach pgs1 --mode skb
+	expect_ok "detach" pg s detach --all
+else
+	skip "libxdp's dispatcher is not installed, or does not load here"
+fi
+rm -f /sys/fs/bpf/dispatcher
+
+# A name that a terminal would obey: it is shown, and nothing else.
+evil=$'e\e[31m\xc2\x9bJ"<'
+if in_ns s ip link set pgs1 down && in_ns s ip link set pgs1 name "$evil" 2>/dev/null; then
+	in_ns s ip link set "$evil" up
+	{
+		pg s attach "$evil" --mode tc
+		pg s -A INPUT -m comment --comment $'a "b" \\ <c>' -p udp -j LOG --log-prefix '<b>"'
+		pg s status && pg s status --json
+		pg s -A INPUT -i "$evil" -j DROP
+		pg s status --json >"$WORK/status" && pg s rules --json >"$WORK/rules"
+		for command in save -S "-L -v" ports rules flows "rules --json" "flows --json" upgrade; do
+			# shellcheck disable=SC2086
+			pg s $command
+		done
+		pg s detach "$evil" && pg s attach "$evil"x
+	} >"$WORK/shown" 2>&1
+	expect "all of it was shown" "$([ "$(wc -l <"$WORK/shown")" -gt 30 ] && echo yes)" yes
+	expect "no control character was" \
+		"$(LC_ALL=C grep -nP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' "$WORK/shown" | cat -v)" ""
+	expect "JSON has its printable part" "$(jq -r '.interfaces[0].name' "$WORK/status")" 'e?[31m?J"<'
+	expect_ok "rules as JSON are JSON" jq . "$WORK/rules"
+else
+	skip "this kernel takes no such names"
+fi
+summary
