@@ -110,6 +110,8 @@ bool pg_trial_is_own(const struct pg_trial *trial, enum pg_family family, const 
 {
 	bool v4 = family == PG_FAMILY_V4;
 
+	if (trial->locals)
+		return pg_locals_has(trial->locals, addr, v4 ? 4 : 16);
 	for (const struct ifaddrs *a = trial->own; a; a = a->ifa_next) {
 		const struct sockaddr_in *sin = (const void *)a->ifa_addr;
 		const struct sockaddr_in6 *sin6 = (const void *)a->ifa_addr;

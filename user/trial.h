@@ -8,6 +8,7 @@
 #include "answer.h"
 #include "dp.h"
 #include "flows.h"
+#include "local.h"
 #include "packet.h"
 
 struct pg_trial {
@@ -18,6 +19,7 @@ struct pg_trial {
 	size_t n_states;
 	bool remembers;	    /* recent lists, hashlimit */
 	struct ifaddrs *own; /* this host's addresses */
+	const struct pg_locals *locals; /* the caller's, instead of these; NULL: none */
 	uint8_t *frame;
 	size_t runs;
 };
