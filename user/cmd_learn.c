@@ -2,6 +2,7 @@
 /* learn: the least policy for what was seen. */
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -51,7 +52,7 @@ struct proposal {
 	struct pg_text text;
 	struct pg_ruleset *set;
 	struct pg_learn dropped;
-	struct pg_replay_sums *frames; /* of captures that can be read again; NULL: none */
+	struct pg_snapshot *ports; /* of the captures under it; of an instance, what it has counted */
 };
 
 static void proposal_clear(struct proposal *p)
@@ -60,7 +61,7 @@ static void proposal_clear(struct proposal *p)
 	pg_text_free(&p->text);
 	pg_ruleset_free(p->set);
 	pg_learn_clear(&p->dropped);
-	free(p->frames);
+	pg_snapshot_free(p->ports);
 }
 
 /* Options ------------------------------------------------------------------------------------------------ */
@@ -221,12 +222,13 @@ static void describe_source(const struct options *o, const struct pg_study *stud
 		snprintf(buf + strlen(buf), size - strlen(buf), " and %zu more", o->n_captures - 1);
 }
 
+/* Standard input has been read. */
 static bool can_read_again(const struct options *o)
 {
 	for (size_t i = 0; i < o->n_captures; i++)
 		if (!strcmp(o->capture[i], "-"))
 			return false;
-	return o->n_captures;
+	return true;
 }
 
 static int propose(const struct pg_ctx *ctx, struct pg_dp *dp, const struct options *o,
@@ -239,19 +241,20 @@ static int propose(const struct pg_ctx *ctx, struct pg_dp *dp, const struct opti
 	int r;
 
 	p->services = pg_services_read();
-	p->frames = can_read_again(o) ? calloc(1, sizeof(*p->frames)) : NULL;
 	describe_source(o, study, ctx, source, sizeof(source));
 	opts.source = source;
 	opts.services = p->services;
 	pg_learn_settle(&study->learn, &study->sockets);
 	pg_learn_write(&p->text, &study->learn, &opts);
-	if (!p->services || p->text.oom || (can_read_again(o) && !p->frames))
+	if (!p->services || p->text.oom)
 		return pg_fail(err, -ENOMEM, "out of memory");
 	r = pg_edit_parse(&p->text, &file, &p->set, err);
 	if (!r)
 		r = pg_study_dropped(study, dp, p->set, o->iface, &p->dropped, &proven, err);
-	if (!r && p->frames)
-		r = pg_study_replay(study, o->capture, o->n_captures, o->iface, p->set, p->frames, err);
+	if (!r && !o->n_captures)
+		r = pg_snapshot_read(dp, NULL, PG_SNAP_PORTS, NULL, &p->ports, err);
+	else if (!r && can_read_again(o))
+		r = pg_study_replay(study, o->capture, o->n_captures, o->iface, p->set, &p->ports, err);
 	if (!r && proven)
 		fprintf(stderr, "portguard: the proposal would drop %" PRIu64 " connections that it was made "
 				"for: see its last lines\n", proven);
@@ -272,18 +275,70 @@ static void add_list(struct pg_text *t, const char *begin, const struct pg_learn
 	}
 }
 
-static void add_dropped(struct pg_text *t, const struct pg_study *study, const struct proposal *p)
+/* Frames of captures that the proposal drops. */
+static void add_frames(struct pg_text *t, const struct pg_snapshot *snap)
 {
-	const uint64_t *v = p->frames ? p->frames->verdict : NULL;
+	uint64_t n = 0, dropped = 0;
 
+	for (int d = 0; d < _PG_DIR_MAX; d++)
+		for (int v = 0; v < _PG_VERDICT_MAX; v++)
+			n += snap->verdict[d][v].packets;
+	for (int d = 0; d < _PG_DIR_MAX; d++)
+		dropped += snap->verdict[d][PG_VERDICT_DROP].packets;
+	pg_text_add(t, "# Of %" PRIu64 " frames: %" PRIu64 "\n", n, dropped);
+	for (size_t i = 0; i < snap->n_port; i++)
+		if (snap->port[i].in_dropped)
+			pg_text_add(t, "#   in      %u/%s: %" PRIu64 "\n", snap->port[i].port,
+				    pg_port_proto_name(snap->port[i].proto), snap->port[i].in_dropped);
+}
+
+static bool is_offered(const struct pg_study *study, const struct pg_port_row *row)
+{
+	uint8_t proto = row->proto == PG_PORT_TCP ? IPPROTO_TCP : IPPROTO_UDP;
+
+	for (size_t i = 0; i < study->learn.n; i++) {
+		const struct pg_learnt *l = &study->learn.one[i];
+
+		if (l->offer.way == PG_WAY_IN && l->offer.proto == proto && l->offer.port == row->port &&
+		    l->proof == PG_PROOF_TALK)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A connection that is refused is forgotten at once: of these only the ports' counters tell. Ports
+ * from 32768 on are left out, where this host's own connections begin.
+ */
+static void add_unopened(struct pg_text *t, const struct pg_study *study, const struct pg_snapshot *snap)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < snap->n_port; i++) {
+		const struct pg_port_row *row = &snap->port[i];
+
+		if (!row->in.packets || row->port >= 32768 || is_offered(study, row))
+			continue;
+		if (!any)
+			pg_text_add(t, "# Packets that came to ports which it does not open, since portguard "
+				       "was attached:\n");
+		any = true;
+		pg_text_add(t, "#   in      %u/%s: %" PRIu64 "\n", row->port,
+			    pg_port_proto_name(row->proto), (uint64_t)row->in.packets);
+	}
+}
+
+static void add_dropped(struct pg_text *t, const struct options *o, const struct pg_study *study,
+			const struct proposal *p)
+{
 	pg_text_add(t, "# Would have been dropped, of %" PRIu64 " connections: %" PRIu64 "%s\n",
 		    study->learn.flows, p->dropped.flows,
 		    study->cut ? " (only the first 200000 were tried)" : "");
 	add_list(t, "#   ", &p->dropped, p->services);
-	if (v)
-		pg_text_add(t, "# Of %" PRIu64 " frames: %" PRIu64 "\n",
-			    v[PG_VERDICT_ACCEPT] + v[PG_VERDICT_DROP] + v[PG_VERDICT_REJECT],
-			    v[PG_VERDICT_DROP] + v[PG_VERDICT_REJECT]);
+	if (p->ports && o->n_captures)
+		add_frames(t, p->ports);
+	else if (p->ports)
+		add_unopened(t, study, p->ports);
 }
 
 /* Differences -------------------------------------------------------------------------------------------- */
@@ -395,7 +450,7 @@ static int show(const struct pg_ctx *ctx, struct pg_dp *dp, const struct options
 	if (o->diff)
 		r = add_diff(&diff, dp, o, study, p, err);
 	else
-		add_dropped(&p->text, study, p);
+		add_dropped(&p->text, o, study, p);
 	if (!r && t->oom)
 		r = pg_fail(err, -ENOMEM, "out of memory");
 	if (!r)

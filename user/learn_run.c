@@ -146,7 +146,7 @@ int pg_study_states(struct pg_study *study, struct pg_dp *dp, struct pg_err *err
 /* Captures ---------------------------------------------------------------------------------------------- */
 
 static int run_captures(struct pg_dp *dp, const struct pg_study *study, char **path, size_t n,
-			struct pg_replay_sums *ret, struct pg_err *err)
+			struct pg_err *err)
 {
 	struct pg_replay *replay = calloc(1, sizeof(*replay));
 	int r = replay ? pg_replay_init(replay, dp, err) : no_memory(err);
@@ -160,8 +160,6 @@ static int run_captures(struct pg_dp *dp, const struct pg_study *study, char **p
 		if (r >= 0)
 			r = pg_replay_capture(replay, capture, err);
 	}
-	if (r >= 0 && ret)
-		*ret = replay->sums;
 	if (replay)
 		pg_replay_clear(replay);
 	free(replay);
@@ -198,19 +196,21 @@ int pg_study_captures(struct pg_study *study, char **path, size_t n, const char 
 	int r = open_private(NULL, iface, &dp, err);
 
 	if (!r)
-		r = run_captures(dp, study, path, n, NULL, err);
+		r = run_captures(dp, study, path, n, err);
 	if (r)
 		return r;
 	return pg_study_flows(study, dp, err);
 }
 
 int pg_study_replay(const struct pg_study *study, char **path, size_t n, const char *iface,
-		    const struct pg_ruleset *set, struct pg_replay_sums *ret, struct pg_err *err)
+		    const struct pg_ruleset *set, struct pg_snapshot **ret, struct pg_err *err)
 {
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
 	int r = open_private(set, iface, &dp, err);
 
-	return r ? r : run_captures(dp, study, path, n, ret, err);
+	if (!r)
+		r = run_captures(dp, study, path, n, err);
+	return r ? r : pg_snapshot_read(dp, NULL, PG_SNAP_PORTS, NULL, ret, err);
 }
 
 /* What a policy would have dropped ------------------------------------------------------------------------ */

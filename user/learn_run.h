@@ -38,7 +38,7 @@ int pg_study_captures(struct pg_study *study, char **path, size_t n, const char 
 int pg_study_dropped(const struct pg_study *study, struct pg_dp *live, const struct pg_ruleset *set,
 		     const char *iface, struct pg_learn *ret_dropped, uint64_t *ret_proven,
 		     struct pg_err *err);
-/* The captures through the policy: its verdicts. */
+/* The captures through the policy: the snapshot, with ports, of the instance that has judged them. */
 int pg_study_replay(const struct pg_study *study, char **path, size_t n, const char *iface,
-		    const struct pg_ruleset *set, struct pg_replay_sums *ret, struct pg_err *err);
+		    const struct pg_ruleset *set, struct pg_snapshot **ret, struct pg_err *err);
 void pg_study_clear(struct pg_study *study);
