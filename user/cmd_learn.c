@@ -20,7 +20,8 @@ const struct pg_cmd pg_cmd_learn = {
 	.name = "learn",
 	.args = "[--for TIME] [--output] [--peers N] [--diff] [--json]\n"
 		"       portguard learn CAPTURE… --local ADDR[/LEN],… [--iface NAME] [--output] [--peers N] "
-		"[--diff] [--json]",
+		"[--diff] [--json]\n"
+		"       portguard learn --unused [DAYS]",
 	.help = "Propose the least policy that allows what was seen, as a rule file",
 	.details =
 		"From the connections that the instance tracks (`portguard track on'), or from captures. Only\n"
@@ -31,7 +32,9 @@ const struct pg_cmd pg_cmd_learn = {
 		"  --iface NAME        where their frames arrive\n"
 		"  --output            OUTPUT drops, too, but what was seen to leave\n"
 		"  --peers N           prefixes that the peers of a service become, at most; 8\n"
-		"  --diff              how it differs from the policy in force, in rules and in what they let in\n",
+		"  --diff              how it differs from the policy in force, in rules and in what they let in\n"
+		"  --unused [DAYS]     instead, rules of the policy in force that no packet met for so long; what\n"
+		"                      is known of a rule's past is its counter at each change of the policy\n",
 	.run = run_learn,
 };
 
@@ -41,8 +44,8 @@ const struct pg_cmd pg_cmd_learn = {
 struct options {
 	const char *iface;
 	uint32_t watch_s;
-	bool output, diff;
-	uint32_t peers;
+	bool output, diff, unused;
+	uint32_t peers, days;
 	char **capture;
 	size_t n_captures;
 };
@@ -90,9 +93,18 @@ static int parse_time(const char *text, uint32_t *ret, struct pg_err *err)
 	return 0;
 }
 
-enum { OPT_LOCAL = 0x200, OPT_FOR, OPT_OUTPUT, OPT_PEERS, OPT_DIFF };
+enum { OPT_LOCAL = 0x200, OPT_FOR, OPT_OUTPUT, OPT_PEERS, OPT_DIFF, OPT_UNUSED };
 
-static int take_option(struct options *o, struct pg_study *study, int c, struct pg_err *err)
+static int parse_days(const char *text, struct options *o, struct pg_err *err)
+{
+	o->unused = true;
+	if (text && pg_parse_u32(text, 0, 36500, &o->days) < 0)
+		return USAGE(err, "--unused takes a number of days, not '%s'", text);
+	return 0;
+}
+
+static int take_option(struct options *o, struct pg_study *study, int c, int argc, char **argv,
+		       struct pg_err *err)
 {
 	switch (c) {
 	case OPT_LOCAL: return pg_locals_add(&study->locals, optarg, err);
@@ -102,6 +114,7 @@ static int take_option(struct options *o, struct pg_study *study, int c, struct 
 	case OPT_PEERS:
 		return pg_parse_u32(optarg, 1, 1024, &o->peers) < 0 ?
 			       USAGE(err, "--peers takes 1 to 1024, not '%s'", optarg) : 0;
+	case OPT_UNUSED: return parse_days(pg_optional_number(argc, argv), o, err);
 	case 'i':
 		o->iface = optarg;
 		return strlen(optarg) < IFNAMSIZ ? 0 : USAGE(err, "interface name `%s' is too long", optarg);
@@ -120,17 +133,20 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_stu
 		{ "output", no_argument, NULL, OPT_OUTPUT },
 		{ "peers", required_argument, NULL, OPT_PEERS },
 		{ "diff", no_argument, NULL, OPT_DIFF },
+		{ "unused", optional_argument, NULL, OPT_UNUSED },
 		{ 0 },
 	};
 	int c, r = 0;
 
 	optind = 0;
 	while (!r && (c = pg_getopt(&pg_cmd_learn, argc, argv, ":", longs, err)) != -1)
-		r = take_option(o, study, c, err);
+		r = take_option(o, study, c, argc, argv, err);
 	if (r)
 		return r;
 	o->capture = argv + optind;
 	o->n_captures = (size_t)(argc - optind);
+	if (o->unused && (o->n_captures || o->watch_s || o->diff || study->locals.n))
+		return USAGE(err, "--unused goes alone");
 	if (o->n_captures && !study->locals.n)
 		return USAGE(err, "captures need --local: which addresses are the host's own?");
 	if (o->n_captures && o->watch_s)
@@ -458,6 +474,72 @@ static int show(const struct pg_ctx *ctx, struct pg_dp *dp, const struct options
 	return r;
 }
 
+/* Unused rules --------------------------------------------------------------------------------------------- */
+
+static void add_unused(struct pg_text *t, const struct pg_chain *chain, size_t at, int64_t now)
+{
+	const struct pg_rule *rule = &chain->rule[at];
+	time_t since = (time_t)rule->unhit_since;
+	char date[32] = "?";
+	struct tm tm;
+
+	if (localtime_r(&since, &tm))
+		strftime(date, sizeof(date), "%Y-%m-%d %H:%M", &tm);
+	pg_text_add(t, "-A %s ", chain->name);
+	pg_rule_print(t, rule, 0);
+	pg_text_add(t, "\n    rule %zu of %s: %s since %s (%" PRId64 " days)\n", at + 1, chain->name,
+		    rule->packets ? "no packet" : "never a packet,", date, (now - rule->unhit_since) / 86400);
+}
+
+static int put_unused(const struct pg_ctx *ctx, const struct pg_ruleset *set, uint32_t days,
+		      struct pg_err *err)
+{
+	_cleanup_(pg_text_free) struct pg_text t = { 0 };
+	struct json_object *array = json_object_new_array(), *doc = json_object_new_object();
+	int64_t now = time(NULL);
+	bool oom = false;
+
+	for (size_t i = 0; i < set->n_chains; i++) {
+		for (size_t k = 0; k < set->chain[i].n_rules; k++) {
+			const struct pg_rule *rule = &set->chain[i].rule[k];
+			_cleanup_(pg_text_free) struct pg_text spec = { 0 };
+			struct json_object *o;
+
+			if (!rule->unhit_since || now - rule->unhit_since < (int64_t)days * 86400)
+				continue;
+			add_unused(&t, &set->chain[i], k, now);
+			pg_rule_print(&spec, rule, 0);
+			o = json_object_new_object();
+			pg_json_text(o, "chain", set->chain[i].name, &oom);
+			pg_json_number(o, "rule", k + 1, &oom);
+			pg_json_text(o, "spec", spec.buf ? spec.buf : "", &oom);
+			pg_json_number(o, "packets", rule->packets, &oom);
+			pg_json_number(o, "unhit_since", (uint64_t)rule->unhit_since, &oom);
+			json_object_array_add(array, o);
+		}
+	}
+	pg_json_put(doc, "unused", array, &oom);
+	if (ctx->json)
+		return pg_json_end(stdout, doc, oom, err);
+	json_object_put(doc);
+	if (t.oom)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	fwrite(t.buf ? t.buf : "", 1, t.len, stdout);
+	return 0;
+}
+
+static int show_unused(const struct pg_ctx *ctx, uint32_t days, struct pg_err *err)
+{
+	struct pg_edit edit;
+	int r = pg_edit_open(ctx, false, 0, &edit, err);
+
+	if (r)
+		return r;
+	r = put_unused(ctx, edit.set, days, err);
+	pg_edit_close(&edit);
+	return r;
+}
+
 static int learn(const struct pg_ctx *ctx, const struct options *o, struct pg_study *study,
 		 struct pg_err *err)
 {
@@ -486,5 +568,5 @@ static int run_learn(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *e
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
-	return learn(ctx, &o, &study, err);
+	return o.unused ? show_unused(ctx, o.days, err) : learn(ctx, &o, &study, err);
 }

@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "checks.h"
 #include "names.h"
@@ -15,8 +16,14 @@
  * order of the text, then the policy as text.
  */
 struct stored {
-	uint32_t n_chains, n_rules;
-	uint32_t slot[]; /* chains, then rules and their states, then the text */
+	uint32_t n_chains; /* with STORED_UNHIT, if that is there */
+	uint32_t n_rules;
+	uint32_t slot[]; /* chains, then rules and their states, then their unhit, then the text */
+};
+#define STORED_UNHIT (1U << 31)
+struct stored_unhit {
+	uint64_t packets;
+	int64_t since;
 };
 
 static size_t count_rules(const struct pg_ruleset *set)
@@ -40,7 +47,19 @@ static void read_counter(struct pg_dp *dp, uint32_t slot, uint64_t *packets, uin
 	*bytes = c.bytes;
 }
 
-static void take_slots(struct pg_dp *dp, struct pg_ruleset *set, const uint32_t *slot)
+/* `stored` need not be aligned. */
+static void take_unhit(struct pg_rule *rule, const struct stored_unhit *stored)
+{
+	struct stored_unhit was;
+
+	memcpy(&was, stored, sizeof(was));
+	rule->unhit_since = was.packets == rule->packets ? was.since : 0;
+	rule->unhit_packets = rule->packets;
+}
+
+/* `unhit` NULL: an earlier version has stored it. */
+static void take_slots(struct pg_dp *dp, struct pg_ruleset *set, const uint32_t *slot,
+		       const struct stored_unhit *unhit)
 {
 	for (size_t i = 0; i < set->n_chains; i++) {
 		struct pg_chain *chain = &set->chain[i];
@@ -55,6 +74,8 @@ static void take_slots(struct pg_dp *dp, struct pg_ruleset *set, const uint32_t 
 			rule->slot = *slot++;
 			rule->state = *slot++;
 			read_counter(dp, rule->slot, &rule->packets, &rule->bytes);
+			if (unhit)
+				take_unhit(rule, unhit++);
 		}
 	}
 }
@@ -66,21 +87,29 @@ static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_r
 	const struct pg_rulefile_opts opts = { .name = "policy in force" };
 	const struct stored *s = data;
 	struct pg_notes notes = { 0 };
-	size_t head;
+	const struct stored_unhit *unhit = NULL;
+	size_t head, n_chains;
 	int r;
 
-	if (n < sizeof(*s) || s->n_chains > n || s->n_rules > n)
+	if (n < sizeof(*s))
 		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
-	head = sizeof(*s) + 4 * ((size_t)s->n_chains + 2 * (size_t)s->n_rules);
+	n_chains = s->n_chains & ~STORED_UNHIT;
+	if (n_chains > n || s->n_rules > n)
+		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
+	head = sizeof(*s) + 4 * (n_chains + 2 * (size_t)s->n_rules);
+	if (s->n_chains & STORED_UNHIT) {
+		unhit = (const void *)((const char *)data + head);
+		head += s->n_rules * sizeof(*unhit);
+	}
 	if (head > n)
 		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
 	r = pg_rulefile_parse((const char *)data + head, n - head, &opts, &set, &notes, err);
 	pg_notes_free(&notes);
 	if (r)
 		return r;
-	if (set->n_chains != s->n_chains || count_rules(set) != s->n_rules)
+	if (set->n_chains != n_chains || count_rules(set) != s->n_rules)
 		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
-	take_slots(dp, set, s->slot);
+	take_slots(dp, set, s->slot, unhit);
 	*ret_set = TAKE_PTR(set);
 	return 0;
 }
@@ -226,9 +255,11 @@ static int assign_slots(struct fresh *fresh, struct pg_ruleset *set, const struc
 		for (size_t k = 0; !r && k < chain->n_rules; k++) {
 			struct pg_rule *rule = &chain->rule[k];
 
-			if (rule->slot == PG_NO_SLOT)
-				r = fresh_slot(fresh, used, &next, rule->packets, rule->bytes,
-					       &rule->slot);
+			if (rule->slot != PG_NO_SLOT)
+				continue;
+			rule->unhit_since = 0;
+			rule->unhit_packets = rule->packets;
+			r = fresh_slot(fresh, used, &next, rule->packets, rule->bytes, &rule->slot);
 		}
 	}
 	return r;
@@ -377,6 +408,8 @@ static void inherit_chain(struct pg_chain *chain, struct pg_chain *old)
 		index.claimed[guess++] = true;
 		chain->rule[i].slot = same->slot;
 		chain->rule[i].state = same->state;
+		chain->rule[i].unhit_since = same->unhit_since;
+		chain->rule[i].unhit_packets = same->unhit_packets;
 	}
 }
 
@@ -407,9 +440,20 @@ static void add_slots(struct pg_text *t, const struct pg_rule *rule)
 	pg_text_addn(t, (const char *)&rule->state, 4);
 }
 
+static void add_unhit(struct pg_text *t, const struct pg_rule *rule, int64_t now)
+{
+	const struct stored_unhit unhit = { rule->unhit_packets, rule->unhit_since ?: now };
+
+	pg_text_addn(t, (const char *)&unhit, sizeof(unhit));
+}
+
 static int store(const struct pg_ruleset *set, struct pg_text *ret_text)
 {
-	struct stored head = { .n_chains = set->n_chains, .n_rules = count_rules(set) };
+	struct stored head = {
+		.n_chains = (uint32_t)set->n_chains | STORED_UNHIT,
+		.n_rules = count_rules(set),
+	};
+	int64_t now = time(NULL);
 
 	pg_text_addn(ret_text, (const char *)&head, sizeof(head));
 	for (size_t i = 0; i < set->n_chains; i++)
@@ -417,6 +461,9 @@ static int store(const struct pg_ruleset *set, struct pg_text *ret_text)
 	for (size_t i = 0; i < set->n_chains; i++)
 		for (size_t k = 0; k < set->chain[i].n_rules; k++)
 			add_slots(ret_text, &set->chain[i].rule[k]);
+	for (size_t i = 0; i < set->n_chains; i++)
+		for (size_t k = 0; k < set->chain[i].n_rules; k++)
+			add_unhit(ret_text, &set->chain[i].rule[k], now);
 	pg_rulefile_write(ret_text, set, 0, 0);
 	return ret_text->oom ? -ENOMEM : 0;
 }

@@ -96,6 +96,29 @@ expect "the clients work" "$(legitimate)" "$WORKS"
 echo "again" | expect_ok "what it begins itself goes on" in_ns s nc -N -w 2 10.77.0.2 3000
 expect "and nothing else" "$(in_ns s nc -z -w 1 10.77.0.2 3001 2>&1; echo $?)" 1
 
+# Unused rules: the counters that did not move since the last change of the policy -------------------
+
+printf '*filter\n-A INPUT -p tcp -m tcp --dport 80\n-A INPUT -p tcp -m tcp --dport 81\nCOMMIT\n' >"$WORK/two"
+before=$(date +%s)
+expect_ok "two rules" pg s restore "$WORK/two"
+unused() {
+	pg s learn --unused "$@" --json | jq -c '[.unused[] | [.rule, .packets]]'
+}
+expect "both are new" "$(unused)" '[[1,0],[2,0]]'
+get http://10.77.0.1/ >/dev/null
+expect "one was used" "$(unused)" '[[2,0]]'
+expect "not for so long" "$(unused 1)" '[]'
+hits=$(pg s save -c | sed -n 's/^\[\([0-9]*\):.*dport 80$/\1/p')
+expect_ok "a change" pg s -A INPUT -p tcp --dport 82
+expect "the first has been quiet since" "$(unused)" "[[1,$hits],[2,0],[3,0]]"
+expect_ok "the same file again" pg s restore "$WORK/two"
+since=$(pg s learn --unused --json | jq '.unused[] | select(.rule == 2) | .unhit_since')
+expect "keeps what is known" "$([ "$since" -ge "$before" ] && [ "$since" -le "$(date +%s)" ] && unused)" \
+	"[[1,$hits],[2,0]]"
+expect "for people" "$(pg s learn --unused | sed -n '4s/since.*(/since (/p')" \
+	"    rule 2 of INPUT: never a packet, since (0 days)"
+expect_exit "not days" 2 'number of days' pg s learn --unused=x
+
 # A capture of it ----------------------------------------------------------------------------------------
 
 kill $capture
