@@ -59,11 +59,16 @@ static struct pg_finding *add(struct pg_findings *f, const char *subject, enum p
 	return all;
 }
 
+static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:@";
+
 static void mend(struct pg_finding *finding, const char *fmt, ...) _printf_(2, 3);
 static void mend(struct pg_finding *finding, const char *fmt, ...)
 {
 	va_list ap;
 
+	/* An interface's name that a shell might take for more than a name is not put into a command. */
+	if (finding->subject[strspn(finding->subject, plain)])
+		return;
 	va_start(ap, fmt);
 	vsnprintf(finding->mend, sizeof(finding->mend), fmt, ap);
 	va_end(ap);
@@ -135,11 +140,9 @@ static void judge_conntrack(const struct pg_doctor *d, struct pg_findings *f)
 		    d->flows_tracked, d->flows_max);
 }
 
-/* What shows the rules of a chain. Names are the kernel's own bytes: only plain ones are put in. */
+/* What shows the rules of a chain. */
 static void mend_chain(struct pg_finding *one, const struct pg_foreign_chain *c)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-
 	if (c->by != PG_FOREIGN_NFT)
 		mend(one, "%s -t %s -S", pg_foreign_name(c->by), c->table);
 	else if (!c->table[strspn(c->table, plain)] && !c->name[strspn(c->name, plain)])
