@@ -23,6 +23,7 @@ struct pg_doctor_nic {
 	bool xdp_known; /* the kernel says what the driver can (netdev family, Linux 6.3) */
 	uint64_t xdp;	/* PG_XDP_ACT_* */
 	bool lro, gro_hw, vlan_strip; /* of arrivals, that are on */
+	bool gro_hw_fixed, vlan_strip_fixed; /* and cannot be switched off */
 	unsigned queues, queues_max;  /* for receiving; 0: not known */
 	bool combined;		      /* they send, too */
 	unsigned rss_queues;	      /* that the indirection table names; 0: it has none */

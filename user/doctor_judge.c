@@ -236,6 +236,17 @@ static void judge_mtu(const struct pg_doctor *d, const struct pg_doctor_nic *n,
 	     "ip link set dev %s mtu %u", n->name, ONE_PAGE_MTU);
 }
 
+#define FIXED "; it cannot be switched off, and mode tc does not mind"
+
+static void mend_offload(struct pg_finding *one, const struct pg_doctor_nic *n, const char *feature,
+			 bool fixed)
+{
+	if (fixed)
+		mend(one, "portguard attach %s --mode tc", n->name);
+	else
+		mend(one, "ethtool -K %s %s off", n->name, feature);
+}
+
 static void judge_offloads(const struct pg_doctor_nic *n, struct pg_findings *f)
 {
 	bool native = n->ethernet && !n->loopback && !n->veth &&
@@ -247,15 +258,17 @@ static void judge_offloads(const struct pg_doctor_nic *n, struct pg_findings *f)
 			 "forwarded is not what arrived"),
 		     "ethtool -K %s lro off", n->name);
 	if (n->gro_hw && native)
-		mend(add(f, n->name, PG_SEVERITY_WARNING, "gro-hw",
-			 "the NIC puts packets together (rx-gro-hw): many drivers refuse native XDP with it, "
-			 "or it counts one packet for several"),
-		     "ethtool -K %s rx-gro-hw off", n->name);
+		mend_offload(add(f, n->name, PG_SEVERITY_WARNING, "gro-hw",
+				 "the NIC puts packets together (rx-gro-hw): many drivers refuse native XDP "
+				 "with it, or it counts one packet for several%s",
+				 n->gro_hw_fixed ? FIXED : ""),
+			     n, "rx-gro-hw", n->gro_hw_fixed);
 	if (n->vlan_strip && native)
-		mend(add(f, n->name, PG_SEVERITY_WARNING, "vlan-strip",
-			 "the NIC takes VLAN tags off (rx-vlan-offload): native XDP does not see the outer "
-			 "tag, so -m vlan and flows take all VLANs for one"),
-		     "ethtool -K %s rxvlan off", n->name);
+		mend_offload(add(f, n->name, PG_SEVERITY_WARNING, "vlan-strip",
+				 "the NIC takes VLAN tags off (rx-vlan-offload): native XDP does not see the "
+				 "outer tag, so -m vlan and flows take all VLANs for one%s",
+				 n->vlan_strip_fixed ? FIXED : ""),
+			     n, "rxvlan", n->vlan_strip_fixed);
 }
 
 static void judge_queues(const struct pg_doctor *d, const struct pg_doctor_nic *n,

@@ -48,12 +48,12 @@ static void read_features(int sock, struct pg_doctor_nic *ret)
 	_free_ struct ethtool_gfeatures *on = calloc(1, sizeof(*on) + blocks * sizeof(on->features[0]));
 	const struct {
 		const char *name;
-		bool *to;
+		bool *to, *fixed;
 	} wanted[] = {
-		{ "rx-lro", &ret->lro },
-		{ "rx-gro-hw", &ret->gro_hw },
-		{ "rx-vlan-hw-parse", &ret->vlan_strip },
-		{ "rx-gro", &ret->gro },
+		{ "rx-lro", &ret->lro, NULL },
+		{ "rx-gro-hw", &ret->gro_hw, &ret->gro_hw_fixed },
+		{ "rx-vlan-hw-parse", &ret->vlan_strip, &ret->vlan_strip_fixed },
+		{ "rx-gro", &ret->gro, NULL },
 	};
 
 	if (!n || !names || !on)
@@ -65,11 +65,19 @@ static void read_features(int sock, struct pg_doctor_nic *ret)
 	on->size = (__u32)blocks;
 	if (ethtool(sock, ret->name, names) || ethtool(sock, ret->name, on))
 		return;
-	for (size_t i = 0; i < n; i++)
-		for (size_t w = 0; w < ARRAY_SIZE(wanted); w++)
-			if (!strncmp((const char *)names->data + i * ETH_GSTRING_LEN, wanted[w].name,
-				     ETH_GSTRING_LEN))
-				*wanted[w].to = on->features[i / 32].active >> i % 32 & 1;
+	for (size_t i = 0; i < n; i++) {
+		const struct ethtool_get_features_block *block = &on->features[i / 32];
+		const char *is = (const char *)names->data + i * ETH_GSTRING_LEN;
+		__u32 bit = 1U << i % 32;
+
+		for (size_t w = 0; w < ARRAY_SIZE(wanted); w++) {
+			if (strncmp(is, wanted[w].name, ETH_GSTRING_LEN))
+				continue;
+			*wanted[w].to = block->active & bit;
+			if (wanted[w].fixed)
+				*wanted[w].fixed = !(block->available & bit) || block->never_changed & bit;
+		}
+	}
 }
 
 /* Does the sender of this name hand over packets that are yet to be cut? */

@@ -83,6 +83,8 @@ static void offloads(void **state)
 	assert_string_equal(find(&d, "lro"), "warning: ethtool -K eth0 lro off");
 	assert_string_equal(find(&d, "gro-hw"), "warning: ethtool -K eth0 rx-gro-hw off");
 	assert_string_equal(find(&d, "vlan-strip"), "warning: ethtool -K eth0 rxvlan off");
+	nic.vlan_strip_fixed = true;
+	assert_string_equal(find(&d, "vlan-strip"), "warning: portguard attach eth0 --mode tc");
 	nic.veth = true; /* what it says of them means nothing */
 	assert_string_equal(find(&d, "vlan-strip"), "-");
 }
