@@ -75,6 +75,8 @@ table() {
 	bench  cmd   ip              iproute2            iproute
 	bench  cmd   xdp-filter      xdp-tools           xdp-tools
 	bench  cmd   nft             nftables            nftables
+	test   cmd   nft             nftables            nftables
+	test   cmd   perl            perl-base           perl-interpreter
 	bench  cmd   iptables-legacy iptables            iptables-legacy
 	bench  cmd   gnuplot         gnuplot-nox         gnuplot-minimal
 	test   cmd   ping            iputils-ping        iputils

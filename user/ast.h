@@ -352,6 +352,12 @@ struct pg_rule {
 	char chain[PG_CHAIN_NAME_MAX + 1]; /* CHAIN: its name, in the same table */
 	union pg_target_args args;
 	uint64_t packets, bytes; /* as restored with -c, or as read from the kernel */
+	/*
+	 * No packet since this time (seconds since 1970), when its counter stood at `unhit_packets`; 0: there
+	 * were some since the policy was changed last. Belongs to policy.c.
+	 */
+	int64_t unhit_since;
+	uint64_t unhit_packets;
 	uint32_t slot;		 /* of its counter; PG_NO_SLOT: none yet. Belongs to dp.c */
 	uint32_t state;		 /* first of what its matches remember; PG_NO_SLOT: none */
 };

@@ -113,6 +113,26 @@ struct pg_dp_iface {
 /* Fills ret[PG_MAX_IFACES] by slot. */
 int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err);
 
+/* What `doctor` asks ------------------------------------------------------------------------------ */
+
+struct pg_dp_kernel {
+	bool loop, frags, tcx, jit; /* bpf_loop(), multi-buffer XDP, TCX, the compiler is on */
+};
+void pg_dp_kernel_probe(struct pg_dp_kernel *ret);
+
+/* A program on an interface, anybody's. */
+enum pg_dp_hook { PG_DP_HOOK_XDP_NATIVE, PG_DP_HOOK_XDP_SKB, PG_DP_HOOK_XDP_HW, PG_DP_HOOK_TCX_IN,
+		  PG_DP_HOOK_TCX_OUT };
+#define PG_DP_HOOKED_MAX 8
+struct pg_dp_hooked {
+	enum pg_dp_hook hook;
+	__u32 id, link_id; /* link_id 0: not attached by a link, or not known */
+	char name[16];
+	char pin[128]; /* where it, or its link, is pinned; "": nowhere below /sys/fs/bpf */
+};
+/* How many there are, `ret` has at most PG_DP_HOOKED_MAX of them. */
+size_t pg_dp_hooked(unsigned ifindex, struct pg_dp_hooked *ret);
+
 /* Policy --------------------------------------------------------------------------------------- */
 
 /*

@@ -13,10 +13,12 @@
 
 #include "listener.h"
 #include "netlink.h"
+#include "netspace.h"
 
 struct sock {
-	struct pg_listener_row row;
+	struct pg_socket_row row;
 	uint32_t inode;
+	unsigned last_pid;
 	uint8_t rank; /* the lower, the wider its address */
 };
 
@@ -24,6 +26,7 @@ struct socks {
 	struct sock *sock;
 	size_t n, cap;
 	enum pg_port_proto proto; /* of the dump that is being read */
+	const struct pg_netspace *space; /* likewise; NULL: ours */
 	bool oom;
 };
 
@@ -48,10 +51,20 @@ static struct sock *socks_grow(struct socks *socks)
 	return &socks->sock[socks->n++];
 }
 
+static int take_v6only(const struct nlattr *attr, void *data)
+{
+	struct pg_socket_row *row = data;
+
+	if (mnl_attr_get_type(attr) == INET_DIAG_SKV6ONLY)
+		row->v6only = mnl_attr_get_u8(attr);
+	return MNL_CB_OK;
+}
+
 static int take_sock(const struct nlmsghdr *nlh, void *data)
 {
 	static const uint8_t any[16];
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
+	const uint8_t *addr = (const void *)msg->id.idiag_src;
 	struct socks *socks = data;
 	struct sock *sock;
 	bool v4;
@@ -66,9 +79,19 @@ static int take_sock(const struct nlmsghdr *nlh, void *data)
 	*sock = (struct sock){ .inode = msg->idiag_inode };
 	sock->row.proto = socks->proto;
 	sock->row.port = ntohs(msg->id.idiag_sport);
-	inet_ntop(msg->idiag_family, msg->id.idiag_src, sock->row.who.address,
-		  sizeof(sock->row.who.address));
-	sock->rank = memcmp(msg->id.idiag_src, any, v4 ? 4 : 16) ? 2 : v4 ? 0 : 1;
+	sock->row.family = v4 ? PG_FAMILY_V4 : PG_FAMILY_V6;
+	sock->row.uid = msg->idiag_uid;
+	sock->row.ifindex = msg->id.idiag_if;
+	memcpy(sock->row.addr, addr, v4 ? 4 : 16);
+	inet_ntop(msg->idiag_family, addr, sock->row.who.address, sizeof(sock->row.who.address));
+	sock->row.wildcard = !memcmp(addr, any, v4 ? 4 : 16);
+	sock->row.loopback = v4 ? addr[0] == 127 : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)addr);
+	sock->rank = !sock->row.wildcard ? 2 : v4 ? 0 : 1;
+	if (socks->space) {
+		sock->row.netns = socks->space->inode;
+		memcpy(sock->row.where, socks->space->name, sizeof(sock->row.where));
+	}
+	mnl_attr_parse(nlh, sizeof(*msg), take_v6only, &sock->row);
 	return MNL_CB_OK;
 }
 
@@ -114,6 +137,8 @@ static int compare_port(const void *a, const void *b)
 {
 	const struct sock *x = a, *y = b;
 
+	if (x->row.netns != y->row.netns)
+		return x->row.netns < y->row.netns ? -1 : 1;
 	if (x->row.proto != y->row.proto)
 		return x->row.proto < y->row.proto ? -1 : 1;
 	if (x->row.port != y->row.port)
@@ -130,6 +155,57 @@ static void read_comm(int proc_fd, char *buf, size_t size)
 
 	buf[n > 0 ? n : 0] = '\0';
 	buf[strcspn(buf, "\n")] = '\0';
+}
+
+/*
+ * Docker's proxy says on its command line where it hands connections over to:
+ * "-container-ip 172.17.0.2 -container-port 80".
+ */
+static void read_proxy(int proc_fd, struct pg_socket_row *row)
+{
+	_close_ int fd = openat(proc_fd, "cmdline", O_RDONLY | O_CLOEXEC);
+	const char *ip = NULL, *port = NULL;
+	char text[1024];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	uint16_t number;
+	uint8_t addr[16];
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	for (const char *p = text; p < text + n; p += strlen(p) + 1) {
+		const char *value = p + strlen(p) + 1;
+
+		if (value >= text + n)
+			break;
+		if (!strcmp(p, "-container-ip"))
+			ip = value;
+		else if (!strcmp(p, "-container-port"))
+			port = value;
+	}
+	if (!ip || !port || pg_parse_u16(port, 1, UINT16_MAX, &number) < 0)
+		return;
+	if (inet_pton(AF_INET, ip, addr) == 1)
+		snprintf(row->proxy, sizeof(row->proxy), "%.45s:%u", ip, number);
+	else if (inet_pton(AF_INET6, ip, addr) == 1)
+		snprintf(row->proxy, sizeof(row->proxy), "[%.45s]:%u", ip, number);
+}
+
+/*
+ * The first process to come gets the socket. A descriptor that it has twice counts once, as /proc
+ * lists one process' descriptors together.
+ */
+static void claim(struct sock *sock, int proc_fd, unsigned pid)
+{
+	if (sock->last_pid != pid)
+		sock->row.processes++;
+	sock->last_pid = pid;
+	if (sock->row.who.pid)
+		return;
+	sock->row.who.pid = pid;
+	read_comm(proc_fd, sock->row.who.comm, sizeof(sock->row.who.comm));
+	if (!strcmp(sock->row.who.comm, "docker-proxy"))
+		read_proxy(proc_fd, &sock->row);
 }
 
 /* The sockets among one process' descriptors get its name, unless they have one already. */
@@ -155,10 +231,8 @@ static void claim_sockets(int proc_fd, unsigned pid, struct socks *socks)
 		if (sscanf(link, "socket:[%u]", &key.inode) != 1)
 			continue;
 		sock = bsearch(&key, socks->sock, socks->n, sizeof(key), compare_inode);
-		if (!sock || sock->row.who.pid)
-			continue;
-		sock->row.who.pid = pid;
-		read_comm(proc_fd, sock->row.who.comm, sizeof(sock->row.who.comm));
+		if (sock)
+			claim(sock, proc_fd, pid);
 	}
 	closedir(dir);
 }
@@ -188,32 +262,77 @@ static void claim_all(struct socks *socks)
 	closedir(proc);
 }
 
-int pg_listeners_read(struct pg_listeners *ret, struct pg_err *err)
+/* Those of the other namespaces; one that can't be entered is not looked at. */
+static int dump_others(struct socks *socks, bool *ret_partial)
+{
+	_cleanup_(pg_netspaces_clear) struct pg_netspaces spaces = { 0 };
+	int r = pg_netspaces_read(&spaces);
+
+	*ret_partial = spaces.partial;
+	for (size_t i = 0; !r && i < spaces.n; i++) {
+		if (pg_netspace_enter(&spaces.space[i]) < 0) {
+			*ret_partial = true;
+			continue;
+		}
+		socks->space = &spaces.space[i];
+		if (dump_all(socks) == -ENOMEM)
+			r = -ENOMEM;
+		pg_netspace_leave(&spaces);
+	}
+	socks->space = NULL;
+	return r;
+}
+
+int pg_sockets_read(bool all, struct pg_sockets *ret, struct pg_err *err)
 {
 	_cleanup_(socks_freep) struct socks socks = { 0 };
+	int r;
+
+	*ret = (struct pg_sockets){ 0 };
+	r = dump_all(&socks);
+	if (!r && all)
+		r = dump_others(&socks, &ret->partial);
+	if (r < 0)
+		return pg_fail(err, r, "cannot list listening sockets: %s", strerror(-r));
+	if (!socks.n)
+		return 0;
+	qsort(socks.sock, socks.n, sizeof(*socks.sock), compare_inode);
+	claim_all(&socks);
+	qsort(socks.sock, socks.n, sizeof(*socks.sock), compare_port);
+
+	ret->row = calloc(socks.n, sizeof(*ret->row));
+	if (!ret->row)
+		return pg_fail(err, -ENOMEM, "cannot list listening sockets: out of memory");
+	for (ret->n = 0; ret->n < socks.n; ret->n++)
+		ret->row[ret->n] = socks.sock[ret->n].row;
+	return 0;
+}
+
+void pg_sockets_clear(struct pg_sockets *sockets)
+{
+	free(sockets->row);
+	*sockets = (struct pg_sockets){ 0 };
+}
+
+int pg_listeners_read(struct pg_listeners *ret, struct pg_err *err)
+{
+	_cleanup_(pg_sockets_clear) struct pg_sockets socks = { 0 };
 	struct pg_listener_row *row;
 	size_t n = 0;
 	int r;
 
 	*ret = (struct pg_listeners){ 0 };
-	r = dump_all(&socks);
-	if (r < 0)
-		return pg_fail(err, r, "cannot list listening sockets: %s", strerror(-r));
-	if (!socks.n)
-		return 0;
-
-	qsort(socks.sock, socks.n, sizeof(*socks.sock), compare_inode);
-	claim_all(&socks);
-	qsort(socks.sock, socks.n, sizeof(*socks.sock), compare_port);
-
+	r = pg_sockets_read(false, &socks, err);
+	if (r < 0 || !socks.n)
+		return r;
 	row = calloc(socks.n, sizeof(*row));
 	if (!row)
 		return pg_fail(err, -ENOMEM, "cannot list listening sockets: out of memory");
 	for (size_t i = 0; i < socks.n; i++) {
-		const struct pg_listener_row *from = &socks.sock[i].row;
+		const struct pg_socket_row *from = &socks.row[i];
 
 		if (!n || row[n - 1].proto != from->proto || row[n - 1].port != from->port)
-			row[n++] = *from;
+			row[n++] = (struct pg_listener_row){ from->proto, from->port, from->who };
 	}
 	*ret = (struct pg_listeners){ .row = row, .n = n };
 	return 0;

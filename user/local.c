@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <net/ethernet.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "local.h"
@@ -46,6 +48,17 @@ static int parse_net(const char *text, struct pg_local_net *ret, struct pg_err *
 	return 0;
 }
 
+static int append(struct pg_locals *locals, const struct pg_local_net *net, struct pg_err *err)
+{
+	struct pg_local_net *all = reallocarray(locals->net, locals->n + 1, sizeof(*all));
+
+	if (!all)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	locals->net = all;
+	locals->net[locals->n++] = *net;
+	return 0;
+}
+
 int pg_locals_add(struct pg_locals *locals, const char *text, struct pg_err *err)
 {
 	_free_ char *copy = strdup(text);
@@ -54,18 +67,41 @@ int pg_locals_add(struct pg_locals *locals, const char *text, struct pg_err *err
 	if (!copy)
 		return pg_fail(err, -ENOMEM, "out of memory");
 	while ((one = strsep(&rest, ","))) {
-		struct pg_local_net net, *all;
+		struct pg_local_net net;
 		int r = parse_net(one, &net, err);
 
+		if (!r)
+			r = append(locals, &net, err);
 		if (r < 0)
 			return r;
-		all = reallocarray(locals->net, locals->n + 1, sizeof(*all));
-		if (!all)
-			return pg_fail(err, -ENOMEM, "out of memory");
-		locals->net = all;
-		locals->net[locals->n++] = net;
 	}
 	return 0;
+}
+
+int pg_locals_add_own(struct pg_locals *locals, struct pg_err *err)
+{
+	struct ifaddrs *all = NULL;
+	int r = 0;
+
+	if (getifaddrs(&all))
+		return pg_fail(err, -errno, "cannot read this host's addresses: %s", strerror(errno));
+	for (const struct ifaddrs *a = all; a && !r; a = a->ifa_next) {
+		struct pg_local_net net = { 0 };
+		int family = a->ifa_addr ? a->ifa_addr->sa_family : 0;
+
+		if (family != AF_INET && family != AF_INET6)
+			continue;
+		net.bytes = family == AF_INET ? 4 : 16;
+		memset(net.mask, 0xff, net.bytes);
+		if (family == AF_INET)
+			memcpy(net.addr, &((const struct sockaddr_in *)(const void *)a->ifa_addr)->sin_addr, 4);
+		else
+			memcpy(net.addr, &((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr,
+			       16);
+		r = append(locals, &net, err);
+	}
+	freeifaddrs(all);
+	return r;
 }
 
 void pg_locals_clear(struct pg_locals *locals)
@@ -74,7 +110,7 @@ void pg_locals_clear(struct pg_locals *locals)
 	*locals = (struct pg_locals){ 0 };
 }
 
-static bool is_local(const struct pg_locals *locals, const uint8_t *addr, unsigned bytes)
+bool pg_locals_has(const struct pg_locals *locals, const uint8_t *addr, unsigned bytes)
 {
 	for (size_t i = 0; i < locals->n; i++) {
 		const struct pg_local_net *net = &locals->net[i];
@@ -123,8 +159,8 @@ enum pg_dir pg_locals_dir(const struct pg_locals *locals, const uint8_t *frame, 
 	}
 	if (len < dst + bytes)
 		return PG_DIR_IN;
-	return is_local(locals, frame + src, (unsigned)bytes) &&
-			       !is_local(locals, frame + dst, (unsigned)bytes) ?
+	return pg_locals_has(locals, frame + src, (unsigned)bytes) &&
+			       !pg_locals_has(locals, frame + dst, (unsigned)bytes) ?
 		       PG_DIR_OUT :
 		       PG_DIR_IN;
 }

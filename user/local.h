@@ -30,3 +30,8 @@ void pg_locals_clear(struct pg_locals *locals);
  * destination (ARP's target) is not; otherwise, also where there is no address, PG_DIR_IN.
  */
 enum pg_dir pg_locals_dir(const struct pg_locals *locals, const uint8_t *frame, size_t len);
+
+/* Is an address of 4 or 16 bytes one of them? */
+bool pg_locals_has(const struct pg_locals *locals, const uint8_t *addr, unsigned bytes);
+/* Append what this host's interfaces have now. 0 or negative with err filled. */
+int pg_locals_add_own(struct pg_locals *locals, struct pg_err *err);

@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "checks.h"
 #include "names.h"
@@ -15,8 +16,14 @@
  * order of the text, then the policy as text.
  */
 struct stored {
-	uint32_t n_chains, n_rules;
-	uint32_t slot[]; /* chains, then rules and their states, then the text */
+	uint32_t n_chains; /* with STORED_UNHIT, if that is there */
+	uint32_t n_rules;
+	uint32_t slot[]; /* chains, then rules and their states, then their unhit, then the text */
+};
+#define STORED_UNHIT (1U << 31)
+struct stored_unhit {
+	uint64_t packets;
+	int64_t since;
 };
 
 static size_t count_rules(const struct pg_ruleset *set)
@@ -48,7 +55,18 @@ static bool slots_exist(const uint32_t *slot, size_t n)
 	return true;
 }
 
-static void take_slots(struct pg_ruleset *set, const uint32_t *slot)
+/* What was stored of its counter; read_stored() compares that with what it is now. */
+static void take_unhit(struct pg_rule *rule, const struct stored_unhit *stored)
+{
+	struct stored_unhit was;
+
+	memcpy(&was, stored, sizeof(was)); /* it need not be aligned */
+	rule->unhit_since = was.since;
+	rule->unhit_packets = was.packets;
+}
+
+/* `unhit` NULL: an earlier version has stored it. */
+static void take_slots(struct pg_ruleset *set, const uint32_t *slot, const struct stored_unhit *unhit)
 {
 	for (size_t i = 0; i < set->n_chains; i++)
 		set->chain[i].slot = *slot++;
@@ -58,6 +76,8 @@ static void take_slots(struct pg_ruleset *set, const uint32_t *slot)
 
 			rule->slot = *slot++;
 			rule->state = *slot++;
+			if (unhit)
+				take_unhit(rule, unhit++);
 		}
 	}
 }
@@ -68,24 +88,40 @@ int pg_policy_decode(const void *data, size_t n, struct pg_ruleset **ret_set, st
 	const struct pg_rulefile_opts opts = { .name = "policy in force" };
 	const struct stored *s = data;
 	struct pg_notes notes = { 0 };
-	size_t head, n_slots;
+	const struct stored_unhit *unhit = NULL;
+	size_t head, n_slots, n_chains;
 	int r;
 
-	if (n < sizeof(*s) || s->n_chains > n || s->n_rules > n)
+	if (n < sizeof(*s))
 		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
-	n_slots = (size_t)s->n_chains + 2 * (size_t)s->n_rules;
+	n_chains = s->n_chains & ~STORED_UNHIT;
+	if (n_chains > n || s->n_rules > n)
+		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
+	n_slots = n_chains + 2 * (size_t)s->n_rules;
 	head = sizeof(*s) + 4 * n_slots;
+	if (s->n_chains & STORED_UNHIT) {
+		unhit = (const void *)((const char *)data + head);
+		head += s->n_rules * sizeof(*unhit);
+	}
 	if (head > n || !slots_exist(s->slot, n_slots))
 		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
 	r = pg_rulefile_parse((const char *)data + head, n - head, &opts, &set, &notes, err);
 	pg_notes_free(&notes);
 	if (r)
 		return r;
-	if (set->n_chains != s->n_chains || count_rules(set) != s->n_rules)
+	if (set->n_chains != n_chains || count_rules(set) != s->n_rules)
 		return pg_fail(err, -EBADMSG, "the stored policy is damaged");
-	take_slots(set, s->slot);
+	take_slots(set, s->slot, unhit);
 	*ret_set = TAKE_PTR(set);
 	return 0;
+}
+
+/* A rule whose counter has moved since was hit, and nobody knows when. */
+static void settle_unhit(struct pg_rule *rule)
+{
+	if (rule->unhit_packets != rule->packets)
+		rule->unhit_since = 0;
+	rule->unhit_packets = rule->packets;
 }
 
 static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_ruleset **ret_set,
@@ -100,9 +136,11 @@ static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_r
 		struct pg_chain *chain = &set->chain[i];
 
 		read_counter(dp, chain->slot, &chain->packets, &chain->bytes);
-		for (size_t k = 0; k < chain->n_rules; k++)
+		for (size_t k = 0; k < chain->n_rules; k++) {
 			read_counter(dp, chain->rule[k].slot, &chain->rule[k].packets,
 				     &chain->rule[k].bytes);
+			settle_unhit(&chain->rule[k]);
+		}
 	}
 	*ret_set = set;
 	return 0;
@@ -262,9 +300,11 @@ static int assign_slots(struct fresh *fresh, struct pg_ruleset *set, const struc
 		for (size_t k = 0; !r && k < chain->n_rules; k++) {
 			struct pg_rule *rule = &chain->rule[k];
 
-			if (rule->slot == PG_NO_SLOT)
-				r = fresh_slot(fresh, used, &next, rule->packets, rule->bytes,
-					       &rule->slot);
+			if (rule->slot != PG_NO_SLOT)
+				continue;
+			rule->unhit_since = 0;
+			rule->unhit_packets = rule->packets;
+			r = fresh_slot(fresh, used, &next, rule->packets, rule->bytes, &rule->slot);
 		}
 	}
 	return r;
@@ -413,6 +453,8 @@ static void inherit_chain(struct pg_chain *chain, struct pg_chain *old)
 		index.claimed[guess++] = true;
 		chain->rule[i].slot = same->slot;
 		chain->rule[i].state = same->state;
+		chain->rule[i].unhit_since = same->unhit_since;
+		chain->rule[i].unhit_packets = same->unhit_packets;
 	}
 }
 
@@ -443,9 +485,20 @@ static void add_slots(struct pg_text *t, const struct pg_rule *rule)
 	pg_text_addn(t, (const char *)&rule->state, 4);
 }
 
+static void add_unhit(struct pg_text *t, const struct pg_rule *rule, int64_t now)
+{
+	const struct stored_unhit unhit = { rule->unhit_packets, rule->unhit_since ?: now };
+
+	pg_text_addn(t, (const char *)&unhit, sizeof(unhit));
+}
+
 int pg_policy_encode(const struct pg_ruleset *set, struct pg_text *ret_text)
 {
-	struct stored head = { .n_chains = set->n_chains, .n_rules = count_rules(set) };
+	struct stored head = {
+		.n_chains = (uint32_t)set->n_chains | STORED_UNHIT,
+		.n_rules = count_rules(set),
+	};
+	int64_t now = time(NULL);
 
 	pg_text_addn(ret_text, (const char *)&head, sizeof(head));
 	for (size_t i = 0; i < set->n_chains; i++)
@@ -453,6 +506,9 @@ int pg_policy_encode(const struct pg_ruleset *set, struct pg_text *ret_text)
 	for (size_t i = 0; i < set->n_chains; i++)
 		for (size_t k = 0; k < set->chain[i].n_rules; k++)
 			add_slots(ret_text, &set->chain[i].rule[k]);
+	for (size_t i = 0; i < set->n_chains; i++)
+		for (size_t k = 0; k < set->chain[i].n_rules; k++)
+			add_unhit(ret_text, &set->chain[i].rule[k], now);
 	pg_rulefile_write(ret_text, set, 0, 0);
 	return ret_text->oom ? -ENOMEM : 0;
 }

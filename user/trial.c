@@ -106,18 +106,20 @@ void pg_trial_clear(struct pg_trial *trial)
 
 /* The packets ------------------------------------------------------------------------------------ */
 
-static bool is_own(const struct pg_trial *trial, const struct pg_flow_row *row, int end)
+bool pg_trial_is_own(const struct pg_trial *trial, enum pg_family family, const void *addr)
 {
-	bool v4 = row->family == PG_FAMILY_V4;
+	bool v4 = family == PG_FAMILY_V4;
 
+	if (trial->locals)
+		return pg_locals_has(trial->locals, addr, v4 ? 4 : 16);
 	for (const struct ifaddrs *a = trial->own; a; a = a->ifa_next) {
 		const struct sockaddr_in *sin = (const void *)a->ifa_addr;
 		const struct sockaddr_in6 *sin6 = (const void *)a->ifa_addr;
 
 		if (!a->ifa_addr || a->ifa_addr->sa_family != (v4 ? AF_INET : AF_INET6))
 			continue;
-		if (!memcmp(v4 ? (const void *)&sin->sin_addr : (const void *)&sin6->sin6_addr,
-			    row->addr[end], v4 ? 4 : 16))
+		if (!memcmp(v4 ? (const void *)&sin->sin_addr : (const void *)&sin6->sin6_addr, addr,
+			    v4 ? 4 : 16))
 			return true;
 	}
 	return false;
@@ -154,28 +156,43 @@ static void describe(const struct pg_flow_row *row, int end, struct pg_packet *r
 	memcpy(ret->dst, row->addr[!end], sizeof(ret->dst));
 }
 
-static int run(struct pg_trial *trial, const struct pg_flow_row *row, int end, bool *ret_drops,
-	       const struct pg_rule **ret_by, struct pg_err *err)
+static int run_packet(struct pg_trial *trial, enum pg_dir dir, const struct pg_packet *packet,
+		      bool *ret_drops, struct pg_place *ret_place, struct pg_err *err)
 {
 	const struct pg_term_map map = { .set = trial->set, .tables = trial->tables };
-	enum pg_dir dir = is_own(trial, row, end) ? PG_DIR_OUT : PG_DIR_IN;
-	struct pg_packet packet;
+	size_t len = pg_packet_build(packet, trial->frame);
 	struct pg_trace trace;
-	struct pg_place place;
-	size_t len;
-	int r;
+	int r = pg_dp_run(trial->dp, dir, trial->frame, len, len, &trace, err);
 
-	describe(row, end, &packet);
-	len = pg_packet_build(&packet, trial->frame);
-	r = pg_dp_run(trial->dp, dir, trial->frame, len, len, &trace, err);
 	if (r)
 		return r;
 	*ret_drops = trace.verdict != PG_VERDICT_ACCEPT;
-	if (*ret_drops) {
-		pg_answer_place(&map, &trace, &place);
-		*ret_by = place.rule;
-	}
+	pg_answer_place(&map, &trace, ret_place);
 	return 0;
+}
+
+static int run(struct pg_trial *trial, const struct pg_flow_row *row, int end, bool *ret_drops,
+	       const struct pg_rule **ret_by, struct pg_err *err)
+{
+	enum pg_family family = (enum pg_family)row->family;
+	enum pg_dir dir = pg_trial_is_own(trial, family, row->addr[end]) ? PG_DIR_OUT : PG_DIR_IN;
+	struct pg_packet packet;
+	struct pg_place place;
+	int r;
+
+	describe(row, end, &packet);
+	r = run_packet(trial, dir, &packet, ret_drops, &place, err);
+	if (!r && *ret_drops)
+		*ret_by = place.rule;
+	return r;
+}
+
+int pg_trial_packet(struct pg_trial *trial, enum pg_dir dir, const struct pg_packet *packet,
+		    bool *ret_drops, struct pg_place *ret_place, struct pg_err *err)
+{
+	int r = begin_anew(trial, err);
+
+	return r ? r : run_packet(trial, dir, packet, ret_drops, ret_place, err);
 }
 
 /* What packet.c does not describe: IPv6 extension headers are no flow's protocol, but may be given. */

@@ -5,8 +5,11 @@
  */
 #pragma once
 
+#include "answer.h"
 #include "dp.h"
 #include "flows.h"
+#include "local.h"
+#include "packet.h"
 
 struct pg_trial {
 	struct pg_dp *dp; /* private */
@@ -16,6 +19,7 @@ struct pg_trial {
 	size_t n_states;
 	bool remembers;	    /* recent lists, hashlimit */
 	struct ifaddrs *own; /* this host's addresses */
+	const struct pg_locals *locals; /* the caller's, instead of these; NULL: none */
 	uint8_t *frame;
 	size_t runs;
 };
@@ -24,6 +28,15 @@ struct pg_trial {
 int pg_trial_open(struct pg_trial *trial, struct pg_dp *live, const struct pg_ruleset *set,
 		  const char *iface, struct pg_err *err);
 void pg_trial_clear(struct pg_trial *trial);
+
+/*
+ * One packet, as new as if nothing had been before it. ret_place: who decided; its rule is good until
+ * the trial is cleared.
+ */
+int pg_trial_packet(struct pg_trial *trial, enum pg_dir dir, const struct pg_packet *packet,
+		    bool *ret_drops, struct pg_place *ret_place, struct pg_err *err);
+/* Does the host have this address? */
+bool pg_trial_is_own(const struct pg_trial *trial, enum pg_family family, const void *addr);
 
 /* ret_by: the rule that drops it; NULL where a policy does. Good until the trial is cleared. */
 int pg_trial_flow(struct pg_trial *trial, const struct pg_flow_row *row, bool *ret_drops,

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "foreign.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter/nf_nat.h>
+#include <string.h>
+
+const char *pg_foreign_name(enum pg_foreign_by by)
+{
+	static const char *const names[] = {
+		[PG_FOREIGN_NFT] = "nft",
+		[PG_FOREIGN_IPTABLES] = "iptables-legacy",
+		[PG_FOREIGN_IP6TABLES] = "ip6tables-legacy",
+	};
+
+	return names[by];
+}
+
+static void *grow(void *array, size_t n, size_t size)
+{
+	if (n & (n - 1)) /* room for the next power of two was made before */
+		return array;
+	return reallocarray(array, n ? 2 * n : 1, size);
+}
+
+struct pg_foreign_chain *pg_foreign_add_chain(struct pg_foreign *foreign)
+{
+	struct pg_foreign_chain *all =
+		grow(foreign->chain, foreign->n_chains, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	foreign->chain = all;
+	all[foreign->n_chains] = (struct pg_foreign_chain){ 0 };
+	return &all[foreign->n_chains++];
+}
+
+struct pg_foreign_port *pg_foreign_add_port(struct pg_foreign *foreign)
+{
+	struct pg_foreign_port *all = grow(foreign->port, foreign->n_ports, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	foreign->port = all;
+	all[foreign->n_ports] = (struct pg_foreign_port){ 0 };
+	return &all[foreign->n_ports++];
+}
+
+void pg_foreign_target(struct pg_foreign_port *port, bool v6, const void *addr, uint16_t lo,
+		       uint16_t hi)
+{
+	static const uint8_t none[16];
+	char text[INET6_ADDRSTRLEN] = "", ports[16] = "";
+
+	if (addr && memcmp(addr, none, v6 ? 16 : 4))
+		inet_ntop(v6 ? AF_INET6 : AF_INET, addr, text, sizeof(text));
+	if (lo && hi && hi != lo)
+		snprintf(ports, sizeof(ports), ":%u-%u", ntohs(lo), ntohs(hi));
+	else if (lo)
+		snprintf(ports, sizeof(ports), ":%u", ntohs(lo));
+	snprintf(port->to, sizeof(port->to), v6 && text[0] && ports[0] ? "[%s]%s" : "%s%s", text,
+		 ports);
+}
+
+bool pg_foreign_xt_target(struct pg_foreign_port *port, const char *name, unsigned revision,
+			  bool v6, const void *info, size_t n)
+{
+	struct nf_nat_ipv4_multi_range_compat old;
+	struct nf_nat_range range;
+	bool redirect = !strcmp(name, "REDIRECT");
+
+	if (!redirect && strcmp(name, "DNAT"))
+		return false;
+	if (!v6 && !revision && n >= sizeof(old)) {
+		memcpy(&old, info, sizeof(old));
+		pg_foreign_target(port, false, redirect ? NULL : &old.range[0].min_ip,
+				  old.range[0].min.all, old.range[0].max.all);
+	} else if ((v6 || revision) && n >= sizeof(range)) {
+		memcpy(&range, info, sizeof(range));
+		pg_foreign_target(port, v6, redirect ? NULL : &range.min_addr,
+				  range.min_proto.all, range.max_proto.all);
+	}
+	return true;
+}
+
+int pg_foreign_read(struct pg_foreign *ret)
+{
+	int r;
+
+	*ret = (struct pg_foreign){ 0 };
+	r = pg_foreign_read_nft(ret);
+	return r ? r : pg_foreign_read_xt(ret);
+}
+
+void pg_foreign_clear(struct pg_foreign *foreign)
+{
+	free(foreign->chain);
+	free(foreign->port);
+	*foreign = (struct pg_foreign){ 0 };
+}
+
+const struct pg_foreign_port *pg_foreign_find(const struct pg_foreign *foreign,
+					      enum pg_port_proto proto, uint16_t port)
+{
+	for (size_t i = 0; i < foreign->n_ports; i++) {
+		const struct pg_foreign_port *p = &foreign->port[i];
+
+		if (p->proto == proto && port >= p->lo && port <= p->hi)
+			return p;
+	}
+	return NULL;
+}
