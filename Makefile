@@ -17,7 +17,7 @@ export CC CLANG BPFTOOL PKG_CONFIG
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(patsubst $(O)/%,%,$@))
 
-LIBS := libbpf libelf zlib libpcap json-c libmnl
+LIBS := libbpf libelf zlib libpcap json-c libmnl libmicrohttpd libseccomp libcap
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS ?= -O2 -g
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)
@@ -31,7 +31,11 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -D__T
 
 USER_SRC := $(wildcard user/*.c)
 USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)
+USER_OBJ += $(O)/web.o
 LIB_OBJ := $(filter-out $(O)/user/main.o,$(USER_OBJ))
+# The page of `portguard serve`, as it stands in the binary; `make web` fetches what is in vendor/.
+WEB := $(sort $(wildcard user/web/*.html user/web/*.js user/web/*.css user/web/*.svg)) \
+	$(sort $(wildcard user/web/vendor/*))
 UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o bpf/gen.o)
@@ -153,6 +157,14 @@ portguard: $(USER_OBJ)
 $(O)/user/%.o: user/%.c $(O)/flags | $(O)/portguard.skel.h
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/web.c: user/web/embed.sh $(WEB) $(O)/flags
+	$(call say,WEB)
+	$(Q)user/web/embed.sh $(WEB) >$@
+
+$(O)/web.o: $(O)/web.c $(O)/flags
+	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/portguard.bpf.o: bpf/portguard.bpf.c $(O)/flags

@@ -30,6 +30,9 @@ table() {
 	build  lib   libpcap         libpcap-dev         libpcap-devel
 	build  lib   json-c          libjson-c-dev       json-c-devel
 	build  lib   libmnl          libmnl-dev          libmnl-devel
+	build  lib   libmicrohttpd   libmicrohttpd-dev   libmicrohttpd-devel
+	build  lib   libseccomp      libseccomp-dev      libseccomp-devel
+	build  lib   libcap          libcap-dev          libcap-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
 	test   file  /etc/services   netbase             setup
 	test   file  /etc/protocols  netbase             setup

@@ -148,5 +148,6 @@ void pg_dp_policy_track(struct pg_dp *dp);
 void pg_dp_recover(struct pg_dp *dp);
 
 /* dp.c */
+struct pg_dp *pg_dp_new(bool writable, bool verbose); /* NULL: no memory */
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */
 int pg_dp_fail(struct pg_err *err, int r, const char *what);

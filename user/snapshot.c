@@ -137,6 +137,8 @@ static void sum_totals(const struct pg_totals *totals, size_t slot, struct pg_sn
 				add(&snap->verdict[d][v == PG_VERDICT_ACCEPT ? v : PG_VERDICT_DROP],
 				    count);
 				add(&snap->reason[r], count);
+				if (v != PG_VERDICT_ACCEPT)
+					add(&snap->dropped[r], count);
 			}
 		}
 	}

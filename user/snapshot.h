@@ -44,6 +44,7 @@ struct pg_snapshot {
 	struct pg_port_row *port; /* by protocol, then port */
 	size_t n_port;
 	struct pg_count reason[_PG_REASON_MAX]; /* all interfaces, directions and verdicts */
+	struct pg_count dropped[_PG_REASON_MAX]; /* of these, what was dropped or rejected */
 	struct pg_count verdict[_PG_DIR_MAX][_PG_VERDICT_MAX];
 	struct pg_ruleset *rules; /* with their counters; never NULL */
 	size_t n_rules;		  /* over all chains */
