@@ -120,6 +120,18 @@ vmlinux: | need-build ## generate vmlinux/vmlinux.h anew from the running kernel
 		$(O)/vmlinux.dump >$(O)/vmlinux.h
 	$(Q)rm $(O)/vmlinux.dump && mv $(O)/vmlinux.h vmlinux/vmlinux.h
 
+# What is in user/web/vendor is what npm gives for user/web/package-lock.json; who builds needs no npm.
+.PHONY: web
+web: ## fetch the page's chart library anew into user/web/vendor (npm)
+	$(Q)mkdir -p $(O)/web
+	$(Q)cp user/web/package.json user/web/package-lock.json $(O)/web
+	$(Q)cd $(O)/web && npm ci --ignore-scripts --no-audit --no-fund
+	$(Q)mkdir -p user/web/vendor
+	$(Q)cp $(O)/web/node_modules/uplot/dist/uPlot.iife.min.js \
+		$(O)/web/node_modules/uplot/dist/uPlot.min.css user/web/vendor
+	$(Q)cp $(O)/web/node_modules/uplot/LICENSE user/web/vendor/uPlot-LICENSE.txt
+	$(Q)chmod 644 user/web/vendor/*
+
 DOC := $(PREFIX)/share/doc/portguard
 .PHONY: install
 install: portguard ## to $(DESTDIR)$(PREFIX)/sbin, documentation beside it

@@ -179,7 +179,8 @@ static void put_states(FILE *f, const struct pg_states *states)
 }
 
 int pg_stream_write(FILE *f, struct pg_stream *stream, const struct pg_snapshot *snap,
-		    const struct pg_flow_sums *sums, uint64_t now_ms, struct pg_err *err)
+		    const struct pg_flow_sums *sums, const char *host, uint64_t now_ms,
+		    struct pg_err *err)
 {
 	int r;
 
@@ -187,6 +188,8 @@ int pg_stream_write(FILE *f, struct pg_stream *stream, const struct pg_snapshot 
 		   "\"confirm_s\":%u",
 		now_ms, snap->exists ? "true" : "false", snap->policy.generation, snap->n_rules,
 		snap->policy.confirm_s);
+	fputs(",\"host\":", f);
+	put_text(f, host);
 	put_ifaces(f, snap);
 	put_totals(f, snap);
 	r = put_ports(f, stream, snap, sums);

@@ -16,8 +16,10 @@ struct pg_stream {
 };
 
 /*
- * One JSON document on one line: see docs/serve.md for its names. `now_ms` is the time since 1970.
+ * One JSON document on one line: see docs/serve.md for its names. `host` is this machine's name,
+ * `now_ms` the time since 1970.
  * 0 or a negative errno with err filled.
  */
 int pg_stream_write(FILE *f, struct pg_stream *stream, const struct pg_snapshot *snap,
-		    const struct pg_flow_sums *sums, uint64_t now_ms, struct pg_err *err);
+		    const struct pg_flow_sums *sums, const char *host, uint64_t now_ms,
+		    struct pg_err *err);

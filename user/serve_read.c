@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 #include "export_json.h"
@@ -95,9 +96,11 @@ static int write_stream(struct reader *reader, FILE *f, const struct pg_snapshot
 			struct pg_err *err)
 {
 	struct timespec t = { 0 };
+	struct utsname uts;
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	return pg_stream_write(f, reader->stream, snap, reader->sums,
+			       uname(&uts) ? "" : uts.nodename,
 			       (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000, err);
 }
 
