@@ -3,24 +3,10 @@
 #
 # portguard serve: what it gives is what was sent, to whom it gives it, and what it may do.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/serve.sh"
 need curl jq promtool
 own_bpffs
 two_namespaces
-
-# start_serve [OPTIONS]: sets url and serve_pid. Not by pg(): the shell must know the server itself.
-start_serve() {
-	: >"$WORK/serve.out"
-	nsenter --net="/run/netns/$PREFIX-s" "$PORTGUARD" --state "$STATE" serve "$@" \
-		>"$WORK/serve.out" 2>"$WORK/serve.err" &
-	serve_pid=$!
-	wait_for "serve" grep -q '^Serving' "$WORK/serve.out" || cat "$WORK/serve.err"
-	url=$(sed -n 's|^Serving on \(.*\)/$|\1|p' "$WORK/serve.out")
-}
-
-stop_serve() {
-	kill "$serve_pid"
-	wait "$serve_pid"
-}
 
 # get PATH [CURL OPTIONS]
 get() {

@@ -3,7 +3,7 @@
 
 import { Chart } from './chart.js';
 import { bits, count, el, setText, short, spark } from './format.js';
-import { dropCauses, Model } from './model.js';
+import { dropCauses, droppers, leftOver, Model } from './model.js';
 import { Drops, Flows, Rules, States } from './panels.js';
 import { Ports } from './ports.js';
 
@@ -16,7 +16,8 @@ const ports = new Ports(key => {
 	flows.select(key);
 	$('h-flows').scrollIntoView({ block: 'start' });
 });
-let chains = [], causes = [], paused = false, heard = 0;
+const gone = {};
+let dropping = [], droppingAt = 0, causes = [], paused = false, heard = 0;
 
 // Cards ------------------------------------------------------------------------------------------
 
@@ -39,8 +40,10 @@ function showCards() {
 	const all = rate.in + rate.out + rate.drop;
 
 	setText($('drop-rate'), `${short(rate.drop)}/s`);
-	setText($('drop-why'), causes.length ?
-		`${all ? `${Math.round(rate.drop / all * 100)} % of packets; ` : ''}most by ${causes[0].what}` :
+	const { totals } = model;
+
+	setText($('drop-why'), totals.drop ? `${all ? `${Math.round(rate.drop / all * 100)} % of packets, ` : ''}` +
+		`${count(totals.drop)} in all${causes.length ? `; most: ${causes[0].what}` : ''}` :
 		'nothing has been dropped');
 	spark($('drop-spark'), model.series[3]);
 	setText($('bits'), bits(rate.inB + rate.outB));
@@ -73,7 +76,7 @@ function showHead() {
 function show() {
 	if (paused || !model.last)
 		return;
-	causes = dropCauses(model.last.drops, chains);
+	causes = dropCauses(model.last.drops, model.last.time_ms / 1000, dropping, droppingAt, gone);
 	showHead();
 	showCards();
 	chart.show(model.series, model.rate);
@@ -145,9 +148,14 @@ function poll(task) {
 }
 
 poll(async () => {
-	chains = (await ask('/api/v1/rules')).chains;
+	const { chains } = await ask('/api/v1/rules'), at = performance.now() / 1000;
+
+	dropping = droppers(chains);
+	droppingAt = at;
+	if (model.last)
+		leftOver(model.last.drops, dropping, gone);
 	show();
-	return rules.show(chains) > 1000 ? 10000 : 2000;
+	return rules.show(chains, at) > 1000 ? 10000 : 2000;
 });
 flows.changed = poll(async () => {
 	const asked = flows.path(), answer = await ask(asked);

@@ -35,7 +35,9 @@ export class Chart {
 		this.plot?.destroy();
 		this.plot = new window.uPlot({
 			...this.size(),
-			scales: { y: { range: (u, min, max) => [0, Math.max(1, max * 1.1)] } },
+			scales: { x: { range: (u, min, max) => max === null ? [0, 60] :
+				[max - Math.max(60, max - min), max] },
+				y: { range: (u, min, max) => [0, Math.max(1, max * 1.1)] } },
 			axes: [{ ...axis, space: 70 }, { ...axis, size: 48, values: (u, v) => v.map(short) }],
 			series: [{ value: (u, v) => v === null || v === undefined ? 'now' :
 				new Date(v * 1000).toLocaleTimeString() },
@@ -49,6 +51,8 @@ export class Chart {
 	show(series, rate) {
 		this.data = series;
 		this.plot.setData(series);
+		if (this.plot.cursor.left < 0) // nobody points at anything: the legend says what is now
+			this.plot.setLegend({ idx: series[0].length - 1 });
 		this.box.setAttribute('aria-label', 'Chart of packets a second over the last five minutes; now ' +
 			`${short(rate.in)} accepted in, ${short(rate.out)} out, ${short(rate.drop)} dropped`);
 	}

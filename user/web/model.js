@@ -103,34 +103,53 @@ export class Model {
 	}
 }
 
-// Why packets are dropped: rules by their own counters, the rest by reason.
-// Each is {key, what, why, total}; most first.
-export function dropCauses(drops, chains) {
-	const causes = [];
-	let byRule = 0, byPolicy = 0;
+// A rule by its comment, or as it is written.
+function label(spec) {
+	const found = / --comment ("(?:[^"\\]|\\.)*"|\S+)/.exec(` ${spec}`)?.[1];
+
+	return found?.startsWith('"') ? found.slice(1, -1).replace(/\\(.)/g, '$1') : found ?? spec;
+}
+
+// Rules and policies that drop, with what they have dropped: {key, what, why, total, reason}
+export function droppers(chains) {
+	const list = [];
 
 	for (const c of chains) {
-		if (c.policy === 'DROP' && c.packets) {
-			byPolicy += c.packets;
-			causes.push({ key: `${c.table} ${c.name} policy`, what: `${c.name}'s policy: DROP`,
-				why: 'no rule matched', total: c.packets });
-		}
-		for (const r of c.rules) {
-			if (!/ -j (DROP|REJECT)\b/.test(` ${r.spec}`) || !r.packets)
-				continue;
-			byRule += r.packets;
-			causes.push({ key: `${c.table} ${c.name} ${r.num} ${r.spec}`, what: r.spec,
-				why: `rule ${r.num} of ${c.name}`, total: r.packets });
-		}
+		if (c.policy === 'DROP' && c.packets)
+			list.push({ key: `${c.table} ${c.name} policy`, what: `${c.name}'s policy: DROP`,
+				why: 'no rule matched', total: c.packets, reason: 'policy' });
+		for (const r of c.rules)
+			if (/ -j (DROP|REJECT)\b/.test(` ${r.spec}`) && r.packets)
+				list.push({ key: `${c.table} ${c.name} ${r.num} ${r.spec}`, what: label(r.spec),
+					why: `rule ${r.num} of ${c.name}${label(r.spec) === r.spec ? '' : `: ${r.spec}`}`,
+					total: r.packets, reason: 'rule' });
 	}
-	for (const [name, help, packets] of drops) {
-		const rest = name === 'rule' ? packets - byRule : name === 'policy' ? packets - byPolicy :
-			packets;
-		const gone = name === 'rule' || name === 'policy';
+	return list;
+}
 
-		if (rest > 0)
-			causes.push({ key: name, what: gone ? `by an earlier ${name}` : name,
-				why: gone ? 'it is not in force any more' : help, total: rest });
+// What rules and policies dropped that are not in force any more: the rest of what was dropped for the
+// reason. `list` must be younger than `drops`, so the rest is too small by what came in between; its
+// maximum, which is kept in `gone`, is right soon.
+export function leftOver(drops, list, gone) {
+	for (const reason of ['rule', 'policy']) {
+		const all = drops.find(([name]) => name === reason)?.[2] ?? 0;
+		const known = list.reduce((n, c) => n + (c.reason === reason ? c.total : 0), 0);
+
+		gone[reason] = all ? Math.max(gone[reason] ?? 0, all - known) : 0;
 	}
+}
+
+// Why packets are dropped, most first: droppers by their own counters, which came at the time `at`, the
+// rest by reason, as it was at `time`.
+export function dropCauses(drops, time, list, at, gone) {
+	const causes = list.map(c => ({ ...c, at }));
+
+	for (const [name, help, packets] of drops)
+		if (name !== 'rule' && name !== 'policy')
+			causes.push({ key: name, what: name, why: help, total: packets, at: time });
+	for (const [name, total] of Object.entries(gone))
+		if (total)
+			causes.push({ key: `gone ${name}`, what: `an earlier ${name}`,
+				why: 'not in force any more', total, at });
 	return causes.sort((a, b) => b.total - a.total || (a.key < b.key ? -1 : 1));
 }

@@ -10,28 +10,23 @@ const STATES = ['CLOSED', 'LISTEN', 'SYN_SENT', 'SYN_RECEIVED', 'ESTABLISHED', '
 const SHORT = ['CLOSED', 'LISTEN', 'SYN SENT', 'SYN RECV', 'ESTAB', 'FIN 1', 'FIN 2', 'CL. WAIT',
 	'CLOSING', 'LAST ACK', 'TIME W.'];
 
-// Rates of counters that come with answers, not with the stream.
+// Rates of counters that come in their own time: {key, total, at}, `at` in seconds. Sets .rate.
 class Rates {
 	constructor() {
 		this.last = new Map();
-		this.at = 0;
 	}
 
-	// Of {key, total}: sets .rate
 	update(list) {
-		const now = performance.now(), dt = (now - this.at) / 1000, next = new Map();
+		const next = new Map();
 
 		for (const item of list) {
-			const before = this.last.get(item.key);
+			const was = this.last.get(item.key);
 
-			item.rate = before === undefined || item.total < before.total ? before?.rate ?? 0 :
-				dt < 0.5 ? before.rate : (item.total - before.total) / dt;
-			next.set(item.key, item);
+			item.rate = !was || item.total < was.total ? 0 : item.at <= was.at ? was.rate :
+				(item.total - was.total) / (item.at - was.at);
+			next.set(item.key, was && item.at <= was.at ? was : item);
 		}
-		if (dt < 0.5)
-			return;
 		this.last = next;
-		this.at = now;
 	}
 }
 
@@ -158,7 +153,7 @@ export class Rules {
 	constructor() {
 		this.rates = new Rates();
 		this.table = new Table($('rules-table'), [
-			{ name: 'Chain', sort: d => d.at, class: 'chain', text: d => d.chain },
+			{ name: 'Chain', sort: d => d.order, class: 'chain', text: d => d.chain },
 			{ name: 'Rule', class: 'spec', fill: (td, d, tr) => {
 				setText(td, d.spec);
 				tr.classList.toggle('never', !d.total);
@@ -169,7 +164,7 @@ export class Rules {
 		], { limit: 50, more: $('rules-more') });
 	}
 
-	show(chains) {
+	show(chains, at) {
 		const list = [];
 
 		for (const c of chains) {
@@ -177,9 +172,9 @@ export class Rules {
 
 			for (const r of c.rules)
 				list.push({ key: `${name} ${r.num} ${r.spec}`, chain: `${name} ${r.num}`,
-					at: list.length, spec: r.spec, total: r.packets, bytes: r.bytes });
+					order: list.length, at, spec: r.spec, total: r.packets, bytes: r.bytes });
 			if (c.policy)
-				list.push({ key: `${name} policy`, chain: name, at: list.length,
+				list.push({ key: `${name} policy`, chain: name, order: list.length, at,
 					spec: `policy ${c.policy}`, total: c.packets, bytes: c.bytes });
 		}
 		this.rates.update(list);
