@@ -125,6 +125,13 @@ struct pg_dp_iface {
 /* Fills ret[PG_MAX_IFACES] by slot. */
 int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err);
 
+/*
+ * How often a slot's program has run, and for how many nanoseconds, while kernel.bpf_stats_enabled was
+ * set. False: never, as far as is known.
+ */
+bool pg_dp_runs(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, __u64 *ret_count,
+		__u64 *ret_ns);
+
 /* Policy --------------------------------------------------------------------------------------- */
 
 /*

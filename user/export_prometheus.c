@@ -457,7 +457,8 @@ static void put_runs(FILE *f, const struct pg_metric_opts *opts)
 
 			fprintf(f, "portguard_%s{", name);
 			put_label(f, "interface", run->iface);
-			fprintf(f, ",direction=\"%s\"} ", dir_names[run->dir]);
+			fprintf(f, ",netns=\"%" PRIu64 "\",direction=\"%s\"} ", run->netns,
+				dir_names[run->dir]);
 			if (seconds)
 				fprintf(f, "%.9f\n", (double)run->ns / 1e9);
 			else

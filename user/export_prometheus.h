@@ -29,6 +29,7 @@ void pg_metric_ports_reset(struct pg_metric_ports *ports);
 /* How often one program has run and how long, while kernel.bpf_stats_enabled was set. */
 struct pg_metric_run {
 	char iface[IFNAMSIZ];
+	uint64_t netns;
 	enum pg_dir dir;
 	uint64_t count, ns;
 };

@@ -76,15 +76,41 @@ static int write_flows(FILE *f, const struct pg_snapshot *snap, struct pg_err *e
 	return pg_flow_json_end(j, err);
 }
 
-static int write_metrics(struct reader *reader, FILE *f, const struct pg_snapshot *snap,
-			 double began_s, struct pg_err *err)
+static size_t read_runs(struct pg_dp *dp, struct pg_metric_run *ret, struct pg_err *err)
 {
+	struct pg_dp_iface iface[PG_MAX_IFACES];
+	size_t n = 0;
+
+	if (pg_dp_ifaces(dp, iface, err) < 0)
+		return 0;
+	for (__u32 slot = 0; slot < PG_MAX_IFACES; slot++) {
+		for (int d = 0; iface[slot].abi.netns && d < _PG_DIR_MAX; d++) {
+			struct pg_metric_run *run = &ret[n];
+			__u64 count, ns;
+
+			if (!pg_dp_runs(dp, slot, (enum pg_dir)d, &count, &ns))
+				continue;
+			*run = (struct pg_metric_run){ .netns = iface[slot].abi.netns, .dir = d,
+						       .count = count, .ns = ns };
+			memcpy(run->iface, iface[slot].abi.name, sizeof(run->iface));
+			n++;
+		}
+	}
+	return n;
+}
+
+static int write_metrics(struct reader *reader, struct pg_dp *dp, FILE *f,
+			 const struct pg_snapshot *snap, double began_s, struct pg_err *err)
+{
+	struct pg_metric_run run[PG_MAX_IFACES * _PG_DIR_MAX];
 	const struct pg_metric_opts opts = {
 		.ports = reader->ports,
 		.max_rules = reader->opts->max_rules,
 		.read_s = now_s() - began_s,
 		.cpu_s = cpu_s(),
 		.flows_by_word = reader->sums->word,
+		.run = run,
+		.n_runs = dp ? read_runs(dp, run, err) : 0,
 	};
 
 	if (pg_metric_ports_choose(reader->ports, snap) < 0)
@@ -104,8 +130,9 @@ static int write_stream(struct reader *reader, FILE *f, const struct pg_snapshot
 			       (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000, err);
 }
 
-static int write_doc(struct reader *reader, FILE *f, enum pg_doc doc, const struct pg_question *q,
-		     const struct pg_snapshot *snap, double began_s, struct pg_err *err)
+static int write_doc(struct reader *reader, struct pg_dp *dp, FILE *f, enum pg_doc doc,
+		     const struct pg_question *q, const struct pg_snapshot *snap, double began_s,
+		     struct pg_err *err)
 {
 	switch (doc) {
 	case PG_DOC_STATUS:
@@ -121,7 +148,7 @@ static int write_doc(struct reader *reader, FILE *f, enum pg_doc doc, const stru
 	case PG_DOC_STATES:
 		return pg_json_states(f, &snap->states, &q->states, err);
 	case PG_DOC_METRICS:
-		return write_metrics(reader, f, snap, began_s, err);
+		return write_metrics(reader, dp, f, snap, began_s, err);
 	case PG_DOC_STREAM:
 		return write_stream(reader, f, snap, err);
 	default:
@@ -159,7 +186,7 @@ static int answer(struct reader *reader, FILE *f, enum pg_doc doc, const struct 
 	memset(reader->sums, 0, sizeof(*reader->sums));
 	if (dp && (doc == PG_DOC_METRICS || doc == PG_DOC_STREAM))
 		r = pg_flow_sums_read(dp, reader->sums, err);
-	return r < 0 ? r : write_doc(reader, f, doc, q, snap, began_s, err);
+	return r < 0 ? r : write_doc(reader, dp, f, doc, q, snap, began_s, err);
 }
 
 /* Talking -------------------------------------------------------------------------------------- */

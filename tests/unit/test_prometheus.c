@@ -94,7 +94,7 @@ static int free_policy(void **state)
 static char *metrics(const struct pg_snapshot *from, unsigned max_rules)
 {
 	static const struct pg_metric_run runs[] = {
-		{ .iface = "eth0", .dir = PG_DIR_IN, .count = 1000, .ns = 25000 },
+		{ .iface = "eth0", .netns = 4, .dir = PG_DIR_IN, .count = 1000, .ns = 25000 },
 	};
 	const struct pg_metric_opts opts = {
 		.ports = &chosen,
@@ -161,8 +161,8 @@ static void everything_is_there(void **state)
 		"portguard_tcp_impossible_flags_packets_total{kind=\"xmas\"} 5",
 		"portguard_log_lost_packets_total 11",
 		"portguard_read_seconds 0.012500",
-		"portguard_program_run_seconds_total{interface=\"eth0\",direction=\"in\"} 0.000025000",
-		"portguard_program_runs_total{interface=\"eth0\",direction=\"in\"} 1000",
+		"portguard_program_run_seconds_total{interface=\"eth0\",netns=\"4\",direction=\"in\"} 0.000025000",
+		"portguard_program_runs_total{interface=\"eth0\",netns=\"4\",direction=\"in\"} 1000",
 	};
 	char *text;
 
