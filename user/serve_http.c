@@ -23,7 +23,16 @@
 #define CONNECTIONS_PER_ADDR 32
 #define STREAMS 16
 #define IDLE_S 15
+#define HEADERS_S 10 /* for a request's headers, however they drip in */
 #define REQUEST_BYTES (32 * 1024)
+
+/* A connection; `waits_s` is for how long no request has been complete, since it began or the last one. */
+struct client {
+	struct client *next;
+	int fd;
+	unsigned waits_s;
+	bool busy;
+};
 
 /* A request that waits for the reader, from its first header to its end. */
 struct request {
@@ -59,6 +68,7 @@ struct pg_http {
 	struct request *queue, **queue_end; /* those that were not asked yet */
 	struct request *asking;		    /* whose question the reader has */
 	bool asking_stream, tick;
+	struct client *clients;
 	struct subscriber *subscribers;
 	unsigned n_subscribers;
 	struct message *latest;
@@ -365,6 +375,53 @@ static enum MHD_Result route(struct pg_http *http, struct request *req, const ch
 	return refuse(req->connection, 404, "there is nothing here", NULL, NULL);
 }
 
+/* Connections ---------------------------------------------------------------------------------- */
+
+static void connected(void *arg, struct MHD_Connection *connection, void **context,
+		      enum MHD_ConnectionNotificationCode what)
+{
+	struct pg_http *http = arg;
+	struct client *client = *context, **at = &http->clients;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		while (*at && *at != client)
+			at = &(*at)->next;
+		if (*at)
+			*at = client->next;
+		free(client);
+		*context = NULL;
+		return;
+	}
+	client = calloc(1, sizeof(*client));
+	if (!client)
+		return; /* without a deadline then */
+	client->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	client->next = http->clients;
+	http->clients = client;
+	*context = client;
+}
+
+static void set_busy(struct MHD_Connection *connection, bool busy)
+{
+	struct client *client =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+
+	if (!client)
+		return;
+	client->busy = busy;
+	client->waits_s = 0;
+}
+
+/* libmicrohttpd's timeout begins anew with every byte, and there are few connections to have. */
+static void end_slow_clients(struct pg_http *http)
+{
+	for (struct client *c = http->clients; c; c = c->next)
+		if (!c->busy && ++c->waits_s > HEADERS_S)
+			shutdown(c->fd, SHUT_RDWR);
+}
+
+/* Requests, from their first to their last ----------------------------------------------------- */
+
 /* "Bearer TOKEN", or the password of a browser's question. */
 static bool may_ask(const struct pg_http_opts *opts, struct MHD_Connection *connection)
 {
@@ -401,6 +458,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 		req->connection = connection;
 		req->fd = -1;
 		*state = req;
+		set_busy(connection, true);
 		return MHD_YES;
 	}
 	if (req->answered)
@@ -427,8 +485,8 @@ static void completed(void *arg, struct MHD_Connection *connection, void **state
 	struct request *req = *state;
 
 	(void)arg;
-	(void)connection;
 	(void)how;
+	set_busy(connection, false);
 	if (!req)
 		return;
 	pg_closep(&req->fd);
@@ -484,6 +542,7 @@ static struct MHD_Daemon *start_daemon(const struct pg_http_opts *opts, struct p
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, connected, http,
 		MHD_OPTION_ARRAY, opts->cert ? tls : &tls[ARRAY_SIZE(tls) - 1], MHD_OPTION_END);
 }
 
@@ -536,6 +595,7 @@ int pg_http_run(struct pg_http *http, struct pg_err *err)
 		if (read(http->timer_fd, &ticks, sizeof(ticks)) == sizeof(ticks)) {
 			http->tick = true;
 			ask_next(http);
+			end_slow_clients(http);
 		}
 		MHD_run(http->daemon);
 	}

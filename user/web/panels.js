@@ -34,7 +34,7 @@ export class Drops {
 	constructor() {
 		this.rates = new Rates();
 		this.items = new Map();
-		this.shown = 8;
+		this.shown = 6;
 	}
 
 	show(causes) {
@@ -122,7 +122,7 @@ export class Flows {
 			{ name: 'Retr.', title: 'segments that came again', num: true, wide: true,
 				sort: sum('retransmits'), text: pair('retransmits') },
 			{ name: 'Age', num: true, sort: d => d.age_s, text: d => duration(d.age_s) },
-		], { by: 'Bytes' });
+		], { limit: 12, more: $('flows-more'), by: 'Bytes' });
 		$('flows-all').addEventListener('click', () => this.select(''));
 	}
 

@@ -28,7 +28,7 @@ export class Ports {
 		this.filter = '';
 		this.list = [];
 		this.table = new Table(document.getElementById('ports-table'), this.columns(onPort), {
-			limit: 25, more: document.getElementById('ports-more'), by: 'In',
+			limit: 15, more: document.getElementById('ports-more'), by: 'In',
 		});
 	}
 
