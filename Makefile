@@ -138,7 +138,7 @@ install: portguard ## to $(DESTDIR)$(PREFIX)/sbin, documentation beside it
 	$(call give_back)
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(PREFIX)/sbin' '$(DESTDIR)$(DOC)'
 	$(Q)$(INSTALL) -m 755 portguard '$(DESTDIR)$(PREFIX)/sbin/portguard'
-	$(Q)$(INSTALL) -m 644 README.md docs/architecture.md LICENSE LICENSES/*.txt '$(DESTDIR)$(DOC)'
+	$(Q)$(INSTALL) -m 644 README.md docs/architecture.md docs/serve.md LICENSE LICENSES/*.txt '$(DESTDIR)$(DOC)'
 
 .PHONY: uninstall
 uninstall: ## remove what `make install` installed

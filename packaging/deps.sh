@@ -56,6 +56,14 @@ table() {
 	test   cmd   udhcpc          udhcpc              busybox
 	test   cmd   nginx           nginx               nginx-core
 	test   cmd   nmap            nmap                nmap
+	test   cmd   openssl         openssl             openssl
+	test   cmd   setpriv         util-linux          util-linux-core
+	test   cmd   pgrep           procps              procps-ng
+	test   cmd   promtool        prometheus          golang-github-prometheus
+	test   cmd   node            nodejs              nodejs
+	test   cmd   npm             npm                 nodejs-npm
+	test   cmd   chromium        chromium            chromium
+	test   file  /usr/share/fonts/*/[Dd]eja[Vv]u* fonts-dejavu-core dejavu-sans-fonts
 	bench  cmd   ip              iproute2            iproute
 	bench  cmd   xdp-filter      xdp-tools           xdp-tools
 	bench  cmd   nft             nftables            nftables
@@ -112,7 +120,7 @@ find_bpftool() {
 # Where the C compiler looks for headers: of several architectures on Debian.
 header_exists() {
 	case $1 in
-	/*) [ -e "$1" ] ;;
+	/*) compgen -G "$1" >/dev/null ;;
 	*) [ -e "/usr/include/$1" ] || compgen -G "/usr/include/*/$1" >/dev/null ;;
 	esac
 }
@@ -230,6 +238,7 @@ true'
 # units LIST: services that the missing commands bring along
 units() {
 	grep -q '^nginx	' <<<"$1" && echo nginx.service
+	grep -q '^promtool	' <<<"$1" && echo prometheus.service
 	grep -q '^sshd	' <<<"$1" && echo ssh.service ssh.socket sshd.service
 }
 

@@ -102,7 +102,7 @@ async function accessible(page, what) {
 
 const browser = await chromium.launchPersistentContext(profile, {
 	executablePath: process.env.PG_CHROMIUM ?? '/usr/bin/chromium',
-	viewport: { width: 1440, height: 1000 },
+	viewport: { width: 1360, height: 860 },
 	bypassCSP: false,
 	args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
 		'--disable-background-networking', '--disable-component-update', '--disable-sync'],
@@ -123,10 +123,10 @@ try {
 	await page.evaluate(() => scrollTo(0, 0));
 	for (const scheme of ['light', 'dark']) {
 		await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
-		await page.screenshot({ path: join(output, `${scheme}.png`), fullPage: true });
+		await page.screenshot({ path: join(output, `${scheme}.png`) });
+		await page.screenshot({ path: join(output, `${scheme}-whole.png`), fullPage: true });
 		await accessible(page, scheme);
 	}
-	await page.screenshot({ path: join(output, 'fold.png') });
 	await page.setViewportSize({ width: 375, height: 800 });
 	await page.screenshot({ path: join(output, 'phone.png'), fullPage: true });
 	check('a phone has nothing beside its screen',

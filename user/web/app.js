@@ -34,7 +34,7 @@ function showCards() {
 		const p = best.port;
 
 		setText($('top-port'), `${p.key}${p.service ? ` ${p.service}` : ''}`);
-		setText($('top-who'), `${who(p)}, ${short(best.n)} packets/s, ${count(best.t)} in all`);
+		setText($('top-who'), `${who(p)}; ${short(best.n)} packets/s arrive, ${count(best.t)} in all`);
 		spark($('top-spark'), p.history);
 	}
 	const all = rate.in + rate.out + rate.drop;

@@ -94,7 +94,7 @@ export class Model {
 		let best = null;
 
 		for (const p of this.ports.values()) {
-			const n = p.rate.inP + p.rate.outP, t = p.total.inP + p.total.outP;
+			const n = p.rate.inP, t = p.total.inP;
 
 			if (t && (!best || n > best.n || (n === best.n && t > best.t)))
 				best = { port: p, n, t };
