@@ -58,7 +58,7 @@ expect "five connections" "$(jq -r '.ports["443/tcp"].SYN' "$WORK/expect.json")"
 
 output=$ROOT/.output/serve
 mkdir -p "$output"
-TMPDIR=$WORK HOME=$WORK PG_NODE_MODULES=$modules in_ns s timeout 120 \
+TMPDIR=$WORK HOME=$WORK PG_NODE_MODULES=$modules in_ns s timeout 240 \
 	node "$ROOT/tests/web/page.mjs" "$url" "$output" "$WORK/expect.json" >"$WORK/page" 2>&1
 rc=$?
 while read -r line; do

@@ -27,6 +27,7 @@ function check(what, got, wanted = true) {
 async function open(context, problems) {
 	const page = await context.newPage();
 
+	page.setDefaultTimeout(60000); // the machine may be slow
 	page.on('console', m => m.type() === 'error' && problems.push(m.text()));
 	page.on('pageerror', e => problems.push(String(e)));
 	page.on('request', r => r.url().startsWith(url) || problems.push(`asks ${r.url()}`));

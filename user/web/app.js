@@ -21,6 +21,10 @@ let dropping = [], droppingAt = 0, causes = [], paused = false, heard = 0;
 
 // Cards ------------------------------------------------------------------------------------------
 
+function percent(share) {
+	return share < 0.01 ? 'less than 1 %' : `${Math.round(share * 100)} %`;
+}
+
 function who(port) {
 	if (!port.listener)
 		return 'nobody listens';
@@ -42,7 +46,7 @@ function showCards() {
 	setText($('drop-rate'), `${short(rate.drop)}/s`);
 	const { totals } = model;
 
-	setText($('drop-why'), totals.drop ? `${all ? `${Math.round(rate.drop / all * 100)} % of packets, ` : ''}` +
+	setText($('drop-why'), totals.drop ? `${rate.drop ? `${percent(rate.drop / all)} of packets, ` : ''}` +
 		`${count(totals.drop)} in all${causes.length ? `; most: ${causes[0].what}` : ''}` :
 		'nothing has been dropped');
 	spark($('drop-spark'), model.series[3]);

@@ -17,7 +17,7 @@ export class Chart {
 	}
 
 	size() {
-		return { width: Math.max(200, this.box.clientWidth), height: 260 };
+		return { width: Math.max(200, this.box.clientWidth), height: 200 };
 	}
 
 	resize() {

@@ -34,7 +34,7 @@ export class Drops {
 	constructor() {
 		this.rates = new Rates();
 		this.items = new Map();
-		this.shown = 6;
+		this.shown = 5;
 	}
 
 	show(causes) {
@@ -50,6 +50,7 @@ export class Drops {
 
 			setText(what, c.what);
 			setText(why, c.why);
+			why.title = c.why;
 			setText(n, `${count(c.total)}${c.rate ? `, ${short(c.rate)}/s` : ''}`);
 			bar.value = c.total / causes[0].total;
 			items.set(c.key, li);
