@@ -255,9 +255,10 @@ static void put_port_metric(FILE *f, const struct pg_snapshot *snap, const struc
 	for (size_t k = 0; k < snap->n_port; k++) {
 		const struct pg_port_row *row = &snap->port[k];
 		bool own = ports->is[row->proto][row->port].own;
-		char port[8];
+		char port[8] = "";
 
-		snprintf(port, sizeof(port), "%u", row->port);
+		if (own) /* of a scan's 65 536 few have */
+			snprintf(port, sizeof(port), "%u", row->port);
 		for (unsigned i = 0; i < m->n && (!m->tcp || row->proto == PG_PORT_TCP); i++) {
 			if (own)
 				put_port(f, m, pg_port_proto_name(row->proto), port, i,

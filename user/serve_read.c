@@ -59,7 +59,7 @@ static unsigned what_for(enum pg_doc doc)
 		return PG_SNAP_STATES;
 	case PG_DOC_METRICS:
 	case PG_DOC_STREAM:
-		return PG_SNAP_PORTS | PG_SNAP_LISTENERS | PG_SNAP_STATES;
+		return PG_SNAP_PORTS | PG_SNAP_LISTENERS | PG_SNAP_STATES_TOTAL;
 	default:
 		return 0;
 	}

@@ -194,7 +194,9 @@ static int read_flows(struct pg_dp *dp, unsigned what, const struct pg_flow_quer
 	if (what & PG_SNAP_FLOWS)
 		r = pg_flows_read(dp, query ? query : &every_flow, &snap->flows, err);
 	if (!r && what & PG_SNAP_STATES)
-		r = pg_states_read(dp, &snap->states, err);
+		r = pg_states_read(dp, &snap->flow, &snap->states, err);
+	else if (!r && what & PG_SNAP_STATES_TOTAL)
+		pg_states_read_total(dp, &snap->flow, &snap->states);
 	return r;
 }
 

@@ -63,6 +63,7 @@ struct pg_snapshot {
 #define PG_SNAP_LISTENERS (1U << 1)
 #define PG_SNAP_FLOWS (1U << 2)
 #define PG_SNAP_STATES (1U << 3)
+#define PG_SNAP_STATES_TOTAL (1U << 8) /* without ports */
 
 /*
  * dp NULL: there is no instance. `query` says which flows, NULL: all. The caller frees with
