@@ -48,6 +48,7 @@ struct pg_http {
 	struct request *queue, **queue_end; /* those that were not asked yet */
 	struct request *asking;		    /* whose question the reader has */
 	bool asking_stream, tick;
+	bool streamed; /* the last question was the stream's */
 	struct client *clients;
 	struct subscriber *subscribers;
 	unsigned n_subscribers;

@@ -20,11 +20,13 @@ void pg_http_ask_next(struct pg_http *http)
 
 	if (http->asking || http->asking_stream)
 		return;
-	if (http->tick && http->n_subscribers) {
+	/* In turns: where reading takes a second, the stream alone would keep the reader busy. */
+	if (http->tick && http->n_subscribers && !(http->queue && http->streamed)) {
 		pg_ask_begin(&tick, PG_DOC_STREAM);
 		ask = &tick;
-		http->asking_stream = true;
+		http->asking_stream = http->streamed = true;
 	} else if (http->queue) {
+		http->streamed = false;
 		http->asking = http->queue;
 		http->queue = http->asking->next;
 		if (!http->queue)
