@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Snapshot → Prometheus' text format: HELP and TYPE, base units, a bounded number of labels. Pure but
- * for the FILE.
+ * Snapshot → Prometheus' text format: HELP and TYPE, base units, a bounded number of labels. Pure
+ * but for the FILE.
  */
 #pragma once
 
