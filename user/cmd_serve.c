@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -183,14 +182,13 @@ static int open_socket(struct pg_listen *l, struct pg_err *err)
 	return TAKE_FD(fd);
 }
 
-/* In the child. The web server's end of the socket is closed, or we would wait for ourselves. */
+/* In the child. The web server's end of the socket is closed here: ours ends when the server does. */
 static void read_for_ever(int sock, const struct pg_jail_user *user,
 			  const struct pg_reader_opts *opts)
 {
 	struct pg_told told = { .http_status = 503 };
 	struct pg_err err = { .exit_code = PG_EXIT_FAILED };
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is the server's, whose end ends us */
 	if (pg_jail_enter(PG_JAIL_READER, user, &err) < 0) {
 		told.exit_code = err.exit_code;
