@@ -17,7 +17,7 @@ export CC CLANG BPFTOOL PKG_CONFIG
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(patsubst $(O)/%,%,$@))
 
-LIBS := libbpf libelf zlib libpcap json-c libmnl libconfuse
+LIBS := libbpf libelf zlib libpcap json-c libmnl libconfuse libmicrohttpd libseccomp libcap
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS ?= -O2 -g
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)
@@ -31,7 +31,11 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -D__T
 
 USER_SRC := $(wildcard user/*.c)
 USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)
+USER_OBJ += $(O)/web.o
 LIB_OBJ := $(filter-out $(O)/user/main.o,$(USER_OBJ))
+# The page of `portguard serve`, as it stands in the binary; `make web` fetches what is in vendor/.
+WEB := $(sort $(wildcard user/web/*.html user/web/*.js user/web/*.css user/web/*.svg)) \
+	$(sort $(wildcard user/web/vendor/*))
 UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o bpf/gen.o)
@@ -121,6 +125,18 @@ vmlinux: | need-build ## generate vmlinux/vmlinux.h anew from the running kernel
 		$(O)/vmlinux.dump >$(O)/vmlinux.h
 	$(Q)rm $(O)/vmlinux.dump && mv $(O)/vmlinux.h vmlinux/vmlinux.h
 
+# What is in user/web/vendor is what npm gives for user/web/package-lock.json; who builds needs no npm.
+.PHONY: web
+web: ## fetch the page's chart library anew into user/web/vendor (npm)
+	$(Q)mkdir -p $(O)/web
+	$(Q)cp user/web/package.json user/web/package-lock.json $(O)/web
+	$(Q)cd $(O)/web && npm ci --ignore-scripts --no-audit --no-fund
+	$(Q)mkdir -p user/web/vendor
+	$(Q)cp $(O)/web/node_modules/uplot/dist/uPlot.iife.min.js \
+		$(O)/web/node_modules/uplot/dist/uPlot.min.css user/web/vendor
+	$(Q)cp $(O)/web/node_modules/uplot/LICENSE user/web/vendor/uPlot-LICENSE.txt
+	$(Q)chmod 644 user/web/vendor/*
+
 # Manual pages: a text by hand, with @WORD@ where the program's own tables belong.
 MAN := $(patsubst docs/%.in,$(O)/man/%,$(wildcard docs/*.in))
 $(O)/man/%: docs/%.in portguard
@@ -158,7 +174,7 @@ $(O)/systemd/portguard-serve.service 644 $(UNITDIR)/portguard-serve.service
 packaging/fail2ban/portguard.conf 644 $(SYSCONFDIR)/fail2ban/action.d/portguard.conf
 packaging/crowdsec/portguard-crowdsec 755 $(LIBEXECDIR)/portguard-crowdsec
 $(O)/crowdsec/crowdsec-custom-bouncer.yaml 644 $(DOC)/crowdsec-custom-bouncer.yaml
-$(foreach d,README.md CHANGELOG.md docs/architecture.md,$d 644 $(DOC)/$(notdir $d)
+$(foreach d,README.md CHANGELOG.md docs/architecture.md docs/serve.md $(wildcard packaging/prometheus/* packaging/grafana/*),$d 644 $(DOC)/$(notdir $d)
 )
 $(foreach d,LICENSE $(wildcard LICENSES/*.txt),$d 644 $(DOC)/$(notdir $d)
 )
@@ -236,6 +252,14 @@ portguard: $(USER_OBJ)
 $(O)/user/%.o: user/%.c $(O)/flags | $(O)/portguard.skel.h
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/web.c: user/web/embed.sh $(WEB) $(O)/flags
+	$(call say,WEB)
+	$(Q)user/web/embed.sh $(WEB) >$@
+
+$(O)/web.o: $(O)/web.c $(O)/flags
+	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/portguard.bpf.o: bpf/portguard.bpf.c $(O)/flags

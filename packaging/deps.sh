@@ -32,6 +32,9 @@ table() {
 	build  lib   json-c          libjson-c-dev       json-c-devel
 	build  lib   libmnl          libmnl-dev          libmnl-devel
 	build  lib   libconfuse      libconfuse-dev      libconfuse-devel
+	build  lib   libmicrohttpd   libmicrohttpd-dev   libmicrohttpd-devel
+	build  lib   libseccomp      libseccomp-dev      libseccomp-devel
+	build  lib   libcap          libcap-dev          libcap-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
 	test   fuzz  -               libclang-rt-dev     compiler-rt
 	test   file  /etc/services   netbase             setup
@@ -72,6 +75,14 @@ table() {
 	pack   cmd   cppcheck        cppcheck            cppcheck
 	pack   cmd   shellcheck      shellcheck          ShellCheck
 	pack   cmd   valgrind        valgrind            valgrind
+	test   cmd   openssl         openssl             openssl
+	test   cmd   setpriv         util-linux          util-linux-core
+	test   cmd   pgrep           procps              procps-ng
+	test   cmd   promtool        prometheus          golang-github-prometheus
+	test   cmd   node            nodejs              nodejs
+	test   cmd   npm             npm                 nodejs-npm
+	test   cmd   chromium        chromium            chromium
+	test   file  /usr/share/fonts/*/[Dd]eja[Vv]u* fonts-dejavu-core dejavu-sans-fonts
 	bench  cmd   ip              iproute2            iproute
 	bench  cmd   xdp-filter      xdp-tools           xdp-tools
 	bench  cmd   nft             nftables            nftables
@@ -130,7 +141,7 @@ find_bpftool() {
 # Where the C compiler looks for headers: of several architectures on Debian.
 header_exists() {
 	case $1 in
-	/*) [ -e "$1" ] ;;
+	/*) compgen -G "$1" >/dev/null ;;
 	*) [ -e "/usr/include/$1" ] || compgen -G "/usr/include/*/$1" >/dev/null ;;
 	esac
 }
@@ -254,6 +265,7 @@ true'
 units() {
 	grep -q '^nginx	' <<<"$1" && echo nginx.service
 	grep -q '^fail2ban-client	' <<<"$1" && echo fail2ban.service
+	grep -q '^promtool	' <<<"$1" && echo prometheus.service
 	grep -q '^sshd	' <<<"$1" && echo ssh.service ssh.socket sshd.service
 }
 

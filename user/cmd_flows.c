@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "addr.h"
 #include "flow_read.h"
 #include "kill.h"
 #include "options.h"
@@ -46,67 +45,37 @@ struct options {
 enum { OPT_PORT = 0x200, OPT_SPORT, OPT_DPORT, OPT_ADDR, OPT_STATE, OPT_TOP, OPT_BY, OPT_KILL, OPT_ALL,
        OPT_FORCE, OPT_WATCH };
 
-static int set_addr(struct pg_addr *addr, const char *text, struct pg_err *err)
-{
-	struct pg_diag diag;
-	int r = pg_addr_parse(text, PG_V46, NULL, addr, &diag);
+static const struct option longs[] = {
+	{ "proto", required_argument, NULL, 'p' },
+	{ "protocol", required_argument, NULL, 'p' },
+	{ "port", required_argument, NULL, OPT_PORT },
+	{ "sport", required_argument, NULL, OPT_SPORT },
+	{ "dport", required_argument, NULL, OPT_DPORT },
+	{ "src", required_argument, NULL, 's' },
+	{ "source", required_argument, NULL, 's' },
+	{ "dst", required_argument, NULL, 'd' },
+	{ "destination", required_argument, NULL, 'd' },
+	{ "addr", required_argument, NULL, OPT_ADDR },
+	{ "state", required_argument, NULL, OPT_STATE },
+	{ "iface", required_argument, NULL, 'i' },
+	{ "top", required_argument, NULL, OPT_TOP },
+	{ "by", required_argument, NULL, OPT_BY },
+	{ "kill", no_argument, NULL, OPT_KILL },
+	{ "all", no_argument, NULL, OPT_ALL },
+	{ "force", no_argument, NULL, OPT_FORCE },
+	{ "watch", optional_argument, NULL, OPT_WATCH },
+	{ "wait", optional_argument, NULL, 'w' },
+	{ 0 },
+};
 
-	return r < 0 ? pg_diag_report(&diag, r, err) : 0;
-}
-
-static int set_ports(struct pg_flow_ports *ports, const char *text, struct pg_err *err)
-{
-	if (pg_flow_ports_from_str(text, ports) < 0)
-		return USAGE(err, "invalid port/service `%s' specified", text);
-	return 0;
-}
-
-static int set_number(struct pg_flow_query *query, int c, struct pg_err *err)
-{
-	uint32_t n;
-
-	if (c == OPT_BY) {
-		if (pg_flow_sort_from_str(optarg, &query->by) < 0)
-			return USAGE(err, "--by takes bytes, packets, rtt, retransmits or age, not '%s'",
-				     optarg);
-		return 0;
-	}
-	if (pg_parse_u32(optarg, 1, UINT32_MAX, &n) < 0)
-		return USAGE(err, "--top takes a number from 1, not '%s'", optarg);
-	query->top = n;
-	return 0;
-}
-
+/* Filters have the names that pg_flow_filter() knows; of two names of one, the first. */
 static int set_filter(struct pg_flow_query *query, int c, struct pg_err *err)
 {
-	switch (c) {
-	case 'p':
-		if (pg_proto_parse(optarg, &query->proto) < 0)
-			return USAGE(err, "unknown protocol \"%s\" specified", optarg);
-		query->has_proto = query->proto != 0;
-		return 0;
-	case OPT_PORT:
-		return set_ports(&query->port, optarg, err);
-	case OPT_SPORT:
-		return set_ports(&query->sport, optarg, err);
-	case OPT_DPORT:
-		return set_ports(&query->dport, optarg, err);
-	case 's':
-		return set_addr(&query->src, optarg, err);
-	case 'd':
-		return set_addr(&query->dst, optarg, err);
-	case OPT_ADDR:
-		return set_addr(&query->addr, optarg, err);
-	case OPT_STATE:
-		if (pg_flow_states_from_str(optarg, query) < 0)
-			return USAGE(err, "Bad state \"%s\"", optarg);
-		return 0;
-	case 'i':
-		query->iface = optarg;
-		return 0;
-	default:
-		return set_number(query, c, err);
-	}
+	const struct option *o = longs;
+
+	while (o->val != c)
+		o++;
+	return pg_flow_filter(query, o->name, optarg, err);
 }
 
 static int take_option(struct options *o, int c, int argc, char **argv, struct pg_err *err)
@@ -150,28 +119,6 @@ static int check_options(struct options *o, struct pg_err *err)
 
 static int parse_options(int argc, char **argv, struct options *o, struct pg_err *err)
 {
-	static const struct option longs[] = {
-		{ "proto", required_argument, NULL, 'p' },
-		{ "protocol", required_argument, NULL, 'p' },
-		{ "port", required_argument, NULL, OPT_PORT },
-		{ "sport", required_argument, NULL, OPT_SPORT },
-		{ "dport", required_argument, NULL, OPT_DPORT },
-		{ "src", required_argument, NULL, 's' },
-		{ "source", required_argument, NULL, 's' },
-		{ "dst", required_argument, NULL, 'd' },
-		{ "destination", required_argument, NULL, 'd' },
-		{ "addr", required_argument, NULL, OPT_ADDR },
-		{ "state", required_argument, NULL, OPT_STATE },
-		{ "iface", required_argument, NULL, 'i' },
-		{ "top", required_argument, NULL, OPT_TOP },
-		{ "by", required_argument, NULL, OPT_BY },
-		{ "kill", no_argument, NULL, OPT_KILL },
-		{ "all", no_argument, NULL, OPT_ALL },
-		{ "force", no_argument, NULL, OPT_FORCE },
-		{ "watch", optional_argument, NULL, OPT_WATCH },
-		{ "wait", optional_argument, NULL, 'w' },
-		{ 0 },
-	};
 	int c, r = 0;
 
 	optind = 0;

@@ -10,6 +10,7 @@
 #include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "compile.h"
 #include "pg_abi.h"
@@ -66,6 +67,28 @@ static inline void pg_dp_closep(struct pg_dp **dp)
 }
 
 const char *pg_dp_state_dir(const struct pg_dp *dp);
+
+/*
+ * An instance that is read again and again, for as long as there is one: it stays open between
+ * readings, and when it is removed and made anew the next reading finds the new one. What needs the
+ * privileges of finding the directory is done by pg_dp_follow_open().
+ */
+struct pg_dp_follow;
+int pg_dp_follow_open(const char *state_dir, bool verbose, struct pg_dp_follow **ret_follow,
+		      struct pg_err *err);
+/*
+ * The instance, still owned by `follow` and good until the next call; NULL: there is none now. Of each
+ * instance that was found *ret_nth is another number.
+ */
+int pg_dp_follow_get(struct pg_dp_follow *follow, struct pg_dp **ret_dp, uint64_t *ret_nth,
+		     struct pg_err *err);
+/* The directory, as the user names it. */
+const char *pg_dp_follow_dir(const struct pg_dp_follow *follow);
+void pg_dp_follow_close(struct pg_dp_follow *follow);
+static inline void pg_dp_follow_closep(struct pg_dp_follow **follow)
+{
+	pg_dp_follow_close(*follow);
+}
 
 /* The parent of a process, 0 when there is none or it can't be told. */
 pid_t pg_parent_of(pid_t pid);
@@ -132,6 +155,12 @@ struct pg_dp_hooked {
 };
 /* How many there are, `ret` has at most PG_DP_HOOKED_MAX of them. */
 size_t pg_dp_hooked(unsigned ifindex, struct pg_dp_hooked *ret);
+/*
+ * How often a slot's program has run, and for how many nanoseconds, while kernel.bpf_stats_enabled was
+ * set. False: never, as far as is known.
+ */
+bool pg_dp_runs(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, __u64 *ret_count,
+		__u64 *ret_ns);
 
 /* Policy --------------------------------------------------------------------------------------- */
 

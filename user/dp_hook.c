@@ -334,8 +334,8 @@ bool pg_hook_is_on(const struct pg_dp *dp, __u32 slot, unsigned ifindex)
 	return false;
 }
 
-int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
-		    enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err)
+static int install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
+		   enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err)
 {
 	bool attached = pg_hook_prog_id(dp, slot, dir, NULL);
 	_close_ int link = -1;
@@ -355,15 +355,46 @@ int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum
 	return adopt_link(dp, nic->ifindex, slot, dir, link, err);
 }
 
+/* A link does not lead to its program without CAP_SYS_ADMIN: for what it costs, this does. */
+static void pin_code(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd)
+{
+	remove_pin(dp, "code", slot, dir);
+	make_pin(dp, prog_fd, "code", slot, dir);
+}
+
+int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
+		    enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err)
+{
+	int r = install(dp, nic, slot, dir, mode, prog_fd, interim_fd, err);
+
+	if (!r)
+		pin_code(dp, slot, dir, prog_fd);
+	return r;
+}
+
 int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, struct pg_err *err)
 {
 	_close_ int link = open_pin(dp, "link", slot, dir);
 
 	if (link < 0)
 		return classic_install(dp, pg_dp_slots(dp)[slot].ifindex, slot, dir, prog_fd, err);
-	return bpf_link_update(link, prog_fd, NULL) ?
-		       pg_dp_fail(err, -errno, "cannot replace the program") :
-		       0;
+	if (bpf_link_update(link, prog_fd, NULL))
+		return pg_dp_fail(err, -errno, "cannot replace the program");
+	pin_code(dp, slot, dir, prog_fd);
+	return 0;
+}
+
+bool pg_dp_runs(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, __u64 *ret_count, __u64 *ret_ns)
+{
+	_close_ int fd = open_pin(dp, "code", slot, dir);
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) || !info.run_cnt)
+		return false;
+	*ret_count = info.run_cnt;
+	*ret_ns = info.run_time_ns;
+	return true;
 }
 
 int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir)
@@ -379,6 +410,7 @@ int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir)
 	if (prog >= 0)
 		classic_detach(f->ifindex, dir, prog_id(prog));
 	remove_pin(dp, "prog", slot, dir);
+	remove_pin(dp, "code", slot, dir);
 	drop_link(dp, "link", slot, dir);
 	drop_link(dp, "new", slot, dir);
 	drop_link(dp, "interim", slot, dir);

@@ -2,7 +2,8 @@
 /*
  * One direction of one slot: what is attached there, and changing it without a moment in which
  * nothing is. XDP and TCX attach by links, which are pinned as link_<slot>_<dir>; classic TC, on
- * kernels without TCX, by a filter whose program is pinned as prog_<slot>_<dir>.
+ * kernels without TCX, by a filter whose program is pinned as prog_<slot>_<dir>. In any case the program
+ * is pinned as code_<slot>_<dir>, too, for who asks what it costs.
  */
 #pragma once
 

@@ -169,5 +169,6 @@ void pg_dp_recover(struct pg_dp *dp);
 int pg_dp_text_copy(const void *mem, size_t bytes, __u32 number, void **ret_text, size_t *ret_n);
 
 /* dp.c */
+struct pg_dp *pg_dp_new(bool writable, bool verbose); /* NULL: no memory */
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */
 int pg_dp_fail(struct pg_err *err, int r, const char *what);

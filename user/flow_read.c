@@ -158,18 +158,24 @@ static bool has_counts(const struct pg_port_states *counts)
 	return false;
 }
 
-int pg_states_read(struct pg_dp *dp, struct pg_states *ret, struct pg_err *err)
+void pg_states_read_total(struct pg_dp *dp, const struct pg_dp_flow_info *info,
+			  struct pg_states *ret)
 {
-	const struct pg_port_states *port = pg_dp_port_states(dp);
 	struct pg_port_states total = { 0 };
-	struct pg_dp_flow_info info;
-	size_t n = 0;
 
-	pg_dp_flow_info(dp, &info);
 	for (unsigned i = 0; i < _PG_ODD_MAX; i++)
-		ret->odd[i] = info.stats.odd_flags[i];
+		ret->odd[i] = info->stats.odd_flags[i];
 	pg_dp_states_read(dp, &total);
 	fill_matrix(&ret->total, &total);
+}
+
+int pg_states_read(struct pg_dp *dp, const struct pg_dp_flow_info *info, struct pg_states *ret,
+		   struct pg_err *err)
+{
+	const struct pg_port_states *port = pg_dp_port_states(dp);
+	size_t n = 0;
+
+	pg_states_read_total(dp, info, ret);
 	for (unsigned i = 0; i < PG_PORTS; i++)
 		n += has_counts(&port[i]);
 	ret->port = calloc(n ? n : 1, sizeof(*ret->port));

@@ -21,5 +21,9 @@ int pg_flows_each(struct pg_dp *dp, const struct pg_flow_query *query, pg_flow_r
 int pg_flows_read(struct pg_dp *dp, const struct pg_flow_query *query, struct pg_flow_list *ret,
 		  struct pg_err *err);
 
-/* The caller clears it, in any case. 0 or -ENOMEM. */
-int pg_states_read(struct pg_dp *dp, struct pg_states *ret, struct pg_err *err);
+/* `info` is what pg_dp_flow_info() says. The caller clears it, in any case. 0 or -ENOMEM. */
+int pg_states_read(struct pg_dp *dp, const struct pg_dp_flow_info *info, struct pg_states *ret,
+		   struct pg_err *err);
+/* Without ports, of which a scan leaves 65 536 with a kilobyte each. */
+void pg_states_read_total(struct pg_dp *dp, const struct pg_dp_flow_info *info,
+			  struct pg_states *ret);

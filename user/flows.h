@@ -90,6 +90,13 @@ int pg_flow_ports_from_str(const char *text, struct pg_flow_ports *ret);
  * capitals or not, ss's spelling (syn-sent) too. 0 or -EINVAL.
  */
 int pg_flow_states_from_str(const char *text, struct pg_flow_query *query);
+/*
+ * One filter by the name of the option of `portguard flows`: proto, port, sport, dport, src, dst, addr,
+ * state, iface, top or by. An interface's name is not copied. 0, or -EINVAL with err filled in the
+ * words of the command line, or -ENOENT: there is no such filter.
+ */
+int pg_flow_filter(struct pg_flow_query *query, const char *name, const char *value,
+		   struct pg_err *err);
 /* Does anything narrow it? */
 bool pg_flow_query_narrows(const struct pg_flow_query *query);
 bool pg_flow_wanted(const struct pg_flow_query *query, const struct pg_flow_row *row);

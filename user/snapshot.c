@@ -137,6 +137,8 @@ static void sum_totals(const struct pg_totals *totals, size_t slot, struct pg_sn
 				add(&snap->verdict[d][v == PG_VERDICT_ACCEPT ? v : PG_VERDICT_DROP],
 				    count);
 				add(&snap->reason[r], count);
+				if (v != PG_VERDICT_ACCEPT)
+					add(&snap->dropped[r], count);
 			}
 		}
 	}
@@ -192,7 +194,9 @@ static int read_flows(struct pg_dp *dp, unsigned what, const struct pg_flow_quer
 	if (what & PG_SNAP_FLOWS)
 		r = pg_flows_read(dp, query ? query : &every_flow, &snap->flows, err);
 	if (!r && what & PG_SNAP_STATES)
-		r = pg_states_read(dp, &snap->states, err);
+		r = pg_states_read(dp, &snap->flow, &snap->states, err);
+	else if (!r && what & PG_SNAP_STATES_TOTAL)
+		pg_states_read_total(dp, &snap->flow, &snap->states);
 	return r;
 }
 

@@ -44,6 +44,7 @@ struct pg_snapshot {
 	struct pg_port_row *port; /* by protocol, then port */
 	size_t n_port;
 	struct pg_count reason[_PG_REASON_MAX]; /* all interfaces, directions and verdicts */
+	struct pg_count dropped[_PG_REASON_MAX]; /* of these, what was dropped or rejected */
 	struct pg_count verdict[_PG_DIR_MAX][_PG_VERDICT_MAX];
 	struct pg_ruleset *rules; /* with their counters; never NULL */
 	size_t n_rules;		  /* over all chains */
@@ -62,6 +63,7 @@ struct pg_snapshot {
 #define PG_SNAP_LISTENERS (1U << 1)
 #define PG_SNAP_FLOWS (1U << 2)
 #define PG_SNAP_STATES (1U << 3)
+#define PG_SNAP_STATES_TOTAL (1U << 8) /* without ports */
 
 /*
  * dp NULL: there is no instance. `query` says which flows, NULL: all. The caller frees with

@@ -23,10 +23,11 @@ struct pg_states {
 void pg_states_clear(struct pg_states *states);
 
 /* Some ports only; n 0: all. */
+struct pg_states_range {
+	uint16_t lo, hi;
+};
 struct pg_states_opts {
-	struct {
-		uint16_t lo, hi;
-	} *port;
+	struct pg_states_range *port;
 	size_t n;
 };
 bool pg_states_wanted(const struct pg_states_opts *opts, uint16_t port);

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// page.mjs URL OUTPUT EXPECT.json: look at the page in Chromium. EXPECT has what its table of ports
+// must say, {"443/tcp": {"In": "12", …}, …}, and "drops": {"text": "12"}. Prints "ok: …" or "not ok: …"
+// for each thing looked at; screenshots are left in OUTPUT.
+
+import { createRequire } from 'node:module';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const [, , url, output, expectFile] = process.argv;
+const modules = createRequire(join(process.env.PG_NODE_MODULES, 'x.js'));
+const { chromium } = modules('playwright-core');
+const axe = readFileSync(modules.resolve('axe-core/axe.min.js'), 'utf8');
+const expected = JSON.parse(readFileSync(expectFile, 'utf8'));
+const profile = mkdtempSync(join(tmpdir(), 'pg-chromium-'));
+let failed = 0;
+
+function check(what, got, wanted = true) {
+	const ok = JSON.stringify(got) === JSON.stringify(wanted);
+
+	failed += !ok;
+	console.log(ok ? `ok: ${what}` : `not ok: ${what}: got ${JSON.stringify(got)}, wanted ${JSON.stringify(wanted)}`);
+}
+
+async function open(context, problems) {
+	const page = await context.newPage();
+
+	page.setDefaultTimeout(60000); // the machine may be slow
+	page.on('console', m => m.type() === 'error' && problems.push(m.text()));
+	page.on('pageerror', e => problems.push(String(e)));
+	page.on('request', r => r.url().startsWith(url) || problems.push(`asks ${r.url()}`));
+	await page.goto(url);
+	await page.waitForFunction(() => document.getElementById('live').textContent === 'live');
+	return page;
+}
+
+// The numbers in a row of the table of ports, by the names of their columns.
+function row(page, key) {
+	return page.evaluate(want => {
+		const names = [...document.querySelectorAll('#ports-table thead th')].map(th => th.textContent);
+		const tr = [...document.querySelectorAll('#ports-table tbody tr')]
+			.find(r => r.querySelector('button').textContent === want);
+
+		return tr && Object.fromEntries([...tr.cells].map((c, i) => [names[i], c.textContent.trim()]));
+	}, key);
+}
+
+async function numbers(page) {
+	await page.keyboard.press('t');
+	for (const [key, wanted] of Object.entries(expected.ports)) {
+		// What was sent last may still be on its way.
+		await page.waitForFunction(([want, n]) => [...document.querySelectorAll('#ports-table tbody tr')]
+			.some(r => r.querySelector('button').textContent === want && r.cells[3].textContent === n),
+			[key, wanted.In], { timeout: 10000 }).catch(() => {});
+		const got = await row(page, key) ?? {};
+
+		for (const [name, value] of Object.entries(wanted))
+			check(`${key}, ${name}`, got[name], value);
+	}
+	for (const [text, n] of Object.entries(expected.drops)) {
+		const got = await page.locator('#drops li', { hasText: text }).locator('.n').textContent();
+
+		check(`dropped by ${text}`, got.split(', ')[0], n);
+	}
+	for (const [text, n] of Object.entries(expected.rules))
+		check(`rule ${text}`, await page.locator('#rules-table tr', { hasText: text })
+			.locator('td').nth(1).textContent(), n);
+	check('a state is counted', await page.locator('#states-table td[title^="SYN_SENT to ESTABLISHED"]').count(), 1);
+	check('a flow is shown', await page.locator('#flows-table tbody tr', { hasText: '10.77.0.1:443' }).count() > 0);
+	check('comments are text', await page.locator('#rules-table b').count(), 0);
+}
+
+async function hands(page) {
+	await page.keyboard.press('/');
+	await page.keyboard.type('nginx');
+	check('the filter finds a listener', (await page.locator('#ports-table tbody .who b').allTextContents())
+		.every(t => t === 'nginx'));
+	await page.locator('#filter').fill('');
+	await page.getByRole('button', { name: 'Dropped' }).click();
+	check('sorted by drops', await page.locator('#ports-table th[aria-sort=descending]').textContent(), 'Dropped');
+	const first = await page.locator('#ports-table tbody button').first().textContent();
+
+	check('most dropped first', first, expected.most_dropped);
+	await page.getByRole('button', { name: '443/tcp' }).click();
+	await page.getByText('of port 443/tcp').waitFor();
+	await page.getByRole('button', { name: 'All ports' }).click();
+	await page.getByRole('button', { name: 'Pause' }).click();
+	check('pause', await page.locator('#live').textContent(), 'paused');
+	await page.getByRole('button', { name: 'Pause' }).click();
+	await page.getByRole('button', { name: 'In', exact: true }).click();
+}
+
+async function accessible(page, what) {
+	await page.evaluate(axe);
+	const result = await page.evaluate(() => window.axe.run(document,
+		{ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+
+	check(`axe: ${what}`, result.violations.map(v =>
+		`${v.id}: ${v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(', ')}`), []);
+}
+
+const browser = await chromium.launchPersistentContext(profile, {
+	executablePath: process.env.PG_CHROMIUM ?? '/usr/bin/chromium',
+	viewport: { width: 1360, height: 860 },
+	bypassCSP: false,
+	args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+		'--disable-background-networking', '--disable-component-update', '--disable-sync'],
+	...(process.env.PG_PASSWORD && { httpCredentials: { username: 'x', password: process.env.PG_PASSWORD } }),
+});
+const problems = [];
+
+try {
+	const page = await open(browser, problems);
+
+	if (process.env.PG_LOOK_MS) { // only for the pictures
+		await page.waitForTimeout(Number(process.env.PG_LOOK_MS));
+	} else {
+		await numbers(page);
+		await hands(page);
+		await page.keyboard.press('t');
+	}
+	await page.evaluate(() => scrollTo(0, 0));
+	for (const scheme of ['light', 'dark']) {
+		await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
+		await page.screenshot({ path: join(output, `${scheme}.png`) });
+		await page.screenshot({ path: join(output, `${scheme}-whole.png`), fullPage: true });
+		await accessible(page, scheme);
+	}
+	await page.setViewportSize({ width: 375, height: 800 });
+	await page.screenshot({ path: join(output, 'phone.png'), fullPage: true });
+	check('a phone has nothing beside its screen',
+		await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+	await accessible(page, 'phone');
+	check('no errors, no other host', problems, []);
+} catch (e) {
+	failed++;
+	console.log(`not ok: ${e}`, problems);
+} finally {
+	await browser.close();
+	rmSync(profile, { recursive: true, force: true });
+}
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "serve_read.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "export_json.h"
+#include "export_prometheus.h"
+#include "export_stream.h"
+#include "snapshot.h"
+#include "view_flows.h"
+
+struct reader {
+	const struct pg_reader_opts *opts;
+	uint64_t opened; /* which instance was read last */
+	struct pg_metric_ports *ports;
+	struct pg_flow_sums *sums;
+	struct pg_stream *stream;
+};
+
+static double seconds(const struct timespec *t)
+{
+	return (double)t->tv_sec + (double)t->tv_nsec / 1e9;
+}
+
+static double now_s(void)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return seconds(&t);
+}
+
+static double cpu_s(void)
+{
+	struct rusage use = { 0 };
+
+	getrusage(RUSAGE_SELF, &use);
+	return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+	       (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+}
+
+/* Documents ------------------------------------------------------------------------------------ */
+
+static unsigned what_for(enum pg_doc doc)
+{
+	switch (doc) {
+	case PG_DOC_PORTS:
+		return PG_SNAP_PORTS | PG_SNAP_LISTENERS;
+	case PG_DOC_FLOWS:
+		return PG_SNAP_FLOWS;
+	case PG_DOC_STATES:
+		return PG_SNAP_STATES;
+	case PG_DOC_METRICS:
+	case PG_DOC_STREAM:
+		return PG_SNAP_PORTS | PG_SNAP_LISTENERS | PG_SNAP_STATES_TOTAL;
+	default:
+		return 0;
+	}
+}
+
+static int write_flows(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
+{
+	struct pg_flow_json *j = pg_flow_json_begin(f);
+
+	if (!j)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < snap->flows.n; i++)
+		pg_flow_json_add(j, &snap->flows.row[i]);
+	return pg_flow_json_end(j, err);
+}
+
+static size_t read_runs(struct pg_dp *dp, struct pg_metric_run *ret, struct pg_err *err)
+{
+	struct pg_dp_iface iface[PG_MAX_IFACES];
+	size_t n = 0;
+
+	if (pg_dp_ifaces(dp, iface, err) < 0)
+		return 0;
+	for (__u32 slot = 0; slot < PG_MAX_IFACES; slot++) {
+		for (int d = 0; iface[slot].abi.netns && d < _PG_DIR_MAX; d++) {
+			struct pg_metric_run *run = &ret[n];
+			__u64 count, ns;
+
+			if (!pg_dp_runs(dp, slot, (enum pg_dir)d, &count, &ns))
+				continue;
+			*run = (struct pg_metric_run){ .netns = iface[slot].abi.netns, .dir = d,
+						       .count = count, .ns = ns };
+			memcpy(run->iface, iface[slot].abi.name, sizeof(run->iface));
+			n++;
+		}
+	}
+	return n;
+}
+
+static int write_metrics(struct reader *reader, struct pg_dp *dp, FILE *f,
+			 const struct pg_snapshot *snap, double began_s, struct pg_err *err)
+{
+	struct pg_metric_run run[PG_MAX_IFACES * _PG_DIR_MAX];
+	const struct pg_metric_opts opts = {
+		.ports = reader->ports,
+		.max_rules = reader->opts->max_rules,
+		.read_s = now_s() - began_s,
+		.cpu_s = cpu_s(),
+		.flows_by_word = reader->sums->word,
+		.run = run,
+		.n_runs = dp ? read_runs(dp, run, err) : 0,
+	};
+
+	if (pg_metric_ports_choose(reader->ports, snap) < 0)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	return pg_metrics(f, snap, &opts, err);
+}
+
+static int write_stream(struct reader *reader, FILE *f, const struct pg_snapshot *snap,
+			struct pg_err *err)
+{
+	struct timespec t = { 0 };
+	struct utsname uts;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return pg_stream_write(f, reader->stream, snap, reader->sums,
+			       uname(&uts) ? "" : uts.nodename,
+			       (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000, err);
+}
+
+static int write_doc(struct reader *reader, struct pg_dp *dp, FILE *f, enum pg_doc doc,
+		     const struct pg_question *q, const struct pg_snapshot *snap, double began_s,
+		     struct pg_err *err)
+{
+	switch (doc) {
+	case PG_DOC_STATUS:
+		return pg_json_status(f, snap, err);
+	case PG_DOC_PORTS:
+		return pg_json_ports(f, snap, &q->ports, err);
+	case PG_DOC_RULES:
+		return pg_json_rules(f, snap, err);
+	case PG_DOC_REASONS:
+		return pg_json_reasons(f, snap, err);
+	case PG_DOC_FLOWS:
+		return write_flows(f, snap, err);
+	case PG_DOC_STATES:
+		return pg_json_states(f, &snap->states, &q->states, err);
+	case PG_DOC_METRICS:
+		return write_metrics(reader, dp, f, snap, began_s, err);
+	case PG_DOC_STREAM:
+		return write_stream(reader, f, snap, err);
+	default:
+		return 0;
+	}
+}
+
+/* Another instance than the last time starts with counters of its own. */
+static int get_instance(struct reader *reader, struct pg_dp **ret_dp, struct pg_err *err)
+{
+	uint64_t opened = 0;
+	int r = pg_dp_follow_get(reader->opts->follow, ret_dp, &opened, err);
+
+	if (!r && opened != reader->opened) {
+		pg_metric_ports_reset(reader->ports);
+		reader->opened = opened;
+	}
+	return r;
+}
+
+static int answer(struct reader *reader, FILE *f, enum pg_doc doc, const struct pg_question *q,
+		  struct pg_err *err)
+{
+	_cleanup_(pg_snapshot_freep) struct pg_snapshot *snap = NULL;
+	double began_s = now_s();
+	struct pg_dp *dp = NULL;
+	int r = get_instance(reader, &dp, err);
+
+	if (r || doc == PG_DOC_NONE)
+		return r;
+	r = pg_snapshot_read(dp, pg_dp_follow_dir(reader->opts->follow), what_for(doc), &q->flows,
+			     &snap, err);
+	if (r < 0)
+		return r;
+	memset(reader->sums, 0, sizeof(*reader->sums));
+	if (dp && (doc == PG_DOC_METRICS || doc == PG_DOC_STREAM))
+		r = pg_flow_sums_read(dp, reader->sums, err);
+	return r < 0 ? r : write_doc(reader, dp, f, doc, q, snap, began_s, err);
+}
+
+/* Talking -------------------------------------------------------------------------------------- */
+
+static int tell(int sock, const struct pg_told *told, int fd)
+{
+	char control[CMSG_SPACE(sizeof(fd))] = { 0 };
+	struct iovec iov = { .iov_base = (void *)told, .iov_len = sizeof(*told) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *c;
+
+	if (fd >= 0) {
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	return sendmsg(sock, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* Into a file in memory that nobody can change any more. Returns its fd. */
+static int make_doc(struct reader *reader, enum pg_doc doc, const struct pg_question *q,
+		    uint64_t *ret_bytes, struct pg_err *err)
+{
+	_close_ int fd = memfd_create("portguard", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	FILE *f = copy < 0 ? NULL : fdopen(copy, "w");
+	long bytes;
+	int r;
+
+	if (!f) {
+		r = -errno;
+		pg_closep(&copy);
+		return pg_fail(err, r, "cannot make a document: %s", strerror(-r));
+	}
+	r = answer(reader, f, doc, q, err);
+	bytes = ftell(f);
+	if (fclose(f) && !r)
+		r = pg_fail(err, -errno, "cannot make a document: %s", strerror(errno));
+	if (r < 0)
+		return r;
+	fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	*ret_bytes = (uint64_t)bytes;
+	return TAKE_FD(fd);
+}
+
+static int answer_one(struct reader *reader, int sock, const struct pg_ask *ask, size_t n)
+{
+	struct pg_told told = { .http_status = 200 };
+	struct pg_err err = { .exit_code = 1 };
+	struct pg_question q;
+	_close_ int fd = -1;
+
+	if (pg_ask_read(ask, n, &q, &err) < 0) {
+		told.http_status = 400;
+	} else {
+		fd = make_doc(reader, (enum pg_doc)ask->doc, &q, &told.bytes, &err);
+		if (fd < 0)
+			told.http_status = 503;
+	}
+	if (told.http_status != 200) {
+		told.exit_code = err.exit_code;
+		snprintf(told.text, sizeof(told.text), "%.*s", (int)sizeof(told.text) - 1, err.text);
+	}
+	return tell(sock, &told, fd);
+}
+
+int pg_reader_run(int sock, const struct pg_reader_opts *opts)
+{
+	struct reader reader = {
+		.opts = opts,
+		.ports = calloc(1, sizeof(*reader.ports)),
+		.sums = calloc(1, sizeof(*reader.sums)),
+		.stream = calloc(1, sizeof(*reader.stream)),
+	};
+	struct pg_ask ask;
+	ssize_t n = 0;
+	int r = reader.ports && reader.sums && reader.stream ? 0 : -ENOMEM;
+
+	if (!r)
+		reader.ports->max = opts->max_ports;
+	while (!r && (n = recv(sock, &ask, sizeof(ask), 0)) > 0)
+		r = answer_one(&reader, sock, &ask, (size_t)n);
+	if (!r && n < 0)
+		r = -errno;
+	free(reader.ports);
+	free(reader.sums);
+	free(reader.stream);
+	return r;
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Drops, states, connections and rules.
+
+import { count, duration, el, setText, short } from './format.js';
+import { Table } from './table.js';
+
+const $ = id => document.getElementById(id);
+const STATES = ['CLOSED', 'LISTEN', 'SYN_SENT', 'SYN_RECEIVED', 'ESTABLISHED', 'FIN_WAIT_1',
+	'FIN_WAIT_2', 'CLOSE_WAIT', 'CLOSING', 'LAST_ACK', 'TIME_WAIT'];
+const SHORT = ['CLOSED', 'LISTEN', 'SYN SENT', 'SYN RECV', 'ESTAB', 'FIN 1', 'FIN 2', 'CL. WAIT',
+	'CLOSING', 'LAST ACK', 'TIME W.'];
+
+// Rates of counters that come in their own time: {key, total, at}, `at` in seconds. Sets .rate.
+class Rates {
+	constructor() {
+		this.last = new Map();
+	}
+
+	update(list) {
+		const next = new Map();
+
+		for (const item of list) {
+			const was = this.last.get(item.key);
+
+			item.rate = !was || item.total < was.total ? 0 : item.at <= was.at ? was.rate :
+				(item.total - was.total) / (item.at - was.at);
+			next.set(item.key, was && item.at <= was.at ? was : item);
+		}
+		this.last = next;
+	}
+}
+
+export class Drops {
+	constructor() {
+		this.rates = new Rates();
+		this.items = new Map();
+		this.shown = 5;
+	}
+
+	show(causes) {
+		const list = $('drops'), items = new Map();
+
+		this.rates.update(causes);
+		$('drops-none').hidden = causes.length > 0;
+		for (const c of causes.slice(0, this.shown)) {
+			const li = this.items.get(c.key) ?? el('li', {}, el('span', { class: 'what' }),
+				el('span', { class: 'why' }), el('span', { class: 'n' }),
+				el('progress', { max: 1, 'aria-hidden': 'true' }));
+			const [what, why, n, bar] = li.children;
+
+			setText(what, c.what);
+			setText(why, c.why);
+			why.title = c.why;
+			setText(n, `${count(c.total)}${c.rate ? `, ${short(c.rate)}/s` : ''}`);
+			bar.value = c.total / causes[0].total;
+			items.set(c.key, li);
+		}
+		const wanted = [...items.values()];
+
+		if (wanted.length !== list.children.length || wanted.some((li, i) => list.children[i] !== li))
+			list.replaceChildren(...wanted);
+		this.items = items;
+	}
+}
+
+export class States {
+	constructor() {
+		const head = $('states-table').tHead.rows[0], body = $('states-table').tBodies[0];
+
+		this.cells = new Map();
+		head.append(el('td'));
+		SHORT.forEach((s, i) => head.append(el('th', { scope: 'col' }, el('abbr', { title: STATES[i] }, s))));
+		STATES.forEach((from, i) => {
+			const tr = el('tr', {}, el('th', { scope: 'row' }, from));
+
+			STATES.forEach((to, k) => {
+				const td = el('td');
+
+				this.cells.set(`${from} ${to}`, td);
+				tr.append(td);
+			});
+			body.append(tr);
+		});
+	}
+
+	show(transitions) {
+		const values = new Map(transitions.map(([from, to, n]) => [`${from} ${to}`, n]));
+		const top = Math.log1p(Math.max(1, ...values.values()));
+
+		for (const [key, td] of this.cells) {
+			const n = values.get(key) ?? 0;
+			const heat = n ? 1 + Math.floor(Math.log1p(n) / top * 4.99) : 0;
+
+			setText(td, n ? short(n) : '');
+			if (td.className !== `h${heat}`) {
+				td.className = `h${heat}`;
+			}
+			td.title = n ? `${key.replace(' ', ' to ')}: ${count(n)}` : '';
+		}
+	}
+}
+
+function address(host, port) {
+	return port === null ? host : host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+export class Flows {
+	constructor() {
+		const pair = (f, show = short) => d => `${show(d[f][0])} / ${show(d[f][1])}`;
+		const sum = f => d => d[f][0] + d[f][1];
+
+		this.port = '';
+		this.table = new Table($('flows-table'), [
+			{ name: 'From', sort: d => d.src, text: d => address(d.src, d.sport) },
+			{ name: 'To', sort: d => d.dport ?? 0, text: d => address(d.dst, d.dport) },
+			{ name: 'State', sort: d => d.state, class: 'state',
+				text: d => d.proto === 'tcp' ? d.state : `${d.proto} ${d.state}` },
+			{ name: 'Bytes', title: 'from the end that opened it / back', num: true, sort: sum('bytes'),
+				text: pair('bytes') },
+			{ name: 'Packets', num: true, wide: true, sort: sum('packets'), text: pair('packets') },
+			{ name: 'RTT', title: 'of the handshake', num: true, sort: d => d.rtt_us,
+				text: d => d.rtt_us ? `${(d.rtt_us / 1000).toFixed(1)} ms` : '–' },
+			{ name: 'Retr.', title: 'segments that came again', num: true, wide: true,
+				sort: sum('retransmits'), text: pair('retransmits') },
+			{ name: 'Age', num: true, sort: d => d.age_s, text: d => duration(d.age_s) },
+		], { limit: 12, more: $('flows-more'), by: 'Bytes' });
+		$('flows-all').addEventListener('click', () => this.select(''));
+	}
+
+	select(key) {
+		const [port, proto] = key.split('/');
+
+		this.port = key;
+		this.query = key ? `&port=${port}&proto=${proto}` : '';
+		$('flows-all').hidden = !key;
+		this.changed?.();
+	}
+
+	path() {
+		return `/api/v1/flows?top=50&by=bytes${this.query ?? ''}`;
+	}
+
+	show(flows, info) {
+		for (const f of flows)
+			f.key = `${f.proto} ${f.src} ${f.sport} ${f.dst} ${f.dport} ${f.netns} ${f.id ?? ''}`;
+		this.table.show(flows);
+		setText($('flows-count'), info && !info.tracking ?
+			'not tracked: no rule asks for states (portguard track on)' :
+			this.port ? `of port ${this.port}` : `the ${flows.length} with most bytes`);
+	}
+}
+
+export class Rules {
+	constructor() {
+		this.rates = new Rates();
+		this.table = new Table($('rules-table'), [
+			{ name: 'Chain', sort: d => d.order, class: 'chain', text: d => d.chain },
+			{ name: 'Rule', class: 'spec', fill: (td, d, tr) => {
+				setText(td, d.spec);
+				tr.classList.toggle('never', !d.total);
+			} },
+			{ name: 'Packets', num: true, sort: d => d.total, text: d => count(d.total) },
+			{ name: 'Bytes', num: true, wide: true, sort: d => d.bytes, text: d => short(d.bytes) },
+			{ name: 'A second', num: true, sort: d => d.rate, text: d => short(d.rate) },
+		], { limit: 50, more: $('rules-more') });
+	}
+
+	show(chains, at) {
+		const list = [];
+
+		for (const c of chains) {
+			const name = c.table === 'filter' ? c.name : `${c.table} ${c.name}`;
+
+			for (const r of c.rules)
+				list.push({ key: `${name} ${r.num} ${r.spec}`, chain: `${name} ${r.num}`,
+					order: list.length, at, spec: r.spec, total: r.packets, bytes: r.bytes });
+			if (c.policy)
+				list.push({ key: `${name} policy`, chain: name, order: list.length, at,
+					spec: `policy ${c.policy}`, total: c.packets, bytes: c.bytes });
+		}
+		this.rates.update(list);
+		this.table.show(list);
+		const rules = chains.reduce((n, c) => n + c.rules.length, 0);
+		const never = list.filter(r => !r.total && !r.spec.startsWith('policy')).length;
+
+		setText($('rules-count'), `${rules} rule${rules === 1 ? '' : 's'}` +
+			(never ? `, ${never} never hit` : ''));
+		return rules;
+	}
+}
