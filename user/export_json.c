@@ -472,6 +472,79 @@ int pg_json_states(FILE *f, const struct pg_states *states, const struct pg_stat
 	return write_states(f, states, opts, "\n", err);
 }
 
+/* Differences ---------------------------------------------------------------------------------- */
+
+static void put_null(struct json_object *obj, const char *key, bool *oom)
+{
+	if (!obj || json_object_object_add(obj, key, NULL) < 0)
+		*oom = true;
+}
+
+/* Chain, number and text; null where no chain was asked. */
+static void put_place(struct json_object *o, const struct pg_place *place, bool *oom)
+{
+	struct pg_text spec = { 0 };
+
+	if (!place->chain) {
+		put_null(o, "chain", oom);
+		put_null(o, "rule", oom);
+		put_null(o, "spec", oom);
+		return;
+	}
+	put_text(o, "table", pg_table_name(place->chain->table), oom);
+	put_text(o, "chain", place->chain->name, oom);
+	put_number(o, "rule", place->num, oom);
+	pg_place_print(&spec, place);
+	put_text(o, "spec", spec.buf ? spec.buf : "", oom);
+	*oom |= spec.oom;
+	pg_text_free(&spec);
+}
+
+static void put_side(struct json_object *row, const char *key, const struct pg_diff_side *side,
+		     bool *oom)
+{
+	struct json_object *o = object();
+
+	put_text(o, "verdict", pg_verdict_name((enum pg_verdict)side->verdict), oom);
+	put_place(o, &side->place, oom);
+	put_text(o, "reason", pg_reason_name((enum pg_reason)side->reason), oom);
+	put(row, key, o, oom);
+}
+
+static struct json_object *diff_row(const struct pg_diff_row *row, bool *oom)
+{
+	struct json_object *o = object();
+	char source[INET6_ADDRSTRLEN] = "";
+
+	put_text(o, "direction", row->dir == PG_DIR_IN ? "in" : "out", oom);
+	if (row->iface[0])
+		put_text(o, "iface", row->iface, oom);
+	if (row->has_proto)
+		put_number(o, "proto", row->proto, oom);
+	if (row->has_port)
+		put_number(o, "port", row->port, oom);
+	if (row->has_source && inet_ntop(row->v6 ? AF_INET6 : AF_INET, row->source, source,
+					 sizeof(source)))
+		put_text(o, "source", source, oom);
+	put_side(o, "was", &row->was, oom);
+	put_side(o, "now", &row->now, oom);
+	put_number(o, "packets", row->count.packets, oom);
+	put_number(o, "bytes", row->count.bytes, oom);
+	if (row->first_frame)
+		put_number(o, "first_frame", row->first_frame, oom);
+	return o;
+}
+
+static struct json_object *diff_rows(const struct pg_diff *diff, bool *oom)
+{
+	struct json_object *list = json_object_new_array();
+
+	*oom |= !list;
+	for (size_t i = 0; i < diff->n && !*oom; i++)
+		json_object_array_add(list, diff_row(&diff->row[i], oom));
+	return list;
+}
+
 /* Replay --------------------------------------------------------------------------------------- */
 
 static void replay_histograms(const struct pg_replay_sums *sums, struct json_object *doc,
@@ -517,8 +590,8 @@ static void replay_lists(const struct pg_replay_sums *sums, struct json_object *
 	put(doc, "fragments", fragments, oom);
 }
 
-int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_snapshot *snap,
-		   struct pg_err *err)
+int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_diff *diff,
+		   const struct pg_snapshot *snap, struct pg_err *err)
 {
 	static const struct pg_ports_opts every_port;
 	static const struct pg_states_opts every_state;
@@ -534,8 +607,9 @@ int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_s
 	put_number(doc, "flows",
 		   (uint64_t)snap->flow.count[PG_FLOW_TABLE] + snap->flow.count[PG_HALF_OPEN_TABLE],
 		   &oom);
-	/* Differences come with a second policy. */
-	put_number(doc, "differences", 0, &oom);
+	put_number(doc, "differences", diff ? diff->packets : 0, &oom);
+	if (diff)
+		put(doc, "difference_rows", diff_rows(diff, &oom), &oom);
 	r = done(f, doc, oom, true, ",\"states\":", err);
 	if (!r)
 		r = write_states(f, &snap->states, &every_state, ",", err);
@@ -562,32 +636,6 @@ int pg_json_lint(FILE *f, const struct pg_lint *lint, struct pg_err *err)
 }
 
 /* Test ----------------------------------------------------------------------------------------- */
-
-static void put_null(struct json_object *obj, const char *key, bool *oom)
-{
-	if (!obj || json_object_object_add(obj, key, NULL) < 0)
-		*oom = true;
-}
-
-/* Chain, number and text; null where no chain was asked. */
-static void put_place(struct json_object *o, const struct pg_place *place, bool *oom)
-{
-	struct pg_text spec = { 0 };
-
-	if (!place->chain) {
-		put_null(o, "chain", oom);
-		put_null(o, "rule", oom);
-		put_null(o, "spec", oom);
-		return;
-	}
-	put_text(o, "table", pg_table_name(place->chain->table), oom);
-	put_text(o, "chain", place->chain->name, oom);
-	put_number(o, "rule", place->num, oom);
-	pg_place_print(&spec, place);
-	put_text(o, "spec", spec.buf ? spec.buf : "", oom);
-	*oom |= spec.oom;
-	pg_text_free(&spec);
-}
 
 static void put_addr(struct json_object *o, const char *key, const struct pg_trace *trace,
 		     const __be32 *addr, bool *oom)

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "answer.h"
+#include "diff.h"
 #include "lint.h"
 #include "snapshot.h"
 #include "view.h"
@@ -43,8 +44,9 @@ struct pg_replay_sums {
 	uint64_t l4[256];
 	uint64_t frag[_PG_FRAG_MAX];
 };
-int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_snapshot *snap,
-		   struct pg_err *err);
+/* `diff` NULL: there was no second policy. */
+int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_diff *diff,
+		   const struct pg_snapshot *snap, struct pg_err *err);
 
 /* iface NULL: none that has a name. */
 int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface, struct pg_err *err);

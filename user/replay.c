@@ -20,6 +20,7 @@ void pg_replay_clear(struct pg_replay *replay)
 {
 	free(replay->buf);
 	replay->buf = NULL;
+	pg_diff_clear(&replay->old.diff);
 }
 
 void pg_replay_count(struct pg_replay_sums *sums, const struct pg_trace *trace)
@@ -174,20 +175,50 @@ static void skip(struct pg_replay *replay, const struct pg_frame *frame, const c
 				&replay->map);
 }
 
-static void run_frame(struct pg_replay *replay, const struct pg_frame *frame)
+static void take_side(const struct pg_term_map *map, const struct pg_trace *trace,
+		      struct pg_diff_side *ret)
+{
+	pg_answer_place(map, trace, &ret->place);
+	ret->verdict = trace->verdict;
+	ret->reason = trace->reason;
+}
+
+/* The same frame under the old policy, which has seen the same frames before it. */
+static int run_old(struct pg_replay *replay, const struct pg_frame *frame, enum pg_dir dir,
+		   const struct pg_trace *now, struct pg_err *err)
+{
+	struct pg_replay_old *old = &replay->old;
+	struct pg_diff_row row;
+	struct pg_trace was;
+	size_t len;
+	const uint8_t *data = whole_frame(replay, frame, &len);
+	int r = pg_dp_run(old->dp, dir, data, len, frame->wire_len, &was, err);
+
+	if (r || was.verdict == now->verdict)
+		return r;
+	pg_diff_row_from_trace(now, dir, &row);
+	take_side(&old->map, &was, &row.was);
+	take_side(&replay->map, now, &row.now);
+	row.first_frame = replay->sums.frames;
+	r = pg_diff_add(&old->diff, &row);
+	return r ? pg_fail(err, r, "out of memory") : 0;
+}
+
+static int run_frame(struct pg_replay *replay, const struct pg_frame *frame, struct pg_err *err)
 {
 	enum pg_dir dir = pg_locals_dir(replay->locals, frame->data, frame->len);
 	struct pg_trace trace;
 	struct pg_err why = { 0 };
 	const uint8_t *data;
 	size_t len;
+	int r = 0;
 
 	replay->sums.frames++;
 	replay->sums.cut += frame->len < frame->wire_len;
 
 	if (frame->wire_len > PG_REPLAY_FRAME_MAX) {
 		skip(replay, frame, "longer than 256 KB");
-		return;
+		return 0;
 	}
 	if (frame->wire_len < ETH_HLEN) {
 		trace_short(replay, frame, &trace);
@@ -195,13 +226,16 @@ static void run_frame(struct pg_replay *replay, const struct pg_frame *frame)
 		data = whole_frame(replay, frame, &len);
 		if (pg_dp_run(replay->dp, dir, data, len, frame->wire_len, &trace, &why) < 0) {
 			skip(replay, frame, why.text);
-			return;
+			return 0;
 		}
+		if (replay->old.dp)
+			r = run_old(replay, frame, dir, &trace, err);
 	}
 	pg_replay_count(&replay->sums, &trace);
 	if (replay->verdicts)
 		pg_verdict_line(replay->verdicts, replay->sums.frames, frame, dir, &trace,
 				&replay->map);
+	return r;
 }
 
 int pg_replay_capture(struct pg_replay *replay, struct pg_capture *capture, struct pg_err *err)
@@ -209,7 +243,10 @@ int pg_replay_capture(struct pg_replay *replay, struct pg_capture *capture, stru
 	struct pg_frame frame;
 	int r;
 
-	while ((r = pg_capture_next(capture, &frame, err)) > 0)
-		run_frame(replay, &frame);
+	while ((r = pg_capture_next(capture, &frame, err)) > 0) {
+		r = run_frame(replay, &frame, err);
+		if (r)
+			break;
+	}
 	return r;
 }
