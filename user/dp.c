@@ -166,6 +166,11 @@ void pg_dp_state_set(struct pg_dp *dp, __u32 state, const struct pg_state *start
 	((struct pg_state *)dp->map[PG_MAP_STATES].mem)[state % PG_STATES] = *start;
 }
 
+void pg_dp_state_get(const struct pg_dp *dp, __u32 state, struct pg_state *ret)
+{
+	*ret = ((const struct pg_state *)dp->map[PG_MAP_STATES].mem)[state % PG_STATES];
+}
+
 void pg_dp_slot_read(struct pg_dp *dp, __u32 slot, struct pg_count *ret)
 {
 	*ret = (struct pg_count){ 0 };

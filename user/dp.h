@@ -175,6 +175,7 @@ int pg_dp_local_refresh(struct pg_dp *dp, struct pg_err *err);
 int pg_dp_routes_open(struct pg_err *err);
 /* The same for what a check remembers. */
 void pg_dp_state_set(struct pg_dp *dp, __u32 state, const struct pg_state *start);
+void pg_dp_state_get(const struct pg_dp *dp, __u32 state, struct pg_state *ret);
 
 /* Counters: sums over all shards --------------------------------------------------------------- */
 
@@ -210,6 +211,8 @@ int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err);
 
 /* Forget all lists of `recent` and all buckets of hashlimit: for trials, in a private instance. */
 int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err);
+/* Those of another instance, as they are now. */
+int pg_dp_lists_copy(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err);
 
 /* What a packet's flow is found by. */
 struct pg_flow_packet {
@@ -373,6 +376,12 @@ int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, 
 enum pg_prog { PG_PROG_XDP = 1, PG_PROG_TC_IN = 2, PG_PROG_TC_OUT = 4 };
 int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len,
 		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err);
+/*
+ * What the classifier did with the last frame, on the general path, in order: how many steps, of
+ * which the first PG_TRACE_STEPS are there (more have overwritten these: then the order is lost). The
+ * memory is the instance's.
+ */
+size_t pg_dp_run_steps(const struct pg_dp *dp, const struct pg_step **ret_step);
 /* The fd of a private instance's program, for who measures it. The instance keeps it. */
 int pg_dp_private_prog(const struct pg_dp *dp, enum pg_prog prog);
 

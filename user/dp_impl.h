@@ -99,11 +99,18 @@ int pg_dp_lock(struct pg_dp *dp, int wait_s, struct pg_err *err);
 const char *pg_dp_libbpf_says(void);
 void pg_dp_libbpf_listen(bool verbose);
 
+/* For programs that are not ALONE: fds, -1 where the role has no use for one. */
+struct pg_shadow_maps {
+	int handoff, differences, next;
+};
+
 struct pg_load_opts {
 	unsigned progs; /* a mask of enum pg_prog */
 	__u32 iface;	/* slot that this copy is for */
 	__u32 ifindex;
 	bool no_l2, trace, skip_csum, no_fast;
+	enum pg_role role;
+	const struct pg_shadow_maps *shadow; /* NULL with ALONE */
 };
 /*
  * Load copies of the programs on the instance's maps.

@@ -96,10 +96,31 @@ static int reuse_maps(struct portguard_bpf *skel, const struct pg_dp *dp)
 	return r;
 }
 
-/* Without checksums there is only the general path: that is for the benchmark. */
+/*
+ * The maps of a policy that is tried are made only where there is one; references to them are in code
+ * that the verifier prunes.
+ */
+static int use_shadow(struct portguard_bpf *skel, const struct pg_shadow_maps *shadow)
+{
+	struct bpf_map *const map[] = { skel->maps.pg_handoff, skel->maps.pg_differences,
+					skel->maps.pg_next };
+	const int fd[] = { shadow ? shadow->handoff : -1, shadow ? shadow->differences : -1,
+			   shadow ? shadow->next : -1 };
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(map); i++)
+		r = fd[i] >= 0 ? bpf_map__reuse_fd(map[i], fd[i]) :
+				 bpf_map__set_autocreate(map[i], false);
+	return r;
+}
+
+/*
+ * Without checksums there is only the general path: that is for the benchmark. What compares two
+ * policies is there, too.
+ */
 static enum pg_fast fast_path_for(const struct pg_load_opts *opts, bool atomic)
 {
-	if (opts->no_fast || opts->no_l2 || opts->skip_csum || (opts->trace && atomic))
+	if (opts->role != PG_ROLE_ALONE || opts->no_fast || opts->no_l2 || opts->skip_csum || (opts->trace && atomic))
 		return PG_FAST_NONE;
 	if (opts->trace)
 		return PG_FAST_TRACE;
@@ -118,7 +139,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel = portguard_bpf__open();
 	if (!skel)
 		return pg_dp_fail(err, -errno, "cannot open the BPF program");
-	r = reuse_maps(skel, dp);
+	r = reuse_maps(skel, dp) ?: use_shadow(skel, opts->shadow);
 	if (r)
 		return pg_dp_fail(err, r, "cannot use the instance's maps");
 	frags = opts->progs & PG_PROG_XDP &&
@@ -141,6 +162,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel->rodata->cfg.netns = (__u32)dp->netns;
 	skel->rodata->cfg.space = pg_dp_flow_space(dp);
 	skel->rodata->cfg.flow_buckets = dp->map[PG_MAP_FLOWS].entries - PG_HALF_OPEN_BUCKETS;
+	skel->rodata->cfg.role = opts->role;
 	skel->rodata->cfg.fast = fast_path_for(opts, skel->rodata->cfg.atomic);
 	r = portguard_bpf__load(skel);
 	if (r)

@@ -29,12 +29,14 @@ int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, 
 int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len,
 		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err)
 {
-	struct pg_trace *t = dp->map[PG_MAP_TRACE].mem;
+	struct pg_trace_map *map = dp->map[PG_MAP_TRACE].mem;
+	struct pg_trace *t = &map->packet;
 	struct __sk_buff skb = { .ifindex = dp->run_ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .repeat = 1);
 	int r;
 
 	memset(t, 0, sizeof(*t));
+	map->n_steps = 0;
 	t->frame_len = wire_len > len ? wire_len : 0;
 	if (prog != PG_PROG_XDP) {
 		opts.ctx_in = &skb;
@@ -45,6 +47,14 @@ int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_
 		return pg_dp_fail(err, -errno, "cannot run a frame through the program");
 	*ret_trace = *t;
 	return 0;
+}
+
+size_t pg_dp_run_steps(const struct pg_dp *dp, const struct pg_step **ret_step)
+{
+	const struct pg_trace_map *map = dp->map[PG_MAP_TRACE].mem;
+
+	*ret_step = map->step;
+	return map->n_steps;
 }
 
 /* Keys are of different sizes; this is the largest. */
@@ -69,6 +79,36 @@ int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err)
 		forget_list(dp->map[PG_MAP_HASHLIMITS].fd);
 
 	return r ? pg_dp_fail(err, r, "cannot forget what packets have left behind") : 0;
+}
+
+union list_value {
+	struct pg_recent_entry recent;
+	struct pg_state hashlimit;
+};
+
+/* What is forgotten meanwhile is no loss. */
+static int copy_list(int to, int from)
+{
+	union list_key key, next;
+	union list_value value;
+	bool more = !bpf_map_get_next_key(from, NULL, &next);
+
+	while (more) {
+		key = next;
+		more = !bpf_map_get_next_key(from, &key, &next);
+		if (!bpf_map_lookup_elem(from, &key, &value) &&
+		    bpf_map_update_elem(to, &key, &value, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+int pg_dp_lists_copy(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err)
+{
+	int r = copy_list(dp->map[PG_MAP_RECENTS].fd, from->map[PG_MAP_RECENTS].fd) ?:
+		copy_list(dp->map[PG_MAP_HASHLIMITS].fd, from->map[PG_MAP_HASHLIMITS].fd);
+
+	return r ? pg_dp_fail(err, r, "cannot copy what packets have left behind") : 0;
 }
 
 int pg_dp_private_prog(const struct pg_dp *dp, enum pg_prog prog)

@@ -675,7 +675,85 @@ static struct json_object *answer_packet(const struct pg_answer *answer, const c
 	return o;
 }
 
-int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface, struct pg_err *err)
+/* Text that a printer has left in `t`, which is freed; nothing for an empty one. */
+static void put_printed(struct json_object *o, const char *key, struct pg_text *t, bool *oom)
+{
+	if (t->len)
+		put_text(o, key, t->buf, oom);
+	*oom |= t->oom;
+	pg_text_free(t);
+}
+
+static struct json_object *considered(const struct pg_considered *row,
+				      const struct pg_explained *explained, bool *oom)
+{
+	struct pg_text failed = { 0 }, left = { 0 };
+	struct json_object *o = object();
+
+	put_place(o, &row->place, oom);
+	put_text(o, "outcome", pg_outcome_name(row->outcome), oom);
+	if (row->outcome == PG_OUTCOME_FAILED)
+		pg_condition_print(&failed, row->place.rule, &row->failed);
+	put_printed(o, "failed", &failed, oom);
+	pg_rule_remembered_print(&left, row->place.rule, explained);
+	put_printed(o, "limits", &left, oom);
+	return o;
+}
+
+static struct json_object *parsed(const struct pg_trace *trace, bool *oom)
+{
+	bool asked = trace->reason == PG_REASON_RULE || trace->reason == PG_REASON_POLICY;
+	struct json_object *o = object(), *vlans = json_object_new_array();
+
+	put_number(o, "frame_length", trace->frame_len, oom);
+	put_number(o, "ethertype", trace->ethertype, oom);
+	*oom |= !vlans;
+	for (unsigned i = 0; i < trace->vlans && i < ARRAY_SIZE(trace->vlan_id) && vlans; i++)
+		json_object_array_add(vlans, json_object_new_int(trace->vlan_id[i]));
+	put(o, "vlans", vlans, oom);
+	put_text(o, "outcome", asked ? "rules" : pg_reason_name((enum pg_reason)trace->reason), oom);
+	put_text(o, "fragment", trace->frag == PG_FRAG_NONE ? "none" :
+				pg_frag_name((enum pg_frag)trace->frag), oom);
+	put_number(o, "fragment_offset", trace->frag_offset * 8U, oom);
+	return o;
+}
+
+static struct json_object *flow_before(const struct pg_explained *explained, bool *oom)
+{
+	const struct pg_dp_flow *flow = explained->flow;
+	struct json_object *o = object(), *packets = json_object_new_array();
+
+	*oom |= !packets;
+	put_text(o, "state", pg_pair_state_name(flow->tcp_state), oom);
+	put(o, "assured", json_object_new_boolean(flow->assured), oom);
+	put(o, "seen_reply", json_object_new_boolean(flow->seen_reply), oom);
+	for (int i = 0; i < 2 && packets; i++)
+		json_object_array_add(packets, json_object_new_uint64(flow->end[i].sent.packets));
+	put(o, "packets", packets, oom);
+	put_number(o, "expires_s", (flow->expires_ns - explained->now_ns) / 1000000000, oom);
+	return o;
+}
+
+static void put_explained(struct json_object *doc, const struct pg_answer *answer,
+			  const struct pg_explained *explained, bool *oom)
+{
+	struct json_object *list = json_object_new_array();
+
+	put(doc, "parser", parsed(&answer->trace, oom), oom);
+	if (explained->flow)
+		put(doc, "flow", flow_before(explained, oom), oom);
+	else
+		put_null(doc, "flow", oom);
+	*oom |= !list;
+	for (size_t i = 0; i < explained->explain->n && !*oom; i++)
+		json_object_array_add(list, considered(&explained->explain->row[i], explained, oom));
+	put(doc, "considered", list, oom);
+	if (explained->explain->cut)
+		put(doc, "considered_cut", json_object_new_boolean(true), oom);
+}
+
+int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface,
+		   const struct pg_explained *explained, struct pg_err *err)
 {
 	struct json_object *doc = object(), *path = json_object_new_array();
 	bool oom = false;
@@ -694,5 +772,7 @@ int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface, s
 	if (answer->path_cut)
 		put(doc, "path_cut", json_object_new_boolean(true), &oom);
 	put(doc, "packet", answer_packet(answer, iface, &oom), &oom);
+	if (explained)
+		put_explained(doc, answer, explained, &oom);
 	return done(f, doc, oom, false, "\n", err);
 }

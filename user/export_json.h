@@ -10,6 +10,7 @@
 
 #include "answer.h"
 #include "diff.h"
+#include "explain.h"
 #include "lint.h"
 #include "snapshot.h"
 #include "view.h"
@@ -48,5 +49,6 @@ struct pg_replay_sums {
 int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_diff *diff,
 		   const struct pg_snapshot *snap, struct pg_err *err);
 
-/* iface NULL: none that has a name. */
-int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface, struct pg_err *err);
+/* iface NULL: none that has a name; explained NULL: nobody asked for that. */
+int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface,
+		   const struct pg_explained *explained, struct pg_err *err);
