@@ -21,7 +21,7 @@ int pg_dp_fail(struct pg_err *err, int r, const char *what)
 	return pg_fail(err, r, "%s: %s", what, strerror(-r));
 }
 
-static struct pg_dp *new_dp(bool writable, bool verbose)
+struct pg_dp *pg_dp_new(bool writable, bool verbose)
 {
 	struct pg_dp *dp = calloc(1, sizeof(*dp));
 	struct stat ns;
@@ -41,7 +41,7 @@ static struct pg_dp *new_dp(bool writable, bool verbose)
 int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_err *err)
 {
 	_cleanup_(pg_dp_closep) struct pg_dp *dp =
-		new_dp(opts->mode != PG_DP_READ, opts->verbose);
+		pg_dp_new(opts->mode != PG_DP_READ, opts->verbose);
 	bool create = opts->mode == PG_DP_CREATE;
 	int r;
 
@@ -78,7 +78,7 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 		.skip_csum = opts->skip_checksum,
 		.no_fast = opts->general_only,
 	};
-	_cleanup_(pg_dp_closep) struct pg_dp *dp = new_dp(true, false);
+	_cleanup_(pg_dp_closep) struct pg_dp *dp = pg_dp_new(true, false);
 	struct pg_iface *slot;
 	int r;
 

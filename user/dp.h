@@ -423,3 +423,33 @@ int pg_dp_sets_commit(struct pg_dp *dp, struct pg_sets *sets, struct pg_err *err
 
 /* Give a private instance the sets of another: the same entries, not copies. */
 int pg_dp_sets_share(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err);
+
+/* Shadow: a policy that is tried on live packets ------------------------------------------------- */
+
+/*
+ * The policy that is tried has an instance of its own, in the directory `shadow` of the instance whose
+ * packets it sees: counters, flows, limits. Named sets are shared. Everything but reading takes an
+ * instance that is open for writing.
+ */
+
+/* Make one, in place of one that there is; nothing is committed in it yet, and it sees no packet. */
+int pg_dp_shadow_create(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err);
+/* The one that there is. -ENOENT, silently: none. */
+int pg_dp_shadow_open(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err);
+/*
+ * Let it see the packets of every interface of this network namespace; how many those are, 1 at least.
+ * Flows that are tracked are copied, where both policies track.
+ */
+int pg_dp_shadow_start(struct pg_dp *dp, struct pg_dp *shadow, struct pg_err *err);
+/* End it: the programs are again those that were there before. -ENOENT, silently: there is none. */
+int pg_dp_shadow_stop(struct pg_dp *dp, struct pg_err *err);
+
+struct pg_shadow_sums {
+	struct pg_count compared, differ;
+	struct pg_count lost; /* of those that differ: no room for their kind */
+};
+/* How much was compared, and each kind of packet about which the two differ. */
+typedef int pg_shadow_fn(void *arg, const struct pg_difference *difference,
+			 const struct pg_count *count);
+int pg_dp_shadow_read(struct pg_dp *shadow, struct pg_shadow_sums *ret, pg_shadow_fn *fn, void *arg,
+		      struct pg_err *err);

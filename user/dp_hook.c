@@ -304,6 +304,38 @@ int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum
 	return adopt_link(dp, nic->ifindex, slot, dir, link, err);
 }
 
+/* What is pinned names the filter, so it is the new one's before that is there. */
+static int classic_swap(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd)
+{
+	const struct pg_iface *f = &pg_dp_slots(dp)[slot];
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = f->ifindex,
+		    .attach_point = dir == PG_DIR_IN ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = TC_PRIORITY, .prog_fd = prog_fd,
+		    .flags = BPF_TC_F_REPLACE);
+	_close_ int old = open_pin(dp, "prog", slot, dir);
+	int r;
+
+	opts.handle = old < 0 ? 0 : classic_handle(f->ifindex, dir, prog_id(old));
+	if (!opts.handle)
+		return -ENOENT;
+	r = make_pin(dp, prog_fd, "prog", slot, dir) ?: bpf_tc_attach(&hook, &opts);
+	if (r)
+		make_pin(dp, old, "prog", slot, dir);
+	return r;
+}
+
+int pg_hook_swap(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, struct pg_err *err)
+{
+	_close_ int link = open_pin(dp, "link", slot, dir);
+	int r;
+
+	if (link >= 0)
+		r = bpf_link_update(link, prog_fd, NULL) ? -errno : 0;
+	else
+		r = classic_swap(dp, slot, dir, prog_fd);
+	return r && r != -ENOENT ? pg_dp_fail(err, r, "cannot replace the attached program") : r;
+}
+
 int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir)
 {
 	const struct pg_iface *f = &pg_dp_slots(dp)[slot];

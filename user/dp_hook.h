@@ -20,6 +20,9 @@ __u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, unsig
 int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
 		    enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err);
 
+/* Run another program there from now on, in one step. -ENOENT, silently: nothing is attached. */
+int pg_hook_swap(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, struct pg_err *err);
+
 /* Take off what the slot has there. -EXDEV: it is a classic filter of another network namespace. */
 int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir);
 

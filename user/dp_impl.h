@@ -147,6 +147,9 @@ bool pg_dp_flow_has_space(const struct pg_dp *dp);
 /* Forget what was tracked in a namespace that had this number before. */
 void pg_dp_flow_forget_space(struct pg_dp *dp, __u32 space);
 
+/* dp_shadow.c: -EBUSY, with words, while a policy is tried beside the one in force. */
+int pg_dp_refuse_shadow(const struct pg_dp *dp, struct pg_err *err);
+
 /* dp_policy.c: the generation in force, 0 or 1, whatever the clock says about a confirmation. */
 __u32 pg_dp_active(const struct pg_dp *dp);
 /* Of both generations: PG_FLOW_OPT_TRACK has changed. */
@@ -155,5 +158,7 @@ void pg_dp_policy_track(struct pg_dp *dp);
 void pg_dp_recover(struct pg_dp *dp);
 
 /* dp.c */
+/* With nothing open yet. NULL: no memory. */
+struct pg_dp *pg_dp_new(bool writable, bool verbose);
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */
 int pg_dp_fail(struct pg_err *err, int r, const char *what);

@@ -545,6 +545,20 @@ static struct json_object *diff_rows(const struct pg_diff *diff, bool *oom)
 	return list;
 }
 
+int pg_json_shadow(FILE *f, const struct pg_shadow *shadow, struct pg_err *err)
+{
+	const struct pg_shadow_sums *sums = &shadow->sums;
+	struct json_object *doc = object();
+	bool oom = false;
+
+	put_number(doc, "compared", sums->compared.packets, &oom);
+	put_number(doc, "differences", sums->differ.packets, &oom);
+	put_number(doc, "difference_bytes", sums->differ.bytes, &oom);
+	put_number(doc, "not_listed", sums->lost.packets, &oom);
+	put(doc, "difference_rows", diff_rows(&shadow->diff, &oom), &oom);
+	return done(f, doc, oom, false, "\n", err);
+}
+
 /* Replay --------------------------------------------------------------------------------------- */
 
 static void replay_histograms(const struct pg_replay_sums *sums, struct json_object *doc,

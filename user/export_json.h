@@ -12,6 +12,7 @@
 #include "diff.h"
 #include "explain.h"
 #include "lint.h"
+#include "shadow.h"
 #include "snapshot.h"
 #include "view.h"
 
@@ -52,3 +53,6 @@ int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_d
 /* iface NULL: none that has a name; explained NULL: nobody asked for that. */
 int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface,
 		   const struct pg_explained *explained, struct pg_err *err);
+
+/* What a policy that is tried would do otherwise. */
+int pg_json_shadow(FILE *f, const struct pg_shadow *shadow, struct pg_err *err);
