@@ -152,6 +152,23 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } pg_next SEC(".maps");
+
+/* Made only where frames are fed. Written by the command, and what is made of frames by portguard_feed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pg_feed);
+} pg_feed SEC(".maps");
+
+/* The filter, for portguard_feed. Not pg_next, which programs of all kinds name. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} pg_fed SEC(".maps");
 /* End of shadow --------------------------------------------------------------------------------- */
 
 /* Named sets ----------------------------------------------------------------------------------- */

@@ -306,12 +306,45 @@ int portguard_xdp(struct xdp_md *ctx)
 		verdict = handle(&c, ctx, p, 0, true);
 	}
 	if (verdict >= PG_VERDICT_REJECT) {
+		if (cfg.role == PG_ROLE_FED)
+			return XDP_DROP;
 		if (cfg.role != PG_ROLE_SHADOW)
 			return answer_xdp(ctx);
 		bpf_tail_call(ctx, &pg_next, 0);
 		return XDP_DROP; /* never: there is no filter without its second half */
 	}
 	return verdict == PG_VERDICT_DROP ? XDP_DROP : XDP_PASS;
+}
+
+/* The next frame, in place of the one before; what was made of that one is kept. */
+SEC("xdp")
+int portguard_feed(struct xdp_md *ctx)
+{
+	struct pg_trace_map *t = ONLY(pg_trace);
+	struct pg_feed *f = ONLY(pg_feed);
+	const struct pg_feed_frame *frame;
+	__u32 i, len;
+
+	if (!t || !f)
+		return XDP_DROP;
+	i = f->next++;
+	if (i)
+		f->trace[(i - 1) & (PG_FEED_FRAMES - 1)] = t->packet;
+	if (i >= f->n)
+		return XDP_DROP;
+	frame = &f->frame[i & (PG_FEED_FRAMES - 1)];
+	__builtin_memset(&t->packet, 0, sizeof(t->packet));
+	t->packet.frame_len = frame->wire_len;
+	len = frame->len;
+	if (len < sizeof(struct eth_header) || len > PG_FEED_MAX ||
+	    bpf_xdp_adjust_tail(ctx, (int)(len - bpf_xdp_get_buff_len(ctx))) ||
+	    bpf_xdp_store_bytes(ctx, 0, f->data + (frame->at & (PG_FEED_BYTES - 1)), len)) {
+		f->failed++;
+		return XDP_DROP;
+	}
+	bpf_tail_call(ctx, &pg_fed, 0);
+	f->failed++;
+	return XDP_DROP;
 }
 
 /*

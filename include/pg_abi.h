@@ -638,6 +638,7 @@ enum pg_role {
 	PG_ROLE_ALONE,	/* as it is nearly always */
 	PG_ROLE_SHADOW, /* the first of the two */
 	PG_ROLE_BESIDE, /* the second */
+	PG_ROLE_FED,	/* behind portguard_feed, in a private instance: answers nothing */
 };
 
 /* By CPU. What the first of the two programs says; the rest is counted by the second. */
@@ -659,6 +660,24 @@ struct pg_difference {
 	__u8 has_proto, has_port, v6;
 };
 /* End of shadow --------------------------------------------------------------------------------- */
+
+/*
+ * Many frames in one test run, each of which costs a system call otherwise: what the command puts here
+ * portguard_feed gives to the program one by one. The one element of pg_feed.
+ */
+struct pg_feed_frame {
+	__u32 at, len;	/* in data; len is 14 to PG_FEED_MAX */
+	__u32 wire_len; /* as in pg_trace.frame_len; 0: len */
+	__u32 unused;
+};
+struct pg_feed {
+	__u32 n, next;
+	__u32 failed; /* frames that could not be given */
+	__u32 unused;
+	struct pg_feed_frame frame[PG_FEED_FRAMES];
+	struct pg_trace trace[PG_FEED_FRAMES]; /* what was made of each */
+	__u8 data[PG_FEED_BYTES + PG_FEED_MAX];
+};
 
 /* An interface of the instance, in pg_ifaces. Written and read by the command only. */
 struct pg_iface {

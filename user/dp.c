@@ -77,6 +77,7 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 		.trace = !opts->untraced,
 		.skip_csum = opts->skip_checksum,
 		.no_fast = opts->general_only,
+		.role = opts->fed && pg_dp_can_feed() ? PG_ROLE_FED : PG_ROLE_ALONE,
 	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = pg_dp_new(true, false);
 	struct pg_iface *slot;
@@ -87,6 +88,8 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 	r = pg_dp_create(dp, opts->flows, err);
 	if (!r)
 		r = pg_dp_load(dp, &load, &dp->skel, err);
+	if (!r && load.role == PG_ROLE_FED)
+		r = pg_dp_feed_map(dp, err);
 	if (r)
 		return r;
 	slot = dp->map[PG_MAP_IFACES].mem;
@@ -114,6 +117,8 @@ void pg_dp_close(struct pg_dp *dp)
 			munmap(dp->map[i].mem, dp->map[i].bytes);
 		pg_closep(&dp->map[i].fd);
 	}
+	if (dp->feed)
+		munmap(dp->feed, sizeof(*dp->feed));
 	pg_dp_sets_close(dp);
 	free(dp->private_text);
 	pg_closep(&dp->bpffs_fd);

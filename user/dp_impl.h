@@ -63,6 +63,9 @@ struct pg_dp {
 	void *private_text;
 	size_t private_text_len;
 	__u32 run_ifindex; /* 0: the kernel takes lo */
+	struct pg_feed *feed; /* mapped; NULL: frames run one by one */
+	int feed_prog;	      /* the skeleton's */
+	size_t feed_bytes;    /* of data that are in use */
 	/* Inner maps of sets, by set number, opened when first asked for; NULL: none yet. */
 	int *set_fd;
 };
@@ -118,6 +121,9 @@ struct pg_load_opts {
 int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portguard_bpf **ret_skel,
 	       struct pg_err *err);
 int pg_dp_prog_fd(const struct portguard_bpf *skel, enum pg_prog prog);
+/* Programs that were loaded as PG_ROLE_FED: put them together. The fds stay the skeleton's. */
+int pg_dp_feed_open(struct portguard_bpf *skel, int *ret_prog, int *ret_map);
+bool pg_dp_can_feed(void);
 /* Make, map and (with dp->path) pin the maps of a new instance. */
 int pg_dp_create(struct pg_dp *dp, __u32 flows, struct pg_err *err);
 /* Open and map the pinned maps. -ENOENT, silently: no instance. */
@@ -156,6 +162,9 @@ __u32 pg_dp_active(const struct pg_dp *dp);
 void pg_dp_policy_track(struct pg_dp *dp);
 /* With the lock: write down that the programs went back, if they did. */
 void pg_dp_recover(struct pg_dp *dp);
+
+/* dp_run.c */
+int pg_dp_feed_map(struct pg_dp *dp, struct pg_err *err);
 
 /* dp.c */
 /* With nothing open yet. NULL: no memory. */

@@ -14,6 +14,13 @@
 /* Frames longer than this on the wire are not run: no device has such an MTU. */
 #define PG_REPLAY_FRAME_MAX (256U << 10)
 
+/* What a frame's line says of it, while it waits. */
+struct pg_replay_fed {
+	uint64_t number;
+	int64_t sec;
+	uint32_t nsec;
+};
+
 /* The policy that a replay is held against. */
 struct pg_replay_old {
 	struct pg_dp *dp; /* NULL: none */
@@ -30,6 +37,7 @@ struct pg_replay {
 	struct pg_count short_frames; /* below 14 bytes, which the kernel doesn't run */
 	char warning[256];	      /* why the first frame that the kernel refused was; "" */
 	struct pg_replay_old old;
+	struct pg_replay_fed *fed; /* frames that wait to be run together, PG_FEED_FRAMES */
 	uint8_t *buf;		      /* for a frame that was cut short, PG_REPLAY_FRAME_MAX */
 };
 
