@@ -126,6 +126,7 @@ static int stage_commit(struct stage *stage, struct pg_dp *live, const char *ifa
 		.iface = iface,
 		.sets = live,
 		.fragments = pg_dp_fragments(live),
+		.fed = true,
 		.progs = PG_PROG_XDP | PG_PROG_TC_OUT,
 	};
 	int r = pg_dp_open_private(&opts, &stage->dp, err);
