@@ -927,6 +927,8 @@ static __always_inline long act(const struct tables *t, struct pkt *p, struct lo
 
 	if (rec->kind != PG_ACT_SPLIT)
 		trace_term(p, at->term);
+	if (cfg.trace)
+		trace_outcome(PG_STEP_MATCH, 0);
 	switch (rec->kind) {
 	case PG_ACT_ACCEPT:
 		return accept_stage(t, p, PG_REASON_RULE, rec->slot);
@@ -962,6 +964,14 @@ static __always_inline long act(const struct tables *t, struct pkt *p, struct lo
 	return 0;
 }
 
+/* The term asks for a header that is not there. */
+static __always_inline long drop_missing(struct progress *at)
+{
+	if (cfg.trace)
+		trace_outcome(PG_STEP_DROP, 0);
+	return finish(at, PG_VERDICT_DROP, at->missing_why, 0);
+}
+
 /* The term's bitmaps hold: now its checks, and what it asks of a header that is not all there. */
 static __always_inline long meet(const struct tables *t, struct pkt *p, struct loop *loop)
 {
@@ -978,7 +988,7 @@ static __always_inline long meet(const struct tables *t, struct pkt *p, struct l
 	if (at->check != at->checks_end)
 		return 0;
 	if (at->then_drop)
-		return finish(at, PG_VERDICT_DROP, at->missing_why, 0);
+		return drop_missing(at);
 	return act(t, p, loop);
 }
 
@@ -987,6 +997,8 @@ static __always_inline long drop_counted(const struct tables *t, struct pkt *p, 
 {
 	const struct pg_term_record *rec = record(t, p->progress.term);
 
+	if (cfg.trace)
+		trace_outcome(PG_STEP_DROP, p->progress.check - rec->check);
 	if (counts && rec->kind != PG_ACT_SPLIT)
 		count_rule(rec->slot, p);
 	return finish(&p->progress, PG_VERDICT_DROP, PG_REASON_SHORT_L4, 0);
@@ -1007,6 +1019,8 @@ static __always_inline long one_check(const struct tables *t, struct pkt *p, str
 	case CHECK_FAILS:
 		if (at->must_drop)
 			return drop_counted(t, p, false);
+		if (cfg.trace)
+			trace_outcome(PG_STEP_CHECK, at->check - record(t, at->term)->check);
 		at->check = at->checks_end;
 		return 0;
 	case CHECK_DROPS:
@@ -1022,7 +1036,7 @@ static __always_inline long one_check(const struct tables *t, struct pkt *p, str
 	if (at->must_drop)
 		return drop_counted(t, p, true);
 	if (at->then_drop)
-		return finish(at, PG_VERDICT_DROP, at->missing_why, 0);
+		return drop_missing(at);
 	return act(t, p, loop);
 }
 
@@ -1068,10 +1082,14 @@ static __always_inline bool find_term(struct pkt *p)
 	p->query.cursor = at->cursor;
 	found = next_term(&p->query);
 	if ((__u32)found == TERM_UNSURE) {
+		if (cfg.trace)
+			trace_search(at->cursor, found >> 32, PG_STEP_SO_FAR);
 		at->cursor = found >> 32;
 		return false;
 	}
 	at->term = found & PG_FEW_TERM;
+	if (cfg.trace)
+		trace_search(at->cursor, at->term, at->term < at->end ? PG_STEP_TERM : PG_STEP_END);
 	at->cursor = at->term + 1;
 	return true;
 }

@@ -24,6 +24,7 @@ const volatile struct {
 	__u32 space;	 /* number of the interface's network namespace: see pg_flow_key */
 	__u32 netns;	 /* its inode number */
 	__u32 flow_buckets; /* that pg_flows has for flows */
+	__u32 role;	 /* enum pg_role */
 } cfg = { .shards = 1 };
 
 #define ARRAY(name, value_type)                                                                    \
@@ -45,7 +46,7 @@ ARRAY(pg_shards, struct pg_shard);
 ARRAY(pg_scratch, struct pkt);
 
 /* One packet's reading: written by the programs when cfg.trace, read by the command. */
-ARRAY(pg_trace, struct pg_trace);
+ARRAY(pg_trace, struct pg_trace_map);
 
 /* Limits, quotas and the like: the command gives each its start, the programs go on from there. */
 struct {
@@ -144,6 +145,52 @@ static __always_inline struct pkt *this_pkt(void)
 
 	return bpf_map_lookup_elem(&pg_scratch, &cpu);
 }
+
+/* Shadow: made only while a policy is tried ----------------------------------------------------- */
+
+/* By CPU: from the first program to the second. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pg_handoff);
+} pg_handoff SEC(".maps");
+
+/* Written by the second. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PG_DIFFERENCES);
+	__type(key, struct pg_difference);
+	__type(value, struct pg_count);
+} pg_differences SEC(".maps");
+
+/* Of the first: the second. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} pg_next SEC(".maps");
+
+/* Made only where frames are fed. Written by the command, and what is made of frames by portguard_feed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pg_feed);
+} pg_feed SEC(".maps");
+
+/* The filter, for portguard_feed. Not pg_next, which programs of all kinds name. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} pg_fed SEC(".maps");
+/* End of shadow --------------------------------------------------------------------------------- */
 
 /* Named sets ----------------------------------------------------------------------------------- */
 

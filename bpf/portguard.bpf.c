@@ -29,6 +29,8 @@
 
 #include "trace.bpf.h"
 
+#include "shadow.bpf.h"
+
 #include "headers.bpf.h"
 
 #include "fib.bpf.h"
@@ -190,6 +192,9 @@ static __always_inline bool find_hook(const struct cursor *c, void *ctx, struct 
 	return true;
 }
 
+/* For the program of PG_ROLE_SHADOW, which leaves it to the one behind it. Above REJECT, as MAX is. */
+#define VERDICT_NEXT ((enum pg_verdict)(_PG_VERDICT_MAX + 1))
+
 /*
  * From the Ethernet header's end to the verdict; `tags` VLAN tags were taken off the frame before.
  * _PG_VERDICT_MAX: a header is not in the linear part, and this was not the last try.
@@ -232,10 +237,11 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
 	if (d.verdict != PG_VERDICT_ACCEPT || p->needs & PG_NEED_WATCH)
 		ended(c, ctx, d.slot, fate(c->dir, d.verdict, d.reason) | fate_stage(classified, p));
+	shadow(c->dir, &d);
 	trace_packet(c, p, &d);
 	if (classified)
 		trace_path(p);
-	return d.verdict;
+	return cfg.role == PG_ROLE_SHADOW ? VERDICT_NEXT : d.verdict;
 }
 
 /*
@@ -304,9 +310,46 @@ int portguard_xdp(struct xdp_md *ctx)
 		p->ethertype = p->l3_type = bpf_ntohs(eth->type);
 		verdict = handle(&c, ctx, p, 0, true);
 	}
-	if (verdict == PG_VERDICT_REJECT)
-		return answer_xdp(ctx);
+	if (verdict >= PG_VERDICT_REJECT) {
+		if (cfg.role == PG_ROLE_FED)
+			return XDP_DROP;
+		if (cfg.role != PG_ROLE_SHADOW)
+			return answer_xdp(ctx);
+		bpf_tail_call(ctx, &pg_next, 0);
+		return XDP_DROP; /* never: there is no filter without its second half */
+	}
 	return verdict == PG_VERDICT_DROP ? XDP_DROP : XDP_PASS;
+}
+
+/* The next frame, in place of the one before; what was made of that one is kept. */
+SEC("xdp")
+int portguard_feed(struct xdp_md *ctx)
+{
+	struct pg_trace_map *t = ONLY(pg_trace);
+	struct pg_feed *f = ONLY(pg_feed);
+	const struct pg_feed_frame *frame;
+	__u32 i, len;
+
+	if (!t || !f)
+		return XDP_DROP;
+	i = f->next++;
+	if (i)
+		f->trace[(i - 1) & (PG_FEED_FRAMES - 1)] = t->packet;
+	if (i >= f->n)
+		return XDP_DROP;
+	frame = &f->frame[i & (PG_FEED_FRAMES - 1)];
+	__builtin_memset(&t->packet, 0, sizeof(t->packet));
+	t->packet.frame_len = frame->wire_len;
+	len = frame->len;
+	if (len < sizeof(struct eth_header) || len > PG_FEED_MAX ||
+	    bpf_xdp_adjust_tail(ctx, (int)(len - bpf_xdp_get_buff_len(ctx))) ||
+	    bpf_xdp_store_bytes(ctx, 0, f->data + (frame->at & (PG_FEED_BYTES - 1)), len)) {
+		f->failed++;
+		return XDP_DROP;
+	}
+	bpf_tail_call(ctx, &pg_fed, 0);
+	f->failed++;
+	return XDP_DROP;
 }
 
 /*
@@ -380,6 +423,8 @@ static __always_inline int tc(struct __sk_buff *skb, enum pg_dir dir)
 	enum pg_verdict verdict;
 
 	if (dir == PG_DIR_IN && skb->tc_index == OUR_ANSWER) {
+		if (cfg.role == PG_ROLE_SHADOW)
+			goto next;
 		skb->tc_index = 0;
 		return TC_ACT_UNSPEC;
 	}
@@ -388,9 +433,15 @@ static __always_inline int tc(struct __sk_buff *skb, enum pg_dir dir)
 		verdict = try_skb(skb, dir, TC_LINEAR, false);
 	if (verdict == _PG_VERDICT_MAX)
 		verdict = try_skb(skb, dir, skb->len, true);
-	if (verdict == PG_VERDICT_REJECT)
+	if (verdict >= PG_VERDICT_REJECT) {
+		if (cfg.role == PG_ROLE_SHADOW)
+			goto next;
 		return dir == PG_DIR_IN ? answer_tc(skb) : answer_departure(skb);
+	}
 	return verdict == PG_VERDICT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+next:
+	bpf_tail_call(skb, &pg_next, 0);
+	return TC_ACT_SHOT; /* never, as above */
 }
 
 SEC("tc")

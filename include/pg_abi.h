@@ -484,7 +484,7 @@ struct pg_ctl {
 	__s32 tai_offset; /* seconds that TAI is ahead of UTC */
 	__u32 taken_back; /* number of the last generation that was not confirmed or rolled back */
 	__u32 fragments;  /* enum pg_fragments */
-	__u32 unused;
+	__u32 comparing;  /* programs of PG_ROLE_BESIDE count */
 	/* By interface slot: jiffies at which the kernel last said that it forwards nothing from it. */
 	__u32 not_forwarding[PG_MAX_IFACES][_PG_FAMILY_MAX];
 	struct pg_gen gen[2];
@@ -602,6 +602,84 @@ struct pg_trace {
 	__u32 path[PG_TRACE_PATH]; /* terms that matched, in order */
 };
 
+/*
+ * One thing that the classifier did on the general path. `from` is the term at which a search began:
+ * those before `term` (or, where none was found, before the chain's end) did not hold.
+ */
+enum pg_step_kind {
+	PG_STEP_END,	 /* no other term of the chain holds */
+	PG_STEP_SO_FAR,	 /* none before `term`; the search goes on */
+	PG_STEP_TERM,	 /* its tables hold, and nothing came of it: for a moment only */
+	PG_STEP_CHECK,	 /* but check number `check` of it does not */
+	PG_STEP_MATCH,	 /* it holds */
+	PG_STEP_DROP,	 /* it asked for what is not there: the packet was dropped */
+};
+struct pg_step {
+	__u32 from, term;
+	__u16 check; /* counted from the term's first */
+	__u8 kind;   /* enum pg_step_kind */
+	__u8 stage;  /* enum pg_stage */
+};
+
+/* The one element of pg_trace. */
+struct pg_trace_map {
+	struct pg_trace packet;
+	__u32 n_steps; /* may be more than there is room for */
+	struct pg_step step[PG_TRACE_STEPS];
+};
+
+/* Shadow: a second policy beside the one in force ----------------------------------------------- */
+
+/*
+ * While a policy is tried on live packets, each hook has two programs, one behind the other. The
+ * first asks the policy that is tried, in an instance of its own, changes nothing, and leaves what it
+ * has come to in pg_handoff; the second is the filter, and counts where the two differ.
+ */
+enum pg_role {
+	PG_ROLE_ALONE,	/* as it is nearly always */
+	PG_ROLE_SHADOW, /* the first of the two */
+	PG_ROLE_BESIDE, /* the second */
+	PG_ROLE_FED,	/* behind portguard_feed, in a private instance: answers nothing */
+};
+
+/* By CPU. What the first of the two programs says; the rest is counted by the second. */
+struct pg_handoff {
+	__u32 given; /* 0: nothing */
+	__u32 slot;  /* of the shadow's rule or policy */
+	__u8 verdict, reason, unused[6];
+	struct pg_count compared, differ;
+	struct pg_count lost; /* of those that differ: pg_differences was full */
+};
+
+/* Who says what of which packets, in pg_differences; a slot is 0 where no rule and no policy decided. */
+struct pg_difference {
+	__be32 source[4]; /* IPv4 in [0] */
+	__u32 was_slot, now_slot;
+	__u16 port; /* the local end's */
+	__u8 proto, iface, dir;
+	__u8 was_verdict, was_reason, now_verdict, now_reason;
+	__u8 has_proto, has_port, v6;
+};
+/* End of shadow --------------------------------------------------------------------------------- */
+
+/*
+ * Many frames in one test run, each of which costs a system call otherwise: what the command puts here
+ * portguard_feed gives to the program one by one. The one element of pg_feed.
+ */
+struct pg_feed_frame {
+	__u32 at, len;	/* in data; len is 14 to PG_FEED_MAX */
+	__u32 wire_len; /* as in pg_trace.frame_len; 0: len */
+	__u32 unused;
+};
+struct pg_feed {
+	__u32 n, next;
+	__u32 failed; /* frames that could not be given */
+	__u32 unused;
+	struct pg_feed_frame frame[PG_FEED_FRAMES];
+	struct pg_trace trace[PG_FEED_FRAMES]; /* what was made of each */
+	__u8 data[PG_FEED_BYTES + PG_FEED_MAX];
+};
+
 /* An interface of the instance, in pg_ifaces. Written and read by the command only. */
 struct pg_iface {
 	__u64 netns;   /* inode of the network namespace; 0: the slot is free */
@@ -630,6 +708,9 @@ _Static_assert(PG_FEW_TERM < PG_FEW_LAST, "numbers stand below the flags");
 _Static_assert(sizeof(struct pg_flags) == 64, "ABI");
 _Static_assert(sizeof(struct pg_tcp_port) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_trace) == 76 + 4 * PG_TRACE_PATH, "ABI");
+_Static_assert(sizeof(struct pg_step) == 12, "ABI");
+_Static_assert(sizeof(struct pg_handoff) == 64, "ABI: a cache line of one CPU");
+_Static_assert(sizeof(struct pg_difference) == 36, "ABI: no padding, all bytes of it are compared");
 _Static_assert(sizeof(struct pg_iface) == 136, "ABI");
 _Static_assert(_PG_REASON_MAX <= PG_TOTALS_REASONS, "totals have room for every reason");
 _Static_assert(_PG_VERDICT_MAX <= PG_TOTALS_VERDICTS, "totals have room for every verdict");

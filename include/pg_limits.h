@@ -69,6 +69,17 @@
 /* Terms visited that the trace of one packet remembers. */
 #define PG_TRACE_PATH 64
 
+/* And steps of the classifier, 12 bytes each; a power of two. */
+#define PG_TRACE_STEPS 4096U
+
+/* Frames that one test run is fed, and their bytes: 54 MB with what is made of them, in a replay. */
+#define PG_FEED_FRAMES (1U << 16)
+#define PG_FEED_BYTES (1U << 25)
+#define PG_FEED_MAX 4096U
+
+/* Kinds of packets about which a policy that is tried differs, 100 bytes each, as they come. */
+#define PG_DIFFERENCES 65536
+
 /* IPv6 extension headers in one packet, the transport header not counted. */
 #define PG_MAX_EXT_HEADERS 12
 

@@ -6,13 +6,14 @@
 #include "edit.h"
 #include "kill.h"
 #include "options.h"
+#include "shadow.h"
 #include "ssh_guard.h"
 
 static int run_apply(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
 
 const struct pg_cmd pg_cmd_apply = {
 	.name = "apply",
-	.args = "[FILE] [--confirm SECONDS] [--kill] [--test] [--force] [-4|-6] [--skip-tables] "
+	.args = "[FILE] [--confirm SECONDS] [--kill] [--test] [--shadow] [--force] [-4|-6] [--skip-tables] "
 		"[--skip-unsupported] [-w [SECONDS]]",
 	.help = "Make a file in iptables-save's format the policy, if you are not locked out by it",
 	.details =
@@ -20,6 +21,7 @@ const struct pg_cmd pg_cmd_apply = {
 		"  --confirm SECONDS   without 'portguard confirm' in that time the old policy comes back\n"
 		"  --kill              end the connections that the new policy would not have let begin\n"
 		"  --test              change nothing; needs no privileges\n"
+		"  --shadow            only count on live packets where it would differ: see 'portguard shadow'\n"
 		"  --force             even if it drops the SSH connection that you are on\n"
 		"  -4, -6              read the file as iptables-restore or ip6tables-restore would\n"
 		PG_HELP_FILE PG_HELP_WAIT,
@@ -30,13 +32,13 @@ const struct pg_cmd pg_cmd_apply = {
 
 struct options {
 	struct pg_rulefile_opts file;
-	bool test, force, kill;
+	bool test, force, kill, shadow;
 	uint32_t confirm_s; /* 0: not asked for */
 	int wait_s;
 	const char *path;
 };
 
-enum { OPT_CONFIRM = 0x200, OPT_FORCE, OPT_KILL };
+enum { OPT_CONFIRM = 0x200, OPT_FORCE, OPT_KILL, OPT_SHADOW };
 
 static int set_confirm(struct options *o, const char *text, struct pg_err *err)
 {
@@ -61,6 +63,9 @@ static int take_option(int c, int argc, char **argv, struct options *o, struct p
 	case OPT_KILL:
 		o->kill = true;
 		return 0;
+	case OPT_SHADOW:
+		o->shadow = true;
+		return 0;
 	case 'w':
 		return pg_wait_parse(pg_optional_number(argc, argv), &o->wait_s, err);
 	case PG_OPT_HELP:
@@ -77,6 +82,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 		{ "test", no_argument, NULL, 't' },
 		{ "force", no_argument, NULL, OPT_FORCE },
 		{ "kill", no_argument, NULL, OPT_KILL },
+		{ "shadow", no_argument, NULL, OPT_SHADOW },
 		PG_LONG_FILE,
 		{ "wait", optional_argument, NULL, 'w' },
 		{ 0 },
@@ -91,6 +97,10 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 	if (o->kill && o->confirm_s)
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
 				    "--kill does not go with --confirm: what is ended does not come back");
+	if (o->shadow && (o->confirm_s || o->kill || o->test || o->force))
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+				    "--shadow changes nothing: --confirm, --kill, --test and --force do "
+				    "not go with it");
 	if (argc - optind > 1 || (argc == optind && !o->path))
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "apply takes one file");
 	if (argc > optind)
@@ -126,6 +136,19 @@ static int guard(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_err *
 	return r;
 }
 
+static int try_beside(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)
+{
+	int n = edit->dp ? 0 : pg_fail(err, -ENOENT, "nothing is attached");
+
+	if (!n)
+		n = pg_shadow_begin(edit->dp, set, edit->set, err);
+	if (n < 0)
+		return n;
+	printf("Tried on live packets of %d interface%s: 'portguard shadow' shows what differs, 'portguard "
+	       "promote' makes it the policy, 'portguard shadow --stop' ends it.\n", n, n > 1 ? "s" : "");
+	return 0;
+}
+
 static int apply(const struct pg_ctx *ctx, const struct options *o, const struct pg_text *text,
 		 struct pg_err *err)
 {
@@ -135,6 +158,8 @@ static int apply(const struct pg_ctx *ctx, const struct options *o, const struct
 
 	if (!r)
 		r = parse(o, text, edit.set, &set, err);
+	if (!r && o->shadow)
+		return try_beside(&edit, set, err);
 	if (!r && !o->force)
 		r = guard(edit.dp, set, err);
 	if (r < 0)

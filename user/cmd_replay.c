@@ -13,12 +13,14 @@ static int run_replay(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *
 
 const struct pg_cmd pg_cmd_replay = {
 	.name = "replay",
-	.args = "CAPTURE… [--policy FILE] [--local ADDR[/LEN],…] [--iface NAME] "
+	.args = "CAPTURE… [--policy FILE] [--against FILE] [--local ADDR[/LEN],…] [--iface NAME] "
 		"[--verdicts FILE|-] [--json]",
 	.help = "Run the frames of a capture through the program, in private; nothing attached "
 		"is touched",
 	.details =
 		"  --policy FILE       in iptables-save's format; without it everything is accepted\n"
+		"  --against FILE      what differs from this policy, by rule and port; exit 1 if anything does.\n"
+		"                      Without --policy, the policy in force is compared with it\n"
 		"  --local ADDR,…      this host's addresses or prefixes: frames from them depart\n"
 		"  --iface NAME        the interface that frames arrive on, for rules with -i\n"
 		"  --verdicts FILE     one line a frame, tab-separated; - is standard output\n",
@@ -26,7 +28,7 @@ const struct pg_cmd pg_cmd_replay = {
 };
 
 struct options {
-	const char *policy, *iface, *verdicts; /* NULL: not given */
+	const char *policy, *against, *iface, *verdicts; /* NULL: not given */
 	struct pg_locals locals;
 };
 
@@ -59,8 +61,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 			o->policy = optarg;
 			break;
 		case 'a':
-			r = pg_fail_exit(err, PG_EXIT_USAGE, -EOPNOTSUPP,
-					 "--against is not supported by this version");
+			o->against = optarg;
 			break;
 		case 'l':
 			r = pg_locals_add(&o->locals, optarg, err);
@@ -92,34 +93,49 @@ static int check_options(const struct pg_ctx *ctx, int argc, const struct option
 	return 0;
 }
 
-static int load_policy(const char *path, struct pg_ruleset **ret_set, struct pg_err *err)
+static int load_file(const char *path, struct pg_ruleset **ret_set, struct pg_err *err)
 {
 	const struct pg_rulefile_opts opts = { 0 };
 	struct pg_notes notes = { 0 };
-	int r;
+	int r = pg_rulefile_load(path, &opts, ret_set, &notes, err);
 
-	if (!path) {
-		*ret_set = pg_ruleset_new();
-		return *ret_set ? 0 : pg_fail(err, -ENOMEM, "out of memory");
-	}
-	r = pg_rulefile_load(path, &opts, ret_set, &notes, err);
 	pg_notes_print(&notes, stderr);
 	pg_notes_free(&notes);
 	return r;
 }
 
-/*
- * Commit the policy, and keep beside it which rule each of its terms comes from. The flows of a
- * capture are its own, not those that this host has now.
- */
-static int commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_tables **ret_tables,
-		  struct pg_err *err)
+/* A policy in a private instance of its own. */
+struct stage {
+	struct pg_dp *dp;
+	struct pg_ruleset *set;
+	struct pg_tables *tables; /* which rule each of its terms comes from */
+};
+
+static void stage_clear(struct stage *stage)
 {
-	int r = pg_policy_commit(dp, set, err);
+	pg_tables_free(stage->tables);
+	pg_ruleset_free(stage->set);
+	pg_dp_close(stage->dp);
+}
+
+/* The flows of a capture are its own, not those that this host has now. */
+static int stage_commit(struct stage *stage, struct pg_dp *live, const char *iface,
+			struct pg_err *err)
+{
+	const struct pg_private_opts opts = {
+		.iface = iface,
+		.sets = live,
+		.fragments = pg_dp_fragments(live),
+		.fed = true,
+		.progs = PG_PROG_XDP | PG_PROG_TC_OUT,
+	};
+	int r = pg_dp_open_private(&opts, &stage->dp, err);
 
 	if (!r)
-		r = pg_dp_flow_forget(dp, err);
-	return r ? r : pg_policy_compile(dp, set, ret_tables, err);
+		r = pg_policy_commit(stage->dp, stage->set, err);
+	if (!r)
+		r = pg_dp_flow_forget(stage->dp, err);
+	return r ? r : pg_policy_compile(stage->dp, stage->set, &stage->tables, err);
 }
 
 /* The instance whose named sets the policy may ask for; NULL where there is none. */
@@ -189,12 +205,17 @@ static int show(const struct pg_ctx *ctx, struct pg_replay *replay, struct pg_er
 	shorts->packets += replay->short_frames.packets;
 	shorts->bytes += replay->short_frames.bytes;
 
+	pg_diff_sort(&replay->old.diff);
 	if (ctx->json) {
-		r = pg_json_replay(stdout, &replay->sums, snap, err);
+		r = pg_json_replay(stdout, &replay->sums, replay->old.dp ? &replay->old.diff : NULL,
+				   snap, err);
 	} else {
 		if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
 			size.ws_col = 0;
-		pg_view_replay(&t, &replay->sums, snap, size.ws_col);
+		if (replay->old.dp)
+			pg_view_against(&t, &replay->sums, &replay->old.diff);
+		else
+			pg_view_replay(&t, &replay->sums, snap, size.ws_col);
 		if (t.oom)
 			r = pg_fail(err, -ENOMEM, "out of memory");
 		else
@@ -229,39 +250,50 @@ static int replay_captures(struct pg_ctx *ctx, const struct options *o, struct p
 	return r;
 }
 
+/* Without a file: what is in force if there is something to compare it with, or else ACCEPT. */
+static int load_policies(struct pg_dp *live, const struct options *o, struct stage *now,
+			 struct stage *old, struct pg_err *err)
+{
+	int r = o->policy ? load_file(o->policy, &now->set, err) :
+			    pg_policy_read(o->against ? live : NULL, &now->set, err);
+
+	if (!r && !o->policy)
+		pg_policy_disown(now->set);
+	return !r && o->against ? load_file(o->against, &old->set, err) : r;
+}
+
 static int replay(struct pg_ctx *ctx, const struct options *o, char **path, size_t n,
 		  struct pg_err *err)
 {
-	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL, *live = NULL;
-	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
-	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
+	_cleanup_(stage_clear) struct stage now = { 0 }, old = { 0 };
+	_cleanup_(pg_dp_closep) struct pg_dp *live = NULL;
 	_free_ struct pg_replay *run = malloc(sizeof(*run));
 	int r;
 
 	if (!run)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	r = load_policy(o->policy, &set, err);
-	if (r < 0)
-		return r;
-	if (pg_policy_set_references(set, NULL))
+	r = o->against && !o->policy ? open_live(ctx, &live, err) : 0;
+	if (!r)
+		r = load_policies(live, o, &now, &old, err);
+	if (!r && !live && (pg_policy_set_references(now.set, NULL) ||
+			    (old.set && pg_policy_set_references(old.set, NULL))))
 		r = open_live(ctx, &live, err);
+	if (!r)
+		r = stage_commit(&now, live, o->iface, err);
+	if (!r && o->against)
+		r = stage_commit(&old, live, o->iface, err);
 	if (r < 0)
 		return r;
-	r = pg_dp_open_private(&(struct pg_private_opts){ .iface = o->iface,
-							  .sets = live,
-							  .progs = PG_PROG_XDP | PG_PROG_TC_OUT },
-			       &dp, err);
-	if (r < 0)
-		return r;
-	r = commit(dp, set, &tables, err);
-	if (r < 0)
-		return r;
-	r = pg_replay_init(run, dp, err);
+	r = pg_replay_init(run, now.dp, err);
 	if (r < 0)
 		return r;
 	run->locals = &o->locals;
-	run->map = (struct pg_term_map){ .set = set, .tables = tables };
+	run->map = (struct pg_term_map){ .set = now.set, .tables = now.tables };
+	run->old.dp = old.dp;
+	run->old.map = (struct pg_term_map){ .set = old.set, .tables = old.tables };
 	r = replay_captures(ctx, o, run, path, n, err);
+	if (!r && run->old.diff.packets)
+		r = PG_EXIT_FAILED;
 	pg_replay_clear(run);
 	return r;
 }

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "addr.h"
+#include "capture.h"
 #include "edit.h"
 #include "export_json.h"
 #include "match.h"
@@ -24,7 +25,7 @@ const struct pg_cmd pg_cmd_test = {
 	.name = "test",
 	.args = "[-i IFACE] [-p PROTO] [-s ADDR] [-d ADDR] [--sport PORT] [--dport PORT] "
 		"[--syn|--tcp-flags LIST] [--icmp-type TYPE] [--length N] [--ctstate STATE] "
-		"[--egress] [--policy FILE] [--frame HEX] [--json]",
+		"[--egress] [--policy FILE] [--frame HEX | --frame-from FILE[:N]] [--explain] [--json]",
 	.help = "Say which rule decides a packet, by running it through the program, in private",
 	.details =
 		"  -i IFACE            that it arrives on; without it, one that no rule names\n"
@@ -40,16 +41,19 @@ const struct pg_cmd pg_cmd_test = {
 		"  --egress            it departs, and is OUTPUT's\n"
 		"  --policy FILE       in iptables-save's format, instead of the policy in force\n"
 		"  --frame HEX         the frame itself, from its Ethernet header on\n"
-		"No counter of the instance moves. Named sets are the instance's, with what is in them now;\n"
-		"limits, quotas, hashlimit's buckets and recent's lists are as if they had seen no packet.\n",
+		"  --frame-from F:N    frame number N of a capture, counted from 1; the first unless given\n"
+		"  --explain           every rule that is considered, with the first of its conditions that\n"
+		"                      does not hold; what was read of the packet; its flow; limits\n"
+		"Named sets, flows, limits, quotas, hashlimit's buckets and recent's lists are the instance's, as\n"
+		"they are now; nothing of it moves. connlimit counts as if there were no other connection.\n",
 	.run = run_test,
 };
 
 /* What was given; NULL: not. */
 struct options {
 	const char *iface, *proto, *src, *dst, *sport, *dport, *flags, *icmp_type, *length, *ctstate;
-	const char *policy, *frame;
-	bool egress;
+	const char *policy, *frame, *frame_from;
+	bool egress, explain;
 	unsigned families; /* that are left */
 };
 
@@ -58,7 +62,7 @@ struct options {
 /* Options ------------------------------------------------------------------------------------------ */
 
 enum { OPT_SPORT = 0x200, OPT_DPORT, OPT_SYN, OPT_FLAGS, OPT_ICMP, OPT_LENGTH, OPT_CTSTATE, OPT_EGRESS,
-       OPT_POLICY, OPT_FRAME };
+       OPT_POLICY, OPT_FRAME, OPT_FRAME_FROM, OPT_EXPLAIN };
 
 static const struct option longs[] = {
 	{ "in-interface", required_argument, NULL, 'i' },
@@ -82,6 +86,8 @@ static const struct option longs[] = {
 	{ "egress", no_argument, NULL, OPT_EGRESS },
 	{ "policy", required_argument, NULL, OPT_POLICY },
 	{ "frame", required_argument, NULL, OPT_FRAME },
+	{ "frame-from", required_argument, NULL, OPT_FRAME_FROM },
+	{ "explain", no_argument, NULL, OPT_EXPLAIN },
 	{ 0 },
 };
 
@@ -102,6 +108,7 @@ static const char **value_of(struct options *o, int c)
 	case OPT_CTSTATE: return &o->ctstate;
 	case OPT_POLICY: return &o->policy;
 	case OPT_FRAME: return &o->frame;
+	case OPT_FRAME_FROM: return &o->frame_from;
 	}
 	return NULL;
 }
@@ -116,6 +123,10 @@ static int take_option(struct options *o, int c, const char *name, struct pg_err
 	}
 	if (c == OPT_EGRESS) {
 		o->egress = true;
+		return 0;
+	}
+	if (c == OPT_EXPLAIN) {
+		o->explain = true;
 		return 0;
 	}
 	if (c == PG_OPT_HELP)
@@ -133,10 +144,12 @@ static int check_options(const struct options *o, struct pg_err *err)
 	if (o->iface && strlen(o->iface) >= IFNAMSIZ)
 		return USAGE(err, "interface name `%s' must be shorter than IFNAMSIZ (%d)", o->iface,
 			     IFNAMSIZ - 1);
-	if (o->frame && (o->proto || o->src || o->dst || o->sport || o->dport || o->flags ||
+	if (o->frame && o->frame_from)
+		return USAGE(err, "--frame and --frame-from exclude each other");
+	if ((o->frame || o->frame_from) && (o->proto || o->src || o->dst || o->sport || o->dport || o->flags ||
 			 o->icmp_type || o->length || o->families != PG_V46))
-		return USAGE(err, "--frame says all of the packet: only -i, --ctstate, --egress and "
-				  "--policy go with it");
+		return USAGE(err, "--frame says all of the packet: only -i, --ctstate, --egress, --policy "
+				  "and --explain go with it");
 	return 0;
 }
 
@@ -414,11 +427,45 @@ static int parse_frame(const char *text, uint8_t *frame, size_t *ret_len, struct
 	return 0;
 }
 
+/* FILE:N, or FILE. As it was on the wire: what the capture has cut off is zeros. */
+static int read_frame(const char *text, uint8_t *frame, size_t *ret_len, struct pg_err *err)
+{
+	_cleanup_(pg_capture_closep) struct pg_capture *capture = NULL;
+	const char *colon = strrchr(text, ':');
+	_free_ char *path = strdup(text);
+	struct pg_frame one = { 0 };
+	uint32_t number = 1, at = 0;
+	int r;
+
+	if (!path)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	if (colon && !pg_parse_u32(colon + 1, 1, UINT32_MAX, &number))
+		path[colon - text] = '\0';
+	r = pg_capture_open(path, &capture, err);
+	while (!r && at < number) {
+		r = pg_capture_next(capture, &one, err);
+		if (!r)
+			return pg_fail(err, -ENOENT, "%s: has %u frames, not %u", path, at, number);
+		r = r < 0 ? r : 0;
+		at++;
+	}
+	if (r)
+		return r;
+	if (one.wire_len < ETH_HLEN || one.wire_len > PG_PACKET_MAX)
+		return pg_fail(err, -EINVAL, "%s: frame %u has %zu bytes, not %d to %u", path, number,
+			       one.wire_len, ETH_HLEN, PG_PACKET_MAX);
+	memset(frame, 0, one.wire_len);
+	memcpy(frame, one.data, one.len < one.wire_len ? one.len : one.wire_len);
+	*ret_len = one.wire_len;
+	return 0;
+}
+
 /* Running it -------------------------------------------------------------------------------------- */
 
 static int load_policy(struct pg_dp *live, const char *path, struct pg_ruleset **ret_set,
 		       struct pg_err *err)
 {
+	_cleanup_(pg_ruleset_freep) struct pg_ruleset *old = NULL;
 	_cleanup_(pg_text_free) struct pg_text text = { 0 };
 	struct pg_rulefile_opts opts = { .name = path && strcmp(path, "-") ? path : NULL };
 	int r;
@@ -426,17 +473,33 @@ static int load_policy(struct pg_dp *live, const char *path, struct pg_ruleset *
 	if (!path)
 		return pg_policy_read(live, ret_set, err);
 	r = pg_rulefile_slurp(path, &text, err);
-	return r < 0 ? r : pg_edit_parse(&text, &opts, ret_set, err);
+	if (r >= 0)
+		r = pg_edit_parse(&text, &opts, ret_set, err);
+	if (r >= 0)
+		r = pg_policy_read(live, &old, err);
+	/* Rules that would stay would keep their limits, too. */
+	if (r >= 0)
+		pg_policy_inherit(*ret_set, old);
+	return r;
 }
 
-static int show(const struct pg_ctx *ctx, const struct pg_answer *answer, const char *iface,
+static int show(const struct pg_ctx *ctx, const struct pg_probe *probe, const struct options *o,
 		struct pg_err *err)
 {
+	const struct pg_explained explained = {
+		.explain = &probe->explain,
+		.remembered = probe->remembered,
+		.now_ns = probe->now_ns,
+		.flow = probe->has_flow ? &probe->flow : NULL,
+	};
 	_cleanup_(pg_text_free) struct pg_text t = { 0 };
 
 	if (ctx->json)
-		return pg_json_answer(stdout, answer, iface, err);
-	pg_view_answer(&t, answer, iface);
+		return pg_json_answer(stdout, &probe->answer, o->iface,
+				      o->explain ? &explained : NULL, err);
+	pg_view_answer(&t, &probe->answer, o->iface);
+	if (o->explain)
+		pg_view_explained(&t, &probe->answer, &explained);
 	if (t.oom)
 		return pg_fail(err, -ENOMEM, "out of memory");
 	fwrite(t.buf, 1, t.len, stdout);
@@ -458,6 +521,7 @@ static int probe_frame(struct pg_ctx *ctx, const struct options *o, unsigned sta
 		.iface = o->iface,
 		.dir = o->egress ? PG_DIR_OUT : PG_DIR_IN,
 		.ct_state = state,
+		.explain = o->explain,
 	};
 	int r = pg_dp_open(&open, &live, err);
 
@@ -468,7 +532,7 @@ static int probe_frame(struct pg_ctx *ctx, const struct options *o, unsigned sta
 		return r;
 	opts.live = live;
 	r = pg_probe_run(&probe, set, &opts, frame, len, err);
-	return r < 0 ? r : show(ctx, &probe.answer, o->iface, err);
+	return r < 0 ? r : show(ctx, &probe, o, err);
 }
 
 static int run_test(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
@@ -478,6 +542,7 @@ static int run_test(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *er
 	struct pg_packet packet = { 0 };
 	unsigned state = 0;
 	size_t len = 0;
+	bool given;
 	int r;
 
 	if (!frame)
@@ -487,15 +552,18 @@ static int run_test(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *er
 		return r == PG_OPT_HELP ? 0 : r;
 	if (o.ctstate)
 		r = parse_state(o.ctstate, &state, err);
-	if (!r && o.frame && state == PG_CT_RELATED)
+	given = o.frame || o.frame_from;
+	if (!r && given && state == PG_CT_RELATED)
 		r = USAGE(err, "--ctstate RELATED needs a packet that is described, not --frame");
 	if (!r && o.frame)
 		r = parse_frame(o.frame, frame, &len, err);
+	else if (!r && given)
+		r = read_frame(o.frame_from, frame, &len, err);
 	else if (!r)
 		r = describe(&o, state, &packet, err);
 	if (r < 0)
 		return r;
-	if (!o.frame)
+	if (!given)
 		len = pg_packet_build(&packet, frame);
 	return probe_frame(ctx, &o, state, frame, len, err);
 }

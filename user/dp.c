@@ -92,6 +92,7 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 		.trace = !opts->untraced,
 		.skip_csum = opts->skip_checksum,
 		.no_fast = opts->general_only,
+		.role = opts->fed && pg_dp_can_feed() ? PG_ROLE_FED : PG_ROLE_ALONE,
 	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = pg_dp_new(true, false);
 	struct pg_iface *slot;
@@ -102,6 +103,8 @@ int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp
 	r = pg_dp_create(dp, opts->flows, err);
 	if (!r)
 		r = pg_dp_load(dp, &load, &dp->skel, err);
+	if (!r && load.role == PG_ROLE_FED)
+		r = pg_dp_feed_map(dp, err);
 	if (r)
 		return r;
 	slot = dp->map[PG_MAP_IFACES].mem;
@@ -129,6 +132,8 @@ void pg_dp_close(struct pg_dp *dp)
 			munmap(dp->map[i].mem, dp->map[i].bytes);
 		pg_closep(&dp->map[i].fd);
 	}
+	if (dp->feed)
+		munmap(dp->feed, sizeof(*dp->feed));
 	pg_dp_sets_close(dp);
 	free(dp->private_text);
 	pg_closep(&dp->bpffs_fd);
@@ -185,6 +190,11 @@ __u32 pg_dp_slot_born(const struct pg_dp *dp, __u32 slot)
 void pg_dp_state_set(struct pg_dp *dp, __u32 state, const struct pg_state *start)
 {
 	((struct pg_state *)dp->map[PG_MAP_STATES].mem)[state % PG_STATES] = *start;
+}
+
+void pg_dp_state_get(const struct pg_dp *dp, __u32 state, struct pg_state *ret)
+{
+	*ret = ((const struct pg_state *)dp->map[PG_MAP_STATES].mem)[state % PG_STATES];
 }
 
 void pg_dp_slot_read(struct pg_dp *dp, __u32 slot, struct pg_count *ret)

@@ -50,6 +50,7 @@ struct pg_private_opts {
 	__u32 ifindex; /* as programs know it, and whose Ethernet address frames have; 0: none */
 	struct pg_dp *sets; /* whose named sets it sees: the same entries; NULL: it has none */
 	bool untraced;	    /* the programs as they are attached, without pg_trace */
+	bool fed;	    /* for pg_dp_feed(), where the kernel can */
 	bool general_only;  /* without the fast path, which must not make a difference */
 	bool skip_checksum; /* of IPv4 headers */
 	enum pg_fragments fragments; /* what `set-fragments` says there */
@@ -245,6 +246,7 @@ int pg_dp_local_refresh(struct pg_dp *dp, struct pg_err *err);
 int pg_dp_routes_open(struct pg_err *err);
 /* The same for what a check remembers. */
 void pg_dp_state_set(struct pg_dp *dp, __u32 state, const struct pg_state *start);
+void pg_dp_state_get(const struct pg_dp *dp, __u32 state, struct pg_state *ret);
 
 /* Counters: sums over all shards --------------------------------------------------------------- */
 
@@ -280,6 +282,8 @@ int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err);
 
 /* Forget all lists of `recent` and all buckets of hashlimit: for trials, in a private instance. */
 int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err);
+/* Those of another instance, as they are now. */
+int pg_dp_lists_copy(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err);
 
 /* What a packet's flow is found by. */
 struct pg_flow_packet {
@@ -499,6 +503,24 @@ int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, 
 enum pg_prog { PG_PROG_XDP = 1, PG_PROG_TC_IN = 2, PG_PROG_TC_OUT = 4 };
 int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len,
 		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err);
+/*
+ * What the classifier did with the last frame, on the general path, in order: how many steps, of
+ * which the first PG_TRACE_STEPS are there (more have overwritten these: then the order is lost). The
+ * memory is the instance's.
+ */
+size_t pg_dp_run_steps(const struct pg_dp *dp, const struct pg_step **ret_step);
+/*
+ * Many arriving frames at the cost of one: collect them, run all, and see what was made of each, in
+ * order. As pg_dp_run() of each, but for the steps. False: not in this instance, or no more before
+ * the next run.
+ */
+bool pg_dp_feed(struct pg_dp *dp, const void *frame, size_t len, size_t wire_len);
+/* How many there are, run or not. */
+size_t pg_dp_fed(const struct pg_dp *dp);
+int pg_dp_feed_run(struct pg_dp *dp, struct pg_err *err);
+/* Of those that were run; good until pg_dp_feed_clear(). */
+const struct pg_trace *pg_dp_feed_trace(const struct pg_dp *dp, size_t i);
+void pg_dp_feed_clear(struct pg_dp *dp);
 /* The fd of a private instance's program, for who measures it. The instance keeps it. */
 int pg_dp_private_prog(const struct pg_dp *dp, enum pg_prog prog);
 
@@ -540,3 +562,33 @@ int pg_dp_sets_commit(struct pg_dp *dp, struct pg_sets *sets, struct pg_err *err
 
 /* Give a private instance the sets of another: the same entries, not copies. */
 int pg_dp_sets_share(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err);
+
+/* Shadow: a policy that is tried on live packets ------------------------------------------------- */
+
+/*
+ * The policy that is tried has an instance of its own, in the directory `shadow` of the instance whose
+ * packets it sees: counters, flows, limits. Named sets are shared. Everything but reading takes an
+ * instance that is open for writing.
+ */
+
+/* Make one, in place of one that there is; nothing is committed in it yet, and it sees no packet. */
+int pg_dp_shadow_create(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err);
+/* The one that there is. -ENOENT, silently: none. */
+int pg_dp_shadow_open(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err);
+/*
+ * Let it see the packets of every interface of this network namespace; how many those are, 1 at least.
+ * Flows that are tracked are copied, where both policies track.
+ */
+int pg_dp_shadow_start(struct pg_dp *dp, struct pg_dp *shadow, struct pg_err *err);
+/* End it: the programs are again those that were there before. -ENOENT, silently: there is none. */
+int pg_dp_shadow_stop(struct pg_dp *dp, struct pg_err *err);
+
+struct pg_shadow_sums {
+	struct pg_count compared, differ;
+	struct pg_count lost; /* of those that differ: no room for their kind */
+};
+/* How much was compared, and each kind of packet about which the two differ. */
+typedef int pg_shadow_fn(void *arg, const struct pg_difference *difference,
+			 const struct pg_count *count);
+int pg_dp_shadow_read(struct pg_dp *shadow, struct pg_shadow_sums *ret, pg_shadow_fn *fn, void *arg,
+		      struct pg_err *err);

@@ -195,8 +195,10 @@ int pg_dp_detach(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 
 int pg_dp_destroy(struct pg_dp *dp, struct pg_err *err)
 {
-	int r = 0;
+	int r = dp->unreadable ? 0 : pg_dp_shadow_stop(dp, err);
 
+	if (r == -ENOENT)
+		r = 0;
 	if (dp->unreadable)
 		pg_hook_remove_unknown(dp);
 	for (__u32 i = 0; !dp->unreadable && !r && i < PG_MAX_IFACES; i++)
@@ -395,6 +397,9 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 
 	if (!ingress && !egress && f->build == pg_dp_build())
 		return 0;
+	r = pg_dp_refuse_shadow(dp, err);
+	if (r)
+		return r;
 	foreign = ingress && opts->mode != PG_MODE_TC ? foreign_xdp(dp, nic, slot) : 0;
 	if (foreign && !opts->force)
 		return refuse_foreign(nic, foreign, err);

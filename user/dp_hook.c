@@ -376,8 +376,13 @@ int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, 
 {
 	_close_ int link = open_pin(dp, "link", slot, dir);
 
-	if (link < 0)
+	if (link < 0) {
+		_close_ int prog = open_pin(dp, "prog", slot, dir);
+
+		if (prog < 0)
+			return -ENOENT;
 		return classic_install(dp, pg_dp_slots(dp)[slot].ifindex, slot, dir, prog_fd, err);
+	}
 	if (bpf_link_update(link, prog_fd, NULL))
 		return pg_dp_fail(err, -errno, "cannot replace the program");
 	pin_code(dp, slot, dir, prog_fd);

@@ -24,7 +24,7 @@ int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum
 /* Is the slot's program for arrivals on this interface of this namespace? Of links only. */
 bool pg_hook_is_on(const struct pg_dp *dp, __u32 slot, unsigned ifindex);
 
-/* Give what the slot has there, in its mode, another program, in one step. */
+/* Give what the slot has there, in its mode, another program, in one step. -ENOENT, silently: nothing. */
 int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, struct pg_err *err);
 
 /* Take off all that is pinned, of an instance whose slots can't be read, and remove the pins. */

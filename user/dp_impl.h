@@ -69,6 +69,9 @@ struct pg_dp {
 	void *private_text;
 	size_t private_text_len;
 	__u32 run_ifindex; /* 0: the kernel takes lo */
+	struct pg_feed *feed; /* mapped; NULL: frames run one by one */
+	int feed_prog;	      /* the skeleton's */
+	size_t feed_bytes;    /* of data that are in use */
 	/* Inner maps of sets, by set number, opened when first asked for; NULL: none yet. */
 	int *set_fd;
 };
@@ -105,11 +108,18 @@ int pg_dp_lock(struct pg_dp *dp, int wait_s, struct pg_err *err);
 const char *pg_dp_libbpf_says(void);
 void pg_dp_libbpf_listen(bool verbose);
 
+/* For programs that are not ALONE: fds, -1 where the role has no use for one. */
+struct pg_shadow_maps {
+	int handoff, differences, next;
+};
+
 struct pg_load_opts {
 	unsigned progs; /* a mask of enum pg_prog */
 	__u32 iface;	/* slot that this copy is for */
 	__u32 ifindex;
 	bool no_l2, trace, skip_csum, no_fast;
+	enum pg_role role;
+	const struct pg_shadow_maps *shadow; /* NULL with ALONE */
 };
 /*
  * Load copies of the programs on the instance's maps.
@@ -119,6 +129,9 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 int pg_dp_prog_fd(const struct portguard_bpf *skel, enum pg_prog prog);
 /* What tells these programs from another build's. */
 __u64 pg_dp_build(void);
+/* Programs that were loaded as PG_ROLE_FED: put them together. The fds stay the skeleton's. */
+int pg_dp_feed_open(struct portguard_bpf *skel, int *ret_prog, int *ret_map);
+bool pg_dp_can_feed(void);
 /* Make, map and (with dp->path) pin the maps of a new instance. */
 int pg_dp_create(struct pg_dp *dp, __u32 flows, struct pg_err *err);
 /* Open and map the pinned maps. -ENOENT, silently: no instance. */
@@ -152,6 +165,8 @@ void pg_dp_flow_forget_space(struct pg_dp *dp, __u32 space);
 
 /* dp_watch.c: make pg_watch_rings. 0 or a negative errno. */
 int pg_dp_watch_make(struct pg_dp *dp);
+/* dp_shadow.c: -EBUSY, with words, while a policy is tried beside the one in force. */
+int pg_dp_refuse_shadow(const struct pg_dp *dp, struct pg_err *err);
 
 /* dp_policy.c: the generation in force, 0 or 1, whatever the clock says about a confirmation. */
 __u32 pg_dp_active(const struct pg_dp *dp);
@@ -168,7 +183,11 @@ void pg_dp_recover(struct pg_dp *dp);
  */
 int pg_dp_text_copy(const void *mem, size_t bytes, __u32 number, void **ret_text, size_t *ret_n);
 
+/* dp_run.c */
+int pg_dp_feed_map(struct pg_dp *dp, struct pg_err *err);
+
 /* dp.c */
-struct pg_dp *pg_dp_new(bool writable, bool verbose); /* NULL: no memory */
+/* With nothing open yet. NULL: no memory. */
+struct pg_dp *pg_dp_new(bool writable, bool verbose);
 /* -EPERM and -EACCES become iptables' words and exit code; everything else the text. */
 int pg_dp_fail(struct pg_err *err, int r, const char *what);

@@ -115,10 +115,32 @@ static int reuse_maps(struct portguard_bpf *skel, const struct pg_dp *dp)
 	return r;
 }
 
-/* Without checksums there is only the general path: that is for the benchmark. */
+/*
+ * The maps of a policy that is tried are made only where there is one; references to them are in code
+ * that the verifier prunes.
+ */
+static int use_shadow(struct portguard_bpf *skel, const struct pg_shadow_maps *shadow, bool fed)
+{
+	struct bpf_map *const map[] = { skel->maps.pg_handoff, skel->maps.pg_differences,
+					skel->maps.pg_next };
+	const int fd[] = { shadow ? shadow->handoff : -1, shadow ? shadow->differences : -1,
+			   shadow ? shadow->next : -1 };
+	int r = bpf_map__set_autocreate(skel->maps.pg_feed, fed) ?:
+		bpf_map__set_autocreate(skel->maps.pg_fed, fed);
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(map); i++)
+		r = fd[i] >= 0 ? bpf_map__reuse_fd(map[i], fd[i]) :
+				 bpf_map__set_autocreate(map[i], false);
+	return r;
+}
+
+/*
+ * Without checksums there is only the general path: that is for the benchmark. What compares two
+ * policies is there, too.
+ */
 static enum pg_fast fast_path_for(const struct pg_load_opts *opts, bool atomic)
 {
-	if (opts->no_fast || opts->no_l2 || opts->skip_csum || (opts->trace && atomic))
+	if (opts->role == PG_ROLE_SHADOW || opts->role == PG_ROLE_BESIDE || opts->no_fast || opts->no_l2 || opts->skip_csum || (opts->trace && atomic))
 		return PG_FAST_NONE;
 	if (opts->trace)
 		return PG_FAST_TRACE;
@@ -137,7 +159,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel = portguard_bpf__open();
 	if (!skel)
 		return pg_dp_fail(err, -errno, "cannot open the BPF program");
-	r = reuse_maps(skel, dp);
+	r = reuse_maps(skel, dp) ?: use_shadow(skel, opts->shadow, opts->role == PG_ROLE_FED);
 	if (r)
 		return pg_dp_fail(err, r, "cannot use the instance's maps");
 	frags = opts->progs & PG_PROG_XDP &&
@@ -145,8 +167,11 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	for (unsigned p = PG_PROG_XDP; p <= PG_PROG_TC_OUT; p <<= 1)
 		bpf_program__set_autoload(skel_prog(skel, p), opts->progs & p);
 	/* Not by the section's name: what that says, libbpf adds again when it loads. */
-	if (frags)
+	bpf_program__set_autoload(skel->progs.portguard_feed, opts->role == PG_ROLE_FED);
+	if (frags) {
 		bpf_program__set_flags(skel->progs.portguard_xdp, BPF_F_XDP_HAS_FRAGS);
+		bpf_program__set_flags(skel->progs.portguard_feed, BPF_F_XDP_HAS_FRAGS);
+	}
 	skel->rodata->cfg.shards = ctl->shards;
 	skel->rodata->cfg.atomic = (__u32)libbpf_num_possible_cpus() > ctl->shards;
 	skel->rodata->cfg.iface = opts->iface;
@@ -160,12 +185,28 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel->rodata->cfg.netns = (__u32)dp->netns;
 	skel->rodata->cfg.space = pg_dp_flow_space(dp);
 	skel->rodata->cfg.flow_buckets = dp->map[PG_MAP_FLOWS].entries - PG_HALF_OPEN_BUCKETS;
+	skel->rodata->cfg.role = opts->role;
 	skel->rodata->cfg.fast = fast_path_for(opts, skel->rodata->cfg.atomic);
 	r = portguard_bpf__load(skel);
 	if (r)
 		return pg_dp_fail(err, r, "cannot load the BPF program");
 	*ret_skel = TAKE_PTR(skel);
 	return 0;
+}
+
+int pg_dp_feed_open(struct portguard_bpf *skel, int *ret_prog, int *ret_map)
+{
+	int next = bpf_map__fd(skel->maps.pg_fed), xdp = pg_dp_prog_fd(skel, PG_PROG_XDP);
+	__u32 zero = 0;
+
+	*ret_prog = bpf_program__fd(skel->progs.portguard_feed);
+	*ret_map = bpf_map__fd(skel->maps.pg_feed);
+	return bpf_map_update_elem(next, &zero, &xdp, BPF_ANY) ? -errno : 0;
+}
+
+bool pg_dp_can_feed(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_store_bytes, NULL) == 1;
 }
 
 void pg_dp_unload(struct portguard_bpf *skel)

@@ -2,6 +2,7 @@
 /* Frames through the programs of a private instance, by BPF_PROG_TEST_RUN. */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "dp_impl.h"
 
@@ -29,12 +30,14 @@ int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, 
 int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len,
 		   size_t wire_len, struct pg_trace *ret_trace, struct pg_err *err)
 {
-	struct pg_trace *t = dp->map[PG_MAP_TRACE].mem;
+	struct pg_trace_map *map = dp->map[PG_MAP_TRACE].mem;
+	struct pg_trace *t = &map->packet;
 	struct __sk_buff skb = { .ifindex = dp->run_ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .repeat = 1);
 	int r;
 
 	memset(t, 0, sizeof(*t));
+	map->n_steps = 0;
 	t->frame_len = wire_len > len ? wire_len : 0;
 	if (prog != PG_PROG_XDP) {
 		opts.ctx_in = &skb;
@@ -45,6 +48,97 @@ int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_
 		return pg_dp_fail(err, -errno, "cannot run a frame through the program");
 	*ret_trace = *t;
 	return 0;
+}
+
+/* Many at once ----------------------------------------------------------------------------------- */
+
+int pg_dp_feed_map(struct pg_dp *dp, struct pg_err *err)
+{
+	int map = -1, r = pg_dp_feed_open(dp->skel, &dp->feed_prog, &map);
+	void *mem;
+
+	if (r)
+		return pg_dp_fail(err, r, "cannot feed frames to the program");
+	mem = mmap(NULL, sizeof(*dp->feed), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+	if (mem == MAP_FAILED)
+		return pg_dp_fail(err, -errno, "cannot map frames into memory");
+	dp->feed = mem;
+	return 0;
+}
+
+bool pg_dp_feed(struct pg_dp *dp, const void *frame, size_t len, size_t wire_len)
+{
+	struct pg_feed *f = dp->feed;
+
+	if (!f || f->n == PG_FEED_FRAMES || dp->feed_bytes + len > PG_FEED_BYTES || len > PG_FEED_MAX)
+		return false;
+	f->frame[f->n++] = (struct pg_feed_frame){
+		.at = (__u32)dp->feed_bytes,
+		.len = (__u32)len,
+		.wire_len = wire_len > len ? (__u32)wire_len : 0,
+	};
+	memcpy(f->data + dp->feed_bytes, frame, len);
+	dp->feed_bytes += len;
+	return true;
+}
+
+size_t pg_dp_fed(const struct pg_dp *dp)
+{
+	return dp->feed ? dp->feed->n : 0;
+}
+
+/* One test run costs the kernel some milliseconds beside the frames: few are better run one by one. */
+#define FEED_FEW 512
+
+static int run_few(struct pg_dp *dp, struct pg_err *err)
+{
+	struct pg_feed *f = dp->feed;
+	int r = 0;
+
+	for (__u32 i = 0; !r && i < f->n; i++) {
+		const struct pg_feed_frame *frame = &f->frame[i];
+
+		r = pg_dp_run_prog(dp, PG_PROG_XDP, f->data + frame->at, frame->len,
+				   frame->wire_len ?: frame->len, &f->trace[i], err);
+	}
+	return r;
+}
+
+int pg_dp_feed_run(struct pg_dp *dp, struct pg_err *err)
+{
+	struct pg_feed *f = dp->feed;
+	__u8 blank[RUN_MAX_LINEAR] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = blank, .data_size_in = sizeof(blank));
+
+	if (!f || f->n < FEED_FEW)
+		return f ? run_few(dp, err) : 0;
+	f->next = f->failed = 0;
+	opts.repeat = (int)f->n + 1; /* the last keeps what was made of the last but one */
+	if (bpf_prog_test_run_opts(dp->feed_prog, &opts))
+		return pg_dp_fail(err, -errno, "cannot run frames through the program");
+	if (f->failed)
+		return pg_fail(err, -EIO, "%u frames could not be given to the program", f->failed);
+	return 0;
+}
+
+const struct pg_trace *pg_dp_feed_trace(const struct pg_dp *dp, size_t i)
+{
+	return &dp->feed->trace[i % PG_FEED_FRAMES];
+}
+
+void pg_dp_feed_clear(struct pg_dp *dp)
+{
+	if (dp->feed)
+		dp->feed->n = 0;
+	dp->feed_bytes = 0;
+}
+
+size_t pg_dp_run_steps(const struct pg_dp *dp, const struct pg_step **ret_step)
+{
+	const struct pg_trace_map *map = dp->map[PG_MAP_TRACE].mem;
+
+	*ret_step = map->step;
+	return map->n_steps;
 }
 
 /* Keys are of different sizes; this is the largest. */
@@ -69,6 +163,36 @@ int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err)
 		forget_list(dp->map[PG_MAP_HASHLIMITS].fd);
 
 	return r ? pg_dp_fail(err, r, "cannot forget what packets have left behind") : 0;
+}
+
+union list_value {
+	struct pg_recent_entry recent;
+	struct pg_state hashlimit;
+};
+
+/* What is forgotten meanwhile is no loss. */
+static int copy_list(int to, int from)
+{
+	union list_key key, next;
+	union list_value value;
+	bool more = !bpf_map_get_next_key(from, NULL, &next);
+
+	while (more) {
+		key = next;
+		more = !bpf_map_get_next_key(from, &key, &next);
+		if (!bpf_map_lookup_elem(from, &key, &value) &&
+		    bpf_map_update_elem(to, &key, &value, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+int pg_dp_lists_copy(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err)
+{
+	int r = copy_list(dp->map[PG_MAP_RECENTS].fd, from->map[PG_MAP_RECENTS].fd) ?:
+		copy_list(dp->map[PG_MAP_HASHLIMITS].fd, from->map[PG_MAP_HASHLIMITS].fd);
+
+	return r ? pg_dp_fail(err, r, "cannot copy what packets have left behind") : 0;
 }
 
 int pg_dp_private_prog(const struct pg_dp *dp, enum pg_prog prog)

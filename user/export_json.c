@@ -474,6 +474,93 @@ int pg_json_states(FILE *f, const struct pg_states *states, const struct pg_stat
 	return write_states(f, states, opts, "\n", err);
 }
 
+/* Differences ---------------------------------------------------------------------------------- */
+
+static void put_null(struct json_object *obj, const char *key, bool *oom)
+{
+	if (!obj || json_object_object_add(obj, key, NULL) < 0)
+		*oom = true;
+}
+
+/* Chain, number and text; null where no chain was asked. */
+static void put_place(struct json_object *o, const struct pg_place *place, bool *oom)
+{
+	struct pg_text spec = { 0 };
+
+	if (!place->chain) {
+		put_null(o, "chain", oom);
+		put_null(o, "rule", oom);
+		put_null(o, "spec", oom);
+		return;
+	}
+	put_text(o, "table", pg_table_name(place->chain->table), oom);
+	put_text(o, "chain", place->chain->name, oom);
+	put_number(o, "rule", place->num, oom);
+	pg_place_print(&spec, place);
+	put_text(o, "spec", spec.buf ? spec.buf : "", oom);
+	*oom |= spec.oom;
+	pg_text_free(&spec);
+}
+
+static void put_side(struct json_object *row, const char *key, const struct pg_diff_side *side,
+		     bool *oom)
+{
+	struct json_object *o = object();
+
+	put_text(o, "verdict", pg_verdict_name((enum pg_verdict)side->verdict), oom);
+	put_place(o, &side->place, oom);
+	put_text(o, "reason", pg_reason_name((enum pg_reason)side->reason), oom);
+	put(row, key, o, oom);
+}
+
+static struct json_object *diff_row(const struct pg_diff_row *row, bool *oom)
+{
+	struct json_object *o = object();
+	char source[INET6_ADDRSTRLEN] = "";
+
+	put_text(o, "direction", row->dir == PG_DIR_IN ? "in" : "out", oom);
+	if (row->iface[0])
+		put_text(o, "iface", row->iface, oom);
+	if (row->has_proto)
+		put_number(o, "proto", row->proto, oom);
+	if (row->has_port)
+		put_number(o, "port", row->port, oom);
+	if (row->has_source && inet_ntop(row->v6 ? AF_INET6 : AF_INET, row->source, source,
+					 sizeof(source)))
+		put_text(o, "source", source, oom);
+	put_side(o, "was", &row->was, oom);
+	put_side(o, "now", &row->now, oom);
+	put_number(o, "packets", row->count.packets, oom);
+	put_number(o, "bytes", row->count.bytes, oom);
+	if (row->first_frame)
+		put_number(o, "first_frame", row->first_frame, oom);
+	return o;
+}
+
+static struct json_object *diff_rows(const struct pg_diff *diff, bool *oom)
+{
+	struct json_object *list = json_object_new_array();
+
+	*oom |= !list;
+	for (size_t i = 0; i < diff->n && !*oom; i++)
+		json_object_array_add(list, diff_row(&diff->row[i], oom));
+	return list;
+}
+
+int pg_json_shadow(FILE *f, const struct pg_shadow *shadow, struct pg_err *err)
+{
+	const struct pg_shadow_sums *sums = &shadow->sums;
+	struct json_object *doc = object();
+	bool oom = false;
+
+	put_number(doc, "compared", sums->compared.packets, &oom);
+	put_number(doc, "differences", sums->differ.packets, &oom);
+	put_number(doc, "difference_bytes", sums->differ.bytes, &oom);
+	put_number(doc, "not_listed", sums->lost.packets, &oom);
+	put(doc, "difference_rows", diff_rows(&shadow->diff, &oom), &oom);
+	return done(f, doc, oom, false, "\n", err);
+}
+
 /* Replay --------------------------------------------------------------------------------------- */
 
 static void replay_histograms(const struct pg_replay_sums *sums, struct json_object *doc,
@@ -519,8 +606,8 @@ static void replay_lists(const struct pg_replay_sums *sums, struct json_object *
 	put(doc, "fragments", fragments, oom);
 }
 
-int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_snapshot *snap,
-		   struct pg_err *err)
+int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_diff *diff,
+		   const struct pg_snapshot *snap, struct pg_err *err)
 {
 	static const struct pg_ports_opts every_port;
 	static const struct pg_states_opts every_state;
@@ -536,8 +623,9 @@ int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_s
 	put_number(doc, "flows",
 		   (uint64_t)snap->flow.count[PG_FLOW_TABLE] + snap->flow.count[PG_HALF_OPEN_TABLE],
 		   &oom);
-	/* Differences come with a second policy. */
-	put_number(doc, "differences", 0, &oom);
+	put_number(doc, "differences", diff ? diff->packets : 0, &oom);
+	if (diff)
+		put(doc, "difference_rows", diff_rows(diff, &oom), &oom);
 	r = done(f, doc, oom, true, ",\"states\":", err);
 	if (!r)
 		r = write_states(f, &snap->states, &every_state, ",", err);
@@ -564,32 +652,6 @@ int pg_json_lint(FILE *f, const struct pg_lint *lint, struct pg_err *err)
 }
 
 /* Test ----------------------------------------------------------------------------------------- */
-
-static void put_null(struct json_object *obj, const char *key, bool *oom)
-{
-	if (!obj || json_object_object_add(obj, key, NULL) < 0)
-		*oom = true;
-}
-
-/* Chain, number and text; null where no chain was asked. */
-static void put_place(struct json_object *o, const struct pg_place *place, bool *oom)
-{
-	struct pg_text spec = { 0 };
-
-	if (!place->chain) {
-		put_null(o, "chain", oom);
-		put_null(o, "rule", oom);
-		put_null(o, "spec", oom);
-		return;
-	}
-	put_text(o, "table", pg_table_name(place->chain->table), oom);
-	put_text(o, "chain", place->chain->name, oom);
-	put_number(o, "rule", place->num, oom);
-	pg_place_print(&spec, place);
-	put_text(o, "spec", spec.buf ? spec.buf : "", oom);
-	*oom |= spec.oom;
-	pg_text_free(&spec);
-}
 
 static void put_addr(struct json_object *o, const char *key, const struct pg_trace *trace,
 		     const __be32 *addr, bool *oom)
@@ -629,7 +691,85 @@ static struct json_object *answer_packet(const struct pg_answer *answer, const c
 	return o;
 }
 
-int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface, struct pg_err *err)
+/* Text that a printer has left in `t`, which is freed; nothing for an empty one. */
+static void put_printed(struct json_object *o, const char *key, struct pg_text *t, bool *oom)
+{
+	if (t->len)
+		put_text(o, key, t->buf, oom);
+	*oom |= t->oom;
+	pg_text_free(t);
+}
+
+static struct json_object *considered(const struct pg_considered *row,
+				      const struct pg_explained *explained, bool *oom)
+{
+	struct pg_text failed = { 0 }, left = { 0 };
+	struct json_object *o = object();
+
+	put_place(o, &row->place, oom);
+	put_text(o, "outcome", pg_outcome_name(row->outcome), oom);
+	if (row->outcome == PG_OUTCOME_FAILED)
+		pg_condition_print(&failed, row->place.rule, &row->failed);
+	put_printed(o, "failed", &failed, oom);
+	pg_rule_remembered_print(&left, row->place.rule, explained);
+	put_printed(o, "limits", &left, oom);
+	return o;
+}
+
+static struct json_object *parsed(const struct pg_trace *trace, bool *oom)
+{
+	bool asked = trace->reason == PG_REASON_RULE || trace->reason == PG_REASON_POLICY;
+	struct json_object *o = object(), *vlans = json_object_new_array();
+
+	put_number(o, "frame_length", trace->frame_len, oom);
+	put_number(o, "ethertype", trace->ethertype, oom);
+	*oom |= !vlans;
+	for (unsigned i = 0; i < trace->vlans && i < ARRAY_SIZE(trace->vlan_id) && vlans; i++)
+		json_object_array_add(vlans, json_object_new_int(trace->vlan_id[i]));
+	put(o, "vlans", vlans, oom);
+	put_text(o, "outcome", asked ? "rules" : pg_reason_name((enum pg_reason)trace->reason), oom);
+	put_text(o, "fragment", trace->frag == PG_FRAG_NONE ? "none" :
+				pg_frag_name((enum pg_frag)trace->frag), oom);
+	put_number(o, "fragment_offset", trace->frag_offset * 8U, oom);
+	return o;
+}
+
+static struct json_object *flow_before(const struct pg_explained *explained, bool *oom)
+{
+	const struct pg_dp_flow *flow = explained->flow;
+	struct json_object *o = object(), *packets = json_object_new_array();
+
+	*oom |= !packets;
+	put_text(o, "state", pg_pair_state_name(flow->tcp_state), oom);
+	put(o, "assured", json_object_new_boolean(flow->assured), oom);
+	put(o, "seen_reply", json_object_new_boolean(flow->seen_reply), oom);
+	for (int i = 0; i < 2 && packets; i++)
+		json_object_array_add(packets, json_object_new_uint64(flow->end[i].sent.packets));
+	put(o, "packets", packets, oom);
+	put_number(o, "expires_s", (flow->expires_ns - explained->now_ns) / 1000000000, oom);
+	return o;
+}
+
+static void put_explained(struct json_object *doc, const struct pg_answer *answer,
+			  const struct pg_explained *explained, bool *oom)
+{
+	struct json_object *list = json_object_new_array();
+
+	put(doc, "parser", parsed(&answer->trace, oom), oom);
+	if (explained->flow)
+		put(doc, "flow", flow_before(explained, oom), oom);
+	else
+		put_null(doc, "flow", oom);
+	*oom |= !list;
+	for (size_t i = 0; i < explained->explain->n && !*oom; i++)
+		json_object_array_add(list, considered(&explained->explain->row[i], explained, oom));
+	put(doc, "considered", list, oom);
+	if (explained->explain->cut)
+		put(doc, "considered_cut", json_object_new_boolean(true), oom);
+}
+
+int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface,
+		   const struct pg_explained *explained, struct pg_err *err)
 {
 	struct json_object *doc = object(), *path = json_object_new_array();
 	bool oom = false;
@@ -648,5 +788,7 @@ int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface, s
 	if (answer->path_cut)
 		put(doc, "path_cut", json_object_new_boolean(true), &oom);
 	put(doc, "packet", answer_packet(answer, iface, &oom), &oom);
+	if (explained)
+		put_explained(doc, answer, explained, &oom);
 	return done(f, doc, oom, false, "\n", err);
 }

@@ -9,7 +9,10 @@
 #include <time.h>
 
 #include "answer.h"
+#include "diff.h"
+#include "explain.h"
 #include "lint.h"
+#include "shadow.h"
 #include "snapshot.h"
 #include "view.h"
 
@@ -43,8 +46,13 @@ struct pg_replay_sums {
 	uint64_t l4[256];
 	uint64_t frag[_PG_FRAG_MAX];
 };
-int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_snapshot *snap,
-		   struct pg_err *err);
+/* `diff` NULL: there was no second policy. */
+int pg_json_replay(FILE *f, const struct pg_replay_sums *sums, const struct pg_diff *diff,
+		   const struct pg_snapshot *snap, struct pg_err *err);
 
-/* iface NULL: none that has a name. */
-int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface, struct pg_err *err);
+/* iface NULL: none that has a name; explained NULL: nobody asked for that. */
+int pg_json_answer(FILE *f, const struct pg_answer *answer, const char *iface,
+		   const struct pg_explained *explained, struct pg_err *err);
+
+/* What a policy that is tried would do otherwise. */
+int pg_json_shadow(FILE *f, const struct pg_shadow *shadow, struct pg_err *err);

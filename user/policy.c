@@ -716,6 +716,50 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 	return pg_policy_commit_for(dp, set, 0, err);
 }
 
+/* Read what rules remember, or write it where they have it now; in the order of the rules. */
+static void move_states(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_state *state,
+			bool *known, bool write)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < set->n_chains; i++) {
+		for (size_t k = 0; k < set->chain[i].n_rules; k++) {
+			const struct pg_rule *rule = &set->chain[i].rule[k];
+			size_t n = pg_rule_states(rule);
+
+			for (size_t s = 0; s < n && at < PG_STATES; s++, at++) {
+				if (!write)
+					known[at] = rule->state != PG_NO_SLOT;
+				if (!known[at])
+					continue;
+				if (write)
+					pg_dp_state_set(dp, rule->state + (uint32_t)s, &state[at]);
+				else
+					pg_dp_state_get(dp, rule->state + (uint32_t)s, &state[at]);
+			}
+		}
+	}
+}
+
+int pg_policy_commit_copy(struct pg_dp *dp, struct pg_ruleset *set, struct pg_dp *live,
+			  struct pg_err *err)
+{
+	_free_ struct pg_state *state = calloc(PG_STATES, sizeof(*state));
+	_free_ bool *known = calloc(PG_STATES, sizeof(*known));
+	int r;
+
+	if (!state || !known)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	if (live)
+		move_states(live, set, state, known, false);
+	pg_policy_disown(set);
+	r = pg_policy_commit(dp, set, err);
+	if (r || !live)
+		return r;
+	move_states(dp, set, state, known, true);
+	return pg_dp_lists_copy(dp, live, err);
+}
+
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name)
 {
 	uint32_t n = 0;

@@ -5,7 +5,9 @@
 #include <net/ethernet.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <time.h>
 
+#include "chains.h"
 #include "packet.h"
 #include "policy.h"
 
@@ -189,10 +191,9 @@ static int load(struct pg_probe *probe, struct pg_err *err)
 {
 	int r;
 
-	pg_policy_disown(probe->set);
 	r = probe->opts->ct_state == PG_CT_UNTRACKED ? put_notrack(probe->set, err) : 0;
 	if (!r)
-		r = pg_policy_commit(probe->dp, probe->set, err);
+		r = pg_policy_commit_copy(probe->dp, probe->set, probe->opts->live, err);
 	return r ? r : pg_policy_compile(probe->dp, probe->set, &probe->tables, err);
 }
 
@@ -214,6 +215,104 @@ static int run(struct pg_probe *probe, const uint8_t *frame, size_t len, struct 
 	size_t max = pg_dp_run_max(probe->dp);
 
 	return pg_dp_run(probe->dp, probe->opts->dir, frame, len < max ? len : max, len, ret, err);
+}
+
+/* Explaining --------------------------------------------------------------------------------------- */
+
+/* So many questions are one policy: as many as a second of compiling answers. */
+#define QUESTIONS 8192
+
+/* What the packet's flow and the rules' limits are before it comes. */
+static int look_before(struct pg_probe *probe, const struct pg_trace *trace, const uint8_t *frame,
+		       size_t len, struct pg_err *err)
+{
+	struct pg_flow_packet packet;
+	struct pg_flow_key key;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	probe->now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	probe->remembered = calloc(PG_STATES, sizeof(*probe->remembered));
+	if (!probe->remembered)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	for (__u32 i = 0; i < PG_STATES; i++)
+		pg_dp_state_get(probe->dp, i, &probe->remembered[i]);
+	if (own_flow(trace, frame, len, &packet)) {
+		pg_dp_flow_key(probe->dp, &packet, &key);
+		probe->has_flow = pg_dp_flow_get(probe->dp, &key, &probe->flow) &&
+				  probe->flow.expires_ns > probe->now_ns;
+	}
+	return 0;
+}
+
+struct questions {
+	struct pg_dp *dp;
+	struct pg_ruleset *set;
+	bool untracked; /* NOTRACK stands before them in raw's chains */
+};
+
+static bool has_counted(void *arg, enum pg_stage stage, size_t i)
+{
+	const struct questions *q = arg;
+	const struct pg_chain *chain = &q->set->chain[pg_stage_chain(stage)];
+	struct pg_count count = { 0 };
+
+	i += q->untracked && chain->table == PG_TABLE_RAW;
+	if (i < chain->n_rules)
+		pg_dp_slot_read(q->dp, chain->rule[i].slot, &count);
+	return count.packets;
+}
+
+static bool is_empty(const struct pg_ruleset *set)
+{
+	for (size_t i = 0; i < set->n_chains; i++)
+		if (set->chain[i].n_rules)
+			return false;
+	return true;
+}
+
+/* The same packet, once more, under a policy of questions. */
+static int ask(struct pg_probe *probe, struct questions *q, const struct pg_trace *first,
+	       const uint8_t *frame, size_t len, struct pg_err *err)
+{
+	struct pg_trace trace;
+	int r = 0;
+
+	if (is_empty(q->set))
+		return 0;
+	if (q->untracked)
+		r = put_notrack(q->set, err);
+	if (!r)
+		r = pg_dp_flow_forget(probe->dp, err); /* what the packet has begun */
+	if (!r)
+		r = pg_policy_commit(probe->dp, q->set, err);
+	if (!r)
+		r = put_flow(probe, first, frame, len, err);
+	return r ? r : run(probe, frame, len, &trace, err);
+}
+
+static int explain(struct pg_probe *probe, const struct pg_term_map *map,
+		   const struct pg_trace *trace, const uint8_t *frame, size_t len,
+		   struct pg_err *err)
+{
+	const struct pg_step *step;
+	size_t n = pg_dp_run_steps(probe->dp, &step), next = 0;
+	int r = pg_explain_make(map, step, n, &probe->explain);
+
+	if (r)
+		return pg_fail(err, r, "cannot follow the packet: %s", strerror(-r));
+	for (size_t at = 0; !r && at < probe->explain.n; at = next) {
+		_cleanup_(pg_ruleset_freep) struct pg_ruleset *set =
+			pg_explain_probe(&probe->explain, at, QUESTIONS, &next);
+		struct questions questions = { probe->dp, set, trace->ct_state == PG_CT_UNTRACKED };
+
+		if (!set)
+			return pg_fail(err, -ENOMEM, "out of memory");
+		r = ask(probe, &questions, trace, frame, len, err);
+		if (!r)
+			pg_explain_settle(&probe->explain, at, next, has_counted, &questions);
+	}
+	return r;
 }
 
 int pg_probe_run(struct pg_probe *probe, struct pg_ruleset *set, const struct pg_probe_opts *opts,
@@ -239,6 +338,8 @@ int pg_probe_run(struct pg_probe *probe, struct pg_ruleset *set, const struct pg
 		r = load(probe, err);
 	if (!r)
 		r = put_flow(probe, &trace, frame, len, err);
+	if (!r && opts->explain)
+		r = look_before(probe, &trace, frame, len, err);
 	if (!r)
 		r = run(probe, frame, len, &trace, err);
 	if (!r)
@@ -248,11 +349,13 @@ int pg_probe_run(struct pg_probe *probe, struct pg_ruleset *set, const struct pg
 	map.tables = probe->tables;
 	map.notrack_first = opts->ct_state == PG_CT_UNTRACKED;
 	pg_answer_make(&map, opts->dir, &trace, &probe->answer);
-	return 0;
+	return opts->explain ? explain(probe, &map, &trace, frame, len, err) : 0;
 }
 
 void pg_probe_clear(struct pg_probe *probe)
 {
+	pg_explain_clear(&probe->explain);
+	free(probe->remembered);
 	pg_tables_free(probe->tables);
 	pg_dp_close(probe->dp);
 	*probe = (struct pg_probe){ 0 };

@@ -7,12 +7,15 @@
 
 #include "answer.h"
 #include "dp.h"
+#include "explain.h"
 
 struct pg_probe_opts {
 	const char *iface;   /* that it arrives on or leaves by; NULL: one that no rule names */
 	enum pg_dir dir;
 	unsigned ct_state;   /* PG_CT_* that the packet is to have; 0: what it would have */
-	struct pg_dp *live;  /* whose named sets and flows are seen; NULL: there are none */
+	/* Whose named sets, flows, limits and lists are seen, as they are now; NULL: there are none */
+	struct pg_dp *live;
+	bool explain; /* fill in .explain and .remembered, too */
 };
 
 struct pg_probe {
@@ -21,10 +24,15 @@ struct pg_probe {
 	struct pg_ruleset *set; /* the caller's; NOTRACK is put in front where it is asked for */
 	struct pg_tables *tables;
 	struct pg_answer answer; /* points into the two above */
+	struct pg_explain explain; /* likewise */
+	struct pg_state *remembered; /* PG_STATES: by pg_rule.state, before the packet came */
+	uint64_t now_ns;	     /* when that was, CLOCK_MONOTONIC */
+	bool has_flow;		     /* of the packet, before it came */
+	struct pg_dp_flow flow;
 };
 
 /*
- * `set` is the policy; its counters and states are given up. `frame` has `len` bytes, all of which
+ * `set` is the policy, with the states that its rules have in the live instance; they are given up. `frame` has `len` bytes, all of which
  * were on the wire. Fails with exit code 2 where such a packet can't have the state that was asked
  * for. Accepts what pg_probe_clear() left; the caller clears in any case.
  */

@@ -12,14 +12,18 @@
 
 int pg_replay_init(struct pg_replay *replay, struct pg_dp *dp, struct pg_err *err)
 {
-	*replay = (struct pg_replay){ .dp = dp, .buf = malloc(PG_REPLAY_FRAME_MAX) };
-	return replay->buf ? 0 : pg_fail(err, -ENOMEM, "out of memory");
+	*replay = (struct pg_replay){ .dp = dp, .buf = malloc(PG_REPLAY_FRAME_MAX),
+				      .fed = calloc(PG_FEED_FRAMES, sizeof(*replay->fed)) };
+	return replay->buf && replay->fed ? 0 : pg_fail(err, -ENOMEM, "out of memory");
 }
 
 void pg_replay_clear(struct pg_replay *replay)
 {
 	free(replay->buf);
+	free(replay->fed);
 	replay->buf = NULL;
+	replay->fed = NULL;
+	pg_diff_clear(&replay->old.diff);
 }
 
 void pg_replay_count(struct pg_replay_sums *sums, const struct pg_trace *trace)
@@ -174,34 +178,123 @@ static void skip(struct pg_replay *replay, const struct pg_frame *frame, const c
 				&replay->map);
 }
 
-static void run_frame(struct pg_replay *replay, const struct pg_frame *frame)
+static void take_side(const struct pg_term_map *map, const struct pg_trace *trace,
+		      struct pg_diff_side *ret)
+{
+	pg_answer_place(map, trace, &ret->place);
+	ret->verdict = trace->verdict;
+	ret->reason = trace->reason;
+}
+
+static int compare(struct pg_replay *replay, uint64_t number, enum pg_dir dir,
+		   const struct pg_trace *was, const struct pg_trace *now, struct pg_err *err)
+{
+	struct pg_replay_old *old = &replay->old;
+	struct pg_diff_row row;
+	int r;
+
+	if (was->verdict == now->verdict)
+		return 0;
+	pg_diff_row_from_trace(now, dir, &row);
+	take_side(&old->map, was, &row.was);
+	take_side(&replay->map, now, &row.now);
+	row.first_frame = number;
+	r = pg_diff_add(&old->diff, &row);
+	return r ? pg_fail(err, r, "out of memory") : 0;
+}
+
+/* A frame that was run, or that is too short for that. `was` NULL: there is no other policy. */
+static int take(struct pg_replay *replay, uint64_t number, const struct pg_frame *frame,
+		enum pg_dir dir, const struct pg_trace *was, const struct pg_trace *now,
+		struct pg_err *err)
+{
+	pg_replay_count(&replay->sums, now);
+	if (replay->verdicts)
+		pg_verdict_line(replay->verdicts, number, frame, dir, now, &replay->map);
+	return was ? compare(replay, number, dir, was, now, err) : 0;
+}
+
+/* Run the frames that wait. */
+static int flush(struct pg_replay *replay, struct pg_err *err)
+{
+	size_t n = pg_dp_fed(replay->dp);
+	struct pg_dp *old = replay->old.dp;
+	int r = n ? pg_dp_feed_run(replay->dp, err) : 0;
+
+	if (n && !r && old)
+		r = pg_dp_feed_run(old, err);
+	for (size_t i = 0; !r && i < n; i++) {
+		const struct pg_replay_fed *fed = &replay->fed[i];
+		const struct pg_frame frame = { .sec = fed->sec, .nsec = fed->nsec };
+
+		r = take(replay, fed->number, &frame, PG_DIR_IN,
+			 old ? pg_dp_feed_trace(old, i) : NULL, pg_dp_feed_trace(replay->dp, i), err);
+	}
+	pg_dp_feed_clear(replay->dp);
+	if (old)
+		pg_dp_feed_clear(old);
+	return r;
+}
+
+/* Both instances take it, or neither: they are alike. */
+static bool feed(struct pg_replay *replay, const struct pg_frame *frame, const uint8_t *data,
+		 size_t len)
+{
+	size_t at = pg_dp_fed(replay->dp);
+
+	if (!pg_dp_feed(replay->dp, data, len, frame->wire_len))
+		return false;
+	if (replay->old.dp)
+		pg_dp_feed(replay->old.dp, data, len, frame->wire_len);
+	replay->fed[at] = (struct pg_replay_fed){ replay->sums.frames, frame->sec, frame->nsec };
+	return true;
+}
+
+/* At once, behind those that wait. */
+static int run_alone(struct pg_replay *replay, const struct pg_frame *frame, enum pg_dir dir,
+		     const uint8_t *data, size_t len, struct pg_err *err)
+{
+	struct pg_trace now, was;
+	struct pg_dp *old = replay->old.dp;
+	struct pg_err why = { 0 };
+
+	if (pg_dp_run(replay->dp, dir, data, len, frame->wire_len, &now, &why) < 0 ||
+	    (old && pg_dp_run(old, dir, data, len, frame->wire_len, &was, &why) < 0)) {
+		skip(replay, frame, why.text);
+		return 0;
+	}
+	return take(replay, replay->sums.frames, frame, dir, old ? &was : NULL, &now, err);
+}
+
+static int run_frame(struct pg_replay *replay, const struct pg_frame *frame, struct pg_err *err)
 {
 	enum pg_dir dir = pg_locals_dir(replay->locals, frame->data, frame->len);
+	bool runs = frame->wire_len >= ETH_HLEN && frame->wire_len <= PG_REPLAY_FRAME_MAX;
 	struct pg_trace trace;
-	struct pg_err why = { 0 };
-	const uint8_t *data;
-	size_t len;
+	const uint8_t *data = NULL;
+	size_t len = 0;
+	int r;
 
 	replay->sums.frames++;
 	replay->sums.cut += frame->len < frame->wire_len;
-
+	if (runs)
+		data = whole_frame(replay, frame, &len);
+	if (runs && dir == PG_DIR_IN && feed(replay, frame, data, len))
+		return 0;
+	r = flush(replay, err);
+	if (r)
+		return r;
 	if (frame->wire_len > PG_REPLAY_FRAME_MAX) {
 		skip(replay, frame, "longer than 256 KB");
-		return;
+		return 0;
 	}
-	if (frame->wire_len < ETH_HLEN) {
+	if (!runs) {
 		trace_short(replay, frame, &trace);
-	} else {
-		data = whole_frame(replay, frame, &len);
-		if (pg_dp_run(replay->dp, dir, data, len, frame->wire_len, &trace, &why) < 0) {
-			skip(replay, frame, why.text);
-			return;
-		}
+		return take(replay, replay->sums.frames, frame, dir, NULL, &trace, err);
 	}
-	pg_replay_count(&replay->sums, &trace);
-	if (replay->verdicts)
-		pg_verdict_line(replay->verdicts, replay->sums.frames, frame, dir, &trace,
-				&replay->map);
+	if (dir == PG_DIR_IN && feed(replay, frame, data, len))
+		return 0;
+	return run_alone(replay, frame, dir, data, len, err);
 }
 
 int pg_replay_capture(struct pg_replay *replay, struct pg_capture *capture, struct pg_err *err)
@@ -209,7 +302,11 @@ int pg_replay_capture(struct pg_replay *replay, struct pg_capture *capture, stru
 	struct pg_frame frame;
 	int r;
 
-	while ((r = pg_capture_next(capture, &frame, err)) > 0)
-		run_frame(replay, &frame);
-	return r;
+	while ((r = pg_capture_next(capture, &frame, err)) > 0) {
+		r = run_frame(replay, &frame, err);
+		if (r)
+			return r;
+	}
+	/* What came before a damaged end counts. */
+	return flush(replay, r < 0 ? NULL : err) ?: r;
 }

@@ -6,12 +6,27 @@
 
 #include "answer.h"
 #include "capture.h"
+#include "diff.h"
 #include "dp.h"
 #include "export_json.h"
 #include "local.h"
 
 /* Frames longer than this on the wire are not run: no device has such an MTU. */
 #define PG_REPLAY_FRAME_MAX (256U << 10)
+
+/* What a frame's line says of it, while it waits. */
+struct pg_replay_fed {
+	uint64_t number;
+	int64_t sec;
+	uint32_t nsec;
+};
+
+/* The policy that a replay is held against. */
+struct pg_replay_old {
+	struct pg_dp *dp; /* NULL: none */
+	struct pg_term_map map;
+	struct pg_diff diff;
+};
 
 struct pg_replay {
 	struct pg_dp *dp;
@@ -21,6 +36,8 @@ struct pg_replay {
 	struct pg_replay_sums sums;
 	struct pg_count short_frames; /* below 14 bytes, which the kernel doesn't run */
 	char warning[256];	      /* why the first frame that the kernel refused was; "" */
+	struct pg_replay_old old;
+	struct pg_replay_fed *fed; /* frames that wait to be run together, PG_FEED_FRAMES */
 	uint8_t *buf;		      /* for a frame that was cut short, PG_REPLAY_FRAME_MAX */
 };
 
@@ -42,3 +59,6 @@ void pg_verdict_line(FILE *f, uint64_t number, const struct pg_frame *frame, enu
 /* Summary for people. `snap` is of the private instance. */
 void pg_view_replay(struct pg_text *t, const struct pg_replay_sums *sums,
 		    const struct pg_snapshot *snap, unsigned width);
+/* What differs from the policy before, and nothing else. */
+void pg_view_against(struct pg_text *t, const struct pg_replay_sums *sums,
+		     const struct pg_diff *diff);

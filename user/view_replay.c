@@ -82,3 +82,15 @@ void pg_view_replay(struct pg_text *t, const struct pg_replay_sums *sums,
 		pg_text_add(t, "… and %zu more ports (--json has them all)\n",
 			    snap->n_port - TOP_PORTS);
 }
+
+void pg_view_against(struct pg_text *t, const struct pg_replay_sums *sums,
+		     const struct pg_diff *diff)
+{
+	pg_text_add(t, "Frames       %" PRIu64, sums->frames);
+	if (sums->skipped)
+		pg_text_add(t, ", %" PRIu64 " skipped", sums->skipped);
+	pg_text_add(t, "\nDifferences  %" PRIu64 "\n", diff->packets);
+	if (diff->n)
+		pg_text_addn(t, "\n", 1);
+	pg_view_diff(t, diff, 0);
+}

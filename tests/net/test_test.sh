@@ -210,6 +210,81 @@ printf '*raw\n-A PREROUTING -s 203.0.113.9 -j DROP\nCOMMIT\n' >"$WORK/raw"
 expect "replay: raw" "$(pg s replay "$WORK/two.pcap" --policy "$WORK/raw" --verdicts - |
 	tail -n 2 | cut -f 4-7)" "$(printf 'drop\tPREROUTING\t1\trule\naccept\tINPUT\t0\tpolicy')"
 
+printf '*filter\n-A INPUT -s 203.0.113.9 -j DROP\nCOMMIT\n' >"$WORK/drop9"
+printf '*filter\n-A INPUT -p udp --dport 53 -j ACCEPT\nCOMMIT\n' >"$WORK/accept53"
+expect "replay --against: what differs" "$(pg s replay "$WORK/two.pcap" --policy "$WORK/drop9" \
+	--against "$WORK/accept53" --json | jq -c '[.differences, (.difference_rows[] | [.direction, .proto,
+	.port, .was.verdict, .was.rule, .now.verdict, .now.rule, .packets, .first_frame])]')" \
+	'[1,["in",17,53,"accept",1,"drop",1,1,1]]'
+expect_exit "replay --against: it differs" 1 '^$' pg s replay "$WORK/two.pcap" --policy "$WORK/drop9" \
+	--against "$WORK/accept53"
+expect_ok "replay --against: it does not" pg s replay "$WORK/two.pcap" --policy "$WORK/raw" --against \
+	"$WORK/drop9"
+
+# Explained --------------------------------------------------------------------------------------
+
+cat >"$WORK/why" <<RULES
+*filter
+:INPUT DROP [0:0]
+:web - [0:0]
+-A INPUT -s 203.0.113.0/24 -p tcp -j DROP
+-A INPUT -i pgs0 -p udp -m udp --sport 53 --dport 53 -j ACCEPT
+-A INPUT -p udp -m length --length 1:20 -m udp --dport 9 -j ACCEPT
+-A INPUT -p udp -m udp --dport 53 -m limit --limit 1/hour --limit-burst 2 -j ACCEPT
+-A INPUT -p udp -m multiport --ports 53,54 -g web
+-A web -m conntrack --ctstate INVALID -j DROP
+-A web -m quota --quota 100 -m ttl --ttl-lt 3 -j LOG
+-A web -j REJECT
+COMMIT
+RULES
+
+# "INPUT 1 failed -p tcp": each rule that was considered
+considered() {
+	pg s test --json --explain "$@" | jq -r '.considered[] | "\(.chain) \(.rule) \(.outcome) \(.failed // "")"'
+}
+
+want='INPUT 1 failed -p tcp
+INPUT 2 failed -i pgs0
+INPUT 3 failed -m length --length 1:20
+INPUT 4 matched '
+expect "explain: a packet for the fourth rule" \
+	"$(considered --policy "$WORK/why" -s 203.0.113.9 -p udp --dport 53)" "$want"
+expect "explain: the second condition of a match" \
+	"$(considered --policy "$WORK/why" -i pgs0 -p udp --sport 53 --dport 54 | sed -n 2p)" \
+	"INPUT 2 failed -m udp --dport 53"
+expect_ok "the explained policy" pg s apply "$WORK/why"
+in_ns c "$TOOLS/net/send" pgc0 udp53 3
+wait_for "three packets" eval '[ "$(packets s "-p udp -m multiport --ports 53,54 -g web")" = 1 ]'
+pg s save -c | grep -v '^#' >"$WORK/before"
+expect "explain: the limit as it stands" "$(considered -p udp --dport 53)" "INPUT 1 failed -s 203.0.113.0/24
+INPUT 2 failed -i pgs0
+INPUT 3 failed -m length --length 1:20
+INPUT 4 failed -m limit --limit 1/hour --limit-burst 2
+INPUT 5 matched 
+web 1 failed -m conntrack --ctstate INVALID
+web 2 failed -m ttl --ttl-lt 3
+web 3 matched "
+expect "explain: what limits have left" "$(pg s test -p udp --dport 53 --json --explain |
+	jq -c '[.considered[].limits // empty]')" \
+	'["limit: 0 of 2 packets left","quota: 62 of 100 bytes left"]'
+expect "explain: a frame of a capture" "$(considered --frame-from "$WORK/two.pcap:2" | tail -n 1)" \
+	"web 3 matched "
+expect "explain: a frame that no rule is asked about" "$(pg s test --json --explain --frame \
+	0200000000020200000000010806$(printf '%056d' 0) | jq -c '[.parser.ethertype, .flow, .considered]')" \
+	'[2054,null,[]]'
+expect "explain: for people" "$(pg s test -p udp --dport 53 --explain | grep -c '^  .*failed  ')" 6
+expect "explain: no counter moved" "$(pg s save -c | grep -v '^#')" "$(cat "$WORK/before")"
+{
+	echo '*filter'
+	for i in $(seq 1000); do
+		echo "-A INPUT -s 10.$((i / 250)).$((i % 250)).0/24 -p tcp -m tcp --dport $i -j DROP"
+	done
+	echo COMMIT
+} >"$WORK/thousand"
+expect "explain: a thousand rules" "$(considered --policy "$WORK/thousand" -s 10.2.7.1 --dport 507 |
+	cut -d ' ' -f 3,4 | sort | uniq -c | sed 's/^ *//; s/ $//' | sort -rn | head -n 2)" "506 failed -s
+1 matched"
+
 # What is refused ------------------------------------------------------------------------------------
 
 refused() {
@@ -230,6 +305,7 @@ refused 'Bad ctstate "FOO"' --ctstate FOO
 refused 'has 40 to 65535 bytes' --length 39
 refused 'given before' --syn --tcp-flags ACK
 refused '--frame says all' --frame 00 --dport 80
+refused 'exclude each other' --frame 00 --frame-from x
 refused 'two hexadecimal digits' --frame 0
 refused 'shorter than an Ethernet header' --frame 0000
 refused 'extension header' -6 -p ipv6-frag

@@ -203,6 +203,20 @@ static void compare_state(struct hearing *h, size_t i, const char *whose, unsign
 	differ(h, &h->frame[i], what);
 }
 
+/* Conditions are asked for about few frames: that is a policy each. States are not repeated for it. */
+#define ASK_EVERY 1000
+
+static void ask_explain(struct hearing *h, size_t i, const struct pg_trace *trace)
+{
+	const struct frame *f = &h->frame[i];
+	bool ask = i % ASK_EVERY == ASK_EVERY / 2 && !h->rules->tracks;
+	const char *wrong = explained_frame(&h->judge->explained, &h->judge->portguard[JUDGED_GENERAL],
+					    trace, f->data, f->len, ask);
+
+	if (wrong)
+		differ(h, f, wrong);
+}
+
 static void ask_portguard(struct hearing *h, size_t i, enum judged which)
 {
 	struct harness *p = &h->judge->portguard[which];
@@ -221,6 +235,8 @@ static void ask_portguard(struct hearing *h, size_t i, enum judged which)
 	if (trace.reason == PG_REASON_RULE)
 		o.line = decided_by(h, p, &trace);
 	compare(h, i, &o);
+	if (which == JUDGED_GENERAL)
+		ask_explain(h, i, &trace);
 	if (trace.ct_state && h->rules->tracks)
 		compare_state(h, i, names[which], trace.ct_state);
 }
@@ -267,6 +283,9 @@ static void compare_rule(struct hearing *h, size_t chain, size_t i, const struct
 		struct pg_count ours;
 
 		pg_dp_slot_read(j->portguard[p].dp, c->rule[i].slot, &ours);
+		if (p == JUDGED_GENERAL && !explained_counts(&j->explained, &j->portguard[p],
+							     &c->rule[i], k->packets))
+			differ(h, NULL, "explain: a rule has not matched as often as the kernel says");
 		compare_count(h, chain, i, k, names[p], ours.packets, ours.bytes);
 	}
 	if (j->with_oracle)
@@ -325,6 +344,8 @@ static void load(struct hearing *h)
 		if (h->rules->tracks)
 			harness_forget_flows(&j->portguard[p]);
 	}
+	explained_begin(&j->explained, &j->portguard[JUDGED_GENERAL]);
+	harness_load_sets(&j->explained.probe, h->rules->sets);
 	h->count = calloc(harness_input(&j->portguard[0])->n_rules + 1, sizeof(*h->count));
 	if (!h->count)
 		abort();
@@ -378,6 +399,8 @@ void judge_report(const struct judge *j)
 	       j->rule_sets, j->verdicts, j->by_rule, j->by_policy, j->hotdrops, j->before, j->skipped,
 	       j->differences);
 	printf("referee: packets met %lu of %lu rules\n", j->rules_hit, j->rules);
+	printf("referee: %lu frames explained by %lu rules, %lu of these with the condition that failed\n",
+	       j->explained.frames, j->explained.rows, j->explained.asked);
 	printf("referee: %.1f s for frames, %.1f s for loading, %.1f s in the kernel, %.1f s in portguard "
 	       "and comparing\n", j->frames_s, j->load_s, j->kernel_s, j->portguard_s);
 }

@@ -4,6 +4,7 @@
 
 #include "bpf/harness.h"
 #include "captures.h"
+#include "explained.h"
 #include "kernel.h"
 #include "rules.h"
 
@@ -13,6 +14,7 @@ enum judged { JUDGED_XDP, JUDGED_GENERAL, JUDGED_TC, _JUDGED_MAX };
 struct judge {
 	struct kernel *kernel;
 	struct harness portguard[_JUDGED_MAX]; /* its fast path, without it, TC */
+	struct explained explained;
 	char iface[IFNAMSIZ];
 	bool windows;	  /* some segments are out of their receiver's */
 	bool with_oracle; /* the rule set is one that tests/bpf/oracle.c knows */

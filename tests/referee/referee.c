@@ -173,7 +173,7 @@ static bool open_all(struct judge *j, const char *iface, struct pg_err *err)
 		if (!j->windows && pg_dp_flow_options_set(j->portguard[p].dp, PG_FLOW_OPT_LIBERAL, err))
 			return false;
 	}
-	return true;
+	return explained_open(&j->explained, &opts, err);
 }
 
 int main(int argc, char **argv)
@@ -206,6 +206,7 @@ int main(int argc, char **argv)
 	kernel_close(t.judge.kernel);
 	for (enum judged p = 0; p < _JUDGED_MAX; p++)
 		harness_close(&t.judge.portguard[p]);
+	explained_close(&t.judge.explained);
 	captures_free(t.captures);
 	for (unsigned v6 = 0; v6 < 2; v6++)
 		for (size_t i = 0; i < t.n_addr[v6]; i++)

@@ -60,7 +60,7 @@ static void expect_json(const struct pg_answer *answer, const char *want)
 	FILE *f = open_memstream(&buf, &n);
 
 	assert_non_null(f);
-	assert_int_equal(pg_json_answer(f, answer, NULL, &err), 0);
+	assert_int_equal(pg_json_answer(f, answer, NULL, NULL, &err), 0);
 	fclose(f);
 	assert_string_equal(buf, want);
 	free(buf);

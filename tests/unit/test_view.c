@@ -450,7 +450,7 @@ static void json_of_a_replay(void **state)
 	sums->l4[6] = 2;
 	sums->l4[17] = 1;
 	sums->frag[PG_FRAG_LATER] = 1;
-	expect_json(pg_json_replay(f, sums, &nothing, NULL), f, &buf,
+	expect_json(pg_json_replay(f, sums, NULL, &nothing, NULL), f, &buf,
 	       "{\"frames\":5,\"skipped\":1,\"cut\":1,\"verdicts\":{\"accept\":3,"
 	       "\"drop\":1,\"reject\":0},\"reasons\":{\"rule\":0,\"policy\":3,"
 	       "\"non-ip\":0,\"arp\":0,\"gratuitous-arp\":0,\"rarp\":0,"
