@@ -59,6 +59,18 @@ static void take_slots(struct pg_dp *dp, struct pg_ruleset *set, const uint32_t 
 	}
 }
 
+void pg_policy_count(struct pg_dp *dp, struct pg_ruleset *set)
+{
+	for (size_t i = 0; i < set->n_chains; i++) {
+		struct pg_chain *chain = &set->chain[i];
+
+		read_counter(dp, chain->slot, &chain->packets, &chain->bytes);
+		for (size_t k = 0; k < chain->n_rules; k++)
+			read_counter(dp, chain->rule[k].slot, &chain->rule[k].packets,
+				     &chain->rule[k].bytes);
+	}
+}
+
 static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_ruleset **ret_set,
 		       struct pg_err *err)
 {

@@ -13,6 +13,9 @@
  */
 int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err);
 
+/* The counters of a policy that was read from this instance and is still in force, as they are now. */
+void pg_policy_count(struct pg_dp *dp, struct pg_ruleset *set);
+
 /*
  * Compile and commit. Rules and chains whose `slot` is PG_NO_SLOT get a fresh counter that starts
  * at their packets and bytes; others go on counting where they are. On success `set` has every
