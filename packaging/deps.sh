@@ -30,6 +30,7 @@ table() {
 	build  lib   libpcap         libpcap-dev         libpcap-devel
 	build  lib   json-c          libjson-c-dev       json-c-devel
 	build  lib   libmnl          libmnl-dev          libmnl-devel
+	build  lib   ncursesw        libncurses-dev      ncurses-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
 	test   file  /etc/services   netbase             setup
 	test   file  /etc/protocols  netbase             setup
@@ -59,6 +60,7 @@ table() {
 	bench  cmd   iptables-legacy iptables            iptables-legacy
 	bench  cmd   gnuplot         gnuplot-nox         gnuplot-minimal
 	test   cmd   ping            iputils-ping        iputils
+	test   cmd   tmux            tmux                tmux
 	demo   cmd   ip              iproute2            iproute
 	demo   cmd   sysctl          procps              procps-ng
 	demo   cmd   nsenter         util-linux          util-linux-core

@@ -106,6 +106,18 @@ struct pg_dp_iface {
 /* Fills ret[PG_MAX_IFACES] by slot. */
 int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err);
 
+/*
+ * Nanoseconds that a program has run, and how often, while somebody had that measured. Measuring costs
+ * each packet two readings of the clock, so it is on between begin, which returns a descriptor, and
+ * the closing of that.
+ */
+struct pg_dp_cost {
+	__u64 ns, runs;
+};
+int pg_dp_cost_begin(struct pg_err *err);
+/* False: there is no such program, or it can't be asked. */
+bool pg_dp_cost_read(__u32 prog_id, struct pg_dp_cost *ret);
+
 /* Policy --------------------------------------------------------------------------------------- */
 
 /*

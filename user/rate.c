@@ -273,6 +273,13 @@ static const struct pg_iface_rate *find_iface(const struct pg_history *h, const 
 	return NULL;
 }
 
+static double cost_of(const struct pg_dp_cost *now, const struct pg_dp_cost *last)
+{
+	bool whole = last->runs && now->runs > last->runs && now->ns > last->ns;
+
+	return whole ? (double)(now->ns - last->ns) / (double)(now->runs - last->runs) : 0;
+}
+
 static int add_ifaces(struct pg_history *h, const struct pg_snapshot *snap)
 {
 	struct pg_iface_rate *iface = calloc(snap->n_iface ? snap->n_iface : 1, sizeof(*iface));
@@ -288,8 +295,10 @@ static int add_ifaces(struct pg_history *h, const struct pg_snapshot *snap)
 		for (int d = 0; d < _PG_DIR_MAX; d++) {
 			iface[i].last[d] = row->count[d];
 			iface[i].last_dropped[d] = row->dropped[d];
+			iface[i].last_cost[d] = row->cost[d];
 			if (!old || !h->elapsed_s)
 				continue;
+			iface[i].ns_per_run[d] = cost_of(&row->cost[d], &old->last_cost[d]);
 			iface[i].rate[d] = rate_of(h, &row->count[d], &old->last[d]);
 			iface[i].dropped[d] =
 				(double)since(row->dropped[d], old->last_dropped[d]) / h->elapsed_s;
@@ -380,4 +389,13 @@ int pg_history_add(struct pg_history *h, const struct pg_snapshot *snap)
 		r = add_ifaces(h, snap);
 	add_states(h, snap);
 	return r;
+}
+
+int pg_history_refresh(struct pg_history *h, const struct pg_snapshot *snap)
+{
+	if (h->instance != snap->instance || h->generation != snap->policy.generation ||
+	    h->n_ifaces != snap->n_iface)
+		return pg_history_add(h, snap);
+	add_states(h, snap);
+	return 0;
 }

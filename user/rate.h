@@ -49,6 +49,8 @@ struct pg_iface_rate {
 	uint64_t last_dropped[_PG_DIR_MAX];
 	struct pg_rate rate[_PG_DIR_MAX];
 	double dropped[_PG_DIR_MAX];
+	struct pg_dp_cost last_cost[_PG_DIR_MAX];
+	double ns_per_run[_PG_DIR_MAX]; /* 0: not measured, or it has not run */
 };
 
 struct pg_state_rate {
@@ -87,6 +89,12 @@ void pg_history_free(struct pg_history *h);
 
 /* snap->time_ns must grow. 0 or -ENOMEM, which leaves the history usable, but perhaps with gaps. */
 int pg_history_add(struct pg_history *h, const struct pg_snapshot *snap);
+
+/*
+ * A snapshot between two samples: what was counted since is no rate yet, but for states, which have a
+ * time of their own. What is of another policy or has other interfaces is a sample after all.
+ */
+int pg_history_refresh(struct pg_history *h, const struct pg_snapshot *snap);
 
 /* NULL: it has not been seen. */
 const struct pg_port_rate *pg_history_port(const struct pg_history *h, enum pg_port_proto proto,

@@ -181,7 +181,16 @@ static void fill_iface(struct pg_iface_row *row, const struct pg_dp_iface *iface
 	}
 }
 
-static int read_ifaces(struct pg_dp *dp, struct pg_snapshot *snap, struct pg_err *err)
+static void fill_cost(struct pg_iface_row *row)
+{
+	const __u32 id[_PG_DIR_MAX] = { row->iface.ingress_prog_id, row->iface.egress_prog_id };
+
+	for (int d = 0; d < _PG_DIR_MAX; d++)
+		if (id[d])
+			pg_dp_cost_read(id[d], &row->cost[d]);
+}
+
+static int read_ifaces(struct pg_dp *dp, unsigned what, struct pg_snapshot *snap, struct pg_err *err)
 {
 	_free_ struct pg_totals *totals = calloc(1, sizeof(*totals));
 	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
@@ -198,8 +207,12 @@ static int read_ifaces(struct pg_dp *dp, struct pg_snapshot *snap, struct pg_err
 	for (size_t slot = 0; slot < PG_MAX_IFACES; slot++) {
 		/* What detached ones have counted stays in the sums. */
 		sum_totals(totals, slot, snap);
-		if (iface[slot].abi.netns)
-			fill_iface(&snap->iface[snap->n_iface++], &iface[slot], totals, slot);
+		if (!iface[slot].abi.netns)
+			continue;
+		fill_iface(&snap->iface[snap->n_iface], &iface[slot], totals, slot);
+		if (what & PG_SNAP_COST)
+			fill_cost(&snap->iface[snap->n_iface]);
+		snap->n_iface++;
 	}
 	return 0;
 }
@@ -223,7 +236,7 @@ static int read_instance(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsi
 			 const struct pg_flow_query *query, struct pg_snapshot *snap,
 			 struct pg_err *err)
 {
-	int r = read_ifaces(dp, snap, err);
+	int r = read_ifaces(dp, what, snap, err);
 
 	if (!r && what & PG_SNAP_PORTS)
 		r = read_ports(dp, cache, what, snap, err);

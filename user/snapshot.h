@@ -43,6 +43,7 @@ struct pg_iface_row {
 	struct pg_dp_iface iface;
 	struct pg_count count[_PG_DIR_MAX];
 	uint64_t dropped[_PG_DIR_MAX]; /* packets */
+	struct pg_dp_cost cost[_PG_DIR_MAX]; /* PG_SNAP_COST */
 };
 
 struct pg_snapshot {
@@ -76,6 +77,7 @@ struct pg_snapshot {
 #define PG_SNAP_LISTENERS (1U << 1)
 #define PG_SNAP_FLOWS (1U << 2)
 #define PG_SNAP_STATES (1U << 3)
+#define PG_SNAP_COST (1U << 4)
 
 /*
  * dp NULL: there is no instance. `query` says which flows, NULL: all. The caller frees with
