@@ -102,20 +102,28 @@ static bool works_here(const struct pg_top *top, const struct binding *b)
 	return b->views & 1U << top->view;
 }
 
+static unsigned put_hint(struct pg_frame *f, unsigned x, unsigned y, unsigned room, const char *hint)
+{
+	unsigned n = (unsigned)strcspn(hint, " ");
+
+	if (strlen(hint) > room)
+		return 0;
+	pg_frame_put(f, x, y, n, PG_LOOK_KEY, hint);
+	return n + pg_frame_put(f, x + n, y, room - n, PG_LOOK_BAR, hint + n) + 2;
+}
+
+/* How to get help and how to get out stand to the right, the rest as far as there is room. */
 void pg_top_hints(const struct pg_top *top, struct pg_frame *f, unsigned y)
 {
-	unsigned x = 1;
+	unsigned x = 1, end = f->width > 16 ? f->width - 15 : f->width;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bindings); i++) {
 		const struct binding *b = &bindings[i];
-		size_t n = b->hint ? strcspn(b->hint, " ") : 0;
-		char key[16];
 
-		if (!b->hint || !works_here(top, b))
-			continue;
-		snprintf(key, sizeof(key), "%.*s", (int)n, b->hint);
-		x += pg_frame_put(f, x, y, f->width, PG_LOOK_KEY, key);
-		x += pg_frame_put(f, x, y, f->width, PG_LOOK_BAR, b->hint + n) + 2;
+		if (b->hint && works_here(top, b) && b->verb != DO_HELP && b->verb != DO_QUIT && x < end)
+			x += put_hint(f, x, y, end - x, b->hint);
+		else if (b->verb == DO_HELP || b->verb == DO_QUIT)
+			put_hint(f, b->verb == DO_HELP ? end : end + 8, y, 8, b->hint);
 	}
 }
 

@@ -133,14 +133,14 @@ static void put_policy(struct pg_frame *f, unsigned y, const struct pg_top_model
 			snap->policy.generation, snap->n_rules, snap->policy.rows, snap->policy.nodes,
 			(double)snap->policy.memory_bytes / 1e6, snap->policy.verify ? ", robust form" : "");
 	pg_frame_put(f, 0, y + 2, 10, PG_LOOK_STRONG, "Instance");
-	pg_frame_printf(f, 10, y + 2, PG_LOOK_PLAIN, "portguard " PG_VERSION " on Linux %s, %.0f MB, %s",
-			snap->kernel, (double)snap->memory_bytes / 1e6,
-			pg_printable(snap->state_dir, dir, sizeof(dir)));
+	pg_frame_printf(f, 10, y + 2, PG_LOOK_PLAIN, "%s, %.0f MB, Linux %s",
+			pg_printable(snap->state_dir, dir, sizeof(dir)),
+			(double)snap->memory_bytes / 1e6, snap->kernel);
 	pg_frame_put(f, 0, y + 3, 10, PG_LOOK_STRONG, "Own cost");
 	pg_frame_put(f, 10, y + 3, f->width, PG_LOOK_PLAIN,
 		     model->measuring ?
-			     "ns: of a run of the program, as the kernel measures it now; `m' ends that" :
-			     "`m' has the kernel measure it, which slows each packet by some 20 ns meanwhile");
+			     "ns: of a program's run, as the kernel measures it; `m' ends that" :
+			     "`m' has it measured, which slows each packet by some 20 ns");
 	if (snap->events_lost)
 		pg_frame_printf(f, 10, y + 4, PG_LOOK_WARN,
 				"%" PRIu64 " packets that LOG and NFLOG reported to nobody",

@@ -206,9 +206,9 @@ void pg_top_draw_ports(struct pg_frame *f, unsigned y, unsigned height, struct p
 		       const struct pg_top_model *model)
 {
 	struct ports p = { .model = model, .cumulative = top->cumulative };
-	const struct pg_top_table table = {
+	struct pg_top_table table = {
 		.column = top->cumulative ? totals : rates,
-		.n_columns = ARRAY_SIZE(rates),
+		.n_columns = COL_MARK,
 		.n = model->snap->n_port,
 		.arg = &p,
 		.key = port_key,
@@ -218,8 +218,11 @@ void pg_top_draw_ports(struct pg_frame *f, unsigned y, unsigned height, struct p
 	};
 	size_t row;
 
-	for (size_t i = 0; i < model->snap->n_port; i++)
+	for (size_t i = 0; i < model->snap->n_port; i++) {
 		p.all_packets += both_ways(&p, &model->snap->port[i]);
+		if (model->snap->port[i].mark)
+			table.n_columns = COL_MARK + 1;
+	}
 	top->has_row = pg_top_table_draw(f, y, height, top, &top->place[PG_TOP_PORTS], &table, &row);
 	if (top->has_row)
 		top->row = (struct pg_port_id){ model->snap->port[row].proto,
@@ -304,7 +307,7 @@ static void put_states(const struct pg_top_model *model, const struct pg_port_ro
 		       struct pg_frame *f, unsigned y)
 {
 	const struct pg_history *h = model->history;
-	unsigned x = pg_frame_put(f, 0, y, f->width, PG_LOOK_PLAIN, "ends"), begin = x;
+	unsigned x = pg_frame_put(f, 0, y, f->width, PG_LOOK_PLAIN, "ends"), begin = x, last = y + 1;
 
 	if (row->proto != PG_PORT_TCP || !h->states_ns || h->states_port != row->port)
 		return;
@@ -312,9 +315,13 @@ static void put_states(const struct pg_top_model *model, const struct pg_port_ro
 		for (unsigned to = 0; to < _PG_END_MAX; to++) {
 			if (!h->port_states.last.count[from][to])
 				continue;
-			if (x + 36 > f->width) {
+			if (x + 38 > f->width && y == last) {
 				pg_frame_put(f, x, y, 2, PG_LOOK_DIM, f->ascii ? " +" : " …");
 				return;
+			}
+			if (x + 36 > f->width) {
+				x = begin;
+				y++;
 			}
 			x += pg_frame_printf(f, x, y, h->port_states.rate[from][to] > 0 ? PG_LOOK_STRONG :
 											  PG_LOOK_PLAIN,
@@ -323,7 +330,7 @@ static void put_states(const struct pg_top_model *model, const struct pg_port_ro
 					     (unsigned long long)h->port_states.last.count[from][to]);
 		}
 	}
-	if (x == begin)
+	if (x == begin && y < last)
 		pg_frame_put(f, x, y, f->width, PG_LOOK_DIM, " have not changed their states yet");
 }
 
@@ -346,6 +353,6 @@ void pg_top_draw_port(struct pg_frame *f, unsigned y, unsigned height, struct pg
 	}
 	put_flags(row, f, y + 3);
 	put_states(model, row, f, y + 4);
-	if (height > 6)
-		pg_top_flow_table(f, y + 6, height - 6, top, &top->detail_place, model, true);
+	if (height > 7)
+		pg_top_flow_table(f, y + 7, height - 7, top, &top->detail_place, model, true);
 }

@@ -8,12 +8,12 @@
 enum { COL_NUM, COL_HITS, COL_BITS, COL_TOTAL, COL_BYTES, COL_RULE };
 
 static const struct pg_top_column columns[] = {
-	[COL_NUM] = { "NUM", 5, 6, true, true, 1 },
+	[COL_NUM] = { "NUM", 3, 6, true, true, 1 },
 	[COL_HITS] = { "HITS/s", 7, 9, true, false, 0 },
-	[COL_BITS] = { "b/s", 7, 9, true, false, 2 },
+	[COL_BITS] = { "b/s", 6, 9, true, false, 2 },
 	[COL_TOTAL] = { "PACKETS", 8, 14, true, false, 0 },
 	[COL_BYTES] = { "BYTES", 8, 16, true, false, 3 },
-	[COL_RULE] = { "RULE", 30, 255, false, true, 0 },
+	[COL_RULE] = { "RULE", 55, 255, false, true, 0 },
 };
 
 struct row {

@@ -7,12 +7,12 @@
 
 #define CELL 12
 
-/* Names of at most so many columns, in the order of the states. */
+/* Five letters where there is no room, in the order of the states. */
 static const char *short_name(unsigned state, bool room)
 {
 	static const char *const names[_PG_END_MAX] = {
-		"CLOSED", "LISTEN", "SYN_S", "SYN_R", "ESTAB", "FIN_W1", "FIN_W2", "CLO_W", "CLOSNG",
-		"L_ACK", "TIME_W",
+		"CLOSD", "LISTN", "SYN_S", "SYN_R", "ESTAB", "FINW1", "FINW2", "CLO_W", "CLOSG",
+		"L_ACK", "TIM_W",
 	};
 
 	return room ? pg_end_state_name((enum pg_end_state)state) : names[state];

@@ -239,8 +239,8 @@ void pg_top_draw_flows(struct pg_frame *f, unsigned y, unsigned height, struct p
 	if (s && s->time_ns && height > 2) {
 		double old_s = (double)(model->snap->time_ns - s->time_ns) / 1e9;
 
-		snprintf(note, sizeof(note), "%u flows, %u half-open", s->count[PG_FLOW_TABLE],
-			 s->count[PG_HALF_OPEN_TABLE]);
+		snprintf(note, sizeof(note), "%u flow%s, %u half-open", s->count[PG_FLOW_TABLE],
+			 s->count[PG_FLOW_TABLE] == 1 ? "" : "s", s->count[PG_HALF_OPEN_TABLE]);
 		if (s->list.n < s->list.wanted)
 			snprintf(note + strlen(note), sizeof(note) - strlen(note),
 				 "; the first %zu of %zu", s->list.n, s->list.wanted);
