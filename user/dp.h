@@ -113,6 +113,7 @@ int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err);
  */
 struct pg_dp_cost {
 	__u64 ns, runs;
+	bool known;
 };
 int pg_dp_cost_begin(struct pg_err *err);
 /* False: there is no such program, or it can't be asked. */

@@ -21,6 +21,6 @@ bool pg_dp_cost_read(__u32 prog_id, struct pg_dp_cost *ret)
 
 	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
 		return false;
-	*ret = (struct pg_dp_cost){ .ns = info.run_time_ns, .runs = info.run_cnt };
+	*ret = (struct pg_dp_cost){ .ns = info.run_time_ns, .runs = info.run_cnt, .known = true };
 	return true;
 }

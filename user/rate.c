@@ -273,11 +273,13 @@ static const struct pg_iface_rate *find_iface(const struct pg_history *h, const 
 	return NULL;
 }
 
-static double cost_of(const struct pg_dp_cost *now, const struct pg_dp_cost *last)
+/* While it does not run, it costs what it did. */
+static double cost_of(const struct pg_dp_cost *now, const struct pg_dp_cost *last, double before)
 {
-	bool whole = last->runs && now->runs > last->runs && now->ns > last->ns;
-
-	return whole ? (double)(now->ns - last->ns) / (double)(now->runs - last->runs) : 0;
+	if (!now->known || !last->known || now->runs < last->runs)
+		return 0;
+	return now->runs == last->runs ? before :
+					 (double)(now->ns - last->ns) / (double)(now->runs - last->runs);
 }
 
 static int add_ifaces(struct pg_history *h, const struct pg_snapshot *snap)
@@ -298,7 +300,8 @@ static int add_ifaces(struct pg_history *h, const struct pg_snapshot *snap)
 			iface[i].last_cost[d] = row->cost[d];
 			if (!old || !h->elapsed_s)
 				continue;
-			iface[i].ns_per_run[d] = cost_of(&row->cost[d], &old->last_cost[d]);
+			iface[i].ns_per_run[d] = cost_of(&row->cost[d], &old->last_cost[d],
+							   old->ns_per_run[d]);
 			iface[i].rate[d] = rate_of(h, &row->count[d], &old->last[d]);
 			iface[i].dropped[d] =
 				(double)since(row->dropped[d], old->last_dropped[d]) / h->elapsed_s;

@@ -50,7 +50,7 @@ struct pg_iface_rate {
 	struct pg_rate rate[_PG_DIR_MAX];
 	double dropped[_PG_DIR_MAX];
 	struct pg_dp_cost last_cost[_PG_DIR_MAX];
-	double ns_per_run[_PG_DIR_MAX]; /* 0: not measured, or it has not run */
+	double ns_per_run[_PG_DIR_MAX]; /* 0: it is not measured, or has not run yet */
 };
 
 struct pg_state_rate {

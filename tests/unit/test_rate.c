@@ -259,13 +259,16 @@ static void what_a_run_costs(void **state)
 {
 	(void)state;
 	take_at(0);
-	iface.cost[PG_DIR_IN] = (struct pg_dp_cost){ 1000, 10 }; /* measuring has begun */
+	iface.cost[PG_DIR_IN] = (struct pg_dp_cost){ 1000, 10, true }; /* measuring has begun */
 	take_at(1);
 	assert_near(h->iface[0].ns_per_run[PG_DIR_IN], 0);
-	iface.cost[PG_DIR_IN] = (struct pg_dp_cost){ 2000, 30 };
+	iface.cost[PG_DIR_IN] = (struct pg_dp_cost){ 2000, 30, true };
 	take_at(2);
 	assert_near(h->iface[0].ns_per_run[PG_DIR_IN], 50);
-	take_at(3);
+	take_at(3); /* it did not run */
+	assert_near(h->iface[0].ns_per_run[PG_DIR_IN], 50);
+	iface.cost[PG_DIR_IN] = (struct pg_dp_cost){ 0 }; /* and is no longer measured */
+	take_at(4);
 	assert_near(h->iface[0].ns_per_run[PG_DIR_IN], 0);
 }
 

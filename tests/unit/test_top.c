@@ -469,7 +469,8 @@ static void a_port_is_asked_about_before_it_is_denied(void **unused)
 	assert_int_equal(type("n"), PG_TOP_NOTHING);
 	assert_false(scene.top.ask.open);
 	assert_int_equal(type("va"), PG_TOP_ALLOW);
-	assert_int_equal(scene.top.ask.port.port, 22);
+	assert_int_equal(scene.top.ask.port.port, 53);
+	assert_int_equal(scene.top.ask.port.proto, PG_PORT_UDP);
 	assert_int_equal(type("+t"), PG_TOP_APPLY);
 	assert_int_equal(scene.top.ask.seconds, 120);
 	type("a");
