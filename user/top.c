@@ -29,8 +29,8 @@ static void draw_bar(struct pg_frame *f, struct pg_top *top, const struct pg_top
 		x += pg_frame_printf(f, x, 0, look, " %d %s ", v + 1, pg_top_view_name((enum pg_top_view)v));
 	}
 	top->tab_x[_PG_TOP_VIEW_MAX] = x;
-	snprintf(right, sizeof(right), "%s%s%s ", top->frozen ? "FROZEN  " : "",
-		 top->cumulative ? "total  " : "", model->clock);
+	snprintf(right, sizeof(right), "%s%s ", top->frozen ? "FROZEN  " : top->cumulative ? "total  " : "",
+		 model->clock);
 	if (x + strlen(right) < f->width)
 		pg_frame_right(f, x, 0, f->width - x, PG_LOOK_BAR, right);
 }

@@ -55,7 +55,8 @@ wait_for "a server" listening s udp 5300
 udp 5300 57
 udp 5301 31
 frame=$(pg s top --batch --total --size 160x30)
-expect "accepted datagrams" "$(row 5300/udp "$frame" | awk '{ print $3, $4, $5, $6, $7 }')" "listener[$!] 57 0 5700 0"
+expect "accepted datagrams" "$(row 5300/udp "$frame" | awk '{ print $3, $4, $5, $6, $7 }' | sed 's/\[[0-9]*\]/[PID]/')" \
+	"listener[PID] 57 0 5700 0"
 expect "dropped ones" "$(row 5301/udp "$frame" | awk '{ print $4, $5, $6, $7, $8 }')" "31 0 3100 0 31"
 frame=$(pg s top rules --batch --size 120x20)
 expect "the rule's count" "$(awk '$1 == 2 { print $4, $5 }' <<<"$frame")" "31 3100"
@@ -109,10 +110,10 @@ begin_top() {
 	wait_screen '^ *(portguard  *)?1 Ports .*Overview'
 }
 top_pid() {
-	pgrep -P "$(t display -p -t 0 '#{pane_pid}')" -x portguard
+	pgrep -x -t "$(t display -p -t 0 '#{pane_tty}' | sed 's,^/dev/,,')" portguard
 }
 as_before() {
-	wait_screen "^ended $2|$3"
+	wait_screen "^ended $2"
 	expect "the terminal after $1" "$(terminal)" "$before"
 }
 
@@ -176,10 +177,10 @@ wait_screen 'filter: 5300'
 keys d
 wait_screen 'Deny 5300/udp'
 wait_screen 'portguard -[IR] INPUT [0-9]+ .*--dport 5300 -j DROP'
-pg s save >"$WORK/saved"
+pg s save | grep -v "^#" >"$WORK/saved"
 keys n
 wait_screen '^5300/udp'
-expect "no is no" "$(pg s save)" "$(cat "$WORK/saved")"
+expect "no is no" "$(pg s save | grep -v "^#")" "$(cat "$WORK/saved")"
 keys d
 wait_screen 'Deny 5300/udp'
 keys y
