@@ -326,6 +326,8 @@ void pg_dp_flow_stats(struct pg_dp *dp, struct pg_dp_flow_info *ret);
 
 /* Transitions of ends, by the port that was opened to: PG_PORTS elements, in shared memory. */
 const struct pg_port_states *pg_dp_port_states(const struct pg_dp *dp);
+/* Of all ports together. */
+void pg_dp_states_read(const struct pg_dp *dp, struct pg_port_states *ret);
 
 /* In seconds, at most PG_TIMEOUT_MAX_S. Holds at once, also for flows that are there. */
 #define PG_TIMEOUT_MAX_S 31536000U

@@ -427,6 +427,16 @@ const struct pg_port_states *pg_dp_port_states(const struct pg_dp *dp)
 	return dp->map[PG_MAP_PORT_STATES].mem;
 }
 
+void pg_dp_states_read(const struct pg_dp *dp, struct pg_port_states *ret)
+{
+	const struct pg_port_states *ports = pg_dp_port_states(dp);
+
+	*ret = (struct pg_port_states){ 0 };
+	for (__u32 port = 0; port < PG_PORTS; port++)
+		for (size_t i = 0; i < ARRAY_SIZE(ret->count); i++)
+			ret->count[i] += __atomic_load_n(&ports[port].count[i], __ATOMIC_RELAXED);
+}
+
 /* Removing ------------------------------------------------------------------------------------- */
 
 bool pg_dp_flow_kill(struct pg_dp *dp, const struct pg_flow_key *key)

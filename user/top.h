@@ -28,7 +28,6 @@ struct pg_top_model {
 	const struct pg_top_drops *drops;
 	bool measuring; /* the kernel has been asked to measure the programs */
 	const char *clock;		    /* "20:15:03" */
-	unsigned interval_ms;
 };
 
 /* What cmd_top.c is to do. */

@@ -288,7 +288,7 @@ static void look(struct scene *s, struct pg_text *ret)
 {
 	struct pg_top_model model = {
 		.snap = &s->snap, .history = s->history, .flows = &s->sampler.sample,
-		.drops = s->drops.n ? &s->drops : NULL, .clock = "20:15:03", .interval_ms = 1000,
+		.drops = s->drops.n ? &s->drops : NULL, .clock = "20:15:03",
 	};
 	char view[16];
 	unsigned width, height;
