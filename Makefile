@@ -23,7 +23,7 @@ CFLAGS ?= -O2 -g
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)
 override CFLAGS += -std=gnu11 $(WARN) -D_GNU_SOURCE -DPG_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(O)
 override CFLAGS += $(LIB_CFLAGS)
-LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null)
+LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS) ncursesw 2>/dev/null)
 
 ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/ppc64le/powerpc/; s/riscv64/riscv/')
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -D__TARGET_ARCH_$(ARCH) \
@@ -261,6 +261,8 @@ $(O)/web.c: user/web/embed.sh $(WEB) $(O)/flags
 $(O)/web.o: $(O)/web.c $(O)/flags
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/user/term.o: override CFLAGS += $(shell $(PKG_CONFIG) --cflags ncursesw 2>/dev/null)
 
 $(O)/portguard.bpf.o: bpf/portguard.bpf.c $(O)/flags
 	$(call say,BPF)

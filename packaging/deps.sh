@@ -35,6 +35,7 @@ table() {
 	build  lib   libmicrohttpd   libmicrohttpd-dev   libmicrohttpd-devel
 	build  lib   libseccomp      libseccomp-dev      libseccomp-devel
 	build  lib   libcap          libcap-dev          libcap-devel
+	build  lib   ncursesw        libncurses-dev      ncurses-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
 	test   fuzz  -               libclang-rt-dev     compiler-rt
 	test   file  /etc/services   netbase             setup
@@ -91,6 +92,7 @@ table() {
 	bench  cmd   iptables-legacy iptables            iptables-legacy
 	bench  cmd   gnuplot         gnuplot-nox         gnuplot-minimal
 	test   cmd   ping            iputils-ping        iputils
+	test   cmd   tmux            tmux                tmux
 	demo   cmd   ip              iproute2            iproute
 	demo   cmd   sysctl          procps              procps-ng
 	demo   cmd   nsenter         util-linux          util-linux-core

@@ -146,6 +146,30 @@ const char *pg_dp_state_dir(const struct pg_dp *dp)
 	return dp->state_dir;
 }
 
+static __u64 map_id(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	return fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
+}
+
+__u64 pg_dp_instance(const struct pg_dp *dp)
+{
+	return map_id(dp->map[PG_MAP_SHARDS].fd);
+}
+
+bool pg_dp_is_current(const struct pg_dp *dp)
+{
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = BPF_F_RDONLY);
+	_close_ int fd = -1;
+	char path[512];
+
+	if (!pg_dp_pin_path(dp, path, sizeof(path), "%s", pg_map_names[PG_MAP_SHARDS]))
+		fd = bpf_obj_get_opts(path, &opts);
+	return fd >= 0 && map_id(fd) == pg_dp_instance(dp);
+}
+
 __u64 pg_dp_memory(struct pg_dp *dp)
 {
 	__u64 sum = pg_dp_sets_memory(dp);
@@ -237,26 +261,74 @@ void pg_dp_drops_read(struct pg_dp *dp, enum pg_port_proto proto, __u64 *ret)
 	}
 }
 
+static void add_flags(struct pg_flags *sum, const struct pg_shard *shard, __u32 p)
+{
+	const struct pg_tcp_port *c = &shard->tcp[p];
+	const struct pg_rare_flags *rare = &shard->rare[p];
+	const __u64 *const from[_PG_FLAG_MAX] = {
+		[PG_FLAG_FIN] = &rare->fin, [PG_FLAG_SYN] = &c->syn,
+		[PG_FLAG_RST] = &rare->rst, [PG_FLAG_PSH] = &c->psh,
+		[PG_FLAG_ACK] = &c->ack,    [PG_FLAG_URG] = &rare->urg,
+		[PG_FLAG_ECE] = &rare->ece, [PG_FLAG_CWR] = &rare->cwr,
+	};
+
+	for (int i = 0; i < _PG_FLAG_MAX; i++)
+		sum->count[i] += now(from[i]);
+}
+
 void pg_dp_flags_read(struct pg_dp *dp, struct pg_flags *ret)
 {
 	memset(ret, 0, PG_PORTS * sizeof(*ret));
 	for (__u32 s = 0; s < pg_dp_ctl(dp)->shards; s++) {
 		const struct pg_shard *shard = pg_dp_shard(dp, s);
 
-		for (__u32 p = 0; p < PG_PORTS; p++) {
-			const struct pg_tcp_port *c = &shard->tcp[p];
-			const struct pg_rare_flags *rare = &shard->rare[p];
-			const __u64 *const from[_PG_FLAG_MAX] = {
-				[PG_FLAG_FIN] = &rare->fin, [PG_FLAG_SYN] = &c->syn,
-				[PG_FLAG_RST] = &rare->rst, [PG_FLAG_PSH] = &c->psh,
-				[PG_FLAG_ACK] = &c->ack,    [PG_FLAG_URG] = &rare->urg,
-				[PG_FLAG_ECE] = &rare->ece, [PG_FLAG_CWR] = &rare->cwr,
-			};
+		for (__u32 p = 0; p < PG_PORTS; p++)
+			add_flags(&ret[p], shard, p);
+	}
+}
 
-			for (int i = 0; i < _PG_FLAG_MAX; i++)
-				ret[p].count[i] += now(from[i]);
+static bool port_is_used(const struct pg_dp *dp, __u32 shards, enum pg_port_proto proto, __u32 p)
+{
+	for (__u32 s = 0; s < shards; s++) {
+		const struct pg_port *c = port_at(pg_dp_shard(dp, s), proto, p);
+
+		if (now(&c->count[PG_DIR_IN].packets) | now(&c->count[PG_DIR_OUT].packets) |
+		    now(&c->dropped))
+			return true;
+	}
+	return false;
+}
+
+static void sum_port(const struct pg_dp *dp, __u32 shards, struct pg_dp_port *ret)
+{
+	for (__u32 s = 0; s < shards; s++) {
+		const struct pg_shard *shard = pg_dp_shard(dp, s);
+		const struct pg_port *c = port_at(shard, ret->proto, ret->port);
+
+		for (int d = 0; d < _PG_DIR_MAX; d++)
+			add_count(&ret->count[d], &c->count[d]);
+		ret->dropped += now(&c->dropped);
+		if (ret->proto == PG_PORT_TCP)
+			add_flags(&ret->flags, shard, ret->port);
+	}
+}
+
+int pg_dp_ports_each(struct pg_dp *dp, pg_dp_port_fn *fn, void *arg)
+{
+	const __u32 shards = pg_dp_ctl(dp)->shards;
+	int r = 0;
+
+	for (enum pg_port_proto proto = 0; proto < _PG_PORT_PROTO_MAX; proto++) {
+		for (__u32 p = 0; p < PG_PORTS && !r; p++) {
+			struct pg_dp_port port = { .proto = proto, .port = (__u16)p };
+
+			if (!port_is_used(dp, shards, proto, p))
+				continue;
+			sum_port(dp, shards, &port);
+			r = fn(arg, &port);
 		}
 	}
+	return r;
 }
 
 void pg_dp_totals_read(struct pg_dp *dp, struct pg_totals *ret)

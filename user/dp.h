@@ -68,6 +68,10 @@ static inline void pg_dp_closep(struct pg_dp **dp)
 }
 
 const char *pg_dp_state_dir(const struct pg_dp *dp);
+/* A number that no other instance has had since the machine started. */
+__u64 pg_dp_instance(const struct pg_dp *dp);
+/* Is it still what is found in its state directory? */
+bool pg_dp_is_current(const struct pg_dp *dp);
 
 /*
  * An instance that is read again and again, for as long as there is one: it stays open between
@@ -163,6 +167,19 @@ size_t pg_dp_hooked(unsigned ifindex, struct pg_dp_hooked *ret);
 bool pg_dp_runs(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, __u64 *ret_count,
 		__u64 *ret_ns);
 
+/*
+ * Nanoseconds that a program has run, and how often, while somebody had that measured. Measuring costs
+ * each packet two readings of the clock, so it is on between begin, which returns a descriptor, and
+ * the closing of that.
+ */
+struct pg_dp_cost {
+	__u64 ns, runs;
+	bool known;
+};
+int pg_dp_cost_begin(struct pg_err *err);
+/* False: there is no such program, or it can't be asked. */
+bool pg_dp_cost_read(__u32 prog_id, struct pg_dp_cost *ret);
+
 /* Policy --------------------------------------------------------------------------------------- */
 
 /*
@@ -256,6 +273,20 @@ void pg_dp_ports_read(struct pg_dp *dp, enum pg_dir dir, enum pg_port_proto prot
 		      struct pg_count *ret);
 void pg_dp_drops_read(struct pg_dp *dp, enum pg_port_proto proto, __u64 *ret);
 void pg_dp_flags_read(struct pg_dp *dp, struct pg_flags *ret);
+
+/*
+ * Every port that has counted something: TCP's, then UDP's, ascending. Reads each counter's cache line
+ * once. Anything but 0 from `fn` ends it, and is returned.
+ */
+struct pg_dp_port {
+	enum pg_port_proto proto;
+	__u16 port;
+	struct pg_count count[_PG_DIR_MAX];
+	__u64 dropped; /* packets, arrivals */
+	struct pg_flags flags; /* TCP */
+};
+typedef int pg_dp_port_fn(void *arg, const struct pg_dp_port *port);
+int pg_dp_ports_each(struct pg_dp *dp, pg_dp_port_fn *fn, void *arg);
 
 struct pg_totals {
 	struct pg_count count[PG_MAX_IFACES][_PG_DIR_MAX][_PG_VERDICT_MAX][_PG_REASON_MAX];
@@ -364,6 +395,8 @@ struct pg_dp_flow_info {
 	bool tracking; /* flows are being tracked: a rule or an option asks for it */
 };
 void pg_dp_flow_info(struct pg_dp *dp, struct pg_dp_flow_info *ret);
+/* The same without .count, for which the whole table is looked through. */
+void pg_dp_flow_stats(struct pg_dp *dp, struct pg_dp_flow_info *ret);
 
 /* Transitions of ends, by the port that was opened to: PG_PORTS elements, in shared memory. */
 const struct pg_port_states *pg_dp_port_states(const struct pg_dp *dp);

@@ -399,6 +399,12 @@ static int count_place(struct pg_dp *dp, const struct place *at, void *arg)
 
 void pg_dp_flow_info(struct pg_dp *dp, struct pg_dp_flow_info *ret)
 {
+	pg_dp_flow_stats(dp, ret);
+	walk_places(dp, count_place, ret);
+}
+
+void pg_dp_flow_stats(struct pg_dp *dp, struct pg_dp_flow_info *ret)
+{
 	const struct pg_map *stats = &dp->map[PG_MAP_FLOW_STATS];
 
 	*ret = (struct pg_dp_flow_info){
@@ -406,7 +412,6 @@ void pg_dp_flow_info(struct pg_dp *dp, struct pg_dp_flow_info *ret)
 		.memory_bytes = dp->map[PG_MAP_FLOWS].bytes,
 		.tracking = pg_dp_policy_tracks(dp),
 	};
-	walk_places(dp, count_place, ret);
 	for (__u32 cpu = 0; cpu < stats->entries; cpu++) {
 		const __u64 *from = (const __u64 *)((const struct pg_flow_stats *)stats->mem + cpu);
 		__u64 *to = (__u64 *)&ret->stats;

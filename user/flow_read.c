@@ -133,29 +133,43 @@ int pg_flows_read(struct pg_dp *dp, const struct pg_flow_query *query, struct pg
 
 /* States --------------------------------------------------------------------------------------- */
 
-/* False: nothing has been counted. */
-static bool fill_matrix(struct pg_state_matrix *ret, const struct pg_port_states *counts)
+static void fill_matrix(struct pg_state_matrix *ret, const struct pg_port_states *counts)
 {
 	enum pg_end_state from, to;
-	bool any = false;
 
-	for (unsigned t = 0; pg_transition(t, &from, &to); t++) {
-		uint64_t n = counts->count[t];
+	for (unsigned t = 0; pg_transition(t, &from, &to); t++)
+		ret->count[from][to] += counts->count[t];
+}
 
-		if (!n)
-			continue;
-		ret->count[from][to] += n;
-		any = true;
-	}
-	return any;
+static void add_matrix(struct pg_state_matrix *to, const struct pg_state_matrix *m)
+{
+	for (unsigned from = 0; from < _PG_END_MAX; from++)
+		for (unsigned end = 0; end < _PG_END_MAX; end++)
+			to->count[from][end] += m->count[from][end];
 }
 
 static bool has_counts(const struct pg_port_states *counts)
 {
+	uint64_t any = 0;
+
 	for (unsigned t = 0; t < _PG_TRANSITION_MAX; t++)
-		if (counts->count[t])
-			return true;
-	return false;
+		any |= counts->count[t];
+	return any;
+}
+
+static struct pg_state_port *new_port(struct pg_states *states, size_t *cap)
+{
+	if (states->n_ports == *cap) {
+		size_t more = *cap ? 2 * *cap : 64;
+		struct pg_state_port *port = reallocarray(states->port, more, sizeof(*port));
+
+		if (!port)
+			return NULL;
+		states->port = port;
+		*cap = more;
+	}
+	states->port[states->n_ports] = (struct pg_state_port){ 0 };
+	return &states->port[states->n_ports++];
 }
 
 void pg_states_read_total(struct pg_dp *dp, const struct pg_dp_flow_info *info,
@@ -169,23 +183,26 @@ void pg_states_read_total(struct pg_dp *dp, const struct pg_dp_flow_info *info,
 	fill_matrix(&ret->total, &total);
 }
 
+/* The total is that of the ports as they are read: one pass over their memory. */
 int pg_states_read(struct pg_dp *dp, const struct pg_dp_flow_info *info, struct pg_states *ret,
 		   struct pg_err *err)
 {
 	const struct pg_port_states *port = pg_dp_port_states(dp);
-	size_t n = 0;
+	size_t cap = 0;
 
-	pg_states_read_total(dp, info, ret);
-	for (unsigned i = 0; i < PG_PORTS; i++)
-		n += has_counts(&port[i]);
-	ret->port = calloc(n ? n : 1, sizeof(*ret->port));
-	if (!ret->port)
-		return pg_fail(err, -ENOMEM, "out of memory");
-	/* More may have begun to count since. */
-	for (unsigned i = 0; i < PG_PORTS && ret->n_ports < n; i++) {
-		if (!fill_matrix(&ret->port[ret->n_ports].matrix, &port[i]))
+	for (unsigned i = 0; i < _PG_ODD_MAX; i++)
+		ret->odd[i] = info->stats.odd_flags[i];
+	for (unsigned i = 0; i < PG_PORTS; i++) {
+		struct pg_state_port *row;
+
+		if (!has_counts(&port[i]))
 			continue;
-		ret->port[ret->n_ports++].port = (uint16_t)i;
+		row = new_port(ret, &cap);
+		if (!row)
+			return pg_fail(err, -ENOMEM, "out of memory");
+		row->port = (uint16_t)i;
+		fill_matrix(&row->matrix, &port[i]);
+		add_matrix(&ret->total, &row->matrix);
 	}
 	return 0;
 }

@@ -215,6 +215,8 @@ static uint64_t sort_key(const struct pg_flow_row *row, enum pg_flow_sort by)
 		return (uint64_t)row->retransmits[0] + row->retransmits[1];
 	case PG_FLOW_BY_AGE:
 		return row->age_ns;
+	case PG_FLOW_BY_RATE:
+		return row->since[0].bytes + row->since[1].bytes;
 	default:
 		return 0;
 	}

@@ -25,6 +25,7 @@ struct pg_flow_row {
 	bool replied, assured, half_open, picked_up;
 	bool here; /* in this process' network namespace */
 	struct pg_count count[2];
+	struct pg_count since[2]; /* counted since they were last looked at: pg_sampler_add() */
 	uint32_t retransmits[2], zero_windows[2], out_of_order[2];
 	uint32_t rtt_us[2]; /* SYN to SYN-ACK, SYN-ACK to ACK, as seen here; 0: not seen */
 	uint64_t age_ns, idle_ns, expires_ns;
@@ -61,6 +62,7 @@ enum pg_flow_sort {
 	PG_FLOW_BY_RTT,
 	PG_FLOW_BY_RETRANSMITS,
 	PG_FLOW_BY_AGE,
+	PG_FLOW_BY_RATE, /* bytes of .since; not of this file's making */
 	_PG_FLOW_SORT_MAX
 };
 /* 0 or -EINVAL. */

@@ -11,9 +11,10 @@
 extern const struct pg_cmd pg_cmd_attach, pg_cmd_detach, pg_cmd_upgrade, pg_cmd_status, pg_cmd_allow, pg_cmd_deny,
 	pg_cmd_limit, pg_cmd_delete, pg_cmd_save, pg_cmd_restore, pg_cmd_apply, pg_cmd_shadow,
 	pg_cmd_promote, pg_cmd_confirm, pg_cmd_rollback, pg_cmd_lint, pg_cmd_rules, pg_cmd_ports,
-	pg_cmd_reasons, pg_cmd_flows, pg_cmd_states, pg_cmd_track, pg_cmd_set_timeout, pg_cmd_test,
-	pg_cmd_replay, pg_cmd_learn, pg_cmd_set, pg_cmd_set_fragments, pg_cmd_drops, pg_cmd_dump,
-	pg_cmd_log, pg_cmd_serve, pg_cmd_doctor, pg_cmd_completion, pg_cmd_manual, pg_cmd_iptables;
+	pg_cmd_reasons, pg_cmd_flows, pg_cmd_states, pg_cmd_track, pg_cmd_set_timeout, pg_cmd_top,
+	pg_cmd_serve, pg_cmd_drops, pg_cmd_dump, pg_cmd_log, pg_cmd_test, pg_cmd_replay,
+	pg_cmd_learn, pg_cmd_set, pg_cmd_set_fragments, pg_cmd_doctor, pg_cmd_completion,
+	pg_cmd_manual, pg_cmd_iptables;
 
 /* pg_cmd_iptables has no name: its verbs begin with a dash. */
 static const struct pg_cmd *const commands[] = {
@@ -21,8 +22,8 @@ static const struct pg_cmd *const commands[] = {
 	&pg_cmd_deny, &pg_cmd_limit, &pg_cmd_delete, &pg_cmd_save, &pg_cmd_restore, &pg_cmd_apply,
 	&pg_cmd_shadow, &pg_cmd_promote, &pg_cmd_confirm, &pg_cmd_rollback, &pg_cmd_lint,
 	&pg_cmd_rules, &pg_cmd_ports, &pg_cmd_reasons, &pg_cmd_flows, &pg_cmd_states, &pg_cmd_track,
-	&pg_cmd_set_timeout, &pg_cmd_test, &pg_cmd_replay, &pg_cmd_learn, &pg_cmd_set,
-	&pg_cmd_set_fragments, &pg_cmd_drops, &pg_cmd_dump, &pg_cmd_log, &pg_cmd_serve,
+	&pg_cmd_set_timeout, &pg_cmd_top, &pg_cmd_serve, &pg_cmd_drops, &pg_cmd_dump, &pg_cmd_log,
+	&pg_cmd_test, &pg_cmd_replay, &pg_cmd_learn, &pg_cmd_set, &pg_cmd_set_fragments,
 	&pg_cmd_doctor, &pg_cmd_completion, &pg_cmd_manual, NULL
 };
 

@@ -124,14 +124,8 @@ static void settle_unhit(struct pg_rule *rule)
 	rule->unhit_packets = rule->packets;
 }
 
-static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_ruleset **ret_set,
-		       struct pg_err *err)
+void pg_policy_count(struct pg_dp *dp, struct pg_ruleset *set)
 {
-	struct pg_ruleset *set;
-	int r = pg_policy_decode(data, n, &set, err);
-
-	if (r)
-		return r;
 	for (size_t i = 0; i < set->n_chains; i++) {
 		struct pg_chain *chain = &set->chain[i];
 
@@ -142,8 +136,16 @@ static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_r
 			settle_unhit(&chain->rule[k]);
 		}
 	}
-	*ret_set = set;
-	return 0;
+}
+
+static int read_stored(struct pg_dp *dp, const void *data, size_t n, struct pg_ruleset **ret_set,
+		       struct pg_err *err)
+{
+	int r = pg_policy_decode(data, n, ret_set, err);
+
+	if (!r)
+		pg_policy_count(dp, *ret_set);
+	return r;
 }
 
 static int read_empty(struct pg_ruleset **ret_set, struct pg_err *err)

@@ -13,6 +13,9 @@
  */
 int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err);
 
+/* The counters of a policy that was read from this instance and is still in force, as they are now. */
+void pg_policy_count(struct pg_dp *dp, struct pg_ruleset *set);
+
 /*
  * What is stored with a policy's tables: the counter of each chain and rule, and the text. Pure.
  * Encode: -ENOMEM, silently. Decode: the counters themselves are 0; -EBADMSG: it is damaged. The

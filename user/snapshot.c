@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include "flow_read.h"
 #include "listener.h"
@@ -10,12 +11,7 @@
 #include "service.h"
 #include "snapshot.h"
 
-/* All counters of all ports, as they come from the maps: 5 MB, so not on the stack. */
-struct port_counters {
-	struct pg_count count[_PG_DIR_MAX][_PG_PORT_PROTO_MAX][PG_PORTS];
-	__u64 drops[_PG_PORT_PROTO_MAX][PG_PORTS];
-	struct pg_flags flags[PG_PORTS];
-};
+#define LISTENERS_NS 5000000000ULL /* finding whose sockets they are walks all of /proc */
 
 static int no_memory(struct pg_err *err)
 {
@@ -28,102 +24,127 @@ static void add(struct pg_count *to, const struct pg_count *count)
 	to->bytes += count->bytes;
 }
 
-static void read_counters(struct pg_dp *dp, struct port_counters *ret)
+/* Ports as they come, in the order of the rows, and the listeners that are still to be placed. */
+struct rows {
+	struct pg_snapshot *snap;
+	const struct pg_services *services;
+	const struct pg_listeners *listeners;
+	size_t next, cap;
+};
+
+static int compare_port(const struct pg_listener_row *l, enum pg_port_proto proto, unsigned port)
 {
-	for (enum pg_port_proto p = 0; p < _PG_PORT_PROTO_MAX; p++) {
-		for (enum pg_dir d = 0; d < _PG_DIR_MAX; d++)
-			pg_dp_ports_read(dp, d, p, ret->count[d][p]);
-		pg_dp_drops_read(dp, p, ret->drops[p]);
+	return l->proto != proto ? (int)l->proto - (int)proto : (int)l->port - (int)port;
+}
+
+static struct pg_port_row *new_row(struct rows *rows, enum pg_port_proto proto, uint16_t port)
+{
+	struct pg_snapshot *snap = rows->snap;
+	struct pg_port_row *row;
+
+	if (snap->n_port == rows->cap) {
+		size_t cap = rows->cap ? 2 * rows->cap : 256;
+
+		row = reallocarray(snap->port, cap, sizeof(*row));
+		if (!row)
+			return NULL;
+		snap->port = row;
+		rows->cap = cap;
 	}
-	pg_dp_flags_read(dp, ret->flags);
+	row = &snap->port[snap->n_port++];
+	*row = (struct pg_port_row){ .proto = proto, .port = port };
+	strcpy(row->service, pg_service_name(rows->services, proto, port));
+	return row;
 }
 
-static bool has_traffic(const struct port_counters *c, enum pg_port_proto p, unsigned port)
+static int add_listener(struct rows *rows)
 {
-	return c->count[PG_DIR_IN][p][port].packets || c->count[PG_DIR_OUT][p][port].packets ||
-	       c->drops[p][port];
-}
+	const struct pg_listener_row *l = &rows->listeners->row[rows->next++];
+	struct pg_port_row *row = new_row(rows, l->proto, l->port);
 
-static void fill_row(struct pg_port_row *row, const struct port_counters *c, enum pg_port_proto p,
-		     unsigned port)
-{
-	row->proto = p;
-	row->port = (uint16_t)port;
-	row->in = c->count[PG_DIR_IN][p][port];
-	row->out = c->count[PG_DIR_OUT][p][port];
-	row->in_dropped = c->drops[p][port];
-	if (p == PG_PORT_TCP)
-		row->flags = c->flags[port];
-}
-
-/* Rows for what has traffic or a listener; both sources are in the order of the rows. */
-static int merge_ports(struct pg_snapshot *snap, const struct port_counters *c,
-		       const struct pg_listeners *listeners)
-{
-	size_t n = listeners->n, l = 0;
-
-	for (enum pg_port_proto p = 0; p < _PG_PORT_PROTO_MAX; p++)
-		for (unsigned port = 0; port < PG_PORTS; port++)
-			n += has_traffic(c, p, port);
-	snap->port = calloc(n ? n : 1, sizeof(*snap->port));
-	if (!snap->port)
+	if (!row)
 		return -ENOMEM;
+	row->has_listener = true;
+	row->listener = l->who;
+	return 0;
+}
 
-	for (enum pg_port_proto p = 0; p < _PG_PORT_PROTO_MAX; p++) {
-		for (unsigned port = 0; port < PG_PORTS; port++) {
-			const struct pg_listener_row *who = NULL;
+/* Rows for what has traffic or a listener. */
+static int add_port(void *arg, const struct pg_dp_port *port)
+{
+	struct rows *rows = arg;
+	const struct pg_listeners *l = rows->listeners;
+	struct pg_port_row *row;
 
-			if (l < listeners->n && listeners->row[l].proto == p &&
-			    listeners->row[l].port == port)
-				who = &listeners->row[l++];
-			if (!who && !has_traffic(c, p, port))
-				continue;
-			fill_row(&snap->port[snap->n_port], c, p, port);
-			if (who) {
-				snap->port[snap->n_port].has_listener = true;
-				snap->port[snap->n_port].listener = who->who;
-			}
-			snap->n_port++;
-		}
+	while (rows->next < l->n && compare_port(&l->row[rows->next], port->proto, port->port) < 0)
+		if (add_listener(rows) < 0)
+			return -ENOMEM;
+	row = new_row(rows, port->proto, port->port);
+	if (!row)
+		return -ENOMEM;
+	row->in = port->count[PG_DIR_IN];
+	row->out = port->count[PG_DIR_OUT];
+	row->in_dropped = port->dropped;
+	row->flags = port->flags;
+	if (rows->next < l->n && !compare_port(&l->row[rows->next], port->proto, port->port)) {
+		row->has_listener = true;
+		row->listener = l->row[rows->next++].who;
 	}
 	return 0;
 }
 
-static int name_services(struct pg_snapshot *snap)
+static int merge_ports(struct pg_dp *dp, struct rows *rows)
 {
-	_cleanup_(pg_services_freep) struct pg_services *services = pg_services_read();
+	int r = pg_dp_ports_each(dp, add_port, rows);
 
-	if (!services)
-		return -ENOMEM;
-	for (size_t i = 0; i < snap->n_port; i++) {
-		struct pg_port_row *row = &snap->port[i];
-
-		snprintf(row->service, sizeof(row->service), "%s",
-			 pg_service_name(services, row->proto, row->port));
-	}
-	return 0;
+	while (!r && rows->next < rows->listeners->n)
+		r = add_listener(rows);
+	return r;
 }
 
-static int read_ports(struct pg_dp *dp, unsigned what, struct pg_snapshot *snap,
-		      struct pg_err *err)
+static uint64_t now_ns(void)
 {
-	_free_ struct port_counters *counters = calloc(1, sizeof(*counters));
-	struct pg_listeners listeners = { 0 };
+	struct timespec t = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+/* Counters are worth showing without them, on a kernel that has no sock_diag. */
+static void read_listeners(struct pg_snapshot_cache *cache)
+{
 	struct pg_err why = { 0 };
-	int r;
+	uint64_t now = now_ns();
 
-	if (!counters)
+	if (cache->listeners_ns && now - cache->listeners_ns < LISTENERS_NS)
+		return;
+	cache->listeners_ns = now;
+	cache->listener_error[0] = '\0';
+	pg_listeners_clear(cache->listeners);
+	if (pg_listeners_read(cache->listeners, &why) < 0)
+		snprintf(cache->listener_error, sizeof(cache->listener_error), "%.*s",
+			 (int)sizeof(cache->listener_error) - 1, why.text);
+}
+
+static int read_ports(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsigned what,
+		      struct pg_snapshot *snap, struct pg_err *err)
+{
+	static const struct pg_listeners none;
+	struct rows rows = { .snap = snap, .listeners = &none };
+
+	if (!cache->services)
+		cache->services = pg_services_read();
+	if (!cache->listeners)
+		cache->listeners = calloc(1, sizeof(*cache->listeners));
+	if (!cache->services || !cache->listeners)
 		return no_memory(err);
-	read_counters(dp, counters);
-	/* Counters are worth showing without them, on a kernel that has no sock_diag. */
-	if ((what & PG_SNAP_LISTENERS) && pg_listeners_read(&listeners, &why) < 0)
-		snprintf(snap->listener_error, sizeof(snap->listener_error), "%.*s",
-			 (int)sizeof(snap->listener_error) - 1, why.text);
-	r = merge_ports(snap, counters, &listeners);
-	pg_listeners_clear(&listeners);
-	if (!r)
-		r = name_services(snap);
-	return r < 0 ? no_memory(err) : 0;
+	rows.services = cache->services;
+	if (what & PG_SNAP_LISTENERS) {
+		read_listeners(cache);
+		rows.listeners = cache->listeners;
+		memcpy(snap->listener_error, cache->listener_error, sizeof(snap->listener_error));
+	}
+	return merge_ports(dp, &rows) < 0 ? no_memory(err) : 0;
 }
 
 static void sum_totals(const struct pg_totals *totals, size_t slot, struct pg_snapshot *snap)
@@ -160,7 +181,16 @@ static void fill_iface(struct pg_iface_row *row, const struct pg_dp_iface *iface
 	}
 }
 
-static int read_ifaces(struct pg_dp *dp, struct pg_snapshot *snap, struct pg_err *err)
+static void fill_cost(struct pg_iface_row *row)
+{
+	const __u32 id[_PG_DIR_MAX] = { row->iface.ingress_prog_id, row->iface.egress_prog_id };
+
+	for (int d = 0; d < _PG_DIR_MAX; d++)
+		if (id[d])
+			pg_dp_cost_read(id[d], &row->cost[d]);
+}
+
+static int read_ifaces(struct pg_dp *dp, unsigned what, struct pg_snapshot *snap, struct pg_err *err)
 {
 	_free_ struct pg_totals *totals = calloc(1, sizeof(*totals));
 	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
@@ -177,8 +207,12 @@ static int read_ifaces(struct pg_dp *dp, struct pg_snapshot *snap, struct pg_err
 	for (size_t slot = 0; slot < PG_MAX_IFACES; slot++) {
 		/* What detached ones have counted stays in the sums. */
 		sum_totals(totals, slot, snap);
-		if (iface[slot].abi.netns)
-			fill_iface(&snap->iface[snap->n_iface++], &iface[slot], totals, slot);
+		if (!iface[slot].abi.netns)
+			continue;
+		fill_iface(&snap->iface[snap->n_iface], &iface[slot], totals, slot);
+		if (what & PG_SNAP_COST)
+			fill_cost(&snap->iface[snap->n_iface]);
+		snap->n_iface++;
 	}
 	return 0;
 }
@@ -189,7 +223,6 @@ static int read_flows(struct pg_dp *dp, unsigned what, const struct pg_flow_quer
 	static const struct pg_flow_query every_flow;
 	int r = 0;
 
-	pg_dp_flow_info(dp, &snap->flow);
 	snap->flow_options = pg_dp_flow_options(dp);
 	if (what & PG_SNAP_FLOWS)
 		r = pg_flows_read(dp, query ? query : &every_flow, &snap->flows, err);
@@ -197,58 +230,138 @@ static int read_flows(struct pg_dp *dp, unsigned what, const struct pg_flow_quer
 		r = pg_states_read(dp, &snap->flow, &snap->states, err);
 	else if (!r && what & PG_SNAP_STATES_TOTAL)
 		pg_states_read_total(dp, &snap->flow, &snap->states);
+	snap->has_states = !r && what & PG_SNAP_STATES;
 	return r;
 }
 
-static int read_instance(struct pg_dp *dp, unsigned what, const struct pg_flow_query *query,
-			 struct pg_snapshot *snap, struct pg_err *err)
+static int read_instance(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsigned what,
+			 const struct pg_flow_query *query, struct pg_snapshot *snap,
+			 struct pg_err *err)
 {
-	int r = read_ifaces(dp, snap, err);
+	int r = read_ifaces(dp, what, snap, err);
 
+	if (!r && what & PG_SNAP_PORTS)
+		r = read_ports(dp, cache, what, snap, err);
+	if (!r)
+		r = read_flows(dp, what, query, snap, err);
 	if (r < 0)
 		return r;
-	if (what & PG_SNAP_PORTS) {
-		r = read_ports(dp, what, snap, err);
-		if (r < 0)
-			return r;
-	}
-	r = read_flows(dp, what, query, snap, err);
-	if (r < 0)
-		return r;
-	pg_dp_policy_info(dp, &snap->policy);
 	snap->memory_bytes = pg_dp_memory(dp);
 	snap->events_lost = pg_dp_events_lost(dp);
 	return 0;
+}
+
+static struct pg_snapshot *begin(const char *state_dir)
+{
+	struct pg_snapshot *snap = calloc(1, sizeof(*snap));
+	struct utsname uts;
+
+	if (!snap)
+		return NULL;
+	snap->time_ns = now_ns();
+	snprintf(snap->state_dir, sizeof(snap->state_dir), "%s", state_dir ? state_dir : "");
+	if (!uname(&uts))
+		snprintf(snap->kernel, sizeof(snap->kernel), "%s", uts.release);
+	return snap;
+}
+
+static void count_rules(struct pg_snapshot *snap)
+{
+	for (size_t i = 0; i < snap->rules->n_chains; i++)
+		snap->n_rules += snap->rules->chain[i].n_rules;
 }
 
 int pg_snapshot_read(struct pg_dp *dp, const char *state_dir, unsigned what,
 		     const struct pg_flow_query *query, struct pg_snapshot **ret_snap,
 		     struct pg_err *err)
 {
-	_cleanup_(pg_snapshot_freep) struct pg_snapshot *snap = calloc(1, sizeof(*snap));
-	struct utsname uts;
+	_cleanup_(pg_snapshot_cache_clear) struct pg_snapshot_cache cache = { 0 };
+	_cleanup_(pg_snapshot_freep) struct pg_snapshot *snap = begin(state_dir);
 	int r;
 
 	if (!snap)
 		return no_memory(err);
-	snprintf(snap->state_dir, sizeof(snap->state_dir), "%s", state_dir ? state_dir : "");
-	if (!uname(&uts))
-		snprintf(snap->kernel, sizeof(snap->kernel), "%s", uts.release);
-
 	r = pg_policy_read(dp, &snap->rules, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < snap->rules->n_chains; i++)
-		snap->n_rules += snap->rules->chain[i].n_rules;
-
+	count_rules(snap);
 	snap->exists = dp;
 	if (dp) {
-		r = read_instance(dp, what, query, snap, err);
+		snap->instance = pg_dp_instance(dp);
+		pg_dp_policy_info(dp, &snap->policy);
+		pg_dp_flow_info(dp, &snap->flow);
+		r = read_instance(dp, &cache, what, query, snap, err);
 		if (r < 0)
 			return r;
 	}
 	*ret_snap = TAKE_PTR(snap);
 	return 0;
+}
+
+/* The policy's text is only parsed anew when it may be another. */
+static int read_rules(struct pg_dp *dp, struct pg_snapshot_cache *cache, struct pg_snapshot *snap,
+		      struct pg_err *err)
+{
+	struct pg_dp_policy_info after;
+	int r;
+
+	pg_dp_policy_info(dp, &snap->policy);
+	if (cache->rules && cache->instance == snap->instance &&
+	    cache->generation == snap->policy.generation) {
+		snap->rules = TAKE_PTR(cache->rules);
+		pg_policy_count(dp, snap->rules);
+		return 0;
+	}
+	r = pg_policy_read(dp, &snap->rules, err);
+	if (r < 0)
+		return r;
+	/* Which of the two was read, if there was a commit in between? The next time it is sure. */
+	pg_dp_policy_info(dp, &after);
+	cache->instance = snap->instance;
+	cache->generation = after.generation == snap->policy.generation ? after.generation : UINT32_MAX;
+	snap->policy = after;
+	return 0;
+}
+
+int pg_snapshot_read_again(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsigned what,
+			   struct pg_snapshot **ret_snap, struct pg_err *err)
+{
+	_cleanup_(pg_snapshot_freep) struct pg_snapshot *snap = begin(pg_dp_state_dir(dp));
+	int r;
+
+	if (!snap)
+		return no_memory(err);
+	snap->exists = true;
+	snap->instance = pg_dp_instance(dp);
+	r = read_rules(dp, cache, snap, err);
+	if (r < 0)
+		return r;
+	count_rules(snap);
+	pg_dp_flow_stats(dp, &snap->flow);
+	r = read_instance(dp, cache, what & ~PG_SNAP_FLOWS, NULL, snap, err);
+	if (r < 0)
+		return r;
+	*ret_snap = TAKE_PTR(snap);
+	return 0;
+}
+
+void pg_snapshot_recycle(struct pg_snapshot_cache *cache, struct pg_snapshot *snap)
+{
+	if (snap) {
+		pg_ruleset_free(cache->rules);
+		cache->rules = TAKE_PTR(snap->rules);
+	}
+	pg_snapshot_free(snap);
+}
+
+void pg_snapshot_cache_clear(struct pg_snapshot_cache *cache)
+{
+	pg_services_free(cache->services);
+	if (cache->listeners)
+		pg_listeners_clear(cache->listeners);
+	free(cache->listeners);
+	pg_ruleset_free(cache->rules);
+	*cache = (struct pg_snapshot_cache){ 0 };
 }
 
 void pg_snapshot_free(struct pg_snapshot *snap)

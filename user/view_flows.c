@@ -31,8 +31,7 @@ static bool is_icmp(const struct pg_flow_row *row)
 	return row->proto == IPPROTO_ICMP || row->proto == IPPROTO_ICMPV6;
 }
 
-/* "10.0.0.1:443", "[2001:db8::1]:443"; ICMP's type and code are no port of an end. */
-static void end_text(const struct pg_flow_row *row, int end, char *buf, size_t size)
+void pg_flow_end_text(const struct pg_flow_row *row, int end, char *buf, size_t size)
 {
 	bool v4 = row->family == PG_FAMILY_V4, ports = !is_icmp(row) && pg_flow_has_ports(row);
 	char addr[INET6_ADDRSTRLEN];
@@ -44,7 +43,7 @@ static void end_text(const struct pg_flow_row *row, int end, char *buf, size_t s
 		snprintf(buf, size, "%s", addr);
 }
 
-static const char *proto_text(const struct pg_flow_row *row, char *buf, size_t size)
+const char *pg_flow_proto_text(const struct pg_flow_row *row, char *buf, size_t size)
 {
 	const char *name = pg_proto_name(row->proto);
 
@@ -54,8 +53,7 @@ static const char *proto_text(const struct pg_flow_row *row, char *buf, size_t s
 	return buf;
 }
 
-/* "12s", "3m20s", "5h02m", "4d21h": two units are as much as anybody reads. */
-static void age_text(uint64_t ns, char *buf, size_t size)
+void pg_flow_age_text(uint64_t ns, char *buf, size_t size)
 {
 	uint64_t s = ns / NSEC_PER_SEC;
 
@@ -69,7 +67,7 @@ static void age_text(uint64_t ns, char *buf, size_t size)
 		snprintf(buf, size, "%" PRIu64 "d%02uh", s / 86400, (unsigned)(s / 3600 % 24));
 }
 
-static void rtt_text(const struct pg_flow_row *row, char *buf, size_t size)
+void pg_flow_rtt_text(const struct pg_flow_row *row, char *buf, size_t size)
 {
 	uint32_t us = pg_flow_rtt_us(row);
 
@@ -85,12 +83,11 @@ static void cell_age(struct pg_table *table, uint64_t ns)
 {
 	char buf[32];
 
-	age_text(ns, buf, sizeof(buf));
+	pg_flow_age_text(ns, buf, sizeof(buf));
 	pg_table_cell(table, "%s", buf);
 }
 
-/* Each end's own state, where the two say more than the pair's word. */
-static void ends_text(const struct pg_flow_row *row, char *buf, size_t size)
+void pg_flow_ends_text(const struct pg_flow_row *row, char *buf, size_t size)
 {
 	const char *src = pg_end_state_name((enum pg_end_state)row->end_state[0]);
 	const char *dst = pg_end_state_name((enum pg_end_state)row->end_state[1]);
@@ -110,16 +107,15 @@ static void add_ends(struct pg_table *table, const struct pg_flow_row *row)
 {
 	char number[8], end[64];
 
-	pg_table_cell(table, "%s", proto_text(row, number, sizeof(number)));
+	pg_table_cell(table, "%s", pg_flow_proto_text(row, number, sizeof(number)));
 	pg_table_cell(table, "%s", pg_flow_word_name(pg_flow_word(row)));
 	for (int i = 0; i < 2; i++) {
-		end_text(row, i, end, sizeof(end));
+		pg_flow_end_text(row, i, end, sizeof(end));
 		pg_table_cell(table, "%s", end);
 	}
 }
 
-/* "eth0", "eth0.7" */
-static void iface_text(const struct pg_flow_row *row, char *buf, size_t size)
+void pg_flow_iface_text(const struct pg_flow_row *row, char *buf, size_t size)
 {
 	char name[4 * IFNAMSIZ];
 
@@ -143,14 +139,14 @@ static void add_wide(struct pg_table *table, const struct pg_flow_row *row)
 		pg_table_cell(table, "-");
 	else
 		pg_table_cell(table, "%u/%u", row->retransmits[0], row->retransmits[1]);
-	rtt_text(row, text, sizeof(text));
+	pg_flow_rtt_text(row, text, sizeof(text));
 	pg_table_cell(table, "%s", text);
 	cell_age(table, row->age_ns);
 	cell_age(table, row->idle_ns);
 	cell_age(table, row->expires_ns);
-	iface_text(row, text, sizeof(text));
+	pg_flow_iface_text(row, text, sizeof(text));
 	pg_table_cell(table, "%s", text);
-	ends_text(row, text, sizeof(text));
+	pg_flow_ends_text(row, text, sizeof(text));
 	pg_table_cell(table, "%s", text);
 }
 
@@ -165,20 +161,20 @@ static void add_narrow(struct pg_table *table, const struct pg_flow_row *row)
 	pg_text_add(&note, "> %" PRIu64 " pkts %" PRIu64 " bytes, < %" PRIu64 " pkts %" PRIu64 " bytes",
 		    (uint64_t)row->count[0].packets, (uint64_t)row->count[0].bytes,
 		    (uint64_t)row->count[1].packets, (uint64_t)row->count[1].bytes);
-	age_text(row->age_ns, text, sizeof(text));
+	pg_flow_age_text(row->age_ns, text, sizeof(text));
 	pg_text_add(&note, ", age %s", text);
-	age_text(row->idle_ns, text, sizeof(text));
+	pg_flow_age_text(row->idle_ns, text, sizeof(text));
 	pg_text_add(&note, ", idle %s", text);
 	if (pg_flow_rtt_us(row)) {
-		rtt_text(row, text, sizeof(text));
+		pg_flow_rtt_text(row, text, sizeof(text));
 		pg_text_add(&note, ", rtt %s", text);
 	}
 	if (row->retransmits[0] || row->retransmits[1])
 		pg_text_add(&note, ", retransmits %u/%u", row->retransmits[0], row->retransmits[1]);
-	iface_text(row, text, sizeof(text));
+	pg_flow_iface_text(row, text, sizeof(text));
 	if (text[0] != '-')
 		pg_text_add(&note, ", %s", text);
-	ends_text(row, text, sizeof(text));
+	pg_flow_ends_text(row, text, sizeof(text));
 	if (text[0] != '-' && strcmp(text, pg_flow_word_name(pg_flow_word(row))))
 		pg_text_add(&note, ", %s", text);
 	if (note.oom)

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "top_read.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "flow_read.h"
+#include "options.h"
+#include "top_table.h"
+
+/*
+ * Walking over all flows may take so small a part of the time: with few of them that is every time, with a
+ * hundred thousand every few seconds. Who looks at flows gets more of it.
+ */
+#define FLOWS_SHARE 300
+#define FLOWS_SHARE_SHOWN 150
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+int pg_top_reader_open(struct pg_top_reader *r, const struct pg_ctx *ctx, uint64_t interval_ns,
+		       struct pg_err *err)
+{
+	*r = (struct pg_top_reader){ .ctx = ctx, .cost_fd = -1 };
+	r->history = pg_history_new(interval_ns);
+	return r->history ? 0 : pg_fail(err, -ENOMEM, "out of memory");
+}
+
+void pg_top_reader_close(struct pg_top_reader *r)
+{
+	pg_snapshot_free(r->snap);
+	pg_snapshot_cache_clear(&r->cache);
+	pg_history_free(r->history);
+	pg_sampler_clear(&r->sampler);
+	free(r->last_drops);
+	if (r->history)
+		pg_closep(&r->cost_fd);
+	pg_dp_close(r->dp);
+}
+
+const struct pg_snapshot *pg_top_reader_snap(const struct pg_top_reader *r)
+{
+	return r->snap;
+}
+
+/* The instance may be removed and made anew while we look. */
+static int follow(struct pg_top_reader *r, struct pg_err *err)
+{
+	const struct pg_dp_opts opts = {
+		.state_dir = r->ctx->state_dir,
+		.mode = PG_DP_READ,
+		.verbose = r->ctx->verbose,
+	};
+	int rc;
+
+	if (r->dp && pg_dp_is_current(r->dp))
+		return 0;
+	pg_dp_close(TAKE_PTR(r->dp));
+	pg_sampler_clear(&r->sampler);
+	r->flows_due_ns = 0;
+	rc = pg_dp_open(&opts, &r->dp, err);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* Flows --------------------------------------------------------------------------------------- */
+
+/* Which of them are kept, and by what: so that those shown are the first of all. */
+static enum pg_flow_sort flow_order(const struct pg_top *top)
+{
+	return top->cumulative ? PG_FLOW_BY_BYTES : PG_FLOW_BY_RATE;
+}
+
+struct sampling {
+	struct pg_sampler *sampler;
+	const struct pg_top *top;
+	struct pg_flow_query query;
+};
+
+static bool is_wanted(const struct sampling *s, const struct pg_flow_row *row)
+{
+	char text[512];
+
+	if (s->top->detail && (row->proto != (s->top->port.proto == PG_PORT_TCP ? 6 : 17) ||
+			       (row->port[0] != s->top->port.port && row->port[1] != s->top->port.port)))
+		return false;
+	if (!s->top->filter[0] || (s->top->view != PG_TOP_FLOWS && !s->top->detail))
+		return true;
+	pg_top_flow_text(row, text, sizeof(text));
+	return pg_top_matches(text, s->top->filter);
+}
+
+static int add_flow(void *arg, const struct pg_flow_row *row)
+{
+	struct sampling *s = arg;
+
+	return pg_sampler_add(s->sampler, &s->query, row, is_wanted(s, row));
+}
+
+static int walk_flows(struct pg_top_reader *r, const struct pg_top *top, struct pg_err *err)
+{
+	static const struct pg_flow_query all;
+	struct sampling s = {
+		.sampler = &r->sampler,
+		.top = top,
+		.query = { .by = flow_order(top), .top = PG_FLOW_SAMPLE_TOP },
+	};
+	uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID), cost;
+	int rc = pg_sampler_begin(&r->sampler, clock_ns(CLOCK_MONOTONIC));
+
+	/* Without its addresses, a port has no connections that somebody opened from it. */
+	(void)pg_own_addresses_read(&r->sampler.own);
+	if (!rc)
+		rc = pg_flows_each(r->dp, &all, add_flow, &s, err);
+	if (rc < 0)
+		return rc == -ENOMEM ? pg_fail(err, rc, "out of memory") : rc;
+	pg_sampler_end(&r->sampler, &s.query);
+	cost = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
+	r->flows_due_ns = clock_ns(CLOCK_MONOTONIC) +
+			  cost * (top->detail || top->view == PG_TOP_FLOWS ? FLOWS_SHARE_SHOWN : FLOWS_SHARE);
+	return 0;
+}
+
+/* Samples ------------------------------------------------------------------------------------- */
+
+static int read_snapshot(struct pg_top_reader *r, const struct pg_top *top, struct pg_err *err)
+{
+	unsigned what = PG_SNAP_PORTS | PG_SNAP_LISTENERS | pg_top_needs(top) |
+			(r->cost_fd >= 0 ? PG_SNAP_COST : 0);
+	struct pg_snapshot *snap = NULL;
+	int rc = follow(r, err);
+
+	if (!rc && r->dp)
+		rc = pg_snapshot_read_again(r->dp, &r->cache, what, &snap, err);
+	else if (!rc)
+		rc = pg_snapshot_read(NULL, pg_state_dir(r->ctx), 0, NULL, &snap, err);
+	if (rc < 0)
+		return rc;
+	pg_snapshot_recycle(&r->cache, r->snap);
+	r->snap = snap;
+	clock_gettime(CLOCK_REALTIME, &r->wall);
+	pg_history_watch_states(r->history, top->detail ? top->port.port : top->states_port);
+	return 0;
+}
+
+int pg_top_read(struct pg_top_reader *r, const struct pg_top *top, struct pg_err *err)
+{
+	int rc = read_snapshot(r, top, err);
+
+	if (rc || !r->dp)
+		return rc;
+	if (pg_history_add(r->history, r->snap) < 0)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	/* A little early is better than one interval late. */
+	if (r->snap->time_ns + 50000000 < r->flows_due_ns)
+		return 0;
+	return walk_flows(r, top, err);
+}
+
+int pg_top_read_more(struct pg_top_reader *r, const struct pg_top *top, struct pg_err *err)
+{
+	int rc;
+
+	if (!r->snap)
+		return pg_top_read(r, top, err);
+	rc = read_snapshot(r, top, err);
+	if (rc || !r->dp)
+		return rc;
+	if (pg_history_refresh(r->history, r->snap) < 0)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	return top->detail || top->view == PG_TOP_FLOWS ? walk_flows(r, top, err) : 0;
+}
+
+int pg_top_measure(struct pg_top_reader *r, struct pg_err *err)
+{
+	if (r->cost_fd >= 0) {
+		pg_closep(&r->cost_fd);
+		r->cost_fd = -1;
+		return 0;
+	}
+	r->cost_fd = pg_dp_cost_begin(err);
+	return r->cost_fd < 0 ? r->cost_fd : 0;
+}
