@@ -30,7 +30,6 @@ static __always_inline void log_how(struct pg_event *e, const struct pg_check *a
 static __always_inline void log_data(struct loop *loop, struct pg_event *e, const struct pkt *p)
 {
 	__u32 n = p->frame_len < sizeof(e->data) ? p->frame_len : sizeof(e->data);
-	__u64 last = n - 1ULL;
 
 	e->len = p->frame_len;
 	e->l3 = p->l3;
@@ -38,11 +37,7 @@ static __always_inline void log_data(struct loop *loop, struct pg_event *e, cons
 	e->vlan_proto = p->vlans ? p->ethertype : 0;
 	e->vlan_id = p->vlans ? p->vlan_id[0] : 0;
 	e->captured = n;
-	/* Not n: that it is not 0 either, verifiers before 6.13 lose where clang asks both at once. */
-	barrier_var(last);
-	if (last >= sizeof(e->data) ||
-	    (loop->xdp ? bpf_xdp_load_bytes(loop->ctx, 0, e->data, last + 1) :
-			 bpf_skb_load_bytes(loop->ctx, 0, e->data, last + 1)))
+	if (!load_some(loop->ctx, loop->xdp, 0, e->data, n, sizeof(e->data)))
 		e->captured = 0;
 }
 

@@ -121,7 +121,7 @@ netdevs
 boot=(timeout -k 5 "${PG_VM_TIMEOUT:-300}" qemu-system-x86_64 -accel tcg,thread=multi -cpu "${PG_VM_CPU:-Nehalem}"
 	-smp 2 -m "${PG_VM_MEMORY:-1024}" -nodefaults -no-user-config -no-reboot -display none -serial stdio
 	-device virtio-rng-pci -kernel "$dir/vmlinuz" -initrd "$work/initrd"
-	-append "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off random.trust_cpu=on net.ifnames=0")
+	-append "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off nowatchdog nosoftlockup rcupdate.rcu_cpu_stall_suppress=1 random.trust_cpu=on net.ifnames=0")
 if [ -n "$wire" ]; then
 	boot=(unshare -n bash -c "$wire"'; exec "$@"' bash "${boot[@]}")
 fi
