@@ -80,6 +80,16 @@ test-mutants: portguard $(NET_TOOLS) ## put bugs into a copy: does the compariso
 	$(call give_back)
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env PG_N=$(N) V=$(V) tests/referee/mutants.sh all
 
+# The kernel table in README.md: `make test-vm && make kernel-table`.
+.PHONY: test-vm
+test-vm: portguard $(if $(FULL),$(BPF_TESTS)) ## other kernels, emulated: attach, TCP, detach; FULL=1 the BPF tests, too (root)
+	$(call give_back)
+	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env FULL=$(FULL) 'PG_KERNELS=$(PG_KERNELS)' tests/vm/matrix.sh
+
+.PHONY: kernel-table
+kernel-table: ## what the last `make test-vm` found, into README.md
+	$(Q)packaging/kernel-table.sh $(O)/vm/table.md README.md
+
 .PHONY: bench
 bench: | need-bench ## what a packet costs, beside other filters: table, bench.json, bench.svg (root)
 bench: $(O)/tests/bench/bench

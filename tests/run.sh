@@ -88,6 +88,7 @@ privileged() {
 	done
 	"$@" mutants "${root[@]}" bash tests/referee/mutants.sh few
 	"$@" captures "${root[@]}" sh tests/captures.sh
+	"$@" kernels "${root[@]}" bash tests/vm/matrix.sh
 }
 
 case ${1:-} in

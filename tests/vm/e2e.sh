@@ -114,6 +114,21 @@ in_client ip addr add 10.9.3.2/24 dev peer
 for iface in eth0 eth2 pgv; do ip link set "$iface" up; done
 for iface in eth1 peer; do in_client ip link set "$iface" up; done
 
+
+# A kernel that is too old says so, in one line.
+if ! "$PG" attach pgv --mode tc >/tmp/out 2>/tmp/err; then
+	cat /tmp/err
+	check "refused in a line that names what is needed" grep -q 'Linux 6.1 or newer' /tmp/err
+	check "and nothing else" test "$(wc -l </tmp/err)" = 1
+	cell load "no, refused by name"
+	echo "$passed passed, $failed failed, 0 skipped"
+	[ $failed = 0 ]
+	exit
+fi
+cell load yes
+cell tc-links "$(tc filter show dev pgv egress | grep -q portguard && echo "no (clsact)" || echo yes)"
+check "detached before the policy" "$PG" detach --all
+
 for one in ${PG_VM_SCENARIOS:-tc native skb}; do
 	case $one in
 	tc) scenario veth-tc pgv 10.9.3.1 tc ;;
