@@ -82,6 +82,7 @@ test-mutants: portguard $(NET_TOOLS) ## put bugs into a copy: does the compariso
 
 # The kernel table in README.md: `make test-vm && make kernel-table`.
 .PHONY: test-vm
+test-vm: | need-test
 test-vm: portguard $(if $(FULL),$(BPF_TESTS)) ## other kernels, emulated: attach, TCP, detach; FULL=1 the BPF tests, too (root)
 	$(call give_back)
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env FULL=$(FULL) 'PG_KERNELS=$(PG_KERNELS)' tests/vm/matrix.sh
