@@ -55,7 +55,7 @@ fetch() {
 	cmp -s /tmp/file /tmp/got
 }
 
-refused() { ! in_client nc -z -w 30 "$1" "$2" 2>/tmp/nc && grep -q refused /tmp/nc; }
+refused() { ! in_client nc -v -z -w 30 "$1" "$2" 2>/tmp/nc && grep -q refused /tmp/nc; }
 dropped() { ! in_client nc -z -w 2 "$1" "$2"; }
 
 policy() {
