@@ -89,6 +89,17 @@ soak: portguard $(O)/tests/net/send ## T=600 seconds of floods and commands: doe
 	$(call give_back)
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env PG_SOAK=$(or $(T),600) tests/net/test_soak.sh
 
+# The kernel table in README.md: `make test-vm && make kernel-table`.
+.PHONY: test-vm
+test-vm: | need-test
+test-vm: portguard $(if $(FULL),$(BPF_TESTS)) ## other kernels, emulated: attach, TCP, detach; FULL=1 the BPF tests, too (root)
+	$(call give_back)
+	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env FULL=$(FULL) 'PG_KERNELS=$(PG_KERNELS)' tests/vm/matrix.sh
+
+.PHONY: kernel-table
+kernel-table: ## what the last `make test-vm` found, into README.md
+	$(Q)packaging/kernel-table.sh $(O)/vm/table.md README.md
+
 .PHONY: bench
 bench: | need-bench ## what a packet costs, beside other filters: table, bench.json, bench.svg (root)
 bench: $(O)/tests/bench/bench

@@ -84,7 +84,7 @@ static __always_inline void count_odd_flags(const struct pkt *p)
  * Flags of what one packet becomes on the wire: segmentation puts FIN and PSH on the last segment
  * and CWR on the first (net/ipv4/tcp_offload.c tcp_gso_segment()).
  */
-static __always_inline void count_flags(const struct counter *to, struct pg_tcp_port *c, __u16 port,
+static __always_inline void count_flags(const struct counter *to, struct pg_tcp_port *c, __u32 port,
 					const struct pkt *p)
 {
 	const __u8 ack = 1 << PG_FLAG_ACK, syn = 1 << PG_FLAG_SYN, psh = 1 << PG_FLAG_PSH;
@@ -114,11 +114,20 @@ static __always_inline void count_flags(const struct counter *to, struct pg_tcp_
 		add_u64(to, &rare->cwr, 1);
 }
 
+/* What clang knows of a number that was swapped, verifiers before 7.0 don't: they are shown it. */
+static __always_inline __u32 port_index(__u16 port)
+{
+	__u32 index = port;
+
+	asm("" : "+r"(index));
+	return index & (PG_PORTS - 1);
+}
+
 /* The port is the local end's: destination on arrival, source on departure. */
 static __always_inline void count_port(const struct counter *to, enum pg_dir dir,
 				       enum pg_verdict verdict, const struct pkt *p)
 {
-	__u16 port = dir == PG_DIR_IN ? p->dport : p->sport;
+	__u32 port = port_index(dir == PG_DIR_IN ? p->dport : p->sport);
 	struct pg_port *c = p->proto == IPPROTO_TCP ? &to->shard->tcp[port].port :
 						      &to->shard->udp[port];
 

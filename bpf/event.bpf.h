@@ -37,11 +37,7 @@ static __always_inline void log_data(struct loop *loop, struct pg_event *e, cons
 	e->vlan_proto = p->vlans ? p->ethertype : 0;
 	e->vlan_id = p->vlans ? p->vlan_id[0] : 0;
 	e->captured = n;
-	barrier_var(n);
-	n &= 255;
-	if (!n || n > sizeof(e->data) ||
-	    (loop->xdp ? bpf_xdp_load_bytes(loop->ctx, 0, e->data, n) :
-			 bpf_skb_load_bytes(loop->ctx, 0, e->data, n)))
+	if (!load_some(loop->ctx, loop->xdp, 0, e->data, n, sizeof(e->data)))
 		e->captured = 0;
 }
 

@@ -369,9 +369,8 @@ static __always_inline void read_scale(const struct source *s)
 		return;
 	barrier();
 	len = (opts[0] >> 4) * 4 - 20;
-	barrier_var(len);
-	len &= 63;
-	if (!len || len > 40 || !load_from(s, p->l4 + 20, opts, len))
+	if (p->l4 + 20 + len > p->l3 + p->ip_len ||
+	    !load_some(s->ctx, s->xdp, p->l4 + 20, opts, len, 40))
 		return;
 	p->ext_off = 0; /* in memory, so that the verifier takes it for any number */
 	NO_UNROLL for (int n = 0; n < 40; n++) {

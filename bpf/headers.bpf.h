@@ -11,6 +11,19 @@ static __always_inline bool load(void *ctx, bool xdp, __u32 at, void *to, __u32 
 	return !(xdp ? bpf_xdp_load_bytes(ctx, at, to, len) : bpf_skb_load_bytes(ctx, at, to, len));
 }
 
+/*
+ * From 1 to `most` of them, whatever `len` is. Not by comparing len with 0: verifiers before 6.8 learn
+ * nothing of it, and all lose it where clang makes one question of two.
+ */
+static __always_inline bool load_some(void *ctx, bool xdp, __u32 at, void *to, __u32 len,
+				      __u32 most)
+{
+	__u64 last = len - 1ULL;
+
+	barrier_var(last);
+	return last < most && load(ctx, xdp, at, to, last + 1);
+}
+
 static __always_inline void set_field(struct pkt *p, enum pg_field field, __u32 value)
 {
 	p->field[field - PG_FIELD_ESP_SPI] = value;
@@ -37,9 +50,7 @@ static __always_inline void load_mss(void *ctx, bool xdp, struct pkt *p)
 	len = doff - 20;
 	if (p->l4 - p->l3 + doff > p->ip_len)
 		return cut_field(p, PG_FIELD_MSS);
-	barrier_var(len);
-	len &= 63;
-	if (!len || len > 40 || !load(ctx, xdp, p->l4 + 20, opts, len))
+	if (!load_some(ctx, xdp, p->l4 + 20, opts, len, 40))
 		return;
 	p->ext_off = 0; /* in memory, so that the verifier takes it for any number */
 	NO_UNROLL for (int n = 0; n < 40; n++) {

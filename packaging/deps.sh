@@ -84,6 +84,13 @@ table() {
 	test   cmd   npm             npm                 nodejs-npm
 	test   cmd   chromium        chromium            chromium
 	test   file  /usr/share/fonts/*/[Dd]eja[Vv]u* fonts-dejavu-core dejavu-sans-fonts
+	test   cmd   qemu-system-x86_64 qemu-system-x86  qemu-system-x86-core
+	test   file  /bin/busybox    busybox-static      busybox
+	test   cmd   cpio            cpio                cpio
+	test   cmd   modprobe        kmod                kmod
+	test   cmd   gpgv            gpgv                gnupg2
+	test   cmd   xz              xz-utils            xz
+	test   cmd   strip           binutils            binutils
 	bench  cmd   ip              iproute2            iproute
 	bench  cmd   xdp-filter      xdp-tools           xdp-tools
 	bench  cmd   nft             nftables            nftables

@@ -92,6 +92,7 @@ privileged() {
 	done
 	"$@" mutants "${root[@]}" bash tests/referee/mutants.sh few
 	"$@" captures "${root[@]}" sh tests/captures.sh
+	"$@" kernels "${root[@]}" env PG_KERNELS=newest bash tests/vm/matrix.sh
 }
 
 case ${1:-} in

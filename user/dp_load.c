@@ -362,8 +362,8 @@ int pg_dp_create(struct pg_dp *dp, __u32 flows, struct pg_err *err)
 	r = make_all(dp, shards, flows ?: PG_FLOWS);
 	if (r == -E2BIG)
 		return pg_fail(err, r,
-			       "this kernel is too old: it has no array elements above 4 MB, which "
-			       "the tables need (Linux 6.1 has)");
+			       "Linux 6.1 or newer is needed: this kernel has no array elements above "
+			       "4 MB, which the tables are");
 	if (r)
 		return pg_dp_fail(err, r, "cannot make the instance's maps");
 	r = map_all(dp, err);

@@ -1,0 +1,145 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Runs in a test machine: attach, policy, TCP through it, counters, detach; on a veth and on real
+# drivers. Prints lines "ok WHAT" and "FAILED WHAT", and for the README's table "cell COLUMN TEXT".
+# The last line is "N passed, N failed, N skipped".
+set -u
+passed=0 failed=0
+PG=./portguard
+cell() { echo "cell $*"; }
+
+# check WHAT COMMAND…
+check() {
+	local what=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+		echo "ok $what"
+	else
+		failed=$((failed + 1))
+		echo "FAILED $what"
+	fi
+}
+
+json() { # COMMAND JQ-FILTER: is it true?
+	"$PG" "$1" --json >/tmp/json 2>/tmp/err && jq -e "$2" /tmp/json >/dev/null && return
+	head -c 1500 /tmp/json /tmp/err
+	return 1
+}
+
+until_true() {
+	local i
+
+	for ((i = 0; i < 200; i++)); do
+		"$@" >/dev/null 2>&1 && return
+		sleep 0.1
+	done
+	return 1
+}
+
+listens() { ss -Hltn "sport = $1" | grep -q .; }
+
+# serve PORT: gives the file to one client, in this namespace.
+serve() {
+	nc -l -N "$1" </tmp/file >/dev/null &
+	until_true listens "$1"
+}
+
+in_client() { ip netns exec client "$@"; }
+
+# fetch ADDRESS PORT: does the client get the file, whole?
+fetch() {
+	serve "$2"
+	in_client nc -d -w 30 "$1" "$2" >/tmp/got </dev/null
+	cmp -s /tmp/file /tmp/got
+}
+
+refused() { ! in_client nc -v -z -w 30 "$1" "$2" 2>/tmp/nc && grep -q refused /tmp/nc; }
+dropped() { ! in_client nc -z -w 2 "$1" "$2"; }
+
+policy() {
+	$PG restore <<-RULES
+		*filter
+		:INPUT DROP [0:0]
+		:FORWARD ACCEPT [0:0]
+		:OUTPUT ACCEPT [0:0]
+		-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+		-A INPUT -p tcp -m conntrack --ctstate INVALID -j DROP
+		-A INPUT -p tcp --dport 8001 -m conntrack --ctstate NEW -j ACCEPT
+		-A INPUT -p tcp --dport 8002 -j REJECT --reject-with tcp-reset
+		-A INPUT -p tcp --dport 8003 -m set --match-set bad src -j DROP
+		COMMIT
+	RULES
+}
+
+# scenario NAME INTERFACE ADDRESS MODE: MODE is what must come of it
+scenario() {
+	local name=$1 iface=$2 addr=$3 mode=$4 before=$failed
+
+	"$PG" attach "$iface" --mode "$mode" 2>/tmp/err >/tmp/out || cat /tmp/out /tmp/err
+	check "$name: attached" json status ".interfaces[0].name == \"$iface\" and .interfaces[0].mode == \"$mode\""
+	[ $failed = "$before" ] || { cell "$name" no; $PG detach --all; return; }
+	$PG set create bad hash:ip && $PG set add bad "${addr%.*}.2"
+	check "$name: policy" policy
+	check "$name: an accepted connection carries a file" fetch "$addr" 8001
+	check "$name: a rejected one is refused" refused "$addr" 8002
+	check "$name: one from a set is dropped" dropped "$addr" 8003
+	check "$name: counters of rules" json rules '[.chains[] | select(.name == "INPUT").rules[].packets] |
+		.[0] > 50 and .[1] == 0 and .[2] == 1 and .[3] >= 1 and .[4] >= 1'
+	check "$name: counters of ports" json ports '[.ports[] | select(.port == 8001 and .proto == "tcp")][0] |
+		.in.packets > 50 and .out.bytes > 2000000 and .flags.syn >= 2'
+	check "$name: the flow" json flows '[.flows[] | select(.dport == 8001)] | length == 1 and .[0].bytes[1] > 2000000'
+	check "$name: nothing is invalid" json reasons '[.reasons[] | select(.name == "internal").packets] | add // 0 == 0'
+	check "$name: detached" "$PG" detach --all
+	check "$name: nothing is filtered any more" fetch "$addr" 8003
+	cell "$name" "$([ $failed = "$before" ] && echo yes || echo no)"
+}
+
+busybox dd if=/dev/urandom of=/tmp/file bs=1024 count=2048 2>/dev/null
+cell kernel "$(uname -r)"
+ip netns add client
+in_client ip link set lo up
+ip link set eth1 netns client
+
+# Only the one interface that is asked for answers: three lie on one wire.
+sysctl -qw net.ipv4.conf.all.arp_ignore=1
+ip addr add 10.9.1.1/24 dev eth0
+ip addr add 10.9.2.1/24 dev eth2
+in_client ip addr add 10.9.1.2/24 dev eth1
+in_client ip addr add 10.9.2.2/24 dev eth1
+ip link add pgv type veth peer name peer netns client
+ip addr add 10.9.3.1/24 dev pgv
+in_client ip addr add 10.9.3.2/24 dev peer
+for iface in eth0 eth2 pgv; do ip link set "$iface" up; done
+for iface in eth1 peer; do in_client ip link set "$iface" up; done
+
+
+# A kernel that is too old says so, in one line.
+if ! "$PG" attach pgv --mode tc >/tmp/out 2>/tmp/err; then
+	cat /tmp/err
+	check "refused in a line that names what is needed" grep -q 'Linux 6.1 or newer' /tmp/err
+	check "and nothing else" test "$(wc -l </tmp/err)" = 1
+	cell load "no, refused by name"
+	echo "$passed passed, $failed failed, 0 skipped"
+	[ $failed = 0 ]
+	exit
+fi
+cell load yes
+cell tc-links "$(tc filter show dev pgv egress | grep -q portguard && echo "no (clsact)" || echo yes)"
+check "detached before the policy" "$PG" detach --all
+
+for one in ${PG_VM_SCENARIOS:-tc native skb}; do
+	case $one in
+	tc) scenario veth-tc pgv 10.9.3.1 tc ;;
+	veth) scenario veth-native pgv 10.9.3.1 native ;;
+	native)
+		scenario virtio-native eth0 10.9.1.1 native
+		queues=$(find /sys/class/net/eth0/queues -name 'rx-*' | wc -l)
+		cell queues "$queues"
+		;;
+	skb) scenario vmxnet3-skb eth2 10.9.2.1 skb ;;
+	esac
+done
+echo "$passed passed, $failed failed, 0 skipped"
+[ $failed = 0 ]
