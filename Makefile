@@ -273,7 +273,7 @@ $(O)/web.o: $(O)/web.c $(O)/flags
 	$(call say,CC)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/user/term.o: override CFLAGS += $(shell $(PKG_CONFIG) --cflags ncursesw 2>/dev/null)
+$(O)/user/term.o $(O)/fuzz/user/term.o: override CFLAGS += $(shell $(PKG_CONFIG) --cflags ncursesw 2>/dev/null)
 
 $(O)/portguard.bpf.o: bpf/portguard.bpf.c $(O)/flags
 	$(call say,BPF)

@@ -32,12 +32,13 @@ static int ethtool(int sock, const char *name, void *arg)
 
 static size_t count_features(int sock, const char *name)
 {
-	struct {
-		struct ethtool_sset_info info;
-		__u32 n;
-	} set = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES } };
+	_free_ struct ethtool_sset_info *info = calloc(1, sizeof(*info) + sizeof(info->data[0]));
 
-	return !ethtool(sock, name, &set) && set.info.sset_mask ? set.n : 0;
+	if (!info)
+		return 0;
+	info->cmd = ETHTOOL_GSSET_INFO;
+	info->sset_mask = 1ULL << ETH_SS_FEATURES;
+	return !ethtool(sock, name, info) && info->sset_mask ? info->data[0] : 0;
 }
 
 /* Offloads by the names that the kernel has for them. */

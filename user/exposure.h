@@ -8,6 +8,7 @@
 
 #include "foreign.h"
 #include "listener.h"
+#include "mark.h"
 #include "trial.h"
 
 enum pg_reach {
@@ -18,13 +19,6 @@ enum pg_reach {
 };
 const char *pg_reach_name(enum pg_reach reach);
 
-/* What is worth a look at a port. */
-enum pg_mark {
-	PG_MARK_NONE,
-	PG_MARK_CLOSED, /* somebody listens for the world, and the policy lets nobody in */
-	PG_MARK_UNUSED, /* a rule opens it to the world, and nobody listens */
-	PG_MARK_PUBLISHED, /* its packets go elsewhere: a container's */
-};
 const char *pg_mark_name(enum pg_mark mark);
 
 /* One port; sorted by protocol and port. */

@@ -116,7 +116,7 @@ static int allow_value(scmp_filter_ctx ctx, int call, const int *value, size_t n
 
 	for (size_t i = 0; !r && i < n; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)value[i]));
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)value[i], 0));
 	return r;
 }
 

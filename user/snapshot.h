@@ -8,6 +8,7 @@
 #include "ast.h"
 #include "dp.h"
 #include "flows.h"
+#include "mark.h"
 #include "service.h"
 #include "states.h"
 
@@ -15,15 +16,6 @@ struct pg_listener {
 	unsigned pid; /* 0: not visible to us */
 	char comm[16];
 	char address[46]; /* numeric */
-};
-
-/* What deserves a look about a port: how who listens and what the policy says go together. */
-enum pg_port_mark {
-	PG_MARK_NONE,
-	PG_MARK_CLOSED,	   /* somebody listens, but the policy lets nobody in */
-	PG_MARK_UNUSED,	   /* open to the world, and nobody listens */
-	PG_MARK_PUBLISHED, /* a container's */
-	_PG_MARK_MAX
 };
 
 /* One port with traffic or a listener. */
@@ -36,7 +28,7 @@ struct pg_port_row {
 	struct pg_flags flags; /* TCP */
 	bool has_listener;
 	struct pg_listener listener;
-	enum pg_port_mark mark;
+	enum pg_mark mark;
 };
 
 struct pg_iface_row {

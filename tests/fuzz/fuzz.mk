@@ -2,7 +2,7 @@
 # Fuzzing: the command's own files once more, with clang's sanitizers, and a target for each parser.
 
 FUZZ := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_LIB := $(patsubst $(O)/%,$(O)/fuzz/%,$(LIB_OBJ))
+FUZZ_LIB := $(patsubst $(O)/user/%,$(O)/fuzz/user/%,$(LIB_OBJ))
 SANITIZE := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 .PHONY: fuzz fuzz-build
