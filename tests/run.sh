@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Runs test programs one after the other and adds up what they say.
+# Runs test programs, in two lanes where there are many, and adds up what they say.
 #   run.sh check   those that need no privileges
 #   run.sh all     all of them; what needs root goes through sudo where we are not
 # A suite is a cmocka program, or a script whose last line is "N passed, N failed, N skipped".
@@ -65,7 +65,7 @@ no_root() {
 	printf 'skip %-22s needs root, and there is no sudo\n' "$1"
 }
 
-check() {
+quick() {
 	local test
 
 	for test in tests/unit/test_*.c; do
@@ -76,37 +76,69 @@ check() {
 	suite syntax bash tests/syntax.sh ./portguard
 	suite dumps bash tests/dumps.sh ./portguard
 	suite headers tests/headers.sh
+}
+
+thorough() {
 	suite packaging bash tests/packaging.sh ./portguard
 	suite lint bash tests/lint.sh
 }
 
-privileged() {
+# What only needs a CPU goes on beside the tests that have interfaces, in a lane of its own.
+frames() {
 	local test
 
+	thorough
+	suite fuzz tests/fuzz/run.sh "${PG_FUZZ:-20}"
 	for test in tests/bpf/test_*.c; do
 		test=$(basename "$test" .c)
 		"$@" "bpf/$test" "${root[@]}" ".output/tests/bpf/$test"
-	done
-	for test in tests/net/test_*.sh; do
-		"$@" "net/$(basename "$test" .sh)" "${root[@]}" bash "$test"
 	done
 	"$@" mutants "${root[@]}" bash tests/referee/mutants.sh few
 	"$@" captures "${root[@]}" sh tests/captures.sh
 	"$@" kernels "${root[@]}" env PG_KERNELS=newest bash tests/vm/matrix.sh
 }
 
+interfaces() {
+	local test
+
+	for test in tests/net/test_*.sh; do
+		"$@" "net/$(basename "$test" .sh)" "${root[@]}" bash "$test"
+	done
+}
+
+# Both lanes; what the one in the background says is printed when it has ended.
+all() {
+	local lane p f s
+
+	lane=$(mktemp -d) || exit 1
+	(
+		trap - EXIT
+		log=$lane/log passed=0 failed=0 skipped=0
+		frames "$@"
+		echo "$passed $failed $skipped" >"$lane/sum"
+	) >"$lane/said" 2>&1 &
+	interfaces "$@"
+	wait $!
+	cat "$lane/said"
+	read -r p f s 2>/dev/null <"$lane/sum" || f=1
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	rm -rf "$lane"
+}
+
 case ${1:-} in
-check) check ;;
+check)
+	quick
+	thorough
+	;;
 all)
-	check
-	suite fuzz tests/fuzz/run.sh "${PG_FUZZ:-20}"
+	quick
 	if [ "$(id -u)" = 0 ]; then
-		privileged suite
+		all suite
 	elif command -v sudo >/dev/null && sudo -v; then
 		root=(sudo env "PATH=$PATH" "PORTGUARD=$PORTGUARD" PORTGUARD_CONFIG= "PG_TEST_DATA=${PG_TEST_DATA:-}")
-		privileged suite
+		all suite
 	else
-		privileged no_root
+		all no_root
 	fi
 	;;
 *)

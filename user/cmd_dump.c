@@ -20,10 +20,10 @@ const struct pg_cmd pg_cmd_dump = {
 	.help = "Write dropped packets as pcapng, with the rule and the reason as comments",
 	.details =
 		"Without -w, and with -w -, it goes to standard output: portguard dump | tcpdump -r -\n"
-		"  -w FILE             write there; until Ctrl-C\n"
-		"  -i, --iface IFACE   only on this interface; may be repeated\n"
+		"  -w, --write FILE    write there; until Ctrl-C\n"
+		"  -i, --iface IFACE   only on this interface; may be repeated; --interface is the same\n"
 		"  -s, --snap BYTES    no more of each packet than that (9216)\n"
-		"  -c COUNT            end after so many packets\n"
+		"  -c, --count COUNT   end after so many packets\n"
 		"  --passed            packets that are accepted instead\n"
 		"  --any               both\n"
 		"  --rate N            of each rule, on each CPU, N packets a second at most (1000); 0: all\n"
