@@ -352,7 +352,7 @@ $(O)/tests/net/answers: $(O)/tests/net/answers.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-$(O)/tests/net/hold $(O)/tests/net/meddle: %: %.o
+$(O)/tests/net/hold $(O)/tests/net/local $(O)/tests/net/meddle: %: %.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 

@@ -4,6 +4,7 @@
 
 #include <net/if.h>
 
+#include "diag.h"
 #include "pg_abi.h"
 
 struct pg_top_drop {
@@ -36,3 +37,7 @@ static inline const struct pg_top_drop *pg_top_drops_row(const struct pg_top_dro
 {
 	return &drops->row[(drops->n - 1 - i) % PG_TOP_LAST_DROPS];
 }
+
+/* What came to the black box since the last time. 0 or a negative errno. */
+struct pg_drops;
+int pg_top_drops_take(struct pg_drops *from, struct pg_top_drops *to, struct pg_err *err);

@@ -28,7 +28,8 @@ int pg_top_reader_open(struct pg_top_reader *r, const struct pg_ctx *ctx, uint64
 {
 	*r = (struct pg_top_reader){ .ctx = ctx, .cost_fd = -1 };
 	r->history = pg_history_new(interval_ns);
-	return r->history ? 0 : pg_fail(err, -ENOMEM, "out of memory");
+	r->last_drops = calloc(1, sizeof(*r->last_drops));
+	return r->history && r->last_drops ? 0 : pg_fail(err, -ENOMEM, "out of memory");
 }
 
 void pg_top_reader_close(struct pg_top_reader *r)
@@ -37,7 +38,9 @@ void pg_top_reader_close(struct pg_top_reader *r)
 	pg_snapshot_cache_clear(&r->cache);
 	pg_history_free(r->history);
 	pg_sampler_clear(&r->sampler);
+	pg_drops_close(r->drops);
 	free(r->last_drops);
+	pg_port_marks_clear(&r->marks);
 	if (r->history)
 		pg_closep(&r->cost_fd);
 	pg_dp_close(r->dp);
@@ -60,11 +63,48 @@ static int follow(struct pg_top_reader *r, struct pg_err *err)
 
 	if (r->dp && pg_dp_is_current(r->dp))
 		return 0;
+	pg_drops_close(TAKE_PTR(r->drops));
 	pg_dp_close(TAKE_PTR(r->dp));
 	pg_sampler_clear(&r->sampler);
-	r->flows_due_ns = 0;
+	r->flows_due_ns = r->marks_due_ns = 0;
 	rc = pg_dp_open(&opts, &r->dp, err);
+	if (!rc)
+		rc = pg_drops_open(r->dp, false, &r->drops, err);
 	return rc == -ENOENT ? 0 : rc;
+}
+
+/* Whom the policy lets reach a port ------------------------------------------------------------ */
+
+static void ask_policy(struct pg_top_reader *r)
+{
+	_cleanup_(pg_sockets_clear) struct pg_sockets sockets = { 0 };
+	_cleanup_(pg_foreign_clear) struct pg_foreign foreign = { 0 };
+	struct pg_err err = { 0 };
+
+	pg_port_marks_clear(&r->marks);
+	/* Without privilege there are no marks, and all else is shown. */
+	if (pg_sockets_read(false, &sockets, &err) || pg_foreign_read(&foreign))
+		return;
+	if (pg_port_marks_read(r->dp, &sockets, &foreign, &r->marks, &err))
+		pg_port_marks_clear(&r->marks);
+}
+
+/* It costs half a second, so it is done when the policy has changed, and every ten minutes. */
+static void mark_ports(struct pg_top_reader *r, struct pg_snapshot *snap)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (now >= r->marks_due_ns || r->marks_generation != snap->policy.generation) {
+		ask_policy(r);
+		r->marks_generation = snap->policy.generation;
+		r->marks_due_ns = now + 600000000000ULL;
+	}
+	for (size_t i = 0; i < snap->n_port; i++) {
+		struct pg_port_row *row = &snap->port[i];
+		const struct pg_port_mark *mark = pg_port_marks_find(&r->marks, row->proto, row->port);
+
+		row->mark = mark ? mark->mark : PG_MARK_NONE;
+	}
 }
 
 /* Flows --------------------------------------------------------------------------------------- */
@@ -134,12 +174,18 @@ static int read_snapshot(struct pg_top_reader *r, const struct pg_top *top, stru
 	struct pg_snapshot *snap = NULL;
 	int rc = follow(r, err);
 
-	if (!rc && r->dp)
+	if (!rc && r->dp) {
 		rc = pg_snapshot_read_again(r->dp, &r->cache, what, &snap, err);
-	else if (!rc)
+		if (!rc)
+			rc = pg_top_drops_take(r->drops, r->last_drops, err);
+		if (!rc)
+			mark_ports(r, snap);
+	} else if (!rc)
 		rc = pg_snapshot_read(NULL, pg_state_dir(r->ctx), 0, NULL, &snap, err);
-	if (rc < 0)
+	if (rc < 0) {
+		pg_snapshot_free(snap);
 		return rc;
+	}
 	pg_snapshot_recycle(&r->cache, r->snap);
 	r->snap = snap;
 	clock_gettime(CLOCK_REALTIME, &r->wall);

@@ -5,6 +5,8 @@
 #include <time.h>
 
 #include "cmd.h"
+#include "drops.h"
+#include "exposure.h"
 #include "top.h"
 
 struct pg_top_reader {
@@ -14,7 +16,10 @@ struct pg_top_reader {
 	struct pg_snapshot *snap; /* the last one; NULL: none yet */
 	struct pg_history *history;
 	struct pg_sampler sampler;
-	struct pg_top_drops *last_drops; /* NULL: nothing brings them */
+	struct pg_drops *drops; /* of `dp` */
+	struct pg_top_drops *last_drops;
+	struct pg_port_marks marks; /* as they were for `marks_generation`, until marks_due_ns */
+	uint64_t marks_generation, marks_due_ns;
 	uint64_t flows_due_ns; /* when flows are walked again */
 	int cost_fd; /* the kernel measures programs while it is open; -1: it does not */
 	struct timespec wall; /* when `snap` was read */
