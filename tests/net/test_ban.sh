@@ -55,7 +55,7 @@ client() {
 sed -i "s|^dbfile = .*|dbfile = None|; s|^socket = .*|socket = $WORK/f2b.sock|;
 	s|^pidfile = .*|pidfile = $WORK/f2b.pid|; s|^logtarget = .*|logtarget = $WORK/f2b.log|" \
 	"$WORK/f2b/fail2ban.conf"
-stop_fail2ban() { client ping >/dev/null 2>&1 && client stop >/dev/null 2>&1; }
+stop_fail2ban() { client ping >/dev/null 2>&1 && client stop >/dev/null 2>&1; true; }
 trap 'stop_fail2ban; finish' EXIT
 
 banned() { of set test "$1" "$2" >/dev/null 2>&1; }
