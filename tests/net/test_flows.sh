@@ -246,7 +246,7 @@ lossy() {
 	drop -I --sport $port -m statistic --mode nth --every 23 --packet 11
 	before=$(segments)
 	serve s accept send=400000 fin eof close
-	dialog c connect 10.77.0.1 $port 0 recv=400000 eof close
+	dialog c connect 10.77.0.1 $port 0 recv=400000 eof sleep=100 close
 	wait $server
 	drop -D --sport $port -m statistic --mode nth --every 23 --packet 11
 }
