@@ -332,27 +332,11 @@ $(O)/tests/bench/bench: $(BENCH_OBJ) $(O)/tests/pkt.o $(LIB_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(O)/tests/net/list: $(O)/tests/net/list.o $(LIB_OBJ)
+$(addprefix $(O)/tests/net/,list states flows): %: %.o $(LIB_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(O)/tests/net/states: $(O)/tests/net/states.o $(LIB_OBJ)
-	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
-$(O)/tests/net/flows: $(O)/tests/net/flows.o $(LIB_OBJ)
-	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
-$(O)/tests/net/dialog: $(O)/tests/net/dialog.o
-	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
-
-$(O)/tests/net/answers: $(O)/tests/net/answers.o
-	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
-
-$(O)/tests/net/hold $(O)/tests/net/local $(O)/tests/net/meddle: %: %.o
+$(addprefix $(O)/tests/net/,dialog answers hold local meddle): %: %.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 

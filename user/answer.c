@@ -92,8 +92,7 @@ const char *pg_ct_state_name(unsigned state)
 
 /* Text -------------------------------------------------------------------------------------------- */
 
-/* Comments and names come from rule files: shown without control characters. */
-static void add_place(struct pg_text *t, const struct pg_place *place)
+void pg_place_add(struct pg_text *t, const struct pg_place *place)
 {
 	_free_ char *shown = NULL;
 	struct pg_text spec = { 0 };
@@ -133,7 +132,7 @@ static void add_verdict(struct pg_text *t, const struct pg_answer *answer)
 			    pg_reason_help((enum pg_reason)answer->trace.reason));
 	if (by->rule) {
 		pg_text_add(t, ": ");
-		add_place(t, by);
+		pg_place_add(t, by);
 	}
 	pg_text_add(t, "\n");
 }
@@ -145,7 +144,7 @@ static void add_step(struct pg_text *t, const struct pg_place *step)
 	snprintf(name, sizeof(name), "%s%s %u", step->chain->table == PG_TABLE_RAW ? "raw " : "",
 		 pg_printable(step->chain->name, shown, sizeof(shown)), step->num);
 	pg_text_add(t, "  %-12s  ", name);
-	add_place(t, step);
+	pg_place_add(t, step);
 	pg_text_add(t, "\n");
 }
 

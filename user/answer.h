@@ -36,6 +36,8 @@ void pg_answer_make(const struct pg_term_map *map, enum pg_dir dir, const struct
 
 /* "-p tcp -m tcp --dport 22 -j DROP", "-P INPUT DROP"; nothing where no chain was asked. */
 void pg_place_print(struct pg_text *t, const struct pg_place *place);
+/* The same for a terminal: comments and names come from rule files, and may have control characters. */
+void pg_place_add(struct pg_text *t, const struct pg_place *place);
 
 /* "ACCEPT", "DROP", "REJECT" */
 const char *pg_answer_verdict(const struct pg_answer *answer);

@@ -159,17 +159,6 @@ __u64 pg_dp_instance(const struct pg_dp *dp)
 	return map_id(dp->map[PG_MAP_SHARDS].fd);
 }
 
-bool pg_dp_is_current(const struct pg_dp *dp)
-{
-	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = BPF_F_RDONLY);
-	_close_ int fd = -1;
-	char path[512];
-
-	if (!pg_dp_pin_path(dp, path, sizeof(path), "%s", pg_map_names[PG_MAP_SHARDS]))
-		fd = bpf_obj_get_opts(path, &opts);
-	return fd >= 0 && map_id(fd) == pg_dp_instance(dp);
-}
-
 __u64 pg_dp_memory(struct pg_dp *dp)
 {
 	__u64 sum = pg_dp_sets_memory(dp);

@@ -70,8 +70,6 @@ static inline void pg_dp_closep(struct pg_dp **dp)
 const char *pg_dp_state_dir(const struct pg_dp *dp);
 /* A number that no other instance has had since the machine started. */
 __u64 pg_dp_instance(const struct pg_dp *dp);
-/* Is it still what is found in its state directory? */
-bool pg_dp_is_current(const struct pg_dp *dp);
 
 /*
  * An instance that is read again and again, for as long as there is one: it stays open between
@@ -160,12 +158,6 @@ struct pg_dp_hooked {
 };
 /* How many there are, `ret` has at most PG_DP_HOOKED_MAX of them. */
 size_t pg_dp_hooked(unsigned ifindex, struct pg_dp_hooked *ret);
-/*
- * How often a slot's program has run, and for how many nanoseconds, while kernel.bpf_stats_enabled was
- * set. False: never, as far as is known.
- */
-bool pg_dp_runs(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, __u64 *ret_count,
-		__u64 *ret_ns);
 
 /*
  * Nanoseconds that a program has run, and how often, while somebody had that measured. Measuring costs
@@ -177,8 +169,8 @@ struct pg_dp_cost {
 	bool known;
 };
 int pg_dp_cost_begin(struct pg_err *err);
-/* False: there is no such program, or it can't be asked. */
-bool pg_dp_cost_read(__u32 prog_id, struct pg_dp_cost *ret);
+/* Of what a slot has attached. False: nothing, or it can't be asked. */
+bool pg_dp_cost_read(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, struct pg_dp_cost *ret);
 
 /* Policy --------------------------------------------------------------------------------------- */
 

@@ -23,6 +23,7 @@
 #include <time.h>
 
 #include "dp_impl.h"
+#include "fdpass.h"
 
 #define BPFFS_DIR "/sys/fs/bpf"
 #define BPFFS_OWN_DIR "/run/portguard"
@@ -75,45 +76,6 @@ static int outer_mount_ns(void)
 	return -1;
 }
 
-static int send_fd(int sock, int fd)
-{
-	char byte = 0, control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *c;
-
-	if (fd >= 0) {
-		msg.msg_control = control;
-		msg.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&msg);
-		*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
-				       .cmsg_type = SCM_RIGHTS,
-				       .cmsg_len = CMSG_LEN(sizeof(int)) };
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
-	return sendmsg(sock, &msg, 0) < 0 ? -errno : 0;
-}
-
-static int receive_fd(int sock)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *c;
-	int fd;
-
-	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) < 0)
-		return -errno;
-	c = CMSG_FIRSTHDR(&msg);
-	if (!c || c->cmsg_type != SCM_RIGHTS)
-		return -ENOENT;
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
-}
-
 /* Runs in a child: enter the outer mount namespace, find or mount its bpffs, hand it over. */
 static int open_outer_bpffs(int ns, bool create)
 {
@@ -129,18 +91,25 @@ static int open_outer_bpffs(int ns, bool create)
 /* An fd of /sys/fs/bpf as it is seen in mount namespace `ns`, or a negative errno. */
 static int outer_bpffs(int ns, bool create)
 {
-	int sock[2], fd, status;
+	int sock[2], fd = -1, status;
+	char byte;
+	ssize_t got;
 	pid_t child;
 
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sock))
 		return -errno;
 	child = fork();
 	if (!child) {
-		send_fd(sock[1], open_outer_bpffs(ns, create));
+		fd = open_outer_bpffs(ns, create);
+		pg_send_fd(sock[1], "", 1, fd);
 		_exit(0);
 	}
 	close(sock[1]);
-	fd = child < 0 ? -errno : receive_fd(sock[0]);
+	got = child < 0 ? -errno : pg_receive_fd(sock[0], &byte, 1, &fd);
+	if (got < 0)
+		fd = (int)got;
+	else if (fd < 0)
+		fd = -ENOENT;
 	close(sock[0]);
 	if (child > 0)
 		waitpid(child, &status, 0);

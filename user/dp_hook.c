@@ -389,16 +389,15 @@ int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, 
 	return 0;
 }
 
-bool pg_dp_runs(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, __u64 *ret_count, __u64 *ret_ns)
+bool pg_dp_cost_read(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, struct pg_dp_cost *ret)
 {
 	_close_ int fd = open_pin(dp, "code", slot, dir);
 	struct bpf_prog_info info = { 0 };
 	__u32 len = sizeof(info);
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) || !info.run_cnt)
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
 		return false;
-	*ret_count = info.run_cnt;
-	*ret_ns = info.run_time_ns;
+	*ret = (struct pg_dp_cost){ .ns = info.run_time_ns, .runs = info.run_cnt, .known = true };
 	return true;
 }
 

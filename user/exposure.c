@@ -44,13 +44,6 @@ const char *pg_reach_name(enum pg_reach reach)
 	return names[reach];
 }
 
-const char *pg_mark_name(enum pg_mark mark)
-{
-	static const char *const names[] = { "none", "closed", "unused", "published" };
-
-	return names[mark];
-}
-
 /* What rules name ------------------------------------------------------------------------------------ */
 
 static void add_source(struct asker *a, const struct pg_addr *addr)

@@ -19,7 +19,6 @@ enum pg_reach {
 };
 const char *pg_reach_name(enum pg_reach reach);
 
-const char *pg_mark_name(enum pg_mark mark);
 
 /* One port; sorted by protocol and port. */
 struct pg_port_mark {

@@ -9,3 +9,4 @@ enum pg_mark {
 	PG_MARK_PUBLISHED, /* its packets go elsewhere: a container's */
 	_PG_MARK_MAX
 };
+const char *pg_mark_name(enum pg_mark mark); /* "none", "closed", … */

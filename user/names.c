@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "mark.h"
 #include "pg_abi.h"
 #include "util.h"
 
@@ -112,4 +113,12 @@ bool pg_transition(unsigned transition, enum pg_end_state *ret_from, enum pg_end
 	*ret_from = transitions[transition][0];
 	*ret_to = transitions[transition][1];
 	return true;
+}
+
+const char *pg_mark_name(enum pg_mark mark)
+{
+	static const char *const names[] = { "none", "closed", "unused", "published" };
+
+	_Static_assert(ARRAY_SIZE(names) == _PG_MARK_MAX, "every mark has a name");
+	return names[mark];
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "fdpass.h"
 #include "serve_impl.h"
 
 #define STREAMS 16
@@ -100,18 +101,10 @@ static void publish(struct pg_http *http, const struct pg_told *told, int fd)
 int pg_http_take_answer(struct pg_http *http)
 {
 	struct pg_told told;
-	struct iovec iov = { .iov_base = &told, .iov_len = sizeof(told) };
-	char control[CMSG_SPACE(sizeof(int))];
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	const struct cmsghdr *c;
 	_close_ int fd = -1;
 
-	if (recvmsg(http->opts->ask_fd, &msg, MSG_CMSG_CLOEXEC) != sizeof(told))
+	if (pg_receive_fd(http->opts->ask_fd, &told, sizeof(told), &fd) != sizeof(told))
 		return -EPIPE;
-	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 	if (http->asking_stream) {
 		publish(http, &told, fd);
 	} else if (http->asking) {

@@ -13,6 +13,7 @@
 #include "export_json.h"
 #include "export_prometheus.h"
 #include "export_stream.h"
+#include "fdpass.h"
 #include "snapshot.h"
 #include "view_flows.h"
 
@@ -86,12 +87,12 @@ static size_t read_runs(struct pg_dp *dp, struct pg_metric_run *ret, struct pg_e
 	for (__u32 slot = 0; slot < PG_MAX_IFACES; slot++) {
 		for (int d = 0; iface[slot].abi.netns && d < _PG_DIR_MAX; d++) {
 			struct pg_metric_run *run = &ret[n];
-			__u64 count, ns;
+			struct pg_dp_cost cost;
 
-			if (!pg_dp_runs(dp, slot, (enum pg_dir)d, &count, &ns))
+			if (!pg_dp_cost_read(dp, slot, (enum pg_dir)d, &cost) || !cost.runs)
 				continue;
 			*run = (struct pg_metric_run){ .netns = iface[slot].abi.netns, .dir = d,
-						       .count = count, .ns = ns };
+						       .count = cost.runs, .ns = cost.ns };
 			memcpy(run->iface, iface[slot].abi.name, sizeof(run->iface));
 			n++;
 		}
@@ -191,25 +192,6 @@ static int answer(struct reader *reader, FILE *f, enum pg_doc doc, const struct 
 
 /* Talking -------------------------------------------------------------------------------------- */
 
-static int tell(int sock, const struct pg_told *told, int fd)
-{
-	char control[CMSG_SPACE(sizeof(fd))] = { 0 };
-	struct iovec iov = { .iov_base = (void *)told, .iov_len = sizeof(*told) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *c;
-
-	if (fd >= 0) {
-		msg.msg_control = control;
-		msg.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
-	return sendmsg(sock, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 /* Into a file in memory that nobody can change any more. Returns its fd. */
 static int make_doc(struct reader *reader, enum pg_doc doc, const struct pg_question *q,
 		    uint64_t *ret_bytes, struct pg_err *err)
@@ -254,7 +236,7 @@ static int answer_one(struct reader *reader, int sock, const struct pg_ask *ask,
 		told.exit_code = err.exit_code;
 		snprintf(told.text, sizeof(told.text), "%.*s", (int)sizeof(told.text) - 1, err.text);
 	}
-	return tell(sock, &told, fd);
+	return pg_send_fd(sock, &told, sizeof(told), fd);
 }
 
 int pg_reader_run(int sock, const struct pg_reader_opts *opts)

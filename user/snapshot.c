@@ -181,15 +181,6 @@ static void fill_iface(struct pg_iface_row *row, const struct pg_dp_iface *iface
 	}
 }
 
-static void fill_cost(struct pg_iface_row *row)
-{
-	const __u32 id[_PG_DIR_MAX] = { row->iface.ingress_prog_id, row->iface.egress_prog_id };
-
-	for (int d = 0; d < _PG_DIR_MAX; d++)
-		if (id[d])
-			pg_dp_cost_read(id[d], &row->cost[d]);
-}
-
 static int read_ifaces(struct pg_dp *dp, unsigned what, struct pg_snapshot *snap, struct pg_err *err)
 {
 	_free_ struct pg_totals *totals = calloc(1, sizeof(*totals));
@@ -210,8 +201,8 @@ static int read_ifaces(struct pg_dp *dp, unsigned what, struct pg_snapshot *snap
 		if (!iface[slot].abi.netns)
 			continue;
 		fill_iface(&snap->iface[snap->n_iface], &iface[slot], totals, slot);
-		if (what & PG_SNAP_COST)
-			fill_cost(&snap->iface[snap->n_iface]);
+		for (int d = 0; what & PG_SNAP_COST && d < _PG_DIR_MAX; d++)
+			pg_dp_cost_read(dp, (__u32)slot, (enum pg_dir)d, &snap->iface[snap->n_iface].cost[d]);
 		snap->n_iface++;
 	}
 	return 0;

@@ -245,10 +245,26 @@ static enum pg_top_action filter(struct pg_top *top)
 	return PG_TOP_NOTHING;
 }
 
-static enum pg_top_action carry_out(struct pg_top *top, enum verb verb, uint32_t key)
+/* The cursor. */
+static enum pg_top_action go(struct pg_top *top, enum verb verb, uint32_t key)
 {
 	long page = top->table.rows ? (long)top->table.rows : 1;
 
+	if (verb == DO_UP)
+		move(top, key == PG_KEY_WHEEL_UP ? -3 : -1);
+	else if (verb == DO_DOWN)
+		move(top, key == PG_KEY_WHEEL_DOWN ? 3 : 1);
+	else if (verb == DO_PAGE_UP || verb == DO_PAGE_DOWN)
+		move(top, verb == DO_PAGE_UP ? -page : page);
+	else if (verb == DO_HOME)
+		place_of(top)->cursor = 0;
+	else
+		place_of(top)->cursor = top->n_rows ? top->n_rows - 1 : 0;
+	return PG_TOP_NOTHING;
+}
+
+static enum pg_top_action carry_out(struct pg_top *top, enum verb verb, uint32_t key)
+{
 	switch (verb) {
 	case DO_VIEW:
 		return show(top, (enum pg_top_view)(key - '1'));
@@ -257,23 +273,12 @@ static enum pg_top_action carry_out(struct pg_top *top, enum verb verb, uint32_t
 	case DO_PREVIOUS:
 		return show(top, (top->view + _PG_TOP_VIEW_MAX - 1) % _PG_TOP_VIEW_MAX);
 	case DO_UP:
-		move(top, key == PG_KEY_WHEEL_UP ? -3 : -1);
-		return PG_TOP_NOTHING;
 	case DO_DOWN:
-		move(top, key == PG_KEY_WHEEL_DOWN ? 3 : 1);
-		return PG_TOP_NOTHING;
 	case DO_PAGE_UP:
-		move(top, -page);
-		return PG_TOP_NOTHING;
 	case DO_PAGE_DOWN:
-		move(top, page);
-		return PG_TOP_NOTHING;
 	case DO_HOME:
-		place_of(top)->cursor = 0;
-		return PG_TOP_NOTHING;
 	case DO_END:
-		place_of(top)->cursor = top->n_rows ? top->n_rows - 1 : 0;
-		return PG_TOP_NOTHING;
+		return go(top, verb, key);
 	case DO_LEFT:
 		return sort_by(top, -1);
 	case DO_RIGHT:

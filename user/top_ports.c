@@ -2,6 +2,7 @@
 /* The first view: every port with traffic or a listener. */
 #include <string.h>
 
+#include "mark.h"
 #include "names.h"
 #include "top_table.h"
 
@@ -43,12 +44,11 @@ static const struct pg_top_column totals[] = {
 	[COL_MARK] = { "NOTE", 9, 9, false, true, 10 },
 };
 
-const char *const pg_top_mark_names[] = {
-	[PG_MARK_NONE] = "",
-	[PG_MARK_CLOSED] = "closed",
-	[PG_MARK_UNUSED] = "unused",
-	[PG_MARK_PUBLISHED] = "published",
-};
+/* A port without a mark has an empty field. */
+static const char *mark_text(enum pg_mark mark)
+{
+	return mark == PG_MARK_NONE ? "" : pg_mark_name(mark);
+}
 
 struct ports {
 	const struct pg_top_model *model;
@@ -134,7 +134,7 @@ static void port_text(const void *arg, size_t i, char *buf, size_t size)
 	process_text(row, process, sizeof(process));
 	snprintf(buf, size, "%u/%s %s %s %s %s", row->port, pg_port_proto_name(row->proto),
 		 row->service, process, row->has_listener ? row->listener.address : "",
-		 pg_top_mark_names[row->mark]);
+		 mark_text(row->mark));
 }
 
 static void put_minute(const struct ports *p, const struct pg_port_row *row, struct pg_frame *f,
@@ -195,7 +195,7 @@ static void port_cell(const void *arg, size_t i, unsigned col, struct pg_frame *
 		pg_frame_bar(f, x, y, w, PG_LOOK_CHART, both_ways(p, row), p->all_packets);
 		return;
 	case COL_MARK:
-		pg_frame_put(f, x, y, w, PG_LOOK_WARN, pg_top_mark_names[row->mark]);
+		pg_frame_put(f, x, y, w, PG_LOOK_WARN, mark_text(row->mark));
 		return;
 	default:
 		pg_top_put_number(f, x, y, w, numbers[col].look, number(p, row, col));

@@ -29,7 +29,9 @@ int pg_top_reader_open(struct pg_top_reader *r, const struct pg_ctx *ctx, uint64
 	*r = (struct pg_top_reader){ .ctx = ctx, .cost_fd = -1 };
 	r->history = pg_history_new(interval_ns);
 	r->last_drops = calloc(1, sizeof(*r->last_drops));
-	return r->history && r->last_drops ? 0 : pg_fail(err, -ENOMEM, "out of memory");
+	if (!r->history || !r->last_drops)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	return pg_dp_follow_open(ctx->state_dir, ctx->verbose, &r->follow, err);
 }
 
 void pg_top_reader_close(struct pg_top_reader *r)
@@ -43,7 +45,7 @@ void pg_top_reader_close(struct pg_top_reader *r)
 	pg_port_marks_clear(&r->marks);
 	if (r->history)
 		pg_closep(&r->cost_fd);
-	pg_dp_close(r->dp);
+	pg_dp_follow_close(r->follow);
 }
 
 const struct pg_snapshot *pg_top_reader_snap(const struct pg_top_reader *r)
@@ -54,23 +56,16 @@ const struct pg_snapshot *pg_top_reader_snap(const struct pg_top_reader *r)
 /* The instance may be removed and made anew while we look. */
 static int follow(struct pg_top_reader *r, struct pg_err *err)
 {
-	const struct pg_dp_opts opts = {
-		.state_dir = r->ctx->state_dir,
-		.mode = PG_DP_READ,
-		.verbose = r->ctx->verbose,
-	};
-	int rc;
+	uint64_t nth;
+	int rc = pg_dp_follow_get(r->follow, &r->dp, &nth, err);
 
-	if (r->dp && pg_dp_is_current(r->dp))
-		return 0;
+	if (rc || (r->dp && r->drops && nth == r->nth))
+		return rc;
 	pg_drops_close(TAKE_PTR(r->drops));
-	pg_dp_close(TAKE_PTR(r->dp));
 	pg_sampler_clear(&r->sampler);
 	r->flows_due_ns = r->marks_due_ns = 0;
-	rc = pg_dp_open(&opts, &r->dp, err);
-	if (!rc)
-		rc = pg_drops_open(r->dp, false, &r->drops, err);
-	return rc == -ENOENT ? 0 : rc;
+	r->nth = nth;
+	return r->dp ? pg_drops_open(r->dp, false, &r->drops, err) : 0;
 }
 
 /* Whom the policy lets reach a port ------------------------------------------------------------ */

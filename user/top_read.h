@@ -11,7 +11,9 @@
 
 struct pg_top_reader {
 	const struct pg_ctx *ctx;
-	struct pg_dp *dp; /* NULL: there is no instance now */
+	struct pg_dp_follow *follow;
+	struct pg_dp *dp; /* its; NULL: there is no instance now */
+	uint64_t nth;	  /* which one that is */
 	struct pg_snapshot_cache cache;
 	struct pg_snapshot *snap; /* the last one; NULL: none yet */
 	struct pg_history *history;

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "answer.h"
 #include "diff.h"
 #include "names.h"
 #include "print.h"
@@ -11,8 +12,6 @@ void pg_diff_side_print(struct pg_text *t, const struct pg_diff_side *side)
 {
 	const struct pg_place *by = &side->place;
 	char name[sizeof(by->chain->name)];
-	_free_ char *shown = NULL;
-	struct pg_text spec = { 0 };
 
 	pg_text_add(t, "%s", pg_verdict_name((enum pg_verdict)side->verdict));
 	if (!by->chain) {
@@ -24,13 +23,8 @@ void pg_diff_side_print(struct pg_text *t, const struct pg_diff_side *side)
 		    pg_printable(by->chain->name, name, sizeof(name)));
 	if (!by->rule)
 		return;
-	pg_place_print(&spec, by);
-	shown = malloc(spec.len + 1);
-	if (shown && !spec.oom)
-		pg_text_add(t, ": %s", pg_printable(spec.buf ? spec.buf : "", shown, spec.len + 1));
-	else
-		t->oom = true;
-	pg_text_free(&spec);
+	pg_text_add(t, ": ");
+	pg_place_add(t, by);
 }
 
 static bool same_sides(const struct pg_diff_row *a, const struct pg_diff_row *b)
