@@ -78,16 +78,12 @@ quick() {
 	suite headers tests/headers.sh
 }
 
-thorough() {
-	suite packaging bash tests/packaging.sh ./portguard
-	suite lint bash tests/lint.sh
-}
-
 # What only needs a CPU goes on beside the tests that have interfaces, in a lane of its own.
 frames() {
 	local test
 
-	thorough
+	suite packaging bash tests/packaging.sh ./portguard
+	suite lint bash tests/lint.sh
 	suite fuzz tests/fuzz/run.sh "${PG_FUZZ:-20}"
 	for test in tests/bpf/test_*.c; do
 		test=$(basename "$test" .c)
@@ -126,10 +122,7 @@ all() {
 }
 
 case ${1:-} in
-check)
-	quick
-	thorough
-	;;
+check) quick ;;
 all)
 	quick
 	if [ "$(id -u)" = 0 ]; then
