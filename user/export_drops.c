@@ -78,12 +78,11 @@ static void put_packet(struct json_object *o, const struct pg_drop *drop, bool *
 int pg_json_drop(FILE *f, const struct pg_drop_row *row, struct pg_err *err)
 {
 	struct json_object *o = json_object_new_object();
+	long us = row->when.tv_nsec / 1000;
 	bool oom = !o;
 	const char *text;
 
-	put(o, "time",
-	    json_object_new_double((double)row->when.tv_sec +
-				   (double)(row->when.tv_nsec / 1000) / 1e6), &oom);
+	put(o, "time", json_object_new_double((double)row->when.tv_sec + (double)us / 1e6), &oom);
 	put_fate(o, &row->fate, &oom);
 	put_packet(o, &row->drop, &oom);
 	text = oom ? NULL : json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE);

@@ -40,7 +40,8 @@ static void put_padded(FILE *f, const void *data, uint32_t n)
 {
 	static const char zeros[4];
 
-	fwrite(data, 1, n, f);
+	if (n) /* data may be NULL */
+		fwrite(data, 1, n, f);
 	fwrite(zeros, 1, padded(n) - n, f);
 }
 

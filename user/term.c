@@ -90,7 +90,7 @@ static void begin_colours(bool colour)
 	if (!coloured)
 		return;
 	use_default_colors();
-	for (short i = 0; i < _PG_LOOK_MAX; i++)
+	for (int i = 0; i < _PG_LOOK_MAX; i++)
 		init_pair((short)(i + 1), looks[i].fg, looks[i].bg);
 }
 
@@ -115,6 +115,7 @@ int pg_term_open(bool colour, struct pg_err *err)
 		return pg_fail(err, -EINVAL, "unknown terminal type '%s' (TERM); `top --batch' needs none",
 			       pg_printable(name ? name : "", shown, sizeof(shown)));
 	}
+	/* -1 is terminfo's own value. NOLINTNEXTLINE(performance-no-int-to-ptr) */
 	plain_restore = !tigetstr("smcup") || tigetstr("smcup") == (char *)-1;
 	taken = 1;
 	handle(deadly, ARRAY_SIZE(deadly), die, (int)SA_RESETHAND);

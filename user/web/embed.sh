@@ -18,7 +18,7 @@ for file in "$@"; do
 	*.svg) type='image/svg+xml' ;;
 	*) type='text/plain; charset=utf-8' ;;
 	esac
-	echo "static const unsigned char file_$n[] = {"
+	echo "static const unsigned char file_${n}[] = {"
 	od -An -v -tx1 "$file" | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'
 	echo '};'
 	table="$table	{ \"$path\", \"$type\", file_$n, sizeof(file_$n) },
