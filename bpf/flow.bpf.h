@@ -476,18 +476,24 @@ static __always_inline bool step_flow(struct pg_flow_bucket *b, __u32 way, struc
 	return true;
 }
 
-static __always_inline void set_window(struct pg_flow_window *w, const struct pg_flow_window *now)
+/*
+ * Only what the packet has changed: another CPU may be at one of the other end, and the end that goes
+ * back to what it was makes the acknowledgement of what was sent meanwhile INVALID.
+ */
+static __always_inline void set_window(struct pg_flow_window *w, const struct pg_flow_window *was,
+				       const struct pg_flow_window *now)
 {
-	__u32 end = w->end;
+	if (now->end != was->end) {
+		__u32 end = __sync_val_compare_and_swap(&w->end, was->end, now->end);
 
-	/* The one number that must not go back: what is acknowledged beyond it is INVALID. */
-	if (now->end != end)
-		__sync_val_compare_and_swap(&w->end, end, now->end);
-	if (now->max_end != w->max_end)
+		if (end != was->end && after(now->end, end))
+			__sync_val_compare_and_swap(&w->end, end, now->end);
+	}
+	if (now->max_end != was->max_end)
 		w->max_end = now->max_end;
-	if (now->max_win != w->max_win)
+	if (now->max_win != was->max_win)
 		w->max_win = now->max_win;
-	if (now->max_ack != w->max_ack)
+	if (now->max_ack != was->max_ack)
 		w->max_ack = now->max_ack;
 }
 
@@ -582,8 +588,8 @@ __noinline int flow_advance(struct pkt *p)
 	barrier();
 	if (f->effect == FLOW_GOES_ON || f->out_of_window) {
 		if (f->proto == IPPROTO_TCP) {
-			set_window(&b->flow[way].win[f->from & 1], &f->snd);
-			set_window(&b->flow[way].win[(f->from ^ 1) & 1], &f->rcv);
+			set_window(&b->flow[way].win[f->from & 1], &f->snd_was, &f->snd);
+			set_window(&b->flow[way].win[(f->from ^ 1) & 1], &f->rcv_was, &f->rcv);
 		}
 	}
 	barrier();

@@ -483,8 +483,11 @@ static __always_inline __u8 next_state(struct flow_pkt *f, const struct pg_flow 
 
 static __always_inline void take_windows(struct flow_pkt *f, const struct pg_flow *flow)
 {
-	f->snd = flow->win[f->from & 1];
-	f->rcv = flow->win[(f->from ^ 1) & 1];
+	f->snd_was = flow->win[f->from & 1];
+	f->rcv_was = flow->win[(f->from ^ 1) & 1];
+	barrier(); /* read once: it may change meanwhile */
+	f->snd = f->snd_was;
+	f->rcv = f->rcv_was;
 }
 
 /*

@@ -85,6 +85,7 @@ struct flow_pkt {
 	__u8 scale;	     /* of a SYN's options: PG_LAST_* */
 	__u8 acks_all;	     /* it acknowledges all that the other end has sent */
 	struct pg_flow_window snd, rcv; /* the sender's and the receiver's, as it leaves them */
+	struct pg_flow_window snd_was, rcv_was; /* and as it found them */
 	__u64 moves;	     /* changes of the ends' states, a byte each: from << 4 | to */
 	__u64 trouble;	     /* PG_TROUBLE_*: what it adds */
 	/* Where the flow is. */
