@@ -546,6 +546,7 @@ __noinline __u64 term_of_source(struct query *q, __u32 row)
 		const struct pg_few *f = few_at(&t, row, i);
 		__u32 what = f->term;
 
+		barrier();
 		if (few_may_hold(f, q->saddr[what >> PG_FEW_WORD_SHIFT & 3], q->dport, bit)) {
 			const struct pg_term_record *rec = record(&t, what);
 
@@ -1106,12 +1107,22 @@ static __always_inline bool find_term(struct pkt *p)
 	return true;
 }
 
+/*
+ * bpf_loop() takes 0 or 1. clang sees what the global function returns, and leaves a mask out; the
+ * verifier does not.
+ */
+static __always_inline long zero_or_one(long decided)
+{
+	asm volatile("%0 &= 1" : "+r"(decided));
+	return decided;
+}
+
 static long loop_xdp(__u64 i, struct loop *loop)
 {
 	struct pkt *p = this_pkt();
 
 	(void)i;
-	return !p || (find_term(p) && step_xdp(loop->ctx));
+	return !p || (find_term(p) && zero_or_one(step_xdp(loop->ctx)));
 }
 
 static long loop_tc(__u64 i, struct loop *loop)
@@ -1119,7 +1130,7 @@ static long loop_tc(__u64 i, struct loop *loop)
 	struct pkt *p = this_pkt();
 
 	(void)i;
-	return !p || (find_term(p) && step_tc(loop->ctx));
+	return !p || (find_term(p) && zero_or_one(step_tc(loop->ctx)));
 }
 
 /* Table raw comes first, where it is used. */

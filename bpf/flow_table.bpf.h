@@ -364,7 +364,9 @@ __noinline int flow_give_way(struct pkt *p, __u32 index)
 	if (i >= PG_FLOW_WAYS)
 		return 0;
 	f->twin = i < way;
-	barrier(); /* comparing them twice leads Linux 6.1 where way is more than 7 */
+	/* Read again: comparing leads Linux 6.1 also where a way below 8 is more than 7. */
+	barrier();
+	way = f->way & 7;
 	if (f->twin)
 		__sync_lock_test_and_set(&b->tag[way].tag, 0);
 	NO_UNROLL for (int n = 0; n < TWIN_TRIES; n++) {
