@@ -38,7 +38,7 @@ static __always_inline bool is_half_open(const struct flow_pkt *f)
 
 static __always_inline const struct pg_flow_ctl *flow_ctl(void)
 {
-	return ONLY(pg_flow_ctl);
+	return ONLY_LEAN(pg_flow_ctl);
 }
 
 static __always_inline struct pg_flow_stats *flow_stats(void)
