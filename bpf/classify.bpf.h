@@ -342,14 +342,19 @@ static __always_inline bool find_tables(struct tables *t, struct decision *d)
 	return false;
 }
 
-static __always_inline bool load_tables(struct tables *t, __u32 active)
+static __always_inline bool use_tables(struct tables *t, const struct pg_tables_map *map, __u32 active)
 {
-	t->map = ONLY(pg_tables);
-	if (!t->map)
+	t->map = map;
+	if (!map)
 		return false;
 	t->active = active & 1;
-	t->gen = &t->map->ctl.gen[t->active];
+	t->gen = &map->ctl.gen[t->active];
 	return true;
+}
+
+static __always_inline bool load_tables(struct tables *t, __u32 active)
+{
+	return use_tables(t, ONLY(pg_tables), active);
 }
 
 /* Verifying one term -------------------------------------------------------------------------- */
@@ -396,8 +401,7 @@ static __always_inline bool in_row(const struct tables *t, __u32 row, __u32 few,
 		word = 1 + (term / 64 & 63);
 	}
 	if (few) {
-#pragma unroll
-		for (int i = 0; i < PG_FEW; i++) {
+		NO_UNROLL for (int i = 0; i < PG_FEW; i++) { /* for the stack's sake */
 			__u32 what = few_at(t, few, i)->term, differ = (what ^ term) & PG_FEW_TERM;
 
 			named |= more & ~(-differ >> 31);
@@ -546,6 +550,7 @@ __noinline __u64 term_of_source(struct query *q, __u32 row)
 		const struct pg_few *f = few_at(&t, row, i);
 		__u32 what = f->term;
 
+		barrier();
 		if (few_may_hold(f, q->saddr[what >> PG_FEW_WORD_SHIFT & 3], q->dport, bit)) {
 			const struct pg_term_record *rec = record(&t, what);
 
@@ -631,7 +636,7 @@ __noinline __u64 search_rows(struct query *q, __u64 best)
 	const struct rows *rows;
 	struct tables t;
 
-	if (!q || !load_tables(&t, q->active))
+	if (!q || !use_tables(&t, ONLY_LEAN(pg_tables), q->active))
 		return PG_NO_TERM;
 	rows = t.gen->form == PG_FORM_HUGE ? &q->block : &q->rows;
 	if (t.gen->pairs)
@@ -651,7 +656,7 @@ __noinline __u64 next_term(struct query *q)
 	__u64 best = PG_NO_TERM, word;
 	struct tables t;
 
-	if (!q || !load_tables(&t, q->active))
+	if (!q || !use_tables(&t, ONLY_LEAN(pg_tables), q->active))
 		return PG_NO_TERM;
 	if (t.gen->form == PG_FORM_TINY || t.gen->form == PG_FORM_WORD) {
 		word = q->first & from_cursor(q->cursor, 0, 1);
@@ -1106,12 +1111,22 @@ static __always_inline bool find_term(struct pkt *p)
 	return true;
 }
 
+/*
+ * bpf_loop() takes 0 or 1. clang sees what the global function returns, and leaves a mask out; the
+ * verifier does not.
+ */
+static __always_inline long zero_or_one(long decided)
+{
+	asm volatile("%0 &= 1" : "+r"(decided));
+	return decided;
+}
+
 static long loop_xdp(__u64 i, struct loop *loop)
 {
 	struct pkt *p = this_pkt();
 
 	(void)i;
-	return !p || (find_term(p) && step_xdp(loop->ctx));
+	return !p || (find_term(p) && zero_or_one(step_xdp(loop->ctx)));
 }
 
 static long loop_tc(__u64 i, struct loop *loop)
@@ -1119,7 +1134,7 @@ static long loop_tc(__u64 i, struct loop *loop)
 	struct pkt *p = this_pkt();
 
 	(void)i;
-	return !p || (find_term(p) && step_tc(loop->ctx));
+	return !p || (find_term(p) && zero_or_one(step_tc(loop->ctx)));
 }
 
 /* Table raw comes first, where it is used. */

@@ -94,13 +94,14 @@ static __always_inline void keep_drop(struct pg_box *box, struct pg_drop_budget 
 /* A packet's bytes, as many as any of the watchers wants. How many these are. */
 static __always_inline __u32 watched_bytes(void *ctx, bool xdp, struct pg_watched *w)
 {
-	__u32 n = w->len < PG_WATCH_SNAP ? w->len : PG_WATCH_SNAP;
+	/* Not of n that it is not 0: from that Linux 6.1 does not learn that it is 1 at least. */
+	__u32 last = (w->len < PG_WATCH_SNAP ? w->len : PG_WATCH_SNAP) - 1;
 
-	barrier_var(n);
-	if (!n || n > PG_WATCH_SNAP ||
-	    (xdp ? bpf_xdp_load_bytes(ctx, 0, w->data, n) : bpf_skb_load_bytes(ctx, 0, w->data, n)))
+	barrier_var(last);
+	if (last >= PG_WATCH_SNAP || (xdp ? bpf_xdp_load_bytes(ctx, 0, w->data, last + 1) :
+					    bpf_skb_load_bytes(ctx, 0, w->data, last + 1)))
 		return 0;
-	return n;
+	return last + 1;
 }
 
 static __always_inline void fill_watched_xdp(struct xdp_md *ctx, struct pg_watched *w)
@@ -142,6 +143,7 @@ static __always_inline void give(const struct pg_watcher *w, struct pg_watch_sha
 
 	if (n > w->snap)
 		n = w->snap;
+	barrier_var(n); /* clang knows this bound, Linux 6.1 does not */
 	if (n > PG_WATCH_SNAP)
 		n = PG_WATCH_SNAP;
 	if (!ring || bpf_ringbuf_output(ring, packet, sizeof(*packet) - PG_WATCH_SNAP + n, 0))

@@ -38,7 +38,7 @@ static __always_inline bool is_half_open(const struct flow_pkt *f)
 
 static __always_inline const struct pg_flow_ctl *flow_ctl(void)
 {
-	return ONLY(pg_flow_ctl);
+	return ONLY_LEAN(pg_flow_ctl);
 }
 
 static __always_inline struct pg_flow_stats *flow_stats(void)
@@ -364,7 +364,9 @@ __noinline int flow_give_way(struct pkt *p, __u32 index)
 	if (i >= PG_FLOW_WAYS)
 		return 0;
 	f->twin = i < way;
-	barrier(); /* comparing them twice leads Linux 6.1 where way is more than 7 */
+	/* Read again: comparing leads Linux 6.1 also where a way below 8 is more than 7. */
+	barrier();
+	way = f->way & 7;
 	if (f->twin)
 		__sync_lock_test_and_set(&b->tag[way].tag, 0);
 	NO_UNROLL for (int n = 0; n < TWIN_TRIES; n++) {

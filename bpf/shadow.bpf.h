@@ -5,17 +5,23 @@
  */
 #pragma once
 
-static __always_inline struct pg_handoff *my_handoff(void)
+/*
+ * For programs of this role: Linux before 6.8 looks also at functions that nothing calls, and the other
+ * roles have no such maps.
+ */
+static __always_inline struct pg_handoff *my_handoff(enum pg_role role)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 
+	if (cfg.role != role)
+		return NULL;
 	return bpf_map_lookup_elem(&pg_handoff, &cpu);
 }
 
 /* The tried policy's program: what it has come to. */
 __noinline int shadow_say(__u32 verdict, __u32 reason, __u32 slot)
 {
-	struct pg_handoff *h = my_handoff();
+	struct pg_handoff *h = my_handoff(PG_ROLE_SHADOW);
 
 	if (!h)
 		return 0;
@@ -82,7 +88,7 @@ static __always_inline void count_difference(struct pg_difference *key, const st
 __noinline int shadow_compare(__u32 dir, __u32 verdict, __u32 reason, __u32 slot)
 {
 	const struct pg_tables_map *map = ONLY(pg_tables);
-	struct pg_handoff *h = my_handoff();
+	struct pg_handoff *h = my_handoff(PG_ROLE_BESIDE);
 	struct pg_difference *key;
 	struct pkt *p = this_pkt();
 

@@ -91,7 +91,7 @@ frames() {
 	done
 	"$@" mutants "${root[@]}" bash tests/referee/mutants.sh few
 	"$@" captures "${root[@]}" sh tests/captures.sh
-	"$@" kernels "${root[@]}" env PG_KERNELS=newest bash tests/vm/matrix.sh
+	"$@" kernels "${root[@]}" env "PG_KERNELS=6.1 newest" bash tests/vm/matrix.sh
 }
 
 interfaces() {

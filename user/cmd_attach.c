@@ -14,7 +14,7 @@ static int run_attach(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *
 const struct pg_cmd pg_cmd_attach = {
 	.name = "attach",
 	.args = "IFACE… [--mode auto|native|skb|tc] [--policy FILE] [--no-egress] [--flows N] "
-		"[--force] [-w [SECONDS]]",
+		"[--force] [-v] [-w [SECONDS]]",
 	.help = "Attach to interfaces: all of them or, when one cannot be, none",
 	.details =
 		"  --mode MODE         how:\n"
@@ -26,6 +26,7 @@ const struct pg_cmd pg_cmd_attach = {
 		"  --no-egress         neither count departures nor ask OUTPUT's rules about them\n"
 		"  --flows N           of a new instance: how many flows it tracks at once, 152 bytes each\n"
 		"  --force             replace an XDP program that is not ours\n"
+		"  -v, --verbose       show the end of the verifier's log when the kernel refuses a program\n"
 		PG_HELP_WAIT
 		"What is not said is as the configuration file has it: portguard.conf(5).\n",
 	.run = run_attach,
@@ -38,6 +39,7 @@ struct options {
 	uint32_t flows;	    /* 0: not said */
 	const char *policy; /* file; NULL: the policy in force stays */
 	int wait_s;
+	bool verbose;
 };
 
 static int mode_from_str(const char *text, enum pg_mode *ret, struct pg_err *err)
@@ -73,8 +75,11 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 	int c;
 
 	optind = 0;
-	while ((c = pg_getopt(&pg_cmd_attach, argc, argv, ":w::", longs, err)) != -1) {
+	while ((c = pg_getopt(&pg_cmd_attach, argc, argv, ":vw::", longs, err)) != -1) {
 		switch (c) {
+		case 'v':
+			o->verbose = true;
+			break;
 		case 'm':
 			if (mode_from_str(optarg, &o->attach.mode, err) < 0)
 				return -EINVAL;
@@ -220,7 +225,7 @@ static int open_instance(struct pg_ctx *ctx, const struct options *o, struct bef
 		.state_dir = ctx->state_dir,
 		.mode = PG_DP_WRITE,
 		.wait_s = o->wait_s,
-		.verbose = ctx->verbose,
+		.verbose = ctx->verbose || o->verbose,
 	};
 	struct pg_dp_flow_info info;
 	int r = pg_dp_open(&opts, ret_dp, err);

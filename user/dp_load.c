@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/mman.h>
 
 #include "dp_impl.h"
@@ -16,26 +17,61 @@ const char *const pg_map_names[_PG_MAP_MAX] = { PG_MAPS(PG_NAME_MAP) };
 
 static struct {
 	char text[512];
+	char refused[64]; /* the program that the verifier does not take; "": none */
+	char why[200];	  /* the line of its log that says so */
 	bool verbose;
 } libbpf;
 
+/* The verifier's log tells every step, and why it ends at its end. */
+#define LOG_LINES 30
+
+/* The beginning of the last n lines. */
+static char *last_lines(char *text, unsigned n)
+{
+	char *at = text + strlen(text);
+
+	while (at > text && (at[-1] != '\n' || !at[0] || n--))
+		at--;
+	return at;
+}
+
+/* "libbpf: prog 'NAME': -- BEGIN PROG LOAD LOG --\n…-- END PROG LOAD LOG --\n"; the log's last line sums up. */
+static bool hear_verifier(char *text)
+{
+	static const char begin[] = "-- BEGIN PROG LOAD LOG --\n", end[] = "-- END PROG LOAD LOG --";
+	char *log = strstr(text, begin), *stop = strstr(text, end), *name = strchr(text, '\'');
+
+	if (!log || !stop || !name)
+		return false;
+	log += strlen(begin);
+	*stop = '\0';
+	if (libbpf.verbose)
+		fprintf(stderr, "portguard: the verifier says at the end:\n%s", last_lines(log, LOG_LINES));
+	snprintf(libbpf.refused, sizeof(libbpf.refused), "%.*s", (int)strcspn(name + 1, "'"), name + 1);
+	stop = last_lines(log, 1);
+	if (!strncmp(stop, "processed ", 10) && stop > log) {
+		*stop = '\0';
+		stop = last_lines(log, 1);
+	}
+	snprintf(libbpf.why, sizeof(libbpf.why), "%.*s", (int)strcspn(stop, "\n"), stop);
+	return true;
+}
+
 static int listen_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	va_list again;
+	_free_ char *text = NULL;
 
-	va_copy(again, ap);
-	if (level == LIBBPF_WARN) {
-		char line[512];
-
-		vsnprintf(line, sizeof(line), fmt, ap);
-		line[strcspn(line, "\n")] = '\0';
-		/* The kernel's own words, where there are any, say more than what libbpf adds. */
-		if (!strstr(libbpf.text, "Kernel error message"))
-			snprintf(libbpf.text, sizeof(libbpf.text), "%s", line);
+	if (level == LIBBPF_DEBUG || vasprintf(&text, fmt, ap) < 0) {
+		text = NULL; /* not defined when it fails */
+		return 0;
 	}
-	if (libbpf.verbose && level != LIBBPF_DEBUG)
-		vfprintf(stderr, fmt, again);
-	va_end(again);
+	if (level == LIBBPF_WARN && hear_verifier(text))
+		return 0;
+	if (libbpf.verbose)
+		fputs(text, stderr);
+	/* The kernel's own words, where there are any, say more than what libbpf adds. */
+	if (level == LIBBPF_WARN && !strstr(libbpf.text, "Kernel error message"))
+		snprintf(libbpf.text, sizeof(libbpf.text), "%.*s", (int)strcspn(text, "\n"), text);
 	return 0;
 }
 
@@ -48,7 +84,7 @@ const char *pg_dp_libbpf_says(void)
 
 void pg_dp_libbpf_listen(bool verbose)
 {
-	libbpf.text[0] = '\0';
+	libbpf.text[0] = libbpf.refused[0] = '\0';
 	libbpf.verbose = verbose;
 	libbpf_set_print(listen_libbpf);
 }
@@ -147,6 +183,32 @@ static enum pg_fast fast_path_for(const struct pg_load_opts *opts, bool atomic)
 	return atomic ? PG_FAST_ATOMIC : PG_FAST_PLAIN;
 }
 
+static bool lacks_perfmon(void)
+{
+	cap_t caps = cap_get_proc();
+	cap_flag_value_t have = CAP_SET;
+
+	if (caps)
+		cap_get_flag(caps, CAP_PERFMON, CAP_EFFECTIVE, &have);
+	cap_free(caps);
+	return have == CAP_CLEAR;
+}
+
+static int refused(const struct pg_dp *dp, int r, struct pg_err *err)
+{
+	const char *hint = dp->verbose ? "" : "; 'portguard attach -v' shows the end of its log";
+
+	if (!libbpf.refused[0])
+		return pg_dp_fail(err, r, "cannot load the BPF program");
+	if (lacks_perfmon())
+		return pg_fail_exit(err, PG_EXIT_RESOURCE, -EPERM,
+				    "cannot load the BPF program: Permission denied (CAP_PERFMON is missing: "
+				    "without it the kernel's verifier refuses %s: %s)%s",
+				    libbpf.refused, libbpf.why, hint);
+	return pg_fail(err, -EINVAL, "this kernel's verifier refuses %s: %s%s", libbpf.refused,
+		       libbpf.why, hint);
+}
+
 int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portguard_bpf **ret_skel,
 	       struct pg_err *err)
 {
@@ -189,7 +251,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	skel->rodata->cfg.fast = fast_path_for(opts, skel->rodata->cfg.atomic);
 	r = portguard_bpf__load(skel);
 	if (r)
-		return pg_dp_fail(err, r, "cannot load the BPF program");
+		return refused(dp, r, err);
 	*ret_skel = TAKE_PTR(skel);
 	return 0;
 }

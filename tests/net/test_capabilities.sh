@@ -55,4 +55,14 @@ for without in bpf net_admin; do
 	expect_exit "without CAP_${without^^}" 4 "Permission denied" as 65534 "$left" attach pgs0 --mode tc
 	expect "and nothing is left" "$(ls -A "$STATE" 2>/dev/null)" ""
 done
+
+# A program that the verifier refuses: without CAP_PERFMON it looks at pointers as at secrets.
+left=+bpf,+net_admin
+expect_exit "without CAP_PERFMON" 4 "CAP_PERFMON is missing.*attach -v" as 65534 "$left" attach pgs0 --mode tc
+as 65534 "$left" attach pgs0 --mode tc 2>"$WORK/err"
+expect "in one line" "$(wc -l <"$WORK/err")" 1
+as 65534 "$left" attach pgs0 --mode tc -v 2>"$WORK/err"
+expect "-v: the end of the log" "$(grep -c '^processed [0-9]* insns' "$WORK/err")" 1
+expect "-v: no more than that" "$(($(wc -l <"$WORK/err") < 60))" 1
+expect "and nothing is left" "$(ls -A "$STATE" 2>/dev/null)" ""
 summary
