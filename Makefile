@@ -42,7 +42,8 @@ TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o
 BENCH_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 REFEREE_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(wildcard tests/referee/*.c))
 NET_TOOLS := $(addprefix $(O)/tests/,referee/referee net/send net/list net/states net/answers net/local \
-	net/from net/hold net/flows net/dialog net/meddle)
+	net/from net/hold net/flows net/dialog net/meddle \
+	net/layout)
 
 .PHONY: all
 all: portguard ## build ./portguard (the default)
@@ -332,7 +333,7 @@ $(O)/tests/bench/bench: $(BENCH_OBJ) $(O)/tests/pkt.o $(LIB_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(addprefix $(O)/tests/net/,list states flows): %: %.o $(LIB_OBJ)
+$(addprefix $(O)/tests/net/,list states flows layout): %: %.o $(LIB_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -61,6 +61,13 @@ if need systemd-analyze; then
 	fi
 fi
 
+# What packages are built of is what deps.sh knows.
+sed -n 's/^\tbuild  lib   [^ ]* *//p' packaging/deps.sh >"$tmp/libs"
+while read -r debian fedora; do
+	grep -qE "^[ :A-Za-z-]*\b$debian\b" packaging/debian/control && ok || fail "debian/control lacks $debian"
+	grep -q "^BuildRequires: *$fedora\b" packaging/portguard.spec && ok || fail "portguard.spec lacks $fedora"
+done <"$tmp/libs"
+
 if need rpmspec rpmbuild; then
 	rpmspec -P packaging/portguard.spec >/dev/null 2>"$tmp/said" && ok || fail "rpmspec" "$tmp/said"
 	version=$(sed -n 's/^VERSION := //p' Makefile)
