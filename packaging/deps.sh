@@ -86,6 +86,8 @@ table() {
 	test   file  /usr/share/fonts/*/[Dd]eja[Vv]u* fonts-dejavu-core dejavu-sans-fonts
 	test   cmd   qemu-system-x86_64 qemu-system-x86  qemu-system-x86-core
 	test   file  /bin/busybox    busybox-static      busybox
+	test   cmd   mmdebstrap      mmdebstrap          mmdebstrap
+	test   cmd   mke2fs          e2fsprogs           e2fsprogs
 	test   cmd   cpio            cpio                cpio
 	test   cmd   modprobe        kmod                kmod
 	test   cmd   gpgv            gpgv                gnupg2
