@@ -93,9 +93,10 @@ soak: portguard $(O)/tests/net/send ## T=600 seconds of floods and commands: doe
 # The kernel table in README.md: `make test-vm && make kernel-table`.
 .PHONY: test-vm
 test-vm: | need-test
-test-vm: portguard $(if $(FULL),$(BPF_TESTS)) ## other kernels, emulated: attach, TCP, detach; FULL=1 the BPF tests, too (root)
+test-vm: portguard deb $(if $(FULL),$(BPF_TESTS)) ## other kernels, emulated, and Debian's boot; FULL=1 the BPF tests, too (root)
 	$(call give_back)
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env FULL=$(FULL) 'PG_KERNELS=$(PG_KERNELS)' tests/vm/matrix.sh
+	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env 'PG_KERNELS=$(PG_KERNELS)' tests/vm/units.sh || [ $$? = 77 ]
 
 .PHONY: kernel-table
 kernel-table: ## what the last `make test-vm` found, into README.md
@@ -236,9 +237,7 @@ lint-code: $(LINT) ## gcc -fanalyzer, clang-tidy, cppcheck, shellcheck: `make -j
 
 .PHONY: valgrind
 valgrind: $(UNIT) ## the unit tests under valgrind
-	$(Q)for test in $(UNIT); do echo "$$test"; valgrind -q --error-exitcode=1 --leak-check=full \
-		$$test >$(O)/valgrind.log 2>&1 || \
-		{ tail -n 40 $(O)/valgrind.log; exit 1; }; done
+	$(Q)tests/valgrind.sh all
 
 .PHONY: clean
 clean: ## remove all that was built
