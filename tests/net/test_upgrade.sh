@@ -22,11 +22,6 @@ of() {
 	json s status ".interfaces[0].$1"
 }
 
-
-policy() {
-	pg s save | grep -v '^#' | sed 's/ \[.*//'
-}
-
 sent() {
 	in_ns c awk '$1 == "pgc0:" { print $11 }' /proc/net/dev
 }
