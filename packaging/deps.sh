@@ -97,6 +97,7 @@ table() {
 	bench  cmd   xdp-filter      xdp-tools           xdp-tools
 	bench  cmd   nft             nftables            nftables
 	test   cmd   nft             nftables            nftables
+	test   cmd   xdp-filter      xdp-tools           xdp-tools
 	test   cmd   perl            perl-base           perl-interpreter
 	bench  cmd   iptables-legacy iptables            iptables-legacy
 	bench  cmd   gnuplot         gnuplot-nox         gnuplot-minimal

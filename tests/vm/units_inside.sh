@@ -138,6 +138,7 @@ first() {
 		}
 	CONF
 	(umask 077 && echo 0123456789abcdef >/etc/portguard/token)
+	chown daemon /etc/portguard/rules && chmod 600 /etc/portguard/rules
 	check "enable serve" systemctl enable --quiet portguard-serve
 }
 
@@ -157,7 +158,7 @@ second() {
 	check "purge" dpkg -P portguard
 	equal "nothing of it runs" "$(systemctl list-units --no-legend 'portguard*' | grep -v not-found)" ""
 	check "nothing is attached" [ ! -e /sys/fs/bpf/portguard ]
-	equal "nothing is left" "$(find /etc -name '*portguard*' ! -path '/etc/fail2ban*')" ""
+	equal "nothing is left" "$(find /etc -name '*portguard*')" ""
 }
 
 if [ ! -e /etc/pg-second ]; then
