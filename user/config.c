@@ -232,6 +232,26 @@ static int take(cfg_t *cfg, struct pg_config *c)
 	return take_ifaces(cfg, c) ?: take_serve(cfg_getsec(cfg, "serve"), &c->serve);
 }
 
+static const struct {
+	const char *name;
+	cfg_validate_callback_t check;
+} checks[] = {
+	{ "state-dir", check_path },
+	{ "policy", check_path },
+	{ "mode", check_mode },
+	{ "interface|mode", check_mode },
+	{ "interface", check_iface },
+	{ "fragments", check_fragments },
+	{ "track", check_track },
+	{ "flows", check_flows },
+	{ "serve|listen", check_listen },
+	{ "serve|token", check_path },
+	{ "serve|tls-cert", check_path },
+	{ "serve|tls-key", check_path },
+	{ "serve|max-ports", check_max_ports },
+	{ "serve|max-rules", check_max_rules },
+};
+
 /* NULL: no memory. What is not in the file has no value: cfg_size() is 0 then. */
 static cfg_t *new_parser(void)
 {
@@ -267,25 +287,6 @@ static cfg_t *new_parser(void)
 		CFG_SEC("serve", serve, CFGF_NONE),
 		CFG_SEC("interface", iface, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_END(),
-	};
-	static const struct {
-		const char *name;
-		cfg_validate_callback_t check;
-	} checks[] = {
-		{ "state-dir", check_path },
-		{ "policy", check_path },
-		{ "mode", check_mode },
-		{ "interface|mode", check_mode },
-		{ "interface", check_iface },
-		{ "fragments", check_fragments },
-		{ "track", check_track },
-		{ "flows", check_flows },
-		{ "serve|listen", check_listen },
-		{ "serve|token", check_path },
-		{ "serve|tls-cert", check_path },
-		{ "serve|tls-key", check_path },
-		{ "serve|max-ports", check_max_ports },
-		{ "serve|max-rules", check_max_rules },
 	};
 	cfg_t *cfg = cfg_init(all, CFGF_NONE);
 
