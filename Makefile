@@ -346,6 +346,6 @@ $(O)/tests/net/send $(O)/tests/net/from: %: %.o $(O)/tests/pkt.o
 
 include tests/fuzz/fuzz.mk
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -path $(O)/vm -prune -o -name '*.d' -print 2>/dev/null)
 .DELETE_ON_ERROR:
 .SECONDARY:
