@@ -93,7 +93,6 @@ frames() {
 	"$@" mutants "${root[@]}" bash tests/referee/mutants.sh few
 	"$@" captures "${root[@]}" sh tests/captures.sh
 	"$@" kernels "${root[@]}" env PG_KERNELS=newest bash tests/vm/matrix.sh
-	"$@" units "${root[@]}" bash tests/vm/units.sh # of the package that the first of these has built
 }
 
 interfaces() {
