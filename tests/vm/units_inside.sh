@@ -86,7 +86,7 @@ serve_shows() {
 }
 
 first() {
-	mount | grep -q 'on /sys/fs/bpf ' || echo "FAILED no bpffs"
+	check "a BPF file system" mountpoint -q /sys/fs/bpf
 	check "the package installs" dpkg -i /portguard.deb
 	equal "nothing starts by itself" "$(systemctl list-units --no-legend 'portguard*')" ""
 	echo "create bad hash:ip" >/etc/portguard/sets
