@@ -246,38 +246,39 @@ static int adopt_link(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_di
 	return 0;
 }
 
+static bool is_xdp(enum pg_mode mode)
+{
+	return mode == PG_MODE_NATIVE || mode == PG_MODE_SKB;
+}
+
 /*
- * A command died in adopt_link(): while the old link filters the new one goes, otherwise it becomes
- * the slot's. The slot may not know the mode yet.
+ * A command died in adopt_link(), or behind it: while the old link filters the new one goes, otherwise
+ * it becomes the slot's, which may not know the mode yet.
  */
 void pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir)
 {
 	_close_ int link = open_pin(dp, "link", slot, dir), left = open_pin(dp, "new", slot, dir);
+	__u32 *mode = &pg_dp_slots(dp)[slot].mode;
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 	struct bpf_link_info info = { 0 };
 	__u32 len = sizeof(info);
 
-	if (left < 0)
-		return;
 	if (link >= 0 && !bpf_obj_get_info_by_fd(link, &info, &len) && info.xdp.ifindex) {
 		drop_link(dp, "new", slot, dir);
+	} else if (left >= 0) {
+		remove_pin(dp, "link", slot, dir);
+		len = sizeof(info);
+		if (rename_pin(dp, "new", "link", slot, dir) || bpf_obj_get_info_by_fd(left, &info, &len))
+			return;
+	} else {
 		return;
 	}
-	remove_pin(dp, "link", slot, dir);
-	memset(&info, 0, sizeof(info));
-	len = sizeof(info);
-	if (rename_pin(dp, "new", "link", slot, dir) || dir != PG_DIR_IN ||
-	    bpf_obj_get_info_by_fd(left, &info, &len))
+	if (dir != PG_DIR_IN || is_xdp(*mode) == (info.type == BPF_LINK_TYPE_XDP))
 		return;
 	if (info.type != BPF_LINK_TYPE_XDP)
-		pg_dp_slots(dp)[slot].mode = PG_MODE_TC;
+		*mode = PG_MODE_TC;
 	else if (!bpf_xdp_query(nic->ifindex, 0, &q))
-		pg_dp_slots(dp)[slot].mode = q.attach_mode == XDP_ATTACHED_SKB ? PG_MODE_SKB : PG_MODE_NATIVE;
-}
-
-static bool is_xdp(enum pg_mode mode)
-{
-	return mode == PG_MODE_NATIVE || mode == PG_MODE_SKB;
+		*mode = q.attach_mode == XDP_ATTACHED_SKB ? PG_MODE_SKB : PG_MODE_NATIVE;
 }
 
 /*
