@@ -42,7 +42,8 @@ TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o
 BENCH_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 REFEREE_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(wildcard tests/referee/*.c))
 NET_TOOLS := $(addprefix $(O)/tests/,referee/referee net/send net/list net/states net/answers net/local \
-	net/from net/hold net/flows net/dialog net/meddle)
+	net/from net/hold net/flows net/dialog net/meddle \
+	net/layout)
 
 .PHONY: all
 all: portguard ## build ./portguard (the default)
@@ -92,9 +93,10 @@ soak: portguard $(O)/tests/net/send ## T=600 seconds of floods and commands: doe
 # The kernel table in README.md: `make test-vm && make kernel-table`.
 .PHONY: test-vm
 test-vm: | need-test
-test-vm: portguard $(if $(FULL),$(BPF_TESTS)) ## other kernels, emulated: attach, TCP, detach; FULL=1 the BPF tests, too (root)
+test-vm: portguard deb $(if $(FULL),$(BPF_TESTS)) ## other kernels, emulated, and Debian's boot; FULL=1 the BPF tests, too (root)
 	$(call give_back)
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env FULL=$(FULL) 'PG_KERNELS=$(PG_KERNELS)' tests/vm/matrix.sh
+	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env 'PG_KERNELS=$(PG_KERNELS)' tests/vm/units.sh || [ $$? = 77 ]
 
 .PHONY: kernel-table
 kernel-table: ## what the last `make test-vm` found, into README.md
@@ -235,9 +237,7 @@ lint-code: $(LINT) ## gcc -fanalyzer, clang-tidy, cppcheck, shellcheck: `make -j
 
 .PHONY: valgrind
 valgrind: $(UNIT) ## the unit tests under valgrind
-	$(Q)for test in $(UNIT); do echo "$$test"; valgrind -q --error-exitcode=1 --leak-check=full \
-		$$test >$(O)/valgrind.log 2>&1 || \
-		{ tail -n 40 $(O)/valgrind.log; exit 1; }; done
+	$(Q)tests/valgrind.sh all
 
 .PHONY: clean
 clean: ## remove all that was built
@@ -332,7 +332,7 @@ $(O)/tests/bench/bench: $(BENCH_OBJ) $(O)/tests/pkt.o $(LIB_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(addprefix $(O)/tests/net/,list states flows): %: %.o $(LIB_OBJ)
+$(addprefix $(O)/tests/net/,list states flows layout): %: %.o $(LIB_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -346,6 +346,6 @@ $(O)/tests/net/send $(O)/tests/net/from: %: %.o $(O)/tests/pkt.o
 
 include tests/fuzz/fuzz.mk
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -path $(O)/vm -prune -o -name '*.d' -print 2>/dev/null)
 .DELETE_ON_ERROR:
 .SECONDARY:

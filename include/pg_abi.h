@@ -126,9 +126,10 @@ struct pg_term_record {
  *
  * A row is the set of terms that a value satisfies: one word in the WORD form; in the TREE form a
  * summary word and then one word for every 64 terms (bit i: word i is not zero, or with
- * pg_gen.pairs, words 2i and 2i + 1 are not); in the HUGE form a word with a bit for every block that is not empty, and the offsets of all
- * blocks, each a summary word and 64 words. In the TINY form there are no rows: the other 31 bits of a leaf are the set itself. The
- * row pg_gen.any is all ones; dimensions in which every value leads there are not in pg_gen.dims.
+ * pg_gen.pairs, words 2i and 2i + 1 are not); in the HUGE form a word with a bit for every block
+ * that is not empty, and the offsets of all blocks, each a summary word and 64 words. In the TINY
+ * form there are no rows: the other 31 bits of a leaf are the set itself. The row pg_gen.any is all
+ * ones; dimensions in which every value leads there are not in pg_gen.dims.
  *
  * In TREE and HUGE a leaf with PG_FEW_LEAF leads to a row of another kind: up to PG_FEW entries of
  * struct pg_few, ascending by term. They are the terms that ask something of this dimension and may

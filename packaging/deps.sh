@@ -8,7 +8,7 @@
 #
 # Groups: build (make), test (make check, make test), demo (make demo), bench (the filters that
 # make bench compares with; it goes on without those that are missing), pack (tests/packaging.sh,
-# make deb, make lint-code: a test that lacks one of them is skipped).
+# make deb, make lint-code, tests/vm/units.sh: a test that lacks one of them is skipped).
 set -u
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -76,6 +76,9 @@ table() {
 	pack   cmd   cppcheck        cppcheck            cppcheck
 	pack   cmd   shellcheck      shellcheck          ShellCheck
 	pack   cmd   valgrind        valgrind            valgrind
+	pack   cmd   xdp-filter      xdp-tools           xdp-tools
+	pack   cmd   mke2fs          e2fsprogs           e2fsprogs
+	pack   cmd   mmdebstrap      mmdebstrap          mmdebstrap
 	test   cmd   openssl         openssl             openssl
 	test   cmd   setpriv         util-linux          util-linux-core
 	test   cmd   pgrep           procps              procps-ng

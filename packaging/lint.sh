@@ -38,7 +38,7 @@ mistaken() {
 # or hold commas, on purpose (2046, 2054); `last= now` (1007); a status that nobody asks for (2155); names of
 # files that the tests chose themselves (2010, 2011).
 scripts() {
-	git ls-files '*.sh' .ci/run packaging/crowdsec/portguard-crowdsec packaging/debian/prerm 2>/dev/null |
+	git ls-files '*.sh' .ci/run packaging/crowdsec/portguard-crowdsec packaging/debian/prerm packaging/debian/postrm 2>/dev/null |
 		xargs -r shellcheck -x -S warning \
 			-e SC1007,SC2010,SC2011,SC2034,SC2046,SC2054,SC2120,SC2154,SC2155
 }

@@ -7,7 +7,7 @@
 # A suite is a cmocka program, or a script whose last line is "N passed, N failed, N skipped".
 # Prints one line a suite, why tests were skipped, which rule files are refused, and what a suite
 # that failed said; then the sum, in those words. V=1 shows everything. PG_TEST_DATA: a folder with captures, or nothing.
-# PG_FUZZ: seconds for each fuzz target, 20 unless given.
+# PG_FUZZ: seconds for each fuzz target, 60 unless given.
 cd "$(dirname "$0")/.." || exit 1
 
 export PORTGUARD=$PWD/portguard
@@ -84,7 +84,8 @@ frames() {
 
 	suite packaging bash tests/packaging.sh ./portguard
 	suite lint bash tests/lint.sh
-	suite fuzz tests/fuzz/run.sh "${PG_FUZZ:-20}"
+	suite valgrind tests/valgrind.sh few
+	suite fuzz tests/fuzz/run.sh "${PG_FUZZ:-60}"
 	for test in tests/bpf/test_*.c; do
 		test=$(basename "$test" .c)
 		"$@" "bpf/$test" "${root[@]}" ".output/tests/bpf/$test"

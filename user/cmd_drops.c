@@ -270,20 +270,12 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 
 static int run_drops(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
-	const struct pg_dp_opts how = {
-		.state_dir = ctx->state_dir,
-		.mode = PG_DP_READ,
-		.verbose = ctx->verbose,
-	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
 	struct options opts = { .json = ctx->json };
 	int r = parse_options(argc, argv, &opts, err);
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
-	r = pg_dp_open(&how, &dp, err);
-	if (r == -ENOENT)
-		return pg_fail(err, r, "nothing is attached in %s, so nothing was dropped",
-			       pg_state_dir(ctx));
+	r = pg_open_following(ctx, PG_DP_READ, "nothing was dropped", &dp, err);
 	return r ? r : read_drops(dp, &opts, err);
 }

@@ -345,11 +345,6 @@ static int dump(struct pg_dp *dp, struct options *o, struct writer *w, struct pg
 
 static int run_dump(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
-	const struct pg_dp_opts how = {
-		.state_dir = ctx->state_dir,
-		.mode = PG_DP_WATCH,
-		.verbose = ctx->verbose,
-	};
 	_cleanup_(pg_filter_freep) struct pg_filter *filter = NULL;
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
 	_free_ struct writer *w = calloc(1, sizeof(*w));
@@ -363,10 +358,7 @@ static int run_dump(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *er
 	r = pg_filter_compile(argv + optind, (size_t)(argc - optind), &filter, err);
 	if (r)
 		return r;
-	r = pg_dp_open(&how, &dp, err);
-	if (r == -ENOENT)
-		return pg_fail(err, r, "nothing is attached in %s, so there are no packets",
-			       pg_state_dir(ctx));
+	r = pg_open_following(ctx, PG_DP_WATCH, "there are no packets", &dp, err);
 	if (r)
 		return r;
 	w->opts = &o;

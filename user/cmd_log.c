@@ -218,20 +218,12 @@ static int parse_options(int argc, char **argv, struct options *ret, struct pg_e
 
 static int run_log(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
-	const struct pg_dp_opts how = {
-		.state_dir = ctx->state_dir,
-		.mode = PG_DP_READ,
-		.verbose = ctx->verbose,
-	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
 	struct options opts = { .json = ctx->json };
 	int r = parse_options(argc, argv, &opts, err);
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
-	r = pg_dp_open(&how, &dp, err);
-	if (r == -ENOENT)
-		return pg_fail(err, r, "nothing is attached in %s, so there is no log",
-			       pg_state_dir(ctx));
+	r = pg_open_following(ctx, PG_DP_READ, "there is no log", &dp, err);
 	return r ? r : read_log(dp, &opts, err);
 }

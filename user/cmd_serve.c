@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "config.h"
 #include "jail.h"
 #include "options.h"
 #include "serve_check.h"
@@ -123,16 +124,38 @@ static int take_option(struct options *o, int c, struct pg_err *err)
 		o->user_name = optarg;
 		return 0;
 	case OPT_PORTS:
-		return pg_parse_u32(optarg, 1, 2 * PG_PORTS, &o->max_ports) < 0 ?
-			       USAGE(err, "--max-ports takes 1 to %u, not '%s'", 2 * PG_PORTS, optarg) :
+		return pg_parse_u32(optarg, 1, PG_SERVE_PORTS_MAX, &o->max_ports) < 0 ?
+			       USAGE(err, "--max-ports takes 1 to %u, not '%s'", PG_SERVE_PORTS_MAX,
+				     optarg) :
 			       0;
 	case OPT_RULES:
-		return pg_parse_u32(optarg, 1, 1000000, &o->max_rules) < 0 ?
-			       USAGE(err, "--max-rules takes 1 to 1000000, not '%s'", optarg) :
+		return pg_parse_u32(optarg, 1, PG_SERVE_RULES_MAX, &o->max_rules) < 0 ?
+			       USAGE(err, "--max-rules takes 1 to %u, not '%s'", PG_SERVE_RULES_MAX,
+				     optarg) :
 			       0;
 	default:
 		return c == PG_OPT_HELP ? c : -EINVAL;
 	}
+}
+
+/* What holds where no option says anything else; `name` has room for the names of all. */
+static struct options configured(const struct pg_config_serve *c, const char **name)
+{
+	struct options o = {
+		.token_file = c->token,
+		.cert_file = c->tls_cert,
+		.key_file = c->tls_key,
+		.user_name = c->user,
+		.name = name,
+		.n_names = c->n_hosts,
+		.max_ports = c->max_ports ?: DEFAULT_PORTS,
+		.max_rules = c->max_rules ?: DEFAULT_RULES,
+	};
+
+	pg_listen_parse(c->listen ?: "127.0.0.1:9180", &o.listen);
+	for (size_t i = 0; i < c->n_hosts; i++)
+		name[i] = c->host[i];
+	return o;
 }
 
 static int parse_options(int argc, char **argv, struct options *o, struct pg_err *err)
@@ -279,8 +302,9 @@ static int open_and_serve(struct options *o, struct pg_http_opts *http, struct p
 
 static int run_serve(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
-	_free_ const char **names = calloc((size_t)argc, sizeof(*names));
-	struct options o = { .name = names, .max_ports = DEFAULT_PORTS, .max_rules = DEFAULT_RULES };
+	const struct pg_config_serve *config = &ctx->config->serve;
+	_free_ const char **names = calloc((size_t)argc + config->n_hosts, sizeof(*names));
+	struct options o;
 	_cleanup_(pg_dp_follow_closep) struct pg_dp_follow *follow = NULL;
 	_cleanup_(free_secret) char *token = NULL, *cert = NULL, *key = NULL;
 	struct pg_http_opts http = { 0 };
@@ -288,7 +312,7 @@ static int run_serve(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *e
 
 	if (!names)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	pg_listen_parse("127.0.0.1:9180", &o.listen);
+	o = configured(config, names);
 	r = parse_options(argc, argv, &o, err);
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;

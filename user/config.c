@@ -9,6 +9,7 @@
 #include "dp.h"
 #include "names.h"
 #include "pg_limits.h"
+#include "serve_check.h"
 
 /* libconfuse's callbacks have no argument of ours. */
 static struct {
@@ -114,6 +115,27 @@ static int check_timeout(cfg_t *cfg, cfg_opt_t *opt)
 	return check_number(cfg, opt, PG_TIMEOUT_MAX_S);
 }
 
+static int check_max_ports(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_number(cfg, opt, PG_SERVE_PORTS_MAX);
+}
+
+static int check_max_rules(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_number(cfg, opt, PG_SERVE_RULES_MAX);
+}
+
+static int check_listen(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getnstr(opt, 0);
+	struct pg_listen listen;
+
+	if (!pg_listen_parse(text, &listen))
+		return 0;
+	cfg_error(cfg, "listen is an address and a port as in 127.0.0.1:9180, not '%s'", text);
+	return -1;
+}
+
 static int check_iface(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *name = cfg_title(cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1));
@@ -165,6 +187,27 @@ static int take_text(cfg_t *cfg, const char *name, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+static int take_serve(cfg_t *cfg, struct pg_config_serve *s)
+{
+	if (take_text(cfg, "listen", &s->listen) < 0 || take_text(cfg, "token", &s->token) < 0 ||
+	    take_text(cfg, "tls-cert", &s->tls_cert) < 0 ||
+	    take_text(cfg, "tls-key", &s->tls_key) < 0 || take_text(cfg, "user", &s->user) < 0)
+		return -ENOMEM;
+	if (cfg_size(cfg, "max-ports"))
+		s->max_ports = (uint32_t)cfg_getint(cfg, "max-ports");
+	if (cfg_size(cfg, "max-rules"))
+		s->max_rules = (uint32_t)cfg_getint(cfg, "max-rules");
+	s->host = calloc(cfg_size(cfg, "host") + 1, sizeof(*s->host));
+	if (!s->host)
+		return -ENOMEM;
+	for (; s->n_hosts < cfg_size(cfg, "host"); s->n_hosts++) {
+		s->host[s->n_hosts] = strdup(cfg_getnstr(cfg, "host", (unsigned)s->n_hosts));
+		if (!s->host[s->n_hosts])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int take(cfg_t *cfg, struct pg_config *c)
 {
 	cfg_t *timeouts = cfg_getsec(cfg, "timeouts");
@@ -186,8 +229,28 @@ static int take(cfg_t *cfg, struct pg_config *c)
 	for (unsigned i = 0; i < _PG_TIMEOUT_MAX; i++)
 		if (cfg_size(timeouts, pg_timeout_name(i)))
 			c->timeout_s[i] = (uint32_t)cfg_getint(timeouts, pg_timeout_name(i));
-	return take_ifaces(cfg, c);
+	return take_ifaces(cfg, c) ?: take_serve(cfg_getsec(cfg, "serve"), &c->serve);
 }
+
+static const struct {
+	const char *name;
+	cfg_validate_callback_t check;
+} checks[] = {
+	{ "state-dir", check_path },
+	{ "policy", check_path },
+	{ "mode", check_mode },
+	{ "interface|mode", check_mode },
+	{ "interface", check_iface },
+	{ "fragments", check_fragments },
+	{ "track", check_track },
+	{ "flows", check_flows },
+	{ "serve|listen", check_listen },
+	{ "serve|token", check_path },
+	{ "serve|tls-cert", check_path },
+	{ "serve|tls-key", check_path },
+	{ "serve|max-ports", check_max_ports },
+	{ "serve|max-rules", check_max_rules },
+};
 
 /* NULL: no memory. What is not in the file has no value: cfg_size() is 0 then. */
 static cfg_t *new_parser(void)
@@ -197,6 +260,17 @@ static cfg_t *new_parser(void)
 	static cfg_opt_t iface[] = {
 		CFG_STR("mode", NULL, CFGF_NODEFAULT),
 		CFG_BOOL("egress", cfg_false, CFGF_NODEFAULT),
+		CFG_END(),
+	};
+	static cfg_opt_t serve[] = {
+		CFG_STR("listen", NULL, CFGF_NODEFAULT),
+		CFG_STR("token", NULL, CFGF_NODEFAULT),
+		CFG_STR("tls-cert", NULL, CFGF_NODEFAULT),
+		CFG_STR("tls-key", NULL, CFGF_NODEFAULT),
+		CFG_STR_LIST("host", NULL, CFGF_NODEFAULT),
+		CFG_INT("max-ports", 0, CFGF_NODEFAULT),
+		CFG_INT("max-rules", 0, CFGF_NODEFAULT),
+		CFG_STR("user", NULL, CFGF_NODEFAULT),
 		CFG_END(),
 	};
 	static cfg_opt_t all[] = {
@@ -210,6 +284,7 @@ static cfg_t *new_parser(void)
 		CFG_BOOL("tcp-liberal", cfg_false, CFGF_NODEFAULT),
 		CFG_STR("fragments", NULL, CFGF_NODEFAULT),
 		CFG_SEC("timeouts", timeouts, CFGF_NONE),
+		CFG_SEC("serve", serve, CFGF_NONE),
 		CFG_SEC("interface", iface, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_END(),
 	};
@@ -218,14 +293,8 @@ static cfg_t *new_parser(void)
 	if (!cfg)
 		return NULL;
 	cfg_set_error_function(cfg, take_error);
-	cfg_set_validate_func(cfg, "state-dir", check_path);
-	cfg_set_validate_func(cfg, "policy", check_path);
-	cfg_set_validate_func(cfg, "mode", check_mode);
-	cfg_set_validate_func(cfg, "interface|mode", check_mode);
-	cfg_set_validate_func(cfg, "interface", check_iface);
-	cfg_set_validate_func(cfg, "fragments", check_fragments);
-	cfg_set_validate_func(cfg, "track", check_track);
-	cfg_set_validate_func(cfg, "flows", check_flows);
+	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
+		cfg_set_validate_func(cfg, checks[i].name, checks[i].check);
 	for (unsigned i = 0; i < _PG_TIMEOUT_MAX; i++) {
 		char name[64];
 
@@ -240,6 +309,14 @@ void pg_config_free(struct pg_config *config)
 	free(config->state_dir);
 	free(config->policy);
 	free(config->iface);
+	free(config->serve.listen);
+	free(config->serve.token);
+	free(config->serve.tls_cert);
+	free(config->serve.tls_key);
+	free(config->serve.user);
+	for (size_t i = 0; i < config->serve.n_hosts; i++)
+		free(config->serve.host[i]);
+	free(config->serve.host);
 	*config = (struct pg_config){ .attach.egress = true };
 }
 

@@ -11,6 +11,9 @@
 #include "pg_names.h"
 #include "util.h"
 
+#define PG_SERVE_PORTS_MAX (2 * PG_PORTS) /* TCP's and UDP's */
+#define PG_SERVE_RULES_MAX 1000000
+
 #define PG_CONFIG_FILE "/etc/portguard/portguard.conf"
 
 /* How an interface is attached. */
@@ -18,6 +21,14 @@ struct pg_config_attach {
 	char name[IFNAMSIZ]; /* "": those that have no section */
 	enum pg_mode mode;   /* NONE: choose */
 	bool egress;
+};
+
+/* What `serve` does where its options say nothing else; NULL, 0: not said. */
+struct pg_config_serve {
+	char *listen, *token, *tls_cert, *tls_key, *user;
+	char **host;
+	size_t n_hosts;
+	uint32_t max_ports, max_rules;
 };
 
 struct pg_config {
@@ -29,6 +40,7 @@ struct pg_config {
 	uint32_t flow_options;	/* PG_FLOW_OPT_* */
 	enum pg_fragments fragments;
 	uint32_t timeout_s[_PG_TIMEOUT_MAX]; /* 0: not said */
+	struct pg_config_serve serve;
 };
 
 /*

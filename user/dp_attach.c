@@ -387,14 +387,16 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 				     .ifindex = nic->ifindex,
 				     .no_l2 = !nic->ethernet };
 	const struct pg_iface *f = &pg_dp_slots(dp)[slot];
-	bool ingress = !is_live(dp, slot) ||
-		       (opts->mode != PG_MODE_NONE && opts->mode != f->mode);
-	bool egress = !!pg_hook_prog_id(dp, slot, PG_DIR_OUT, NULL) == opts->no_egress;
 	struct portguard_bpf *skel = NULL;
 	struct job job = { .nic = nic, .slot = slot };
+	bool ingress, egress;
 	__u32 foreign;
 	int r;
 
+	pg_hook_settle(dp, nic, slot, PG_DIR_IN);
+	pg_hook_settle(dp, nic, slot, PG_DIR_OUT);
+	ingress = !is_live(dp, slot) || (opts->mode != PG_MODE_NONE && opts->mode != f->mode);
+	egress = !!pg_hook_prog_id(dp, slot, PG_DIR_OUT, NULL) == opts->no_egress;
 	if (!ingress && !egress && f->build == pg_dp_build())
 		return 0;
 	r = pg_dp_refuse_shadow(dp, err);

@@ -252,6 +252,36 @@ static bool is_xdp(enum pg_mode mode)
 }
 
 /*
+ * A command died in adopt_link(), or behind it: while the old link filters the new one goes, otherwise
+ * it becomes the slot's, which may not know the mode yet.
+ */
+void pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir)
+{
+	_close_ int link = open_pin(dp, "link", slot, dir), left = open_pin(dp, "new", slot, dir);
+	__u32 *mode = &pg_dp_slots(dp)[slot].mode;
+	LIBBPF_OPTS(bpf_xdp_query_opts, q);
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	if (link >= 0 && !bpf_obj_get_info_by_fd(link, &info, &len) && info.xdp.ifindex) {
+		drop_link(dp, "new", slot, dir);
+	} else if (left >= 0) {
+		remove_pin(dp, "link", slot, dir);
+		len = sizeof(info);
+		if (rename_pin(dp, "new", "link", slot, dir) || bpf_obj_get_info_by_fd(left, &info, &len))
+			return;
+	} else {
+		return;
+	}
+	if (dir != PG_DIR_IN || is_xdp(*mode) == (info.type == BPF_LINK_TYPE_XDP))
+		return;
+	if (info.type != BPF_LINK_TYPE_XDP)
+		*mode = PG_MODE_TC;
+	else if (!bpf_xdp_query(nic->ifindex, 0, &q))
+		*mode = q.attach_mode == XDP_ATTACHED_SKB ? PG_MODE_SKB : PG_MODE_NATIVE;
+}
+
+/*
  * From one XDP mode to the other: the interface takes one XDP program only, so TC filters in
  * between. If the new mode is refused, the old one is taken up again.
  */

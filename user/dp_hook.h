@@ -30,6 +30,9 @@ int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, 
 /* Take off all that is pinned, of an instance whose slots can't be read, and remove the pins. */
 void pg_hook_remove_unknown(const struct pg_dp *dp);
 
+/* Mend what a command left that died while it put one link in the place of another. */
+void pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir);
+
 /* Take off what the slot has there. -EXDEV: it is a classic filter of another network namespace. */
 int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir);
 

@@ -40,6 +40,20 @@ int pg_getopt(const struct pg_cmd *cmd, int argc, char **argv, const char *short
 	return c;
 }
 
+int pg_open_following(const struct pg_ctx *ctx, enum pg_dp_open_mode mode, const char *so,
+		      struct pg_dp **ret_dp, struct pg_err *err)
+{
+	const struct pg_dp_opts how = {
+		.state_dir = ctx->state_dir,
+		.mode = mode,
+		.verbose = ctx->verbose,
+	};
+	int r = pg_dp_open(&how, ret_dp, err);
+
+	return r == -ENOENT ? pg_fail(err, r, "nothing is attached in %s, so %s", pg_state_dir(ctx), so) :
+			      r;
+}
+
 int pg_family_option(int c, unsigned *family, struct pg_err *err)
 {
 	unsigned want = c == '4' ? PG_V4 : PG_V6;

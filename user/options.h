@@ -43,6 +43,13 @@ int pg_open_pending(const struct pg_cmd *cmd, const struct pg_ctx *ctx, int argc
 		    const char *none, struct pg_dp **ret_dp, struct pg_err *err);
 
 /*
+ * For commands that follow what happens: the instance, opened as `mode` says. Where there is none,
+ * -ENOENT and "nothing is attached in DIR, so `so`".
+ */
+int pg_open_following(const struct pg_ctx *ctx, enum pg_dp_open_mode mode, const char *so,
+		      struct pg_dp **ret_dp, struct pg_err *err);
+
+/*
  * Options of commands that read a file in iptables-save's format: -4, -6 and those that let them go
  * on without what is not enforced. -EINVAL: none of these, or err says what is wrong.
  */

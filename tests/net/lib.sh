@@ -207,6 +207,11 @@ listening() {
 	[ -n "$(in_ns "$1" ss -Hln "--$2" "sport = :$3")" ]
 }
 
+# The server's policy, without comments and counters.
+policy() {
+	pg s save | grep -v '^#' | sed 's/ \[.*//'
+}
+
 # counted NS SPEC: "packets:bytes" of the rule that `save -c` prints so, or of the policy of INPUT
 counted() {
 	pg "$1" save -c | awk -v want="$2" '

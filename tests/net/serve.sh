@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# What the tests of portguard serve share; sourced behind lib.sh.
+# What tests with servers share; sourced behind lib.sh.
 
 # start_serve [OPTIONS]: sets url and serve_pid. Not by pg(): the shell must know the server itself.
 start_serve() {
@@ -18,7 +18,7 @@ stop_serve() {
 	wait "$serve_pid"
 }
 
-# start_nginx PORT…: a web server in the server's namespace
+# start_nginx [ADDRESS:]PORT…: a web server in the server's namespace
 start_nginx() {
 	local port
 
@@ -42,6 +42,6 @@ start_nginx() {
 	chmod 755 "$WORK"
 	in_ns s nginx -c "$WORK/nginx.conf" >/dev/null 2>&1 &
 	for port in "$@"; do
-		wait_for "nginx" listening s tcp "$port" || skip_all "nginx does not start: $(cat "$WORK/error.log")"
+		wait_for "nginx" listening s tcp "${port##*:}" || skip_all "nginx does not start: $(cat "$WORK/error.log")"
 	done
 }

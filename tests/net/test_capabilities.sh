@@ -49,6 +49,13 @@ for mode in tc native; do
 	expect_ok "$mode: all of it" user detach --all
 done
 
+# Nothing may be locked in memory, and the limit cannot be raised: kernels from 5.11 on do not ask it.
+expect_ok "no RLIMIT_MEMLOCK: attach" in_ns s bash -c 'ulimit -l 0 && exec setpriv --bounding-set -sys_resource \
+	--inh-caps -all "$@"' bash "$PORTGUARD" --state "$STATE" attach pgs0 --mode tc
+expect_ok "no RLIMIT_MEMLOCK: a set, a rule" in_ns s bash -c 'ulimit -l 0 && exec setpriv --bounding-set -sys_resource \
+	--inh-caps -all "$@"' bash "$PORTGUARD" --state "$STATE" -A INPUT -p udp --dport 9 -j DROP
+expect_ok "no RLIMIT_MEMLOCK: detach" pg s detach --all
+
 # Each of them is needed, or the message would be wrong that says so.
 for without in bpf net_admin; do
 	left=$(tr , '\n' <<<"$CAPS" | grep -v "$without" | paste -sd,)

@@ -13,9 +13,6 @@ two_namespaces
 export SSH_CONNECTION=none
 ENOMEM=12 EIO=5
 
-policy() {
-	pg s save | grep -v '^#' | sed 's/ \[.*//'
-}
 pins() {
 	ls "$STATE"
 }

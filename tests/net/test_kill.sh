@@ -17,10 +17,6 @@ POINTS=${PG_POINTS:-12}
 killed=0
 RULE='-p tcp -m tcp --dport 80 -j DROP'
 
-policy() {
-	pg s save | grep -v '^#' | sed 's/ \[.*//'
-}
-
 resets() {
 	in_ns s awk '$1 == "Tcp:" { if (!n) { n = split($0, name) } else
 		for (i = 1; i <= n; i++) if (name[i] == "OutRsts") print $i }' /proc/net/snmp

@@ -227,10 +227,24 @@ grep -q 'without TLS' "$WORK/serve.err" && pass "a warning" || fail "a warning" 
 refused 1 'cannot listen on' --listen "${url#http://}" --token "$WORK/token"
 stop_serve
 
-start_serve --listen 10.77.0.1:0 --tls-cert "$WORK/cert.pem" --tls-key "$WORK/key.pem" --host fw.example.org
+# The same by portguard.conf, of which an option takes the place.
+cat >"$WORK/conf" <<-CONF
+	serve {
+		listen = "10.77.0.1:1"
+		tls-cert = "$WORK/cert.pem"
+		tls-key = "$WORK/key.pem"
+		host = { "other", "fw.example.org" }
+		max-ports = 1
+	}
+CONF
+export PORTGUARD_CONFIG=$WORK/conf
+start_serve --listen 10.77.0.1:0
+export PORTGUARD_CONFIG=
 port=${url##*:}
 expect "TLS, by its name" "$(in_ns c curl -sS --max-time 20 --cacert "$WORK/cert.pem" -o /dev/null \
 	-w '%{http_code}' --resolve "fw.example.org:$port:10.77.0.1" "https://fw.example.org:$port/")" 200
+expect "no more series than are asked for" "$(get /metrics -k |
+	grep '^portguard_port_packets_total{.*direction="in"' | grep -vc other)" 1
 expect "the stream over TLS" "$(in_ns c timeout 5 curl -skN "$url/api/v1/stream" | grep -c '^data' |
 	sed 's/^[1-9][0-9]*$/some/')" some
 kill -9 "$(pgrep -P "$serve_pid")"

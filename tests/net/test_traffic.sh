@@ -3,31 +3,13 @@
 # Real traffic through the filter in every mode, with exact counts: the client's own iptables count
 # what it sends, packet by packet, and every one of them must be found again.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/serve.sh"
 
 need jq nc curl nginx nmap iptables-legacy iptables-legacy-save
 own_bpffs
 two_namespaces
 
-mkdir -p "$WORK/www" "$WORK/tmp"
-head -c 200000 /dev/zero >"$WORK/www/file"
-cat >"$WORK/nginx.conf" <<CONF
-daemon off;
-pid $WORK/nginx.pid;
-error_log $WORK/error.log;
-events {}
-http {
-	access_log off;
-	client_body_temp_path $WORK/tmp;
-	proxy_temp_path $WORK/tmp;
-	fastcgi_temp_path $WORK/tmp;
-	uwsgi_temp_path $WORK/tmp;
-	scgi_temp_path $WORK/tmp;
-	server { listen 443; listen 80; listen [::]:443; root $WORK/www; }
-}
-CONF
-chmod 755 "$WORK"
-in_ns s nginx -c "$WORK/nginx.conf" >/dev/null 2>&1 &
-wait_for "nginx" listening s tcp 443 || skip_all "nginx does not start: $(cat "$WORK/error.log")"
+start_nginx 443 80 '[::]:443'
 
 # What the client sends to each port and what it gets from 443, as packets:bytes.
 reference() {

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 need jq ethtool nc
-[ -x "$TOOLS/net/send" ] || skip_all "not built: $TOOLS/net/send"
+[ -x "$TOOLS/net/send" ] && [ -x "$TOOLS/net/layout" ] || skip_all "not built: $TOOLS/net/send, layout"
 grep -q 'clang version' "$PORTGUARD" || skip_all "nothing in this binary says which clang made its programs"
 own_bpffs
 two_namespaces
@@ -20,11 +20,6 @@ other() {
 
 of() {
 	json s status ".interfaces[0].$1"
-}
-
-
-policy() {
-	pg s save | grep -v '^#' | sed 's/ \[.*//'
 }
 
 sent() {
@@ -90,6 +85,23 @@ versions "classic TC" tc
 unset PORTGUARD_NO_TCX
 
 expect_exit "nothing to upgrade" 1 "nothing is attached" pg s upgrade
+
+# A layout of another number: refused with what to type, which is what helps.
+expect_ok "attach" pg s attach pgs0 --mode tc
+expect_ok "a rule" pg s -A INPUT -p udp --dport 53 -j DROP
+"$TOOLS/net/layout" "$STATE" -1
+for command in status "attach pgs0" upgrade save "-A INPUT -j DROP" "detach pgs0"; do
+	# shellcheck disable=SC2086
+	expect_exit "another layout: $command" 3 "another version of portguard .*'portguard detach --all'" \
+		pg s $command
+done
+in_ns c "$TOOLS/net/send" pgc0 udp53 10
+"$TOOLS/net/layout" "$STATE" 1
+wait_for "another layout: the filter goes on" eval '[ "$(packets s "$RULE")" = 10 ]' && pass "it goes on"
+"$TOOLS/net/layout" "$STATE" 1
+expect_ok "another layout: detach --all" pg s detach --all
+expect "another layout: nothing is left" "$(ls -A "$STATE" 2>/dev/null)$(
+	bpftool net show dev pgs0 2>/dev/null | grep portguard)" ""
 
 # Of another layout: what a map is too small for can't be read, and is not touched but to be removed.
 for kind in TCX classic; do

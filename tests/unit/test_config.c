@@ -69,6 +69,28 @@ static void every_setting_is_read(void **state)
 	pg_config_free(&c);
 }
 
+static void settings_of_serve_are_read(void **state)
+{
+	struct pg_config c;
+	struct pg_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(read_text("serve {\n listen = \"[::1]:80\"\n token = /t\n tls-cert = /c\n"
+				   " tls-key = /k\n host = {a, \"b.c\"}\n max-ports = 131072\n"
+				   " max-rules = 7\n user = x\n}\n", &c, &err), 0);
+	assert_string_equal(c.serve.listen, "[::1]:80");
+	assert_string_equal(c.serve.token, "/t");
+	assert_string_equal(c.serve.tls_cert, "/c");
+	assert_string_equal(c.serve.tls_key, "/k");
+	assert_string_equal(c.serve.user, "x");
+	assert_int_equal(c.serve.n_hosts, 2);
+	assert_string_equal(c.serve.host[0], "a");
+	assert_string_equal(c.serve.host[1], "b.c");
+	assert_int_equal(c.serve.max_ports, 131072);
+	assert_int_equal(c.serve.max_rules, 7);
+	pg_config_free(&c);
+}
+
 static void nothing_said_is_the_defaults(void **state)
 {
 	static const char *const texts[] = { "", "# nothing\n", "timeouts { }\n" };
@@ -87,6 +109,10 @@ static void nothing_said_is_the_defaults(void **state)
 		assert_int_equal(c.flow_options, 0);
 		assert_int_equal(c.fragments, PG_FRAGMENTS_AUTO);
 		assert_int_equal(c.n_ifaces, 0);
+		assert_null(c.serve.listen);
+		assert_null(c.serve.token);
+		assert_int_equal(c.serve.n_hosts, 0);
+		assert_int_equal(c.serve.max_ports, 0);
 		pg_config_free(&c);
 	}
 }
@@ -113,6 +139,12 @@ static void errors_say_where_and_what(void **state)
 		{ "egress = maybe\n", ":1: invalid boolean value" },
 		{ "interface abcdefghijklmnop { }\n", ":1: an interface's name has 1 to 15 bytes" },
 		{ "interface eth0 { }\ninterface eth0 { }\n", ":2: " },
+		{ "serve {\n listen = here\n}\n", ":2: listen is an address and a port as in" },
+		{ "serve { token = t }\n", ":1: token is a name that begins with '/'" },
+		{ "serve { tls-key = \"\" }\n", ":1: tls-key is a name that begins with '/'" },
+		{ "serve { max-ports = 131073 }\n", ":1: max-ports is a number from 1 to 131072" },
+		{ "serve { max-rules = 0 }\n", ":1: max-rules is a number from 1 to 1000000" },
+		{ "serve { port = 80 }\n", ":1: no such option 'port'" },
 		{ "mode = tc mode\n", ": " },
 		{ "mode\n", ": " },
 	};
@@ -162,6 +194,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_setting_is_read),
+		cmocka_unit_test(settings_of_serve_are_read),
 		cmocka_unit_test(nothing_said_is_the_defaults),
 		cmocka_unit_test(errors_say_where_and_what),
 		cmocka_unit_test(a_file_that_is_named_must_be_there),

@@ -9,6 +9,8 @@
 # (vmxnet3, for the generic mode), see tests/vm/lib.sh. Prints what the script prints; the exit
 # status is the script's, 77 if the kernel cannot be had (and why), 98 if the machine did not come
 # to an end within PG_VM_TIMEOUT (300) seconds, 99 if its kernel has complained.
+# With PG_VM_DISK, an image of a system, the machine goes on to that system's init, and the result is
+# what something there prints as "pg-vm: exit N".
 # One machine at a time: others wait.
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 1
@@ -18,6 +20,7 @@ TOOLS="bash ip ss tc nc jq ethtool timeout unshare nsenter setsid flock mktemp s
 	sysctl stat awk cmp"
 MODULES="virtio_pci virtio_net vmxnet3 veth dummy tun 8021q sch_ingress cls_bpf sch_fq_codel nf_tables
 	ip_tables iptable_filter ip6table_filter tcp_diag udp_diag"
+[ -z "${PG_VM_DISK:-}" ] || MODULES+=" virtio_blk ext4"
 
 [ $# -ge 2 ] || { echo "usage: run.sh KERNEL SCRIPT [FILE…]" >&2; exit 2; }
 kernel=$1 script=$2
@@ -117,6 +120,8 @@ netdevs() {
 tree "$@" && modules || exit 1
 (cd "$root" && find . | cpio -o -H newc --quiet) >"$work/initrd" || exit 1
 netdevs
+disk=()
+[ -z "${PG_VM_DISK:-}" ] || disk=(-drive "file=$PG_VM_DISK,if=virtio,format=raw,cache=unsafe")
 # Always emulation: where KVM seems to be there, it may hang. Some CPU models stop some kernels.
 boot=(timeout -k 5 "${PG_VM_TIMEOUT:-300}" qemu-system-x86_64 -accel tcg,thread=multi -cpu "${PG_VM_CPU:-Nehalem}"
 	-smp 2 -m "${PG_VM_MEMORY:-1024}" -nodefaults -no-user-config -no-reboot -display none -serial stdio
@@ -125,7 +130,7 @@ boot=(timeout -k 5 "${PG_VM_TIMEOUT:-300}" qemu-system-x86_64 -accel tcg,thread=
 if [ -n "$wire" ]; then
 	boot=(unshare -n bash -c "$wire"'; exec "$@"' bash "${boot[@]}")
 fi
-"${boot[@]}" "${nics[@]}" </dev/null 2>&1 | tr -d '\r' | tee "$work/log" | grep --line-buffered -v '^pg-vm: exit'
+"${boot[@]}" "${disk[@]}" "${nics[@]}" </dev/null 2>&1 | sed -u 's/\r//g' | tee "$work/log" | grep --line-buffered -v '^pg-vm: exit'
 rc=$(sed -n 's/.*pg-vm: exit \([0-9]*\)$/\1/p' "$work/log")
 [ -n "$rc" ] || echo "the machine did not come to an end" >&2
 exit "${rc:-98}"
