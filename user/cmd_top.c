@@ -171,7 +171,7 @@ static int draw(struct pg_top_reader *reader, struct pg_top *top, struct pg_fram
 	struct pg_top_model model = {
 		.snap = pg_top_reader_snap(reader),
 		.history = reader->history,
-		.flows = reader->sampler.sample.time_ns ? &reader->sampler.sample : NULL,
+		.flows = reader->flows.sampler.sample.time_ns ? &reader->flows.sampler.sample : NULL,
 		.drops = pg_top_reader_drops(reader),
 		.measuring = reader->cost_fd >= 0,
 		.clock = clock,
