@@ -90,7 +90,8 @@ int pg_flow_scan_read(struct pg_flow_scan *scan, struct pg_dp *dp, const struct 
 
 	if (r < 0)
 		return r;
-	r = pg_sampler_refresh(&scan->sampler, &opts->query, read_again, &s, now_ns);
+	r = pg_sampler_refresh(&scan->sampler, &opts->query, r ? opts->fresh : SIZE_MAX, read_again, &s,
+			       now_ns);
 	return r == -ENOMEM ? pg_fail(err, r, "out of memory") : r;
 }
 

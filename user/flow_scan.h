@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Flows again and again at a bounded cost: the tables are walked over bit by bit, as far as a share of
- * the time goes, and in between only the rows of the list are read anew. Few flows are all walked over
- * each time. So of a hundred thousand, those in the list are as they are now, and what belongs there
+ * the time goes, and in between only the first of the list are read anew. Few flows are all walked over
+ * each time. So of a hundred thousand, those that are shown are as they are now, and what belongs there
  * since the last walk comes some seconds later.
  */
 #pragma once
@@ -21,6 +21,7 @@ struct pg_flow_scan_opts {
 	struct pg_flow_query query; /* .by and .top of the list */
 	bool (*wanted)(void *arg, const struct pg_flow_row *row); /* for the list; NULL: all */
 	void *arg;
+	size_t fresh;	    /* rows of the list that are read anew each time */
 	bool whole;	    /* a walk from the first to the last, now */
 	uint64_t budget_ns; /* of CPU time, otherwise */
 };

@@ -28,6 +28,7 @@ struct pg_flow_row {
 	struct pg_flow_rate {
 		float packets, bytes;
 	} rate[2];		/* a second; by who looks again and again: top_flows.h */
+	uint64_t read_ns;	/* likewise: when its counters were read */
 	uint32_t place, id;	/* where it lies, and which one of those that lay there */
 	uint32_t retransmits[2], zero_windows[2], out_of_order[2];
 	uint32_t rtt_us[2]; /* SYN to SYN-ACK, SYN-ACK to ACK, as seen here; 0: not seen */

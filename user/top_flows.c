@@ -172,6 +172,7 @@ int pg_sampler_add(struct pg_sampler *s, const struct pg_flow_query *query, stru
 	s->next.word[pg_flow_word(row)]++;
 	count_open(s, row);
 	see(s, row);
+	row->read_ns = s->now_ns;
 	if (!wanted)
 		return 0;
 	if (pg_flow_list_is_full_for(&s->next.list, query, row)) {
@@ -188,41 +189,52 @@ void pg_sampler_end(struct pg_sampler *s, const struct pg_flow_query *query)
 	pg_flow_list_sort(&s->next.list, query);
 	s->sample = s->next;
 	s->next = sample;
-	s->rows_ns = s->now_ns;
 }
 
-int pg_sampler_refresh(struct pg_sampler *s, const struct pg_flow_query *query, pg_sampler_again_fn *again,
-		       void *arg, uint64_t now_ns)
+/* Of what was sent in a moment no rate can be told: then its counters wait, or the next rate lacked that. */
+static void take_rate(struct pg_flow_row *row, const struct pg_flow_row *old, uint64_t now_ns)
+{
+	memcpy(row->rate, old->rate, sizeof(row->rate));
+	row->read_ns = now_ns;
+	if (now_ns - old->read_ns >= HALF_A_SECOND) {
+		rate_of(row->count, old->count, (double)(now_ns - old->read_ns) / 1e9, row->rate);
+		return;
+	}
+	memcpy(row->count, old->count, sizeof(row->count));
+	row->read_ns = old->read_ns;
+}
+
+int pg_sampler_refresh(struct pg_sampler *s, const struct pg_flow_query *query, size_t n,
+		       pg_sampler_again_fn *again, void *arg, uint64_t now_ns)
 {
 	struct pg_flow_list *list = &s->sample.list;
-	double elapsed_s = (double)(now_ns - s->rows_ns) / 1e9;
-	_free_ struct pg_flow_row *old = reallocarray(NULL, list->n + 1, sizeof(*old));
-	_free_ bool *gone = calloc(list->n + 1, sizeof(*gone));
-	size_t n = 0;
+	_free_ struct pg_flow_row *old = NULL;
+	_free_ bool *gone = NULL;
+	size_t kept = 0;
 	int r;
 
+	n = n < list->n ? n : list->n;
+	old = reallocarray(NULL, n + 1, sizeof(*old));
+	gone = calloc(n + 1, sizeof(*gone));
 	if (!old || !gone)
 		return -ENOMEM;
-	if (list->n)
-		memcpy(old, list->row, list->n * sizeof(*old));
-	r = again(arg, list->row, list->n, gone);
-	for (size_t i = 0; !r && i < list->n; i++) {
-		if (gone[i])
-			continue;
-		list->row[n] = list->row[i];
-		memcpy(list->row[n].rate, old[i].rate, sizeof(old[i].rate));
-		if (elapsed_s >= 0.5)
-			rate_of(list->row[n].count, old[i].count, elapsed_s, list->row[n].rate);
-		else /* or the next rate would lack what was sent meanwhile */
-			memcpy(list->row[n].count, old[i].count, sizeof(old[i].count));
-		n++;
-	}
+	if (!n)
+		return 0;
+	memcpy(old, list->row, n * sizeof(*old));
+	r = again(arg, list->row, n, gone);
 	if (r)
 		return r;
-	list->wanted -= list->n - n;
-	list->n = n;
-	if (elapsed_s >= 0.5)
-		s->rows_ns = now_ns;
+	for (size_t i = 0; i < list->n; i++) {
+		if (i < n && gone[i])
+			continue;
+		if (i < n)
+			take_rate(&list->row[i], &old[i], now_ns);
+		if (kept != i)
+			list->row[kept] = list->row[i];
+		kept++;
+	}
+	list->wanted -= list->n - kept;
+	list->n = kept;
 	pg_flow_list_sort(list, query);
 	return 0;
 }

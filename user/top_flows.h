@@ -20,7 +20,7 @@ struct pg_flow_sample {
 static inline uint32_t pg_flow_sample_open(const struct pg_flow_sample *s, enum pg_port_proto proto,
 					   uint16_t port)
 {
-	return s ? s->open[proto * PG_PORTS + port] : 0;
+	return s && s->open ? s->open[proto * PG_PORTS + port] : 0;
 }
 
 /* This host's addresses, sorted. */
@@ -38,7 +38,6 @@ struct pg_sampler {
 	struct pg_flow_seen *seen; /* owned: what was seen of each flow the last time, by place */
 	uint32_t places;
 	uint64_t now_ns;  /* of the rows that are added; a walk that takes its time sets it */
-	uint64_t rows_ns; /* of those in the list of `sample` */
 	struct pg_own_addresses own; /* owned */
 };
 
@@ -49,12 +48,12 @@ int pg_sampler_add(struct pg_sampler *s, const struct pg_flow_query *query, stru
 		   bool wanted);
 void pg_sampler_end(struct pg_sampler *s, const struct pg_flow_query *query);
 /*
- * The rows of the list as they are now, and their order, which costs little: between two walks, and after
- * one of glances, of which they lack the rest. `again` is pg_flows_again(). 0 or a negative errno.
+ * The first n rows of the list as they are now, and their order: between two walks, and of all after one of
+ * glances, of which rows lack the rest. `again` is pg_flows_again(). 0 or a negative errno.
  */
 typedef int pg_sampler_again_fn(void *arg, struct pg_flow_row *row, size_t n, bool *ret_gone);
-int pg_sampler_refresh(struct pg_sampler *s, const struct pg_flow_query *query, pg_sampler_again_fn *again,
-		       void *arg, uint64_t now_ns);
+int pg_sampler_refresh(struct pg_sampler *s, const struct pg_flow_query *query, size_t n,
+		       pg_sampler_again_fn *again, void *arg, uint64_t now_ns);
 void pg_sampler_clear(struct pg_sampler *s);
 
 /* Is the connection open, so that a port has it? Not: half-open, closed, or without an answer. */

@@ -9,6 +9,7 @@
 
 /* What walking over all flows may take of the time. */
 #define FLOWS_SHARE 300
+#define FRESH_FLOWS 100 /* more than a screen shows, and so that one more may come up */
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -58,43 +59,23 @@ static int follow(struct pg_top_reader *r, struct pg_err *err)
 		return rc;
 	pg_drops_close(TAKE_PTR(r->drops));
 	pg_flow_scan_clear(&r->flows);
-	r->marks_due_ns = 0;
+	r->marks_age = (struct pg_marks_age){ 0 };
 	r->nth = nth;
 	return r->dp ? pg_drops_open(r->dp, false, &r->drops, err) : 0;
 }
 
 /* Whom the policy lets reach a port ------------------------------------------------------------ */
 
-static void ask_policy(struct pg_top_reader *r)
+static int mark_ports(struct pg_top_reader *r, struct pg_snapshot *snap)
 {
-	_cleanup_(pg_sockets_clear) struct pg_sockets sockets = { 0 };
-	_cleanup_(pg_foreign_clear) struct pg_foreign foreign = { 0 };
 	struct pg_err err = { 0 };
 
-	pg_port_marks_clear(&r->marks);
 	/* Without privilege there are no marks, and all else is shown. */
-	if (pg_sockets_read(false, &sockets, &err) || pg_foreign_read(&foreign))
-		return;
-	if (pg_port_marks_read(r->dp, &sockets, &foreign, &r->marks, &err))
+	if (pg_marks_due(&r->marks_age, snap, clock_ns(CLOCK_MONOTONIC))) {
 		pg_port_marks_clear(&r->marks);
-}
-
-/* It costs half a second, so it is done when the policy has changed, and every ten minutes. */
-static void mark_ports(struct pg_top_reader *r, struct pg_snapshot *snap)
-{
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
-
-	if (now >= r->marks_due_ns || r->marks_generation != snap->policy.generation) {
-		ask_policy(r);
-		r->marks_generation = snap->policy.generation;
-		r->marks_due_ns = now + 600000000000ULL;
+		(void)pg_marks_ask(r->dp, &r->marks, &err);
 	}
-	for (size_t i = 0; i < snap->n_port; i++) {
-		struct pg_port_row *row = &snap->port[i];
-		const struct pg_port_mark *mark = pg_port_marks_find(&r->marks, row->proto, row->port);
-
-		row->mark = mark ? mark->mark : PG_MARK_NONE;
-	}
+	return pg_marks_apply(&r->marks, r->cache.services, snap);
 }
 
 /* Flows --------------------------------------------------------------------------------------- */
@@ -126,6 +107,7 @@ static int read_flows(struct pg_top_reader *r, struct pg_top *top, bool whole, s
 		.query = { .by = flow_order(top), .top = PG_FLOW_SAMPLE_TOP },
 		.wanted = filtered ? is_wanted : NULL,
 		.arg = top,
+		.fresh = top->detail || top->view == PG_TOP_FLOWS ? FRESH_FLOWS : 0,
 		.whole = whole,
 		.budget_ns = r->history->interval_ns / FLOWS_SHARE,
 	};
@@ -146,8 +128,8 @@ static int read_snapshot(struct pg_top_reader *r, const struct pg_top *top, stru
 		rc = pg_snapshot_read_again(r->dp, &r->cache, what, &snap, err);
 		if (!rc)
 			rc = pg_top_drops_take(r->drops, r->last_drops, err);
-		if (!rc)
-			mark_ports(r, snap);
+		if (!rc && mark_ports(r, snap) < 0)
+			rc = pg_fail(err, -ENOMEM, "out of memory");
 	} else if (!rc)
 		rc = pg_snapshot_read(NULL, pg_state_dir(r->ctx), 0, NULL, &snap, err);
 	if (rc < 0) {

@@ -6,8 +6,8 @@
 
 #include "cmd.h"
 #include "drops.h"
-#include "exposure.h"
 #include "flow_scan.h"
+#include "port_marks.h"
 #include "top.h"
 
 struct pg_top_reader {
@@ -21,8 +21,8 @@ struct pg_top_reader {
 	struct pg_flow_scan flows;
 	struct pg_drops *drops; /* of `dp` */
 	struct pg_top_drops *last_drops;
-	struct pg_port_marks marks; /* as they were for `marks_generation`, until marks_due_ns */
-	uint64_t marks_generation, marks_due_ns;
+	struct pg_port_marks marks;
+	struct pg_marks_age marks_age;
 	int cost_fd; /* the kernel measures programs while it is open; -1: it does not */
 	struct timespec wall; /* when `snap` was read */
 };
