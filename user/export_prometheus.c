@@ -447,6 +447,10 @@ static void put_states(FILE *f, const struct pg_states *states)
 
 static void put_runs(FILE *f, const struct pg_metric_opts *opts)
 {
+	gauge(f, "program_cost_known",
+	      "1 once the kernel has measured programs (sysctl kernel.bpf_stats_enabled, or portguard top "
+	      "--cost); only then are there program_runs_total and program_run_seconds_total.",
+	      opts->n_runs > 0);
 	for (int seconds = 0; seconds < 2 && opts->n_runs; seconds++) {
 		const char *name = seconds ? "program_run_seconds_total" : "program_runs_total";
 

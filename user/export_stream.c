@@ -242,6 +242,8 @@ int pg_stream_write(FILE *f, struct pg_stream *stream, const struct pg_snapshot 
 		snap->policy.confirm_s);
 	fputs(",\"host\":", f);
 	put_text(f, more->host);
+	fputs(",\"marks_error\":", f);
+	put_text(f, more->marks_error);
 	put_ifaces(f, snap);
 	put_totals(f, snap);
 	put_last_drops(f, more->drops);

@@ -19,6 +19,7 @@ struct pg_stream_more {
 	uint64_t now_ms;  /* since 1970 */
 	const struct pg_flow_sample *flows;
 	const struct pg_top_drops *drops;
+	const char *marks_error; /* why ports have no marks; "": they have */
 };
 
 /* What the ports had counted the last time, by which the busiest are chosen. */

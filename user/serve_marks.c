@@ -10,6 +10,7 @@
 #define TOLD_MAX 4096
 
 struct told {
+	char error[160]; /* why there are none; "": nothing went wrong */
 	uint32_t n;
 	struct {
 		uint16_t port;
@@ -29,13 +30,15 @@ struct pg_marker {
 static void ask_policy(struct pg_dp_follow *follow, struct told *ret)
 {
 	struct pg_port_marks marks = { 0 };
-	struct pg_err ignored = { 0 };
+	struct pg_err err = { 0 };
 	struct pg_dp *dp = NULL;
 	uint64_t nth;
 
-	ret->n = 0;
-	if (pg_dp_follow_get(follow, &dp, &nth, &ignored) || !dp || pg_marks_ask(dp, &marks, &ignored))
+	*ret = (struct told){ 0 };
+	if (pg_dp_follow_get(follow, &dp, &nth, &err) || !dp || pg_marks_ask(dp, &marks, &err)) {
+		snprintf(ret->error, sizeof(ret->error), "%.*s", (int)sizeof(ret->error) - 1, err.text);
 		return;
+	}
 	for (size_t i = 0; i < marks.n && ret->n < TOLD_MAX; i++) {
 		const struct pg_port_mark *m = &marks.row[i];
 
@@ -101,6 +104,11 @@ void pg_marker_ask(struct pg_marker *marker)
 		marker->asked = send(marker->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
+const char *pg_marker_error(const struct pg_marker *marker)
+{
+	return marker->told.error;
+}
+
 const struct pg_port_marks *pg_marker_marks(struct pg_marker *marker)
 {
 	struct told *told = &marker->told;
@@ -111,6 +119,7 @@ const struct pg_port_marks *pg_marker_marks(struct pg_marker *marker)
 	    (size_t)n != offsetof(struct told, row) + told->n * sizeof(told->row[0]))
 		return &marker->marks;
 	marker->asked = false;
+	told->error[sizeof(told->error) - 1] = '\0';
 	row = calloc(told->n + 1, sizeof(*row));
 	if (!row)
 		return &marker->marks;

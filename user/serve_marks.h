@@ -18,5 +18,7 @@ int pg_marker_start(struct pg_dp_follow *follow, const struct pg_jail_user *user
 		    struct pg_marker **ret_marker, struct pg_err *err);
 /* Ask, unless it is at work. */
 void pg_marker_ask(struct pg_marker *marker);
-/* What it has said the last time; never waits. Without privileges, or before it has said anything: none. */
+/* What it has said the last time, none at first; never waits. */
 const struct pg_port_marks *pg_marker_marks(struct pg_marker *marker);
+/* Why there are none; "": nothing went wrong. */
+const char *pg_marker_error(const struct pg_marker *marker);

@@ -220,6 +220,7 @@ static int answer_stream(struct reader *reader, struct pg_dp *dp, FILE *f, struc
 		.host = uname(&uts) ? "" : uts.nodename,
 		.flows = &live->flows.sampler.sample,
 		.drops = &live->last_drops,
+		.marks_error = pg_marker_error(reader->opts->marker),
 	};
 	int r = dp ? read_live(reader, dp, &snap, err) :
 		     pg_snapshot_read(NULL, pg_dp_follow_dir(reader->opts->follow), 0, NULL, &snap, err);
