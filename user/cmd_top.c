@@ -380,6 +380,8 @@ static int run_top(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
+	if (ctx->json)
+		return USAGE(err, "a screen is no JSON: `ports --json' and its like have what it shows");
 	setlocale(LC_CTYPE, "");
 	r = pg_top_reader_open(&reader, ctx, (uint64_t)o.interval_ms * 1000000, err);
 	if (!r && o.cost)

@@ -274,7 +274,7 @@ struct pg_dp_port {
 	enum pg_port_proto proto;
 	__u16 port;
 	struct pg_count count[_PG_DIR_MAX];
-	__u64 dropped; /* packets, arrivals */
+	__u64 dropped, out_dropped; /* packets: arrivals, departures */
 	struct pg_flags flags; /* TCP */
 };
 typedef int pg_dp_port_fn(void *arg, const struct pg_dp_port *port);

@@ -19,9 +19,9 @@ code() {
 	get "$@" -o /dev/null -w '%{http_code}'
 }
 
-# metric NAME{LABELS}: its value; labels in the order in which they are written
+# metric NAME{LABELS}: its value; labels in the order in which they are written, without id
 metric() {
-	get /metrics | want="portguard_$1" awk '{ want = ENVIRON["want"] " " }
+	get /metrics | sed 's/,id="[0-9]*"//' | want="portguard_$1" awk '{ want = ENVIRON["want"] " " }
 		substr($0, 1, length(want)) == want { print $NF }'
 }
 
@@ -141,10 +141,17 @@ expect "the last drop" "$(head -n 1 "$WORK/stream" | jq -c '.last_drops[0][2:8]'
 # The policy changes, the instance goes and comes -------------------------------------------------
 
 generation=$(metric policy_generation)
+rule_id() {
+	get /metrics | sed -n 's/^portguard_rule_packets_total.*no .*resolver.*,id="\([0-9]*\)".*/\1/p'
+}
+id=$(rule_id)
 expect_ok "another policy" pg s -I INPUT -p tcp --dport 9 -j ACCEPT
 expect "is seen" "$(metric policy_generation)" $((generation + 1))
 expect "counters went with their rule" \
 	"$(metric 'rule_packets_total{table="filter",chain="INPUT",rule="3",comment="no \"resolver\""}')" 77
+[ -n "$id" ] && expect "and its id" "$(rule_id)" "$id" || fail "a rule's id"
+expect_ok "another target" pg s -P INPUT DROP
+expect "what ACCEPT let pass is not dropped" "$(metric 'chain_policy_packets_total{table="filter",chain="INPUT",policy="DROP"}')" 0
 expect_ok "detached" pg s detach --all
 expect "is seen" "$(metric instance_present)" 0
 expect "by all" "$(get /api/v1/status | jq -c .interfaces)" "[]"
