@@ -40,6 +40,7 @@ expect_exit "no terminal" 1 'needs a terminal' pg s top </dev/null
 # Numbers -------------------------------------------------------------------------------------------
 
 expect_ok "attach" pg s attach pgs0 --mode native
+pg s set-timeout udp 600 >/dev/null # the machine may be slow
 pg s restore <<RULES
 *filter
 :INPUT ACCEPT [0:0]
