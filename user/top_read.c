@@ -66,10 +66,12 @@ static int follow(struct pg_top_reader *r, struct pg_err *err)
 
 /* Whom the policy lets reach a port ------------------------------------------------------------ */
 
-static int mark_ports(struct pg_top_reader *r, struct pg_snapshot *snap)
+static int mark_ports(struct pg_top_reader *r, const struct pg_top *top, struct pg_snapshot *snap)
 {
 	struct pg_err err = { 0 };
 
+	if (top->view != PG_TOP_PORTS && !top->detail)
+		return 0;
 	/* Without privilege there are no marks, and all else is shown. */
 	if (pg_marks_due(&r->marks_age, snap, clock_ns(CLOCK_MONOTONIC))) {
 		pg_port_marks_clear(&r->marks);
@@ -128,7 +130,7 @@ static int read_snapshot(struct pg_top_reader *r, const struct pg_top *top, stru
 		rc = pg_snapshot_read_again(r->dp, &r->cache, what, &snap, err);
 		if (!rc)
 			rc = pg_top_drops_take(r->drops, r->last_drops, err);
-		if (!rc && mark_ports(r, snap) < 0)
+		if (!rc && mark_ports(r, top, snap) < 0)
 			rc = pg_fail(err, -ENOMEM, "out of memory");
 	} else if (!rc)
 		rc = pg_snapshot_read(NULL, pg_state_dir(r->ctx), 0, NULL, &snap, err);
