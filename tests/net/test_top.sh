@@ -332,7 +332,7 @@ keys d
 wait_screen 'Deny 22/tcp'
 keys y
 wait_screen 'would drop the SSH connection'
-expect "and the end of the message is there" "$(screen | sed -n 3,6p | grep -c 'typ')" 1
+expect "and the end of the message is there" "$(screen | tr -s '\n ' ' ' | grep -c 'applies it all the same')" 1
 keys Escape a
 wait_screen 'such a rule is there already'
 keys Escape
