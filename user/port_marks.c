@@ -57,41 +57,52 @@ int pg_marks_ask(struct pg_dp *dp, struct pg_port_marks *ret, struct pg_err *err
 	return r;
 }
 
-static bool is_before(const struct pg_port_mark *m, const struct pg_port_row *row)
+static int compare(const struct pg_port_mark *m, const struct pg_port_row *row)
 {
-	return m->proto != row->proto ? m->proto < row->proto : m->port < row->port;
+	return m->proto != row->proto ? (int)m->proto - (int)row->proto : (int)m->port - (int)row->port;
+}
+
+/* Marks the rows that there are; how many marks have none. */
+static size_t mark_rows(const struct pg_port_marks *marks, struct pg_snapshot *snap)
+{
+	size_t missing = 0, at = 0;
+
+	for (size_t k = 0; k < marks->n; k++) {
+		const struct pg_port_mark *m = &marks->row[k];
+
+		while (at < snap->n_port && compare(m, &snap->port[at]) > 0)
+			at++;
+		if (at < snap->n_port && !compare(m, &snap->port[at]))
+			snap->port[at].mark = m->mark;
+		else
+			missing += m->mark != PG_MARK_NONE;
+	}
+	return missing;
 }
 
 int pg_marks_apply(const struct pg_port_marks *marks, const struct pg_services *services,
 		   struct pg_snapshot *snap)
 {
-	struct pg_port_row *all = reallocarray(snap->port, snap->n_port + marks->n + 1, sizeof(*all));
-	size_t from = snap->n_port, to = snap->n_port + marks->n;
+	size_t missing = mark_rows(marks, snap), from = snap->n_port, to = from + missing;
+	struct pg_port_row *all = missing ? reallocarray(snap->port, to, sizeof(*all)) : NULL;
 
+	if (!missing)
+		return 0;
 	if (!all)
 		return -ENOMEM;
 	snap->port = all;
-	/* From behind, so that each row moves once; what is not used of the room is closed at the end. */
-	for (size_t k = marks->n; k || from;) {
-		const struct pg_port_mark *m = k ? &marks->row[k - 1] : NULL;
+	snap->n_port = to;
+	/* From behind; as soon as all have their place, the rest stays where it is. */
+	for (size_t k = marks->n; to > from; k--) {
+		const struct pg_port_mark *m = &marks->row[k - 1];
 
-		if (m && m->mark == PG_MARK_NONE) {
-			k--;
-		} else if (m && (!from || (!is_before(m, &all[from - 1]) &&
-					   (m->proto != all[from - 1].proto || m->port != all[from - 1].port)))) {
-			all[--to] = (struct pg_port_row){ .proto = m->proto, .port = m->port, .mark = m->mark };
-			snprintf(all[to].service, sizeof(all[to].service), "%s",
-				 pg_service_name(services, m->proto, m->port));
-			k--;
-		} else {
-			bool same = m && !is_before(m, &all[from - 1]);
-
+		while (from && compare(m, &all[from - 1]) < 0)
 			all[--to] = all[--from];
-			all[to].mark = same ? m->mark : PG_MARK_NONE;
-			k -= same;
-		}
+		if (m->mark == PG_MARK_NONE || (from && !compare(m, &all[from - 1])))
+			continue;
+		all[--to] = (struct pg_port_row){ .proto = m->proto, .port = m->port, .mark = m->mark };
+		snprintf(all[to].service, sizeof(all[to].service), "%s",
+			 pg_service_name(services, m->proto, m->port));
 	}
-	snap->n_port += marks->n - to;
-	memmove(all, all + to, snap->n_port * sizeof(*all));
 	return 0;
 }
