@@ -134,6 +134,9 @@ static __always_inline void count_port(const struct counter *to, enum pg_dir dir
 	add(to, &c->count[dir], p);
 	if (dir == PG_DIR_IN && verdict != PG_VERDICT_ACCEPT)
 		add_u64(to, &c->dropped, p->packets);
+	if (dir == PG_DIR_OUT && verdict != PG_VERDICT_ACCEPT)
+		add_u64(to, &to->shard->out_dropped[p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP]
+						   [port], p->packets);
 	if (p->has_flags)
 		count_flags(to, &to->shard->tcp[port], port, p);
 }

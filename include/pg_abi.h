@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 5
+#define PG_ABI 6
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -566,6 +566,7 @@ struct pg_shard {
 	struct pg_tcp_port tcp[PG_PORTS] __attribute__((aligned(64)));
 	struct pg_port udp[PG_PORTS];
 	struct pg_rare_flags rare[PG_PORTS]; /* TCP, both directions */
+	__u64 out_dropped[_PG_PORT_PROTO_MAX][PG_PORTS]; /* packets: apart, since they are rare */
 };
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Two processes, neither of which can do much: see serve_ask.h. What needs privileges (the listening
+ * Three processes, none of which can do much: see serve_ask.h and serve_marks.h. What needs privileges (the listening
  * socket, the files of token and TLS, the way to the state directory) is opened before they part.
  */
 #include <errno.h>
@@ -207,13 +207,15 @@ static int open_socket(struct pg_listen *l, struct pg_err *err)
 
 /* In the child. The web server's end of the socket is closed here: ours ends when the server does. */
 static void read_for_ever(int sock, const struct pg_jail_user *user,
-			  const struct pg_reader_opts *opts)
+			  struct pg_reader_opts *opts)
 {
 	struct pg_told told = { .http_status = 503 };
 	struct pg_err err = { .exit_code = PG_EXIT_FAILED };
 
 	signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is the server's, whose end ends us */
-	if (pg_jail_enter(PG_JAIL_READER, user, &err) < 0) {
+	signal(SIGCHLD, SIG_IGN);
+	if (pg_marker_start(opts->follow, user, sock, &opts->marker, &err) < 0 ||
+	    pg_jail_enter(PG_JAIL_READER, user, &err) < 0) {
 		told.exit_code = err.exit_code;
 		snprintf(told.text, sizeof(told.text), "%.*s", (int)sizeof(told.text) - 1, err.text);
 		(void)send(sock, &told, sizeof(told), MSG_NOSIGNAL);
@@ -223,7 +225,7 @@ static void read_for_ever(int sock, const struct pg_jail_user *user,
 }
 
 static pid_t start_reader(int keep, int give, int listen_fd, const struct pg_jail_user *user,
-			  const struct pg_reader_opts *opts)
+			  struct pg_reader_opts *opts)
 {
 	pid_t pid = fork();
 
@@ -278,7 +280,9 @@ static int serve(const struct options *o, const struct pg_http_opts *http_opts, 
 static int open_and_serve(struct options *o, struct pg_http_opts *http, struct pg_dp_follow *follow,
 			  struct pg_err *err)
 {
-	const struct pg_reader_opts reader_opts = { follow, o->max_ports, o->max_rules };
+	struct pg_reader_opts reader_opts = {
+		.follow = follow, .max_ports = o->max_ports, .max_rules = o->max_rules,
+	};
 	_close_ int listen_fd = -1;
 	struct pg_jail_user user;
 	int sock[2], r = pg_jail_user(o->user_name, &user, err);

@@ -17,14 +17,15 @@ static int run_top(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err
 
 const struct pg_cmd pg_cmd_top = {
 	.name = "top",
-	.args = "[VIEW] [--interval SECONDS] [--filter TEXT] [--total] [--ascii] [--monochrome] "
-		"[--batch [-n N] [--size WxH] [--port PORT[/PROTO]]]",
+	.args = "[VIEW] [--interval SECONDS] [--filter TEXT] [--total] [--cost] [--ascii] "
+		"[--monochrome] [--batch [-n N] [--size WxH] [--port PORT[/PROTO]]]",
 	.help = "Watch ports, flows, states, rules and drops live; `?' shows the keys",
 	.details =
 		"VIEW is ports (the first), flows, states, rules, drops or overview.\n"
 		"  --interval SECONDS  between two readings, 0.2 to 60; 1 unless said\n"
 		"  --filter TEXT       only rows that have all its words\n"
 		"  --total             what was counted, not what it is per second\n"
+		"  --cost              have the kernel measure what the programs cost meanwhile, as `m' does\n"
 		"  --ascii             draw with ASCII only, as where the locale is not UTF-8\n"
 		"  --monochrome        no colours, as with NO_COLOR\n"
 		"  --batch             print frames as text, without a terminal\n"
@@ -40,12 +41,12 @@ struct options {
 	enum pg_top_view view;
 	unsigned interval_ms, frames, width, height;
 	const char *filter;
-	bool total, ascii, mono, batch, has_port;
+	bool total, ascii, mono, batch, has_port, cost;
 	bool for_batch; /* something that goes with --batch only */
 	struct pg_port_filter port;
 };
 
-enum { OPT_BATCH = 0x200, OPT_SIZE, OPT_TOTAL, OPT_ASCII, OPT_MONO, OPT_PORT, OPT_FILTER };
+enum { OPT_BATCH = 0x200, OPT_SIZE, OPT_TOTAL, OPT_ASCII, OPT_MONO, OPT_PORT, OPT_FILTER, OPT_COST };
 
 static int set_interval(struct options *o, const char *text, struct pg_err *err)
 {
@@ -101,6 +102,9 @@ static int take_option(struct options *o, int c, struct pg_err *err)
 	case OPT_TOTAL:
 		o->total = true;
 		return 0;
+	case OPT_COST:
+		o->cost = true;
+		return 0;
 	case OPT_ASCII:
 		o->ascii = true;
 		return 0;
@@ -126,6 +130,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 		{ "batch", no_argument, NULL, OPT_BATCH },
 		{ "size", required_argument, NULL, OPT_SIZE },
 		{ "total", no_argument, NULL, OPT_TOTAL },
+		{ "cost", no_argument, NULL, OPT_COST },
 		{ "ascii", no_argument, NULL, OPT_ASCII },
 		{ "monochrome", no_argument, NULL, OPT_MONO },
 		{ "port", required_argument, NULL, OPT_PORT },
@@ -171,7 +176,7 @@ static int draw(struct pg_top_reader *reader, struct pg_top *top, struct pg_fram
 	struct pg_top_model model = {
 		.snap = pg_top_reader_snap(reader),
 		.history = reader->history,
-		.flows = reader->sampler.sample.time_ns ? &reader->sampler.sample : NULL,
+		.flows = reader->flows.sampler.sample.time_ns ? &reader->flows.sampler.sample : NULL,
 		.drops = pg_top_reader_drops(reader),
 		.measuring = reader->cost_fd >= 0,
 		.clock = clock,
@@ -375,8 +380,12 @@ static int run_top(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
+	if (ctx->json)
+		return USAGE(err, "a screen is no JSON: `ports --json' and its like have what it shows");
 	setlocale(LC_CTYPE, "");
 	r = pg_top_reader_open(&reader, ctx, (uint64_t)o.interval_ms * 1000000, err);
+	if (!r && o.cost)
+		r = pg_top_measure(&reader, err);
 	if (r < 0)
 		return r;
 	return o.batch ? batch(&reader, &o, err) : on_terminal(ctx, &reader, &o, err);

@@ -297,6 +297,7 @@ static void sum_port(const struct pg_dp *dp, __u32 shards, struct pg_dp_port *re
 		for (int d = 0; d < _PG_DIR_MAX; d++)
 			add_count(&ret->count[d], &c->count[d]);
 		ret->dropped += now(&c->dropped);
+		ret->out_dropped += now(&shard->out_dropped[ret->proto][ret->port]);
 		if (ret->proto == PG_PORT_TCP)
 			add_flags(&ret->flags, shard, ret->port);
 	}

@@ -274,7 +274,7 @@ struct pg_dp_port {
 	enum pg_port_proto proto;
 	__u16 port;
 	struct pg_count count[_PG_DIR_MAX];
-	__u64 dropped; /* packets, arrivals */
+	__u64 dropped, out_dropped; /* packets: arrivals, departures */
 	struct pg_flags flags; /* TCP */
 };
 typedef int pg_dp_port_fn(void *arg, const struct pg_dp_port *port);
@@ -346,6 +346,7 @@ struct pg_dp_flow {
 	enum pg_timeout timeout; /* that holds */
 	__u32 iface;		 /* slot of the interface that saw the first packet */
 	int vlan;		 /* id of the outermost tag; -1: none */
+	__u32 place, id; /* where it lies, of pg_dp_flow_places(); which one of those that lay there */
 	/* What tracking keeps beside that; 0 is right for an entry of one's own making. */
 	__u64 status; /* PG_FLOW_* that are not told above */
 	__u32 last_end;
@@ -376,6 +377,13 @@ bool pg_dp_flow_end(struct pg_dp *dp, const struct pg_flow_key *key);
  */
 typedef int pg_dp_flow_fn(void *arg, const struct pg_dp_flow *flow);
 int pg_dp_flows_walk(struct pg_dp *dp, pg_dp_flow_fn *fn, void *arg);
+/*
+ * The same for `n` places only, and with those members of *flow alone that one takes for a look at all of
+ * them: key, family, opener, tcp_state, half_open, seen_reply, assured, killed, first_ns, iface, place, id,
+ * and of each end .addr, .port, .state and .sent.
+ */
+int pg_dp_flows_glance(struct pg_dp *dp, __u32 from, __u32 n, pg_dp_flow_fn *fn, void *arg);
+__u32 pg_dp_flow_places(const struct pg_dp *dp);
 /* Remove what has expired; how many entries that were. Needs no lock, but a writable instance. */
 __u32 pg_dp_flows_collect(struct pg_dp *dp);
 

@@ -311,6 +311,11 @@ static void unpack(const struct pg_dp *dp, const struct pg_flow *flow, const __u
 	unpack_end(flow, trouble[!opener], !opener, &ret->end[1]);
 }
 
+static __u32 place_number(const struct pg_dp *dp, const struct place *at)
+{
+	return (__u32)(at->b - buckets(dp)) * PG_FLOW_WAYS + at->way;
+}
+
 /* False: it is not there any more, or another flow is. */
 static bool read_place(const struct pg_dp *dp, const struct place *at, __u64 now,
 		       struct pg_dp_flow *ret)
@@ -323,6 +328,8 @@ static bool read_place(const struct pg_dp *dp, const struct place *at, __u64 now
 	if ((tag_at(at->b, at->way) ^ at->tag) & ~PG_TAG_TIMEOUT || is_busy(at->tag))
 		return false;
 	unpack(dp, &flow, trouble, at->tag, last, at->half_open, now, ret);
+	ret->place = place_number(dp, at);
+	ret->id = at->tag & ~PG_TAG_TIMEOUT;
 	return true;
 }
 
@@ -335,11 +342,11 @@ bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_d
 
 /* Calls `fn` for every place that is taken. */
 typedef int place_fn(struct pg_dp *dp, const struct place *at, void *arg);
-static int walk_places(struct pg_dp *dp, place_fn *fn, void *arg)
+static int walk_some(struct pg_dp *dp, __u32 from, __u32 to, place_fn *fn, void *arg)
 {
 	int r;
 
-	for (__u32 i = 0; i < bucket_count(dp); i++) {
+	for (__u32 i = from; i < to; i++) {
 		struct pg_flow_bucket *b = &buckets(dp)[i];
 
 		for (__u32 way = 0; way < PG_FLOW_WAYS; way++) {
@@ -355,10 +362,16 @@ static int walk_places(struct pg_dp *dp, place_fn *fn, void *arg)
 	return 0;
 }
 
+static int walk_places(struct pg_dp *dp, place_fn *fn, void *arg)
+{
+	return walk_some(dp, 0, bucket_count(dp), fn, arg);
+}
+
 struct walk {
 	pg_dp_flow_fn *fn;
 	void *arg;
 	__u64 now_ns;
+	struct pg_dp_flow *flow; /* of a glance */
 };
 
 static int show_place(struct pg_dp *dp, const struct place *at, void *arg)
@@ -373,7 +386,7 @@ static int show_place(struct pg_dp *dp, const struct place *at, void *arg)
 
 int pg_dp_flows_walk(struct pg_dp *dp, pg_dp_flow_fn *fn, void *arg)
 {
-	struct walk walk = { fn, arg, now_ns() };
+	struct walk walk = { fn, arg, now_ns(), NULL };
 
 	return walk_places(dp, show_place, &walk);
 }
@@ -386,6 +399,67 @@ static bool has_expired(const struct pg_dp *dp, const struct place *at, __u32 ti
 		timeout_of(dp, flow, at->tag, at->b->tag[at->way].last, &since);
 
 	return (__s32)(tick - since) >= (__s32)flow_ctl(dp)->timeout[timeout];
+}
+
+/* What need not be looked at closer: its timeout is not over, whichever of them holds. */
+static bool is_young(const struct pg_dp *dp, __u32 tag, __u32 last, __u32 tick)
+{
+	const __u32 *timeout = flow_ctl(dp)->timeout;
+	__u32 idle = tick - last, holds = tag & PG_TAG_TIMEOUT;
+
+	return holds != PG_TIMEOUT_TCP_SYN_SENT && idle < timeout[holds] &&
+	       idle < timeout[PG_TIMEOUT_TCP_UNACKNOWLEDGED] &&
+	       idle < timeout[PG_TIMEOUT_TCP_MAX_RETRANS];
+}
+
+static int glance(struct pg_dp *dp, const struct place *at, void *arg)
+{
+	const struct pg_flow *flow = &at->b->flow[at->way];
+	const struct walk *walk = arg;
+	struct pg_dp_flow *ret = walk->flow;
+	__u64 status = flow->status;
+
+	if (!is_young(dp, at->tag, at->b->tag[at->way].last, tick_of(walk->now_ns)) &&
+	    has_expired(dp, at, tick_of(walk->now_ns)))
+		return 0;
+	ret->key = flow->key;
+	ret->family = flow->key.space & PG_FLOW_V6 ? PG_FAMILY_V6 : PG_FAMILY_V4;
+	ret->opener = !!(status & PG_FLOW_OPENER);
+	ret->tcp_state = status & PG_FLOW_TCP_STATE;
+	ret->half_open = at->half_open;
+	ret->seen_reply = status & PG_FLOW_SEEN_REPLY;
+	ret->assured = status & PG_FLOW_ASSURED;
+	ret->killed = (at->tag & PG_TAG_TIMEOUT) == PG_TIMEOUT_KILLED;
+	ret->first_ns = ns_of(flow->first, walk->now_ns);
+	ret->iface = flow->iface;
+	ret->place = place_number(dp, at);
+	ret->id = at->tag & ~PG_TAG_TIMEOUT;
+	for (__u32 i = 0; i < 2; i++) {
+		__u32 end = ret->opener ^ i;
+
+		memcpy(ret->end[i].addr, flow->key.addr[end], sizeof(ret->end[i].addr));
+		ret->end[i].port = flow->key.port[end];
+		ret->end[i].state = end_state(status, end);
+		ret->end[i].sent = flow->sent[end];
+	}
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if ((tag_at(at->b, at->way) ^ at->tag) & ~PG_TAG_TIMEOUT)
+		return 0;
+	return walk->fn(walk->arg, ret);
+}
+
+__u32 pg_dp_flow_places(const struct pg_dp *dp)
+{
+	return bucket_count(dp) * PG_FLOW_WAYS;
+}
+
+int pg_dp_flows_glance(struct pg_dp *dp, __u32 from, __u32 n, pg_dp_flow_fn *fn, void *arg)
+{
+	struct pg_dp_flow flow = { 0 };
+	struct walk walk = { fn, arg, now_ns(), &flow };
+	__u32 all = bucket_count(dp), to = (from + n) / PG_FLOW_WAYS;
+
+	return walk_some(dp, from / PG_FLOW_WAYS, to < all ? to : all, glance, &walk);
 }
 
 static int count_place(struct pg_dp *dp, const struct place *at, void *arg)

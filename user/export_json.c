@@ -354,6 +354,9 @@ static struct json_object *rule(const struct pg_rule *from, size_t num, bool *oo
 
 	pg_rule_print(&spec, from, 0);
 	put_number(o, "num", num, oom);
+	/* For who must not read the rule's text himself. A chain of the user's has a name of his own. */
+	put(o, "drops", json_object_new_boolean(from->target == PG_TARGET_DROP ||
+						from->target == PG_TARGET_REJECT), oom);
 	put_text(o, "spec", spec.buf ? spec.buf : "", oom);
 	put_number(o, "packets", from->packets, oom);
 	put_number(o, "bytes", from->bytes, oom);

@@ -312,13 +312,19 @@ static const char *comment_of(const struct pg_rule *rule)
 	return "";
 }
 
+/*
+ * Its counter's slot stays the rule's when its number is another: without it, a rule put before others would
+ * make their counters go back and jump. PG_NO_SLOT: none.
+ */
 static void put_rule(FILE *f, const char *name, const struct pg_chain *chain, const char *num,
-		     const char *comment, uint64_t value)
+		     const char *comment, uint32_t slot, uint64_t value)
 {
 	fprintf(f, "portguard_%s{table=\"%s\",", name, pg_table_name(chain->table));
 	put_label(f, "chain", chain->name);
 	fprintf(f, ",rule=\"%s\",", num);
 	put_label(f, "comment", comment);
+	if (slot != PG_NO_SLOT)
+		fprintf(f, ",id=\"%u\"", slot);
 	fprintf(f, "} %" PRIu64 "\n", value);
 }
 
@@ -340,10 +346,10 @@ static void put_chain_rules(FILE *f, const char *name, const struct pg_chain *ch
 		}
 		(*left)--;
 		snprintf(num, sizeof(num), "%zu", i + 1);
-		put_rule(f, name, chain, num, comment_of(rule), value);
+		put_rule(f, name, chain, num, comment_of(rule), rule->slot, value);
 	}
 	if (cut)
-		put_rule(f, name, chain, "other", "", other);
+		put_rule(f, name, chain, "other", "", PG_NO_SLOT, other);
 }
 
 static void put_rules(FILE *f, const struct pg_snapshot *snap, unsigned max_rules)
@@ -447,6 +453,10 @@ static void put_states(FILE *f, const struct pg_states *states)
 
 static void put_runs(FILE *f, const struct pg_metric_opts *opts)
 {
+	gauge(f, "program_cost_known",
+	      "1 once the kernel has measured programs (sysctl kernel.bpf_stats_enabled, or portguard top "
+	      "--cost); only then are there program_runs_total and program_run_seconds_total.",
+	      opts->n_runs > 0);
 	for (int seconds = 0; seconds < 2 && opts->n_runs; seconds++) {
 		const char *name = seconds ? "program_run_seconds_total" : "program_runs_total";
 

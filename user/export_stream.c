@@ -7,6 +7,7 @@
 
 #include "chains.h"
 #include "names.h"
+#include "view_flows.h"
 
 /* A text of anybody's as a JSON string. */
 static void put_text(FILE *f, const char *text)
@@ -64,14 +65,18 @@ static void put_port(FILE *f, const struct pg_port_row *row, uint32_t open)
 		put_text(f, row->listener.comm);
 		fputc(',', f);
 		put_text(f, row->listener.address);
-		fputs("]]", f);
+		fputc(']', f);
 	} else {
-		fputs(",null]", f);
+		fputs(",null", f);
 	}
+	if (row->mark)
+		fprintf(f, ",\"%s\"]", pg_mark_name(row->mark));
+	else
+		fputs(",null]", f);
 }
 
 static int put_ports(FILE *f, struct pg_stream *stream, const struct pg_snapshot *snap,
-		     const struct pg_flow_sums *sums)
+		     const struct pg_flow_sample *flows)
 {
 	_free_ struct candidate *list = calloc(snap->n_port + 1, sizeof(*list));
 
@@ -91,7 +96,7 @@ static int put_ports(FILE *f, struct pg_stream *stream, const struct pg_snapshot
 	for (size_t i = 0; i < snap->n_port && i < PG_STREAM_PORTS; i++) {
 		if (i)
 			fputc(',', f);
-		put_port(f, list[i].row, sums->open[list[i].row->proto][list[i].row->port]);
+		put_port(f, list[i].row, pg_flow_sample_open(flows, list[i].row->proto, list[i].row->port));
 	}
 	fputc(']', f);
 	return 0;
@@ -113,6 +118,8 @@ static void put_ifaces(FILE *f, const struct pg_snapshot *snap)
 			put_numbers(f, 3, (const uint64_t[]){ row->count[d].packets,
 							      row->count[d].bytes,
 							      row->dropped[d] });
+		for (int d = 0; d < _PG_DIR_MAX; d++)
+			put_numbers(f, 2, (const uint64_t[]){ row->cost[d].runs, row->cost[d].ns });
 		fputc(']', f);
 	}
 	fputc(']', f);
@@ -145,19 +152,65 @@ static void put_totals(FILE *f, const struct pg_snapshot *snap)
 	fputc(']', f);
 }
 
-static void put_flows(FILE *f, const struct pg_snapshot *snap, const struct pg_flow_sums *sums)
+static void put_talkers(FILE *f, const struct pg_flow_list *list)
+{
+	char text[80];
+
+	fputs(",\"talkers\":[", f);
+	for (size_t i = 0; i < list->n && i < PG_STREAM_FLOWS; i++) {
+		const struct pg_flow_row *row = &list->row[i];
+
+		fputs(i ? ",[" : "[", f);
+		put_text(f, pg_flow_proto_text(row, text, sizeof(text)));
+		for (int end = 0; end < 2; end++) {
+			fputc(',', f);
+			pg_flow_end_text(row, end, text, sizeof(text));
+			put_text(f, text);
+		}
+		fprintf(f, ",\"%s\"", pg_flow_word_name(pg_flow_word(row)));
+		put_numbers(f, 8, (const uint64_t[]){
+			row->count[0].bytes, row->count[1].bytes, row->count[0].packets,
+			row->count[1].packets, pg_flow_rtt_us(row), row->retransmits[0],
+			row->retransmits[1], row->age_ns / 1000000000 });
+		fprintf(f, ",%.0f,%.0f]", (double)row->rate[0].bytes, (double)row->rate[1].bytes);
+	}
+	fputc(']', f);
+}
+
+static void put_flows(FILE *f, const struct pg_snapshot *snap, const struct pg_flow_sample *s)
 {
 	const struct pg_dp_flow_info *info = &snap->flow;
 
 	fprintf(f, ",\"flows\":{\"tracking\":%s,\"count\":%u,\"capacity\":%u,\"half_open\":%u,"
 		   "\"half_open_capacity\":%u,\"states\":{",
-		info->tracking ? "true" : "false", info->count[PG_FLOW_TABLE],
-		info->capacity[PG_FLOW_TABLE], info->count[PG_HALF_OPEN_TABLE],
+		info->tracking ? "true" : "false", s->count[PG_FLOW_TABLE],
+		info->capacity[PG_FLOW_TABLE], s->count[PG_HALF_OPEN_TABLE],
 		info->capacity[PG_HALF_OPEN_TABLE]);
 	for (unsigned w = PG_TCP_NONE + 1; w < _PG_FLOW_WORD_MAX; w++)
 		fprintf(f, "%s\"%s\":%" PRIu64, w > PG_TCP_NONE + 1 ? "," : "",
-			pg_flow_word_name((enum pg_flow_word)w), sums->word[w]);
+			pg_flow_word_name((enum pg_flow_word)w), s->word[w]);
 	fputs("}}", f);
+	put_talkers(f, &s->list);
+}
+
+/* The newest first, each with its number, by which who has seen it before knows it. */
+static void put_last_drops(FILE *f, const struct pg_top_drops *drops)
+{
+	fprintf(f, ",\"drops_seen\":%" PRIu64 ",\"drops_missed\":%" PRIu64 ",\"last_drops\":[", drops->n,
+		drops->missed);
+	for (uint64_t i = 0; i < drops->n && i < PG_STREAM_DROPS; i++) {
+		const struct pg_top_drop *d = pg_top_drops_row(drops, i);
+		const char *const text[] = { d->iface, pg_reason_name(d->reason), d->who, d->proto,
+					     d->end[0], d->end[1], d->flags };
+
+		fprintf(f, "%s[%" PRIu64 ",%" PRIu64, i ? "," : "", drops->n - i, d->time_ms);
+		for (size_t k = 0; k < ARRAY_SIZE(text); k++) {
+			fputc(',', f);
+			put_text(f, text[k]);
+		}
+		fprintf(f, ",%u]", d->length);
+	}
+	fputc(']', f);
 }
 
 static void put_states(FILE *f, const struct pg_states *states)
@@ -179,21 +232,23 @@ static void put_states(FILE *f, const struct pg_states *states)
 }
 
 int pg_stream_write(FILE *f, struct pg_stream *stream, const struct pg_snapshot *snap,
-		    const struct pg_flow_sums *sums, const char *host, uint64_t now_ms,
-		    struct pg_err *err)
+		    const struct pg_stream_more *more, struct pg_err *err)
 {
 	int r;
 
 	fprintf(f, "{\"time_ms\":%" PRIu64 ",\"exists\":%s,\"generation\":%u,\"rules\":%zu,"
 		   "\"confirm_s\":%u",
-		now_ms, snap->exists ? "true" : "false", snap->policy.generation, snap->n_rules,
+		more->now_ms, snap->exists ? "true" : "false", snap->policy.generation, snap->n_rules,
 		snap->policy.confirm_s);
 	fputs(",\"host\":", f);
-	put_text(f, host);
+	put_text(f, more->host);
+	fputs(",\"marks_error\":", f);
+	put_text(f, more->marks_error);
 	put_ifaces(f, snap);
 	put_totals(f, snap);
-	r = put_ports(f, stream, snap, sums);
-	put_flows(f, snap, sums);
+	put_last_drops(f, more->drops);
+	r = put_ports(f, stream, snap, more->flows);
+	put_flows(f, snap, more->flows);
 	put_states(f, &snap->states);
 	fputs("}\n", f);
 	if (r)

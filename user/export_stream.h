@@ -5,21 +5,28 @@
  */
 #pragma once
 
-#include "flow_sums.h"
 #include "snapshot.h"
+#include "top_drops.h"
+#include "top_flows.h"
 
 #define PG_STREAM_PORTS 300
+#define PG_STREAM_DROPS 40
+#define PG_STREAM_FLOWS 50
+
+/* What goes with a snapshot. */
+struct pg_stream_more {
+	const char *host; /* this machine's name */
+	uint64_t now_ms;  /* since 1970 */
+	const struct pg_flow_sample *flows;
+	const struct pg_top_drops *drops;
+	const char *marks_error; /* why ports have no marks; "": they have */
+};
 
 /* What the ports had counted the last time, by which the busiest are chosen. */
 struct pg_stream {
 	uint64_t packets[_PG_PORT_PROTO_MAX][PG_PORTS];
 };
 
-/*
- * One JSON document on one line: see docs/serve.md for its names. `host` is this machine's name,
- * `now_ms` the time since 1970.
- * 0 or a negative errno with err filled.
- */
+/* One JSON document on one line: see docs/serve.md for its names. 0 or a negative errno with err filled. */
 int pg_stream_write(FILE *f, struct pg_stream *stream, const struct pg_snapshot *snap,
-		    const struct pg_flow_sums *sums, const char *host, uint64_t now_ms,
-		    struct pg_err *err);
+		    const struct pg_stream_more *more, struct pg_err *err);

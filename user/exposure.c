@@ -311,7 +311,7 @@ static void mark_closed(const struct pg_sockets *sockets, struct pg_port_marks *
 		const struct pg_socket_row *s = &sockets->row[i];
 		struct pg_port_mark *m;
 
-		if (s->netns)
+		if (s->netns || s->connected)
 			continue;
 		m = get_row(marks, s->proto, s->port);
 		if (m->mark == PG_MARK_NONE && s->proxy[0])

@@ -51,6 +51,8 @@ void pg_flow_row_fill(struct pg_flow_row *row, const struct pg_dp_flow *flow,
 		.idle_ns = since(now_ns, flow->last_ns),
 		.expires_ns = since(flow->expires_ns, now_ns),
 		.vlan = flow->vlan < 0 ? -1 : flow->vlan,
+		.place = flow->place,
+		.id = flow->id,
 	};
 	for (int i = 0; i < 2; i++) {
 		const struct pg_dp_flow_end *end = &flow->end[i];
@@ -75,6 +77,8 @@ struct walk {
 	uint64_t now_ns;
 	pg_flow_row_fn *fn;
 	void *arg;
+	pg_flow_glance_fn *glance;
+	struct pg_flow_row *row; /* of a glance */
 };
 
 static int take_flow(void *arg, const struct pg_dp_flow *flow)
@@ -88,22 +92,90 @@ static int take_flow(void *arg, const struct pg_dp_flow *flow)
 	return pg_flow_wanted(walk->query, &row) ? walk->fn(walk->arg, &row) : 0;
 }
 
+static int begin_walk(struct walk *walk, struct pg_dp *dp, struct pg_err *err)
+{
+	struct timespec now = { 0 };
+
+	walk->iface = calloc(PG_MAX_IFACES, sizeof(*walk->iface));
+	if (!walk->iface)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	walk->now_ns = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+	return pg_dp_ifaces(dp, walk->iface, err);
+}
+
 int pg_flows_each(struct pg_dp *dp, const struct pg_flow_query *query, pg_flow_row_fn *fn, void *arg,
 		  struct pg_err *err)
 {
-	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
-	struct walk walk = { .query = query, .iface = iface, .fn = fn, .arg = arg };
-	struct timespec now = { 0 };
-	int r;
+	struct walk walk = { .query = query, .fn = fn, .arg = arg };
+	int r = begin_walk(&walk, dp, err);
 
-	if (!iface)
-		return pg_fail(err, -ENOMEM, "out of memory");
-	r = pg_dp_ifaces(dp, iface, err);
-	if (r < 0)
-		return r;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	walk.now_ns = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-	return pg_dp_flows_walk(dp, take_flow, &walk);
+	if (!r)
+		r = pg_dp_flows_walk(dp, take_flow, &walk);
+	free(walk.iface);
+	return r;
+}
+
+/* The row is one and the same: what is not written here is 0. */
+static int glance(void *arg, const struct pg_dp_flow *flow)
+{
+	struct walk *walk = arg;
+	struct pg_flow_row *row = walk->row;
+
+	if (flow->killed)
+		return 0;
+	row->key = flow->key;
+	row->family = flow->family;
+	row->proto = flow->key.proto;
+	row->state = flow->tcp_state;
+	row->replied = flow->seen_reply;
+	row->assured = flow->assured;
+	row->half_open = flow->half_open;
+	row->age_ns = since(walk->now_ns, flow->first_ns);
+	row->here = false;
+	row->iface[0] = '\0';
+	row->netns = 0;
+	fill_iface(row, flow, walk->iface);
+	row->place = flow->place;
+	row->id = flow->id;
+	for (int i = 0; i < 2; i++) {
+		memcpy(row->addr[i], flow->end[i].addr, sizeof(row->addr[i]));
+		row->port[i] = flow->end[i].port;
+		row->end_state[i] = flow->end[i].state;
+		row->count[i] = flow->end[i].sent;
+	}
+	return walk->glance(walk->arg, row);
+}
+
+int pg_flows_glance(struct pg_dp *dp, uint32_t from, uint32_t n, pg_flow_glance_fn *fn, void *arg,
+		    struct pg_err *err)
+{
+	struct pg_flow_row row = { 0 };
+	struct walk walk = { .glance = fn, .arg = arg, .row = &row };
+	int r = begin_walk(&walk, dp, err);
+
+	if (!r)
+		r = pg_dp_flows_glance(dp, from, n, glance, &walk);
+	free(walk.iface);
+	return r;
+}
+
+int pg_flows_again(struct pg_dp *dp, struct pg_flow_row *row, size_t n, bool *ret_gone,
+		   struct pg_err *err)
+{
+	struct walk walk = { 0 };
+	int r = begin_walk(&walk, dp, err);
+
+	for (size_t i = 0; !r && i < n; i++) {
+		struct pg_dp_flow flow;
+
+		ret_gone[i] = !pg_dp_flow_get(dp, &row[i].key, &flow) || flow.killed ||
+			      flow.expires_ns <= walk.now_ns;
+		if (!ret_gone[i])
+			pg_flow_row_fill(&row[i], &flow, walk.iface, walk.now_ns);
+	}
+	free(walk.iface);
+	return r;
 }
 
 struct collection {

@@ -17,6 +17,16 @@ void pg_flow_row_fill(struct pg_flow_row *row, const struct pg_dp_flow *flow,
 typedef int pg_flow_row_fn(void *arg, const struct pg_flow_row *row);
 int pg_flows_each(struct pg_dp *dp, const struct pg_flow_query *query, pg_flow_row_fn *fn, void *arg,
 		  struct pg_err *err);
+/*
+ * Every flow of these places, as pg_dp_flows_glance(): rows with what is wanted of all flows, without flags,
+ * troubles, RTT, VLAN, and times but .age_ns.
+ */
+typedef int pg_flow_glance_fn(void *arg, struct pg_flow_row *row);
+int pg_flows_glance(struct pg_dp *dp, uint32_t from, uint32_t n, pg_flow_glance_fn *fn, void *arg,
+		    struct pg_err *err);
+/* These n rows as they are now, without .rate. ret_gone[i]: it is no more, and the row as it was. */
+int pg_flows_again(struct pg_dp *dp, struct pg_flow_row *row, size_t n, bool *ret_gone,
+		   struct pg_err *err);
 /* The same as a list, in the order asked for. The caller clears it, in any case. */
 int pg_flows_read(struct pg_dp *dp, const struct pg_flow_query *query, struct pg_flow_list *ret,
 		  struct pg_err *err);

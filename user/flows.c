@@ -216,7 +216,7 @@ static uint64_t sort_key(const struct pg_flow_row *row, enum pg_flow_sort by)
 	case PG_FLOW_BY_AGE:
 		return row->age_ns;
 	case PG_FLOW_BY_RATE:
-		return row->since[0].bytes + row->since[1].bytes;
+		return (uint64_t)(16 * (row->rate[0].bytes + row->rate[1].bytes));
 	default:
 		return 0;
 	}
@@ -234,6 +234,8 @@ static int compare(const void *a, const void *b, void *by)
 	int r = compare_numbers(sort_key(y, *(enum pg_flow_sort *)by),
 				sort_key(x, *(enum pg_flow_sort *)by));
 
+	if (!r && *(enum pg_flow_sort *)by == PG_FLOW_BY_RATE)
+		r = compare_numbers(sort_key(y, PG_FLOW_BY_BYTES), sort_key(x, PG_FLOW_BY_BYTES));
 	if (!r)
 		r = compare_numbers(x->proto, y->proto);
 	if (!r)
@@ -290,6 +292,19 @@ static int grow(struct pg_flow_list *list)
 	list->row = row;
 	list->cap = cap;
 	return 0;
+}
+
+bool pg_flow_list_is_full_for(const struct pg_flow_list *list, const struct pg_flow_query *query,
+			      const struct pg_flow_row *row)
+{
+	uint64_t last, key;
+
+	if (!query->top || list->n < query->top)
+		return false;
+	last = sort_key(&list->row[0], query->by);
+	key = sort_key(row, query->by);
+	return key < last || (key == last && sort_key(row, PG_FLOW_BY_BYTES) <=
+						     sort_key(&list->row[0], PG_FLOW_BY_BYTES));
 }
 
 int pg_flow_list_add(struct pg_flow_list *list, const struct pg_flow_query *query,

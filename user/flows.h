@@ -25,7 +25,11 @@ struct pg_flow_row {
 	bool replied, assured, half_open, picked_up;
 	bool here; /* in this process' network namespace */
 	struct pg_count count[2];
-	struct pg_count since[2]; /* counted since they were last looked at: pg_sampler_add() */
+	struct pg_flow_rate {
+		float packets, bytes;
+	} rate[2];		/* a second; by who looks again and again: top_flows.h */
+	uint64_t read_ns;	/* likewise: when its counters were read */
+	uint32_t place, id;	/* where it lies, and which one of those that lay there */
 	uint32_t retransmits[2], zero_windows[2], out_of_order[2];
 	uint32_t rtt_us[2]; /* SYN to SYN-ACK, SYN-ACK to ACK, as seen here; 0: not seen */
 	uint64_t age_ns, idle_ns, expires_ns;
@@ -62,7 +66,7 @@ enum pg_flow_sort {
 	PG_FLOW_BY_RTT,
 	PG_FLOW_BY_RETRANSMITS,
 	PG_FLOW_BY_AGE,
-	PG_FLOW_BY_RATE, /* bytes of .since; not of this file's making */
+	PG_FLOW_BY_RATE, /* bytes of .rate, and where they are the same, as by bytes */
 	_PG_FLOW_SORT_MAX
 };
 /* 0 or -EINVAL. */
@@ -108,6 +112,9 @@ struct pg_flow_list {
 	size_t n, cap;
 	size_t wanted; /* rows that were asked for, though `top` left some out */
 };
+/* Would it be the last one, and is there no room for it? By counters and rates alone. */
+bool pg_flow_list_is_full_for(const struct pg_flow_list *list, const struct pg_flow_query *query,
+			      const struct pg_flow_row *row);
 /* Take the row if it is asked for. 0 or -ENOMEM. */
 int pg_flow_list_add(struct pg_flow_list *list, const struct pg_flow_query *query,
 		     const struct pg_flow_row *row);

@@ -34,7 +34,9 @@ int pg_jail_user(const char *name, struct pg_jail_user *ret, struct pg_err *err)
 
 /* Privileges ----------------------------------------------------------------------------------- */
 
-static const cap_value_t reader_caps[] = { CAP_DAC_OVERRIDE, CAP_SYS_PTRACE };
+/* The reader's first. */
+static const cap_value_t caps[] = { CAP_DAC_OVERRIDE, CAP_SYS_PTRACE, CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN };
+static const int n_caps[] = { [PG_JAIL_WEB] = 0, [PG_JAIL_READER] = 2, [PG_JAIL_MARKER] = 5 };
 
 /* Of those that we have, keep the list's; n 0: none. */
 static int keep_caps(const cap_value_t *keep, int n)
@@ -97,6 +99,34 @@ static const int reader_calls[] = {
 	SYS(bind), SYS(getsockname), SYS(setsockopt), SYS(ioctl), SYS(sched_getaffinity), SYS(sysinfo),
 };
 
+/* What the marker may not. */
+static const int refused_calls[] = {
+	SYS(execve), SYS(execveat), SYS(fork), SYS(vfork), SYS(clone), SYS(clone3), SYS(ptrace),
+	SYS(process_vm_readv), SYS(process_vm_writev), SYS(connect), SYS(listen), SYS(accept), SYS(accept4),
+	SYS(setns), SYS(unshare), SYS(chroot), SYS(pivot_root), SYS(mount), SYS(umount2), SYS(open_tree),
+	SYS(move_mount), SYS(fsmount), SYS(init_module), SYS(finit_module), SYS(delete_module), SYS(unlink),
+	SYS(unlinkat), SYS(rename), SYS(renameat), SYS(renameat2), SYS(mkdir), SYS(mkdirat), SYS(chmod),
+	SYS(fchmod), SYS(fchmodat), SYS(chown), SYS(fchown), SYS(fchownat), SYS(link), SYS(linkat),
+	SYS(symlink), SYS(symlinkat), SYS(truncate), SYS(creat), SYS(openat2), SYS(kill), SYS(pidfd_open),
+	SYS(open_by_handle_at), SYS(io_uring_setup), SYS(keyctl), SYS(add_key),
+};
+
+static int refuse(scmp_filter_ctx ctx)
+{
+	static const int modes[] = { O_WRONLY, O_RDWR };
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(refused_calls); i++) {
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused_calls[i], 0);
+		if (r == -EDOM)
+			r = 0;
+	}
+	for (size_t i = 0; !r && i < ARRAY_SIZE(modes); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SYS(openat), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE, (scmp_datum_t)modes[i]));
+	return r;
+}
+
 static int allow(scmp_filter_ctx ctx, const int *call, size_t n)
 {
 	int r = 0;
@@ -156,17 +186,26 @@ static int allow_reading(scmp_filter_ctx ctx)
 	return r ? r : allow_value(ctx, SYS(socket), families, ARRAY_SIZE(families));
 }
 
+static int add_rules(scmp_filter_ctx ctx, enum pg_jail jail)
+{
+	int r;
+
+	if (jail == PG_JAIL_MARKER)
+		return refuse(ctx);
+	r = allow(ctx, common_calls, ARRAY_SIZE(common_calls)) ?: allow_memory(ctx, jail);
+	if (r)
+		return r;
+	if (jail == PG_JAIL_WEB)
+		return allow(ctx, web_calls, ARRAY_SIZE(web_calls));
+	return allow(ctx, reader_calls, ARRAY_SIZE(reader_calls)) ?: allow_reading(ctx);
+}
+
 static int filter_calls(enum pg_jail jail)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int r = ctx ? allow(ctx, common_calls, ARRAY_SIZE(common_calls)) : -ENOMEM;
+	scmp_filter_ctx ctx = seccomp_init(jail == PG_JAIL_MARKER ? SCMP_ACT_ALLOW :
+								    SCMP_ACT_ERRNO(EPERM));
+	int r = ctx ? add_rules(ctx, jail) : -ENOMEM;
 
-	if (!r)
-		r = allow_memory(ctx, jail);
-	if (!r && jail == PG_JAIL_WEB)
-		r = allow(ctx, web_calls, ARRAY_SIZE(web_calls));
-	else if (!r)
-		r = allow(ctx, reader_calls, ARRAY_SIZE(reader_calls)) ?: allow_reading(ctx);
 	if (!r)
 		r = seccomp_load(ctx); /* sets no_new_privs, too */
 	if (ctx)
@@ -176,11 +215,10 @@ static int filter_calls(enum pg_jail jail)
 
 int pg_jail_enter(enum pg_jail jail, const struct pg_jail_user *user, struct pg_err *err)
 {
-	bool reader = jail == PG_JAIL_READER;
-	int r = become(user, reader);
+	int r = become(user, n_caps[jail]);
 
 	if (!r)
-		r = keep_caps(reader_caps, reader ? (int)ARRAY_SIZE(reader_caps) : 0);
+		r = keep_caps(caps, n_caps[jail]);
 	if (!r && (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
 		r = -errno;
 	if (r)

@@ -16,6 +16,12 @@ enum pg_jail {
 	 * reading only, and of bpf(2) may only open pins and look.
 	 */
 	PG_JAIL_READER,
+	/*
+	 * Loads programs and runs packets through them, for a reader. Keeps what that takes (CAP_BPF,
+	 * CAP_PERFMON, CAP_NET_ADMIN) beside the reader's, and may do all that these allow but begin programs
+	 * and processes, make connections, write files, or enter other namespaces.
+	 */
+	PG_JAIL_MARKER,
 };
 
 struct pg_jail_user {
@@ -27,7 +33,7 @@ int pg_jail_user(const char *name, struct pg_jail_user *ret, struct pg_err *err)
 
 /*
  * Become that user if we are root, drop all other capabilities, groups and the way back, and install a
- * seccomp filter: calls that are not in its list fail with EPERM. 0 or a negative errno with err
+ * seccomp filter: calls that it does not allow fail with EPERM. 0 or a negative errno with err
  * filled, after which the process must end.
  */
 int pg_jail_enter(enum pg_jail jail, const struct pg_jail_user *user, struct pg_err *err);

@@ -27,6 +27,7 @@ struct socks {
 	size_t n, cap;
 	enum pg_port_proto proto; /* of the dump that is being read */
 	const struct pg_netspace *space; /* likewise; NULL: ours */
+	unsigned picked_from; /* the lowest port that clients are given */
 	bool oom;
 };
 
@@ -72,6 +73,9 @@ static int take_sock(const struct nlmsghdr *nlh, void *data)
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg) || !msg->id.idiag_sport)
 		return MNL_CB_OK;
 	v4 = msg->idiag_family == AF_INET;
+	/* A server may connect the socket on which it answers; a client's has a port that was picked for it. */
+	if (msg->idiag_state == TCP_ESTABLISHED && ntohs(msg->id.idiag_sport) >= socks->picked_from)
+		return MNL_CB_OK;
 	sock = socks_grow(socks);
 	if (!sock)
 		return MNL_CB_ERROR;
@@ -80,19 +84,28 @@ static int take_sock(const struct nlmsghdr *nlh, void *data)
 	sock->row.proto = socks->proto;
 	sock->row.port = ntohs(msg->id.idiag_sport);
 	sock->row.family = v4 ? PG_FAMILY_V4 : PG_FAMILY_V6;
+	sock->row.connected = msg->idiag_state == TCP_ESTABLISHED;
 	sock->row.uid = msg->idiag_uid;
 	sock->row.ifindex = msg->id.idiag_if;
 	memcpy(sock->row.addr, addr, v4 ? 4 : 16);
 	inet_ntop(msg->idiag_family, addr, sock->row.who.address, sizeof(sock->row.who.address));
 	sock->row.wildcard = !memcmp(addr, any, v4 ? 4 : 16);
 	sock->row.loopback = v4 ? addr[0] == 127 : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)addr);
-	sock->rank = !sock->row.wildcard ? 2 : v4 ? 0 : 1;
+	sock->rank = sock->row.connected ? 3 : !sock->row.wildcard ? 2 : v4 ? 0 : 1;
 	if (socks->space) {
 		sock->row.netns = socks->space->inode;
 		memcpy(sock->row.where, socks->space->name, sizeof(sock->row.where));
 	}
 	mnl_attr_parse(nlh, sizeof(*msg), take_v6only, &sock->row);
 	return MNL_CB_OK;
+}
+
+static unsigned read_picked_from(void)
+{
+	_fclose_ FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	unsigned from;
+
+	return f && fscanf(f, "%u", &from) == 1 ? from : 32768;
 }
 
 static int dump_all(struct socks *socks)
@@ -105,14 +118,15 @@ static int dump_all(struct socks *socks)
 		{ AF_INET, IPPROTO_TCP, PG_PORT_TCP, 1U << TCP_LISTEN },
 		{ AF_INET6, IPPROTO_TCP, PG_PORT_TCP, 1U << TCP_LISTEN },
 		/* A UDP socket that is bound but not connected is in the state "closed". */
-		{ AF_INET, IPPROTO_UDP, PG_PORT_UDP, 1U << TCP_CLOSE },
-		{ AF_INET6, IPPROTO_UDP, PG_PORT_UDP, 1U << TCP_CLOSE },
+		{ AF_INET, IPPROTO_UDP, PG_PORT_UDP, 1U << TCP_CLOSE | 1U << TCP_ESTABLISHED },
+		{ AF_INET6, IPPROTO_UDP, PG_PORT_UDP, 1U << TCP_CLOSE | 1U << TCP_ESTABLISHED },
 	};
 	_cleanup_(pg_netlink_closep) struct mnl_socket *nl = NULL;
 	int r = pg_netlink_open(NETLINK_SOCK_DIAG, &nl);
 
 	if (r < 0)
 		return r;
+	socks->picked_from = read_picked_from();
 	for (size_t i = 0; i < ARRAY_SIZE(dumps); i++) {
 		socks->proto = dumps[i].proto;
 		r = pg_netlink_socks(nl, dumps[i].family, dumps[i].ipproto, dumps[i].states, take_sock,

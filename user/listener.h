@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which process waits on which port: listening TCP sockets and bound, unconnected UDP sockets, of this
- * process' network namespace or of all that processes are in.
+ * Which process waits on which port: listening TCP sockets and bound UDP sockets, connected ones too where
+ * the port is none that a client was given, of this process' network namespace or of all that processes are in.
  */
 #pragma once
 
@@ -38,6 +38,7 @@ struct pg_socket_row {
 	unsigned processes; /* that hold it, as far as they can be seen */
 	unsigned uid, ifindex; /* ifindex 0: bound to no interface */
 	bool wildcard, loopback, v6only;
+	bool connected; /* a UDP socket that waits for one sender only */
 	uint64_t netns; /* inode number; 0: ours */
 	char where[48]; /* of another namespace: its name, its container, or a process in it */
 	char proxy[64]; /* of docker-proxy: what it hands over to, "172.17.0.2:80" */

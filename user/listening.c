@@ -26,7 +26,8 @@ static bool wanted(const struct pg_ports_opts *opts, enum pg_port_proto proto, u
 static bool has_socket(const struct pg_listening *l, const struct pg_port_mark *m)
 {
 	for (size_t i = 0; i < l->sockets.n && !l->sockets.row[i].netns; i++)
-		if (l->sockets.row[i].proto == m->proto && l->sockets.row[i].port == m->port)
+		if (!l->sockets.row[i].connected && l->sockets.row[i].proto == m->proto &&
+		    l->sockets.row[i].port == m->port)
 			return true;
 	return false;
 }
@@ -37,7 +38,7 @@ bool pg_listening_next(const struct pg_listening *l, unsigned family, const stru
 	for (; *at < l->sockets.n; (*at)++) {
 		const struct pg_socket_row *s = &l->sockets.row[*at];
 
-		if (!wanted(opts, s->proto, s->port) ||
+		if (s->connected || !wanted(opts, s->proto, s->port) ||
 		    (family && family != (s->family == PG_FAMILY_V6 ? PG_V6 : PG_V4)))
 			continue;
 		*ret = (struct pg_listening_row){ .socket = s };

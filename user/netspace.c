@@ -60,6 +60,14 @@ static bool named_by_cgroup(struct pg_netspace *space)
 	return false;
 }
 
+/* The one that the machine began with is its first process', and the kernel's. */
+static bool is_the_hosts(const struct pg_netspace *space, const char *comm)
+{
+	struct stat first;
+
+	return (!stat("/proc/1/ns/net", &first) && first.st_ino == space->inode) || !strcmp(comm, "kthreadd");
+}
+
 static void find_name(struct pg_netspace *space)
 {
 	char path[64], comm[32] = "", shown[32];
@@ -72,8 +80,11 @@ static void find_name(struct pg_netspace *space)
 	if (!f || !fgets(comm, sizeof(comm), f))
 		comm[0] = '\0';
 	comm[strcspn(comm, "\n")] = '\0';
-	snprintf(space->name, sizeof(space->name), "%s[%u]", pg_printable(comm, shown, sizeof(shown)),
-		 space->pid);
+	if (is_the_hosts(space, comm))
+		snprintf(space->name, sizeof(space->name), "host");
+	else
+		snprintf(space->name, sizeof(space->name), "%s[%u]",
+			 pg_printable(comm, shown, sizeof(shown)), space->pid);
 }
 
 /* Finding them ---------------------------------------------------------------------------------------- */

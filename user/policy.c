@@ -437,7 +437,9 @@ static void inherit_chain(struct pg_chain *chain, struct pg_chain *old)
 	};
 	size_t guess = 0;
 
-	chain->slot = old->slot;
+	/* Of a policy that was another one: what ACCEPT has let pass, DROP has not dropped. */
+	if (chain->policy == old->policy)
+		chain->slot = old->slot;
 	for (size_t i = 0; index.claimed && i < chain->n_rules; i++) {
 		struct pg_rule *same = NULL;
 

@@ -76,6 +76,20 @@ static struct message *read_message(int fd, size_t bytes)
 	return m;
 }
 
+/* Nothing to say, but it is said: so a client that has gone is noticed. */
+static struct message *empty_message(void)
+{
+	static const char comment[] = ":\n\n";
+	struct message *m = malloc(sizeof(*m) + sizeof(comment));
+
+	if (!m)
+		return NULL;
+	m->users = 1;
+	m->len = sizeof(comment) - 1;
+	memcpy(m->text, comment, sizeof(comment));
+	return m;
+}
+
 static void release(struct message *m)
 {
 	if (m && !--m->users)
@@ -87,7 +101,9 @@ static void publish(struct pg_http *http, const struct pg_told *told, int fd)
 	struct message *m = told->http_status == 200 && fd >= 0 ? read_message(fd, told->bytes) : NULL;
 
 	if (!m)
-		return; /* the page sees that nothing comes */
+		m = empty_message(); /* the page sees that nothing comes */
+	if (!m)
+		return;
 	release(http->latest);
 	http->latest = m;
 	http->seq++;

@@ -14,16 +14,32 @@
 #include "export_prometheus.h"
 #include "export_stream.h"
 #include "fdpass.h"
+#include "flow_scan.h"
+#include "flow_sums.h"
+#include "drops.h"
 #include "snapshot.h"
 #include "view_flows.h"
+
+/* What the stream needs from one event to the next. */
+struct live {
+	struct pg_stream stream;
+	struct pg_snapshot_cache cache;
+	struct pg_flow_scan flows;
+	struct pg_drops *drops; /* of the instance; NULL: none */
+	struct pg_top_drops last_drops;
+	struct pg_marks_age marks_age;
+};
 
 struct reader {
 	const struct pg_reader_opts *opts;
 	uint64_t opened; /* which instance was read last */
 	struct pg_metric_ports *ports;
 	struct pg_flow_sums *sums;
-	struct pg_stream *stream;
+	struct live *live;
 };
+
+/* Of a second, what walking over flows may take. */
+#define FLOWS_NS 3000000
 
 static double seconds(const struct timespec *t)
 {
@@ -59,7 +75,6 @@ static unsigned what_for(enum pg_doc doc)
 	case PG_DOC_STATES:
 		return PG_SNAP_STATES;
 	case PG_DOC_METRICS:
-	case PG_DOC_STREAM:
 		return PG_SNAP_PORTS | PG_SNAP_LISTENERS | PG_SNAP_STATES_TOTAL;
 	default:
 		return 0;
@@ -119,18 +134,6 @@ static int write_metrics(struct reader *reader, struct pg_dp *dp, FILE *f,
 	return pg_metrics(f, snap, &opts, err);
 }
 
-static int write_stream(struct reader *reader, FILE *f, const struct pg_snapshot *snap,
-			struct pg_err *err)
-{
-	struct timespec t = { 0 };
-	struct utsname uts;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return pg_stream_write(f, reader->stream, snap, reader->sums,
-			       uname(&uts) ? "" : uts.nodename,
-			       (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000, err);
-}
-
 static int write_doc(struct reader *reader, struct pg_dp *dp, FILE *f, enum pg_doc doc,
 		     const struct pg_question *q, const struct pg_snapshot *snap, double began_s,
 		     struct pg_err *err)
@@ -150,11 +153,17 @@ static int write_doc(struct reader *reader, struct pg_dp *dp, FILE *f, enum pg_d
 		return pg_json_states(f, &snap->states, &q->states, err);
 	case PG_DOC_METRICS:
 		return write_metrics(reader, dp, f, snap, began_s, err);
-	case PG_DOC_STREAM:
-		return write_stream(reader, f, snap, err);
 	default:
 		return 0;
 	}
+}
+
+static void forget(struct live *live)
+{
+	pg_drops_close(TAKE_PTR(live->drops));
+	pg_flow_scan_clear(&live->flows);
+	live->last_drops.n = live->last_drops.missed = 0;
+	live->marks_age = (struct pg_marks_age){ 0 };
 }
 
 /* Another instance than the last time starts with counters of its own. */
@@ -163,10 +172,67 @@ static int get_instance(struct reader *reader, struct pg_dp **ret_dp, struct pg_
 	uint64_t opened = 0;
 	int r = pg_dp_follow_get(reader->opts->follow, ret_dp, &opened, err);
 
-	if (!r && opened != reader->opened) {
+	if (!r && (opened != reader->opened || !*ret_dp)) {
 		pg_metric_ports_reset(reader->ports);
 		reader->opened = opened;
+		forget(reader->live);
 	}
+	return r;
+}
+
+/* The stream: as cheap as what comes every second has to be --------------------------------------- */
+
+static int read_live(struct reader *reader, struct pg_dp *dp, struct pg_snapshot **ret_snap,
+		     struct pg_err *err)
+{
+	const struct pg_flow_scan_opts flows = {
+		.query = { .by = PG_FLOW_BY_RATE, .top = PG_FLOW_SAMPLE_TOP },
+		.fresh = 2 * PG_STREAM_FLOWS,
+		.budget_ns = FLOWS_NS,
+	};
+	struct live *live = reader->live;
+	struct pg_snapshot *snap = NULL;
+	int r = live->drops ? 0 : pg_drops_open(dp, false, &live->drops, err);
+
+	if (!r)
+		r = pg_flow_scan_read(&live->flows, dp, &flows, err);
+	if (!r)
+		r = pg_top_drops_take(live->drops, &live->last_drops, err);
+	if (!r)
+		r = pg_snapshot_read_again(dp, &live->cache, PG_SNAP_PORTS | PG_SNAP_LISTENERS |
+					   PG_SNAP_STATES_TOTAL | PG_SNAP_COST, &snap, err);
+	if (r < 0)
+		return r;
+	*ret_snap = snap;
+	if (pg_marks_due(&live->marks_age, snap, (uint64_t)(now_s() * 1e9)))
+		pg_marker_ask(reader->opts->marker);
+	return pg_marks_apply(pg_marker_marks(reader->opts->marker), live->cache.services, snap) ?
+		       pg_fail(err, -ENOMEM, "out of memory") : 0;
+}
+
+static int answer_stream(struct reader *reader, struct pg_dp *dp, FILE *f, struct pg_err *err)
+{
+	struct live *live = reader->live;
+	struct pg_snapshot *snap = NULL;
+	struct timespec t = { 0 };
+	struct utsname uts;
+	struct pg_stream_more more = {
+		.host = uname(&uts) ? "" : uts.nodename,
+		.flows = &live->flows.sampler.sample,
+		.drops = &live->last_drops,
+		.marks_error = pg_marker_error(reader->opts->marker),
+	};
+	int r = dp ? read_live(reader, dp, &snap, err) :
+		     pg_snapshot_read(NULL, pg_dp_follow_dir(reader->opts->follow), 0, NULL, &snap, err);
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	more.now_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	if (!r)
+		r = pg_stream_write(f, &live->stream, snap, &more, err);
+	if (dp)
+		pg_snapshot_recycle(&live->cache, snap);
+	else
+		pg_snapshot_free(snap);
 	return r;
 }
 
@@ -180,12 +246,14 @@ static int answer(struct reader *reader, FILE *f, enum pg_doc doc, const struct 
 
 	if (r || doc == PG_DOC_NONE)
 		return r;
+	if (doc == PG_DOC_STREAM)
+		return answer_stream(reader, dp, f, err);
 	r = pg_snapshot_read(dp, pg_dp_follow_dir(reader->opts->follow), what_for(doc), &q->flows,
 			     &snap, err);
 	if (r < 0)
 		return r;
 	memset(reader->sums, 0, sizeof(*reader->sums));
-	if (dp && (doc == PG_DOC_METRICS || doc == PG_DOC_STREAM))
+	if (dp && doc == PG_DOC_METRICS)
 		r = pg_flow_sums_read(dp, reader->sums, err);
 	return r < 0 ? r : write_doc(reader, dp, f, doc, q, snap, began_s, err);
 }
@@ -245,11 +313,11 @@ int pg_reader_run(int sock, const struct pg_reader_opts *opts)
 		.opts = opts,
 		.ports = calloc(1, sizeof(*reader.ports)),
 		.sums = calloc(1, sizeof(*reader.sums)),
-		.stream = calloc(1, sizeof(*reader.stream)),
+		.live = calloc(1, sizeof(*reader.live)),
 	};
 	struct pg_ask ask;
 	ssize_t n = 0;
-	int r = reader.ports && reader.sums && reader.stream ? 0 : -ENOMEM;
+	int r = reader.ports && reader.sums && reader.live ? 0 : -ENOMEM;
 
 	if (!r)
 		reader.ports->max = opts->max_ports;
@@ -259,6 +327,10 @@ int pg_reader_run(int sock, const struct pg_reader_opts *opts)
 		r = -errno;
 	free(reader.ports);
 	free(reader.sums);
-	free(reader.stream);
+	if (reader.live) {
+		forget(reader.live);
+		pg_snapshot_cache_clear(&reader.live->cache);
+	}
+	free(reader.live);
 	return r;
 }

@@ -4,9 +4,11 @@
 
 #include "dp.h"
 #include "serve_ask.h"
+#include "serve_marks.h"
 
 struct pg_reader_opts {
 	struct pg_dp_follow *follow;
+	struct pg_marker *marker;
 	unsigned max_ports, max_rules; /* of /metrics */
 };
 

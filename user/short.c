@@ -252,6 +252,23 @@ static bool match_covers(const struct pg_match *a, const struct pg_match *b)
 	return n_outer && n_inner;
 }
 
+/* Is match `a` for no packet to the ports of `b`, which is one of a short form, that begins a connection? */
+static bool is_apart(const struct pg_match *a, const struct pg_match *b)
+{
+	const struct pg_port_range *mine = NULL, *its = NULL;
+	unsigned n_mine = ports_of(a, &mine), n_its = ports_of(b, &its);
+
+	if (a->kind == PG_MATCH_STATE || a->kind == PG_MATCH_CONNTRACK)
+		return a->conntrack.given & 1U << PG_CT_PART_STATE &&
+		       !(a->conntrack.inverted & 1U << PG_CT_PART_STATE) &&
+		       !(a->conntrack.states & PG_CT_NEW);
+	for (unsigned i = 0; i < n_mine; i++)
+		for (unsigned k = 0; k < n_its; k++)
+			if (mine[i].lo <= its[k].hi && its[k].lo <= mine[i].hi)
+				return false;
+	return n_mine && n_its;
+}
+
 /* Does a packet end with this rule of INPUT? In a chain it may end or not. */
 static bool decides(const struct pg_rule *rule)
 {
@@ -345,10 +362,44 @@ static int put_decision(struct pg_chain *chain, size_t at, const struct pg_rule 
 	return pg_chain_insert(chain, at, rule);
 }
 
+/* Does a rule of INPUT let in new connections that a denial, which stands behind it, is for? Roughly: some. */
+static bool lets_some_in(const struct pg_ruleset *set, const struct pg_rule *a, const struct pg_rule *deny,
+			 unsigned depth)
+{
+	const struct pg_chain *chain;
+
+	if ((a->target != PG_TARGET_ACCEPT && a->target != PG_TARGET_CHAIN) || !depth ||
+	    !(pg_rule_families(a) & pg_rule_families(deny)) || a->out.set ||
+	    (a->proto && !a->proto_invert && a->proto != deny->proto) ||
+	    (a->in.set && !a->in.invert && !strcmp(a->in.name, "lo")))
+		return false;
+	for (size_t i = 0; i < a->n_match; i++)
+		if (is_apart(&a->match[i], &deny->match[0]))
+			return false;
+	if (a->target == PG_TARGET_ACCEPT)
+		return true;
+	chain = pg_ruleset_chain(set, PG_TABLE_FILTER, a->chain);
+	for (size_t i = 0; chain && i < chain->n_rules; i++)
+		if (lets_some_in(set, &chain->rule[i], deny, depth - 1))
+			return true;
+	return false;
+}
+
+static void log_openings(struct pg_text *log, const struct pg_ruleset *set, size_t before,
+			 const struct pg_rule *deny)
+{
+	const struct pg_chain *chain = &set->chain[PG_CHAIN_INPUT];
+
+	for (size_t i = 0; i < before; i++)
+		if (lets_some_in(set, &chain->rule[i], deny, 16))
+			log_rule(log, "# still lets some in:", i + 1, &chain->rule[i]);
+}
+
 /* Rule i of a part. What is there in the same words, by whatever verb, gives way. */
-static int add(struct pg_chain *chain, const struct pg_short *s, const struct pg_short_rules *part,
+static int add(struct pg_ruleset *set, const struct pg_short *s, const struct pg_short_rules *part,
 	       size_t i, struct pg_text *log, bool *changed)
 {
+	struct pg_chain *chain = &set->chain[PG_CHAIN_INPUT];
 	const struct pg_rule *rule = &part->decide.rule[i];
 	bool limit = s->kind == PG_SHORT_LIMIT, watched;
 	size_t at = 0;
@@ -367,18 +418,21 @@ static int add(struct pg_chain *chain, const struct pg_short *s, const struct pg
 		remove_rule(chain, --at, log);
 	for (size_t k = 0; k < PG_SHORT_WATCH && !watched && limit && !r; k++)
 		r = insert_rule(chain, at++, &part->watch[k].rule[i], log);
-	return r < 0 ? r : put_decision(chain, at, rule, log);
+	if (!r)
+		r = put_decision(chain, at, rule, log);
+	if (!r && s->kind == PG_SHORT_DENY)
+		log_openings(log, set, at, rule);
+	return r;
 }
 
 int pg_short_add(const struct pg_short *s, struct pg_ruleset *set, struct pg_text *log,
 		 bool *ret_changed, struct pg_diag *diag)
 {
-	struct pg_chain *chain = &set->chain[PG_CHAIN_INPUT];
 	bool changed = false;
 
 	for (size_t p = 0; p < s->n; p++)
 		for (size_t i = 0; i < s->part[p].decide.n_rules; i++)
-			if (add(chain, s, &s->part[p], i, log, &changed) < 0)
+			if (add(set, s, &s->part[p], i, log, &changed) < 0)
 				return pg_diag(diag, PG_DIAG_FAILED, NULL, "out of memory");
 	*ret_changed = changed;
 	return 0;

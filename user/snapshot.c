@@ -85,6 +85,7 @@ static int add_port(void *arg, const struct pg_dp_port *port)
 	row->in = port->count[PG_DIR_IN];
 	row->out = port->count[PG_DIR_OUT];
 	row->in_dropped = port->dropped;
+	row->out_dropped = port->out_dropped;
 	row->flags = port->flags;
 	if (rows->next < l->n && !compare_port(&l->row[rows->next], port->proto, port->port)) {
 		row->has_listener = true;

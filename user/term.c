@@ -23,9 +23,10 @@ static volatile sig_atomic_t taken, wanted_signal, resized;
 static const char restore[] = "\033[?1000l\033[?1002l\033[?1006l\033[m\017\033[?25h\033[?1049l\033[?1l\033>\r";
 static bool plain_restore; /* the terminal takes no such sequences */
 
-static const int deadly[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT, SIGTRAP, SIGSYS,
-			      SIGXCPU, SIGXFSZ, SIGALRM, SIGUSR1, SIGUSR2 };
 static const int ending[] = { SIGTERM, SIGHUP, SIGINT, SIGPIPE };
+/* These end no process, or are curses' (SIGTSTP) or nobody's to catch. All others end us at once. */
+static const int harmless[] = { SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGTSTP, SIGTTIN, SIGTTOU, SIGKILL,
+				SIGSTOP };
 
 static void die(int sig)
 {
@@ -58,6 +59,22 @@ static void handle(const int *sig, size_t n, void (*fn)(int), int flags)
 	sigfillset(&action.sa_mask);
 	for (size_t i = 0; i < n; i++)
 		sigaction(sig[i], &action, NULL);
+}
+
+static bool is_one_of(int sig, const int *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] == sig)
+			return true;
+	return false;
+}
+
+static void handle_deadly(void)
+{
+	for (int sig = 1; sig <= SIGRTMAX; sig++)
+		if (!is_one_of(sig, ending, ARRAY_SIZE(ending)) &&
+		    !is_one_of(sig, harmless, ARRAY_SIZE(harmless)))
+			handle(&sig, 1, die, (int)SA_RESETHAND);
 }
 
 bool pg_term_has_unicode(void)
@@ -94,6 +111,23 @@ static void begin_colours(bool colour)
 		init_pair((short)(i + 1), looks[i].fg, looks[i].bg);
 }
 
+static bool can(const char *capability)
+{
+	const char *text = tigetstr(capability);
+
+	/* -1 is terminfo's own value. NOLINTNEXTLINE(performance-no-int-to-ptr) */
+	return text && text != (char *)-1;
+}
+
+static int refuse_type(const char *why, struct pg_err *err)
+{
+	const char *name = getenv("TERM");
+	char shown[64];
+
+	return pg_fail(err, -EINVAL, "%s '%s' (TERM); `top --batch' needs no terminal", why,
+		       pg_printable(name ? name : "", shown, sizeof(shown)));
+}
+
 /* What the terminal sends for a click, a wheel and, doubled, for nothing. */
 #define MOUSE_EVENTS (BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED)
 
@@ -108,17 +142,16 @@ int pg_term_open(bool colour, struct pg_err *err)
 	/* A key alone and the beginning of a sequence are told apart by time: 25 ms are enough. */
 	set_escdelay(25);
 	screen = newterm(NULL, stdout, stdin);
-	if (!screen) {
-		const char *name = getenv("TERM");
-		char shown[64];
-
-		return pg_fail(err, -EINVAL, "unknown terminal type '%s' (TERM); `top --batch' needs none",
-			       pg_printable(name ? name : "", shown, sizeof(shown)));
+	if (screen && !can("cup")) {
+		endwin();
+		delscreen(screen);
+		return refuse_type("the cursor cannot be placed on a terminal of type", err);
 	}
-	/* -1 is terminfo's own value. NOLINTNEXTLINE(performance-no-int-to-ptr) */
-	plain_restore = !tigetstr("smcup") || tigetstr("smcup") == (char *)-1;
+	if (!screen)
+		return refuse_type("unknown terminal type", err);
+	plain_restore = !can("smcup");
 	taken = 1;
-	handle(deadly, ARRAY_SIZE(deadly), die, (int)SA_RESETHAND);
+	handle_deadly();
 	handle(ending, ARRAY_SIZE(ending), end, 0);
 	handle(&winch, 1, resize, 0);
 	raw(); /* Ctrl-Z and Ctrl-C are keys */

@@ -81,8 +81,8 @@ static void draw_status(struct pg_frame *f, const struct pg_top *top, const stru
 	const struct pg_snapshot *snap = model->snap;
 
 	if (top->message[0])
-		pg_frame_put(f, 1, 2, f->width - 1, PG_LOOK_WARN, top->message);
-	else if (top->editing || top->filter[0])
+		return; /* draw_message() */
+	if (top->editing || top->filter[0])
 		pg_frame_printf(f, 1, 2, PG_LOOK_STRONG, "filter: %s%s", top->filter,
 				top->editing ? "_" : "");
 	else if (snap->policy.confirm_s)
@@ -94,6 +94,25 @@ static void draw_status(struct pg_frame *f, const struct pg_top *top, const stru
 			     "The new policy was not confirmed: the old one is in force again");
 	else if (snap->listener_error[0])
 		pg_frame_printf(f, 1, 2, PG_LOOK_DIM, "no listeners: %s", snap->listener_error);
+}
+
+/* All of it, over what is below, where a line is too short: its end says what to do. */
+static void draw_message(struct pg_frame *f, const char *message)
+{
+	for (unsigned y = 2; *message && y + 1 < f->height; y++) {
+		size_t n = strlen(message), room = f->width > 2 ? f->width - 2 : 1;
+
+		if (n > room) {
+			for (n = room; n > room / 2 && message[n] != ' ';)
+				n--;
+			if (message[n] != ' ')
+				n = room;
+		}
+		pg_frame_fill(f, 0, y, f->width, PG_LOOK_PLAIN, ' ');
+		pg_frame_printf(f, 1, y, PG_LOOK_WARN, "%.*s", (int)n, message);
+		message += n;
+		message += strspn(message, " ");
+	}
 }
 
 static void draw_nothing(struct pg_frame *f, const struct pg_snapshot *snap)
@@ -162,6 +181,7 @@ void pg_top_draw(struct pg_frame *f, struct pg_top *top, const struct pg_top_mod
 	} else {
 		draw_nothing(f, model->snap);
 	}
+	draw_message(f, top->message);
 	if (top->help)
 		pg_top_draw_help(f, f->height > 2 ? 1 : 0, f->height - 1, top, model);
 	if (top->ask.open)

@@ -15,6 +15,7 @@ static void fill(const struct pg_drop_row *from, struct pg_top_drop *to)
 	memset(to, 0, sizeof(*to));
 	if (localtime_r(&from->when.tv_sec, &tm))
 		strftime(to->when, sizeof(to->when), "%H:%M:%S", &tm);
+	to->time_ms = (uint64_t)from->when.tv_sec * 1000 + (uint64_t)from->when.tv_nsec / 1000000;
 	memcpy(to->iface, from->fate.iface, sizeof(to->iface));
 	to->reason = from->fate.reason;
 	pg_fate_who(&from->fate, to->who, sizeof(to->who));

@@ -9,6 +9,7 @@
 
 struct pg_top_drop {
 	char when[16]; /* "20:15:03" */
+	uint64_t time_ms; /* since 1970 */
 	char iface[IFNAMSIZ];
 	enum pg_reason reason;
 	char who[48]; /* that decided: "INPUT 3", "INPUT policy", "-" */

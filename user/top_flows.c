@@ -6,9 +6,13 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#define HALF_A_SECOND 500000000
+
+/* Of the flow that lies, or lay, in a place. */
 struct pg_flow_seen {
-	uint64_t hash; /* of its key; 0: a free place */
+	uint32_t id, at_ms;
 	struct pg_count count[2];
+	struct pg_flow_rate rate[2];
 };
 
 /* Addresses ----------------------------------------------------------------------------------- */
@@ -64,61 +68,42 @@ static bool is_own(const struct pg_own_addresses *own, const struct pg_flow_row 
 	return own->n && bsearch(key, own->addr, own->n, sizeof(key), compare_addr);
 }
 
-/* What was seen ------------------------------------------------------------------------------- */
-
-static struct pg_flow_seen *find(struct pg_flow_seen *seen, size_t cap, uint64_t hash)
-{
-	size_t at = (size_t)(hash >> 32) & (cap - 1);
-
-	while (seen[at].hash && seen[at].hash != hash)
-		at = (at + 1) & (cap - 1);
-	return &seen[at];
-}
-
-/* At most half of the places are taken. */
-static int make_room(struct pg_sampler *s)
-{
-	size_t cap = s->cap_seeing ? 2 * s->cap_seeing : 1024;
-	struct pg_flow_seen *more;
-
-	if (2 * (s->n_seeing + 1) <= s->cap_seeing)
-		return 0;
-	more = calloc(cap, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->cap_seeing; i++)
-		if (s->seeing[i].hash)
-			*find(more, cap, s->seeing[i].hash) = s->seeing[i];
-	free(s->seeing);
-	s->seeing = more;
-	s->cap_seeing = cap;
-	return 0;
-}
-
 static uint64_t since(uint64_t now, uint64_t last)
 {
 	return now < last ? now : now - last;
 }
 
+static void rate_of(const struct pg_count now[2], const struct pg_count last[2], double elapsed_s,
+		    struct pg_flow_rate ret[2])
+{
+	for (int end = 0; end < 2; end++) {
+		ret[end].packets = (float)((double)since(now[end].packets, last[end].packets) / elapsed_s);
+		ret[end].bytes = (float)((double)since(now[end].bytes, last[end].bytes) / elapsed_s);
+	}
+}
+
 /* Sampling ------------------------------------------------------------------------------------ */
 
-int pg_sampler_begin(struct pg_sampler *s, uint64_t now_ns)
+int pg_sampler_begin(struct pg_sampler *s, uint64_t now_ns, uint32_t places)
 {
 	uint32_t *open = s->next.open;
 
+	if (s->places < places) {
+		free(s->seen);
+		s->seen = calloc(places, sizeof(*s->seen));
+		s->places = s->seen ? places : 0;
+	}
 	if (!open)
 		open = malloc((size_t)_PG_PORT_PROTO_MAX * PG_PORTS * sizeof(*open));
-	if (!open)
+	if (!open || !s->seen) {
+		free(open);
+		s->next.open = NULL;
 		return -ENOMEM;
+	}
 	memset(open, 0, (size_t)_PG_PORT_PROTO_MAX * PG_PORTS * sizeof(*open));
 	s->next.list.n = s->next.list.wanted = 0;
 	s->next = (struct pg_flow_sample){ .time_ns = now_ns, .list = s->next.list, .open = open };
-	if (s->seen_ns)
-		s->next.elapsed_s = (double)(now_ns - s->seen_ns) / 1e9;
-	/* The table of a walk before is as large as this one will need. */
-	if (s->seeing)
-		memset(s->seeing, 0, s->cap_seeing * sizeof(*s->seeing));
-	s->n_seeing = 0;
+	s->now_ns = now_ns;
 	return 0;
 }
 
@@ -155,55 +140,103 @@ static void count_open(struct pg_sampler *s, const struct pg_flow_row *row)
 			open[row->port[end]]++;
 }
 
-int pg_sampler_add(struct pg_sampler *s, const struct pg_flow_query *query,
-		   const struct pg_flow_row *row, bool wanted)
+/* Its rate since it was seen the last time; of what was sent in a moment none can be told. */
+static void see(struct pg_sampler *s, struct pg_flow_row *row)
 {
-	uint64_t hash = pg_flow_hash(&row->key, 0) | 1;
-	struct pg_flow_row with = *row;
-	struct pg_flow_seen *seen;
+	static const struct pg_count none[2];
+	struct pg_flow_seen *seen = &s->seen[row->place % s->places];
+	uint32_t now_ms = (uint32_t)(s->now_ns / 1000000);
+	uint64_t since_ns = s->now_ns - s->sample.time_ns;
 
+	if (seen->id != row->id) {
+		*seen = (struct pg_flow_seen){ .id = row->id, .at_ms = now_ms };
+		/* One that has begun since the last walk; others were in the other table. */
+		if (s->sample.time_ns && since_ns >= HALF_A_SECOND &&
+		    row->age_ns <= since_ns / 10 * 11 + 100000000)
+			rate_of(row->count, none, (double)since_ns / 1e9, seen->rate);
+	} else if (now_ms - seen->at_ms >= 500) {
+		rate_of(row->count, seen->count, (double)(now_ms - seen->at_ms) / 1e3, seen->rate);
+		seen->at_ms = now_ms;
+	} else {
+		memcpy(row->rate, seen->rate, sizeof(row->rate));
+		return;
+	}
+	memcpy(seen->count, row->count, sizeof(seen->count));
+	memcpy(row->rate, seen->rate, sizeof(row->rate));
+}
+
+int pg_sampler_add(struct pg_sampler *s, const struct pg_flow_query *query, struct pg_flow_row *row,
+		   bool wanted)
+{
 	s->next.count[row->half_open ? PG_HALF_OPEN_TABLE : PG_FLOW_TABLE]++;
+	s->next.word[pg_flow_word(row)]++;
 	count_open(s, row);
-	if (make_room(s) < 0)
-		return -ENOMEM;
-	seen = find(s->seeing, s->cap_seeing, hash);
-	s->n_seeing += !seen->hash;
-	*seen = (struct pg_flow_seen){ hash, { row->count[0], row->count[1] } };
+	see(s, row);
+	row->read_ns = s->now_ns;
 	if (!wanted)
 		return 0;
-
-	/* One that is new since the last walk has all it has sent since then. */
-	seen = s->n_seen ? find(s->seen, s->cap_seen, hash) : NULL;
-	for (int end = 0; end < 2 && s->next.elapsed_s > 0; end++) {
-		const struct pg_count none = { 0 }, *last = seen && seen->hash ? &seen->count[end] : &none;
-
-		/* Or it has left the table of half-open ones unseen: then it may be old. */
-		if (last == &none && row->age_ns > (uint64_t)(s->next.elapsed_s * 1.1e9) + 100000000)
-			continue;
-		with.since[end].packets = since(row->count[end].packets, last->packets);
-		with.since[end].bytes = since(row->count[end].bytes, last->bytes);
+	if (pg_flow_list_is_full_for(&s->next.list, query, row)) {
+		s->next.list.wanted++;
+		return 0;
 	}
-	return pg_flow_list_add(&s->next.list, query, &with);
+	return pg_flow_list_add(&s->next.list, query, row);
 }
 
 void pg_sampler_end(struct pg_sampler *s, const struct pg_flow_query *query)
 {
 	struct pg_flow_sample sample = s->sample;
-	struct pg_flow_seen *seen = s->seen;
-	size_t cap = s->cap_seen;
 
 	pg_flow_list_sort(&s->next.list, query);
 	s->sample = s->next;
 	s->next = sample;
-	/* Of what was sent in a moment no rate can be told. */
-	if (s->seen_ns && s->sample.time_ns - s->seen_ns < 500000000)
+}
+
+/* Of what was sent in a moment no rate can be told: then its counters wait, or the next rate lacked that. */
+static void take_rate(struct pg_flow_row *row, const struct pg_flow_row *old, uint64_t now_ns)
+{
+	memcpy(row->rate, old->rate, sizeof(row->rate));
+	row->read_ns = now_ns;
+	if (now_ns - old->read_ns >= HALF_A_SECOND) {
+		rate_of(row->count, old->count, (double)(now_ns - old->read_ns) / 1e9, row->rate);
 		return;
-	s->seen_ns = s->sample.time_ns;
-	s->seen = s->seeing;
-	s->n_seen = s->n_seeing;
-	s->cap_seen = s->cap_seeing;
-	s->seeing = seen;
-	s->cap_seeing = cap;
+	}
+	memcpy(row->count, old->count, sizeof(row->count));
+	row->read_ns = old->read_ns;
+}
+
+int pg_sampler_refresh(struct pg_sampler *s, const struct pg_flow_query *query, size_t n,
+		       pg_sampler_again_fn *again, void *arg, uint64_t now_ns)
+{
+	struct pg_flow_list *list = &s->sample.list;
+	_free_ struct pg_flow_row *old = NULL;
+	_free_ bool *gone = NULL;
+	size_t kept = 0;
+	int r;
+
+	n = n < list->n ? n : list->n;
+	old = reallocarray(NULL, n + 1, sizeof(*old));
+	gone = calloc(n + 1, sizeof(*gone));
+	if (!old || !gone)
+		return -ENOMEM;
+	if (!n)
+		return 0;
+	memcpy(old, list->row, n * sizeof(*old));
+	r = again(arg, list->row, n, gone);
+	if (r)
+		return r;
+	for (size_t i = 0; i < list->n; i++) {
+		if (i < n && gone[i])
+			continue;
+		if (i < n)
+			take_rate(&list->row[i], &old[i], now_ns);
+		if (kept != i)
+			list->row[kept] = list->row[i];
+		kept++;
+	}
+	list->wanted -= list->n - kept;
+	list->n = kept;
+	pg_flow_list_sort(list, query);
+	return 0;
 }
 
 void pg_sampler_clear(struct pg_sampler *s)
@@ -213,7 +246,6 @@ void pg_sampler_clear(struct pg_sampler *s)
 	free(s->sample.open);
 	free(s->next.open);
 	free(s->seen);
-	free(s->seeing);
 	free(s->own.addr);
 	*s = (struct pg_sampler){ 0 };
 }

@@ -126,6 +126,14 @@ static uint64_t port_key(const void *arg, size_t i, unsigned col)
 	}
 }
 
+/* What nothing tells apart: ports that somebody listens on, then those that have counted most. */
+static uint64_t port_tie(const void *arg, size_t i)
+{
+	const struct pg_port_row *row = &((const struct ports *)arg)->model->snap->port[i];
+
+	return (uint64_t)row->has_listener << 63 | (row->in.packets + row->out.packets);
+}
+
 static void port_text(const void *arg, size_t i, char *buf, size_t size)
 {
 	const struct pg_port_row *row = &((const struct ports *)arg)->model->snap->port[i];
@@ -150,7 +158,7 @@ static void put_minute(const struct ports *p, const struct pg_port_row *row, str
 	pg_frame_spark(f, x, y, PG_LOOK_CHART, value, w);
 }
 
-/* Where there is no room for both, who listens is worth more than what the port is called. */
+/* Where there is no room for both, and nobody listens, what the port is called, as a remark. */
 static void put_name(const struct pg_port_row *row, struct pg_frame *f, unsigned x, unsigned y,
 		     unsigned w)
 {
@@ -161,8 +169,10 @@ static void put_name(const struct pg_port_row *row, struct pg_frame *f, unsigned
 		process[strcspn(process, "[")] = '\0';
 	if (process[0])
 		pg_frame_put(f, x, y, w, PG_LOOK_STRONG, process);
+	else if (w < 12 && row->service[0])
+		pg_frame_printf(f, x, y, PG_LOOK_DIM, "(%.*s)", (int)w - 2, row->service);
 	else
-		pg_frame_put(f, x, y, w, PG_LOOK_DIM, row->service[0] ? row->service : "-");
+		pg_frame_put(f, x, y, w, PG_LOOK_DIM, "-");
 }
 
 static void port_cell(const void *arg, size_t i, unsigned col, struct pg_frame *f, unsigned x,
@@ -212,6 +222,7 @@ void pg_top_draw_ports(struct pg_frame *f, unsigned y, unsigned height, struct p
 		.n = model->snap->n_port,
 		.arg = &p,
 		.key = port_key,
+		.tie = port_tie,
 		.cell = port_cell,
 		.text = port_text,
 		.none = "No port has had a packet yet, and nobody listens.",

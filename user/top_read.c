@@ -4,16 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "flow_read.h"
 #include "options.h"
 #include "top_table.h"
 
-/*
- * Walking over all flows may take so small a part of the time: with few of them that is every time, with a
- * hundred thousand every few seconds. Who looks at flows gets more of it.
- */
+/* What walking over all flows may take of the time. */
 #define FLOWS_SHARE 300
-#define FLOWS_SHARE_SHOWN 150
+#define FRESH_FLOWS 100 /* more than a screen shows, and so that one more may come up */
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -39,7 +35,7 @@ void pg_top_reader_close(struct pg_top_reader *r)
 	pg_snapshot_free(r->snap);
 	pg_snapshot_cache_clear(&r->cache);
 	pg_history_free(r->history);
-	pg_sampler_clear(&r->sampler);
+	pg_flow_scan_clear(&r->flows);
 	pg_drops_close(r->drops);
 	free(r->last_drops);
 	pg_port_marks_clear(&r->marks);
@@ -62,44 +58,26 @@ static int follow(struct pg_top_reader *r, struct pg_err *err)
 	if (rc || (r->dp && r->drops && nth == r->nth))
 		return rc;
 	pg_drops_close(TAKE_PTR(r->drops));
-	pg_sampler_clear(&r->sampler);
-	r->flows_due_ns = r->marks_due_ns = 0;
+	pg_flow_scan_clear(&r->flows);
+	r->marks_age = (struct pg_marks_age){ 0 };
 	r->nth = nth;
 	return r->dp ? pg_drops_open(r->dp, false, &r->drops, err) : 0;
 }
 
 /* Whom the policy lets reach a port ------------------------------------------------------------ */
 
-static void ask_policy(struct pg_top_reader *r)
+static int mark_ports(struct pg_top_reader *r, const struct pg_top *top, struct pg_snapshot *snap)
 {
-	_cleanup_(pg_sockets_clear) struct pg_sockets sockets = { 0 };
-	_cleanup_(pg_foreign_clear) struct pg_foreign foreign = { 0 };
 	struct pg_err err = { 0 };
 
-	pg_port_marks_clear(&r->marks);
+	if (top->view != PG_TOP_PORTS && !top->detail)
+		return 0;
 	/* Without privilege there are no marks, and all else is shown. */
-	if (pg_sockets_read(false, &sockets, &err) || pg_foreign_read(&foreign))
-		return;
-	if (pg_port_marks_read(r->dp, &sockets, &foreign, &r->marks, &err))
+	if (pg_marks_due(&r->marks_age, snap, clock_ns(CLOCK_MONOTONIC))) {
 		pg_port_marks_clear(&r->marks);
-}
-
-/* It costs half a second, so it is done when the policy has changed, and every ten minutes. */
-static void mark_ports(struct pg_top_reader *r, struct pg_snapshot *snap)
-{
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
-
-	if (now >= r->marks_due_ns || r->marks_generation != snap->policy.generation) {
-		ask_policy(r);
-		r->marks_generation = snap->policy.generation;
-		r->marks_due_ns = now + 600000000000ULL;
+		(void)pg_marks_ask(r->dp, &r->marks, &err);
 	}
-	for (size_t i = 0; i < snap->n_port; i++) {
-		struct pg_port_row *row = &snap->port[i];
-		const struct pg_port_mark *mark = pg_port_marks_find(&r->marks, row->proto, row->port);
-
-		row->mark = mark ? mark->mark : PG_MARK_NONE;
-	}
+	return pg_marks_apply(&r->marks, r->cache.services, snap);
 }
 
 /* Flows --------------------------------------------------------------------------------------- */
@@ -110,54 +88,33 @@ static enum pg_flow_sort flow_order(const struct pg_top *top)
 	return top->cumulative ? PG_FLOW_BY_BYTES : PG_FLOW_BY_RATE;
 }
 
-struct sampling {
-	struct pg_sampler *sampler;
-	const struct pg_top *top;
-	struct pg_flow_query query;
-};
-
-static bool is_wanted(const struct sampling *s, const struct pg_flow_row *row)
+static bool is_wanted(void *arg, const struct pg_flow_row *row)
 {
+	const struct pg_top *top = arg;
 	char text[512];
 
-	if (s->top->detail && (row->proto != (s->top->port.proto == PG_PORT_TCP ? 6 : 17) ||
-			       (row->port[0] != s->top->port.port && row->port[1] != s->top->port.port)))
+	if (top->detail && (row->proto != (top->port.proto == PG_PORT_TCP ? 6 : 17) ||
+			    (row->port[0] != top->port.port && row->port[1] != top->port.port)))
 		return false;
-	if (!s->top->filter[0] || (s->top->view != PG_TOP_FLOWS && !s->top->detail))
+	if (!top->filter[0])
 		return true;
 	pg_top_flow_text(row, text, sizeof(text));
-	return pg_top_matches(text, s->top->filter);
+	return pg_top_matches(text, top->filter);
 }
 
-static int add_flow(void *arg, const struct pg_flow_row *row)
+static int read_flows(struct pg_top_reader *r, struct pg_top *top, bool whole, struct pg_err *err)
 {
-	struct sampling *s = arg;
-
-	return pg_sampler_add(s->sampler, &s->query, row, is_wanted(s, row));
-}
-
-static int walk_flows(struct pg_top_reader *r, const struct pg_top *top, struct pg_err *err)
-{
-	static const struct pg_flow_query all;
-	struct sampling s = {
-		.sampler = &r->sampler,
-		.top = top,
+	bool filtered = top->detail || (top->filter[0] && top->view == PG_TOP_FLOWS);
+	const struct pg_flow_scan_opts opts = {
 		.query = { .by = flow_order(top), .top = PG_FLOW_SAMPLE_TOP },
+		.wanted = filtered ? is_wanted : NULL,
+		.arg = top,
+		.fresh = top->detail || top->view == PG_TOP_FLOWS ? FRESH_FLOWS : 0,
+		.whole = whole,
+		.budget_ns = r->history->interval_ns / FLOWS_SHARE,
 	};
-	uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID), cost;
-	int rc = pg_sampler_begin(&r->sampler, clock_ns(CLOCK_MONOTONIC));
 
-	/* Without its addresses, a port has no connections that somebody opened from it. */
-	(void)pg_own_addresses_read(&r->sampler.own);
-	if (!rc)
-		rc = pg_flows_each(r->dp, &all, add_flow, &s, err);
-	if (rc < 0)
-		return rc == -ENOMEM ? pg_fail(err, rc, "out of memory") : rc;
-	pg_sampler_end(&r->sampler, &s.query);
-	cost = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
-	r->flows_due_ns = clock_ns(CLOCK_MONOTONIC) +
-			  cost * (top->detail || top->view == PG_TOP_FLOWS ? FLOWS_SHARE_SHOWN : FLOWS_SHARE);
-	return 0;
+	return pg_flow_scan_read(&r->flows, r->dp, &opts, err);
 }
 
 /* Samples ------------------------------------------------------------------------------------- */
@@ -173,8 +130,8 @@ static int read_snapshot(struct pg_top_reader *r, const struct pg_top *top, stru
 		rc = pg_snapshot_read_again(r->dp, &r->cache, what, &snap, err);
 		if (!rc)
 			rc = pg_top_drops_take(r->drops, r->last_drops, err);
-		if (!rc)
-			mark_ports(r, snap);
+		if (!rc && mark_ports(r, top, snap) < 0)
+			rc = pg_fail(err, -ENOMEM, "out of memory");
 	} else if (!rc)
 		rc = pg_snapshot_read(NULL, pg_state_dir(r->ctx), 0, NULL, &snap, err);
 	if (rc < 0) {
@@ -188,7 +145,7 @@ static int read_snapshot(struct pg_top_reader *r, const struct pg_top *top, stru
 	return 0;
 }
 
-int pg_top_read(struct pg_top_reader *r, const struct pg_top *top, struct pg_err *err)
+int pg_top_read(struct pg_top_reader *r, struct pg_top *top, struct pg_err *err)
 {
 	int rc = read_snapshot(r, top, err);
 
@@ -196,13 +153,10 @@ int pg_top_read(struct pg_top_reader *r, const struct pg_top *top, struct pg_err
 		return rc;
 	if (pg_history_add(r->history, r->snap) < 0)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	/* A little early is better than one interval late. */
-	if (r->snap->time_ns + 50000000 < r->flows_due_ns)
-		return 0;
-	return walk_flows(r, top, err);
+	return read_flows(r, top, false, err);
 }
 
-int pg_top_read_more(struct pg_top_reader *r, const struct pg_top *top, struct pg_err *err)
+int pg_top_read_more(struct pg_top_reader *r, struct pg_top *top, struct pg_err *err)
 {
 	int rc;
 
@@ -213,7 +167,7 @@ int pg_top_read_more(struct pg_top_reader *r, const struct pg_top *top, struct p
 		return rc;
 	if (pg_history_refresh(r->history, r->snap) < 0)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	return top->detail || top->view == PG_TOP_FLOWS ? walk_flows(r, top, err) : 0;
+	return top->detail || top->view == PG_TOP_FLOWS ? read_flows(r, top, true, err) : 0;
 }
 
 int pg_top_measure(struct pg_top_reader *r, struct pg_err *err)

@@ -6,7 +6,8 @@
 
 #include "cmd.h"
 #include "drops.h"
-#include "exposure.h"
+#include "flow_scan.h"
+#include "port_marks.h"
 #include "top.h"
 
 struct pg_top_reader {
@@ -17,12 +18,11 @@ struct pg_top_reader {
 	struct pg_snapshot_cache cache;
 	struct pg_snapshot *snap; /* the last one; NULL: none yet */
 	struct pg_history *history;
-	struct pg_sampler sampler;
+	struct pg_flow_scan flows;
 	struct pg_drops *drops; /* of `dp` */
 	struct pg_top_drops *last_drops;
-	struct pg_port_marks marks; /* as they were for `marks_generation`, until marks_due_ns */
-	uint64_t marks_generation, marks_due_ns;
-	uint64_t flows_due_ns; /* when flows are walked again */
+	struct pg_port_marks marks;
+	struct pg_marks_age marks_age;
 	int cost_fd; /* the kernel measures programs while it is open; -1: it does not */
 	struct timespec wall; /* when `snap` was read */
 };
@@ -31,9 +31,9 @@ int pg_top_reader_open(struct pg_top_reader *r, const struct pg_ctx *ctx, uint64
 		       struct pg_err *err);
 void pg_top_reader_close(struct pg_top_reader *r);
 /* A sample: snapshot, rates and, where it is time for that, flows. 0 or a negative errno. */
-int pg_top_read(struct pg_top_reader *r, const struct pg_top *top, struct pg_err *err);
+int pg_top_read(struct pg_top_reader *r, struct pg_top *top, struct pg_err *err);
 /* What the view lacks, without a sample of ports and rules. */
-int pg_top_read_more(struct pg_top_reader *r, const struct pg_top *top, struct pg_err *err);
+int pg_top_read_more(struct pg_top_reader *r, struct pg_top *top, struct pg_err *err);
 /* Have the programs' cost measured, or no longer. */
 int pg_top_measure(struct pg_top_reader *r, struct pg_err *err);
 

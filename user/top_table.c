@@ -149,7 +149,7 @@ static void draw_titles(struct pg_frame *f, unsigned y, const struct pg_top_tabl
 /* Rows ---------------------------------------------------------------------------------------- */
 
 struct row_order {
-	uint64_t key;
+	uint64_t key, tie;
 	size_t row;
 };
 
@@ -159,6 +159,8 @@ static int compare_rows(const void *a, const void *b)
 
 	if (x->key != y->key)
 		return x->key < y->key ? -1 : 1;
+	if (x->tie != y->tie)
+		return x->tie > y->tie ? -1 : 1;
 	return x->row < y->row ? -1 : x->row > y->row;
 }
 
@@ -177,6 +179,7 @@ static size_t wanted_rows(const struct pg_top *top, const struct pg_top_place *p
 				continue;
 		}
 		order[n].row = i;
+		order[n].tie = t->tie ? t->tie(t->arg, i) : 0;
 		order[n].key = t->key ? t->key(t->arg, i, place->sort) : 0;
 		order[n].key = up || !t->key ? order[n].key : ~order[n].key;
 		n++;

@@ -19,6 +19,7 @@ struct pg_top_table {
 	const void *arg;
 	/* What to sort by; equal ones stay in the order of rows. NULL: it can't be sorted. */
 	uint64_t (*key)(const void *arg, size_t row, unsigned column);
+	uint64_t (*tie)(const void *arg, size_t row); /* of equal ones the greater first; NULL: as above */
 	void (*cell)(const void *arg, size_t row, unsigned column, struct pg_frame *f, unsigned x,
 		     unsigned y, unsigned width);
 	/* All that a filter looks at. NULL: it can't be filtered. */

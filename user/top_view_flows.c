@@ -51,15 +51,14 @@ static double bytes(const struct flows *a, const struct pg_flow_row *row, int en
 {
 	if (a->cumulative)
 		return (double)row->count[end].bytes;
-	return a->sample->elapsed_s > 0 ? 8 * (double)row->since[end].bytes / a->sample->elapsed_s : 0;
+	return 8 * (double)row->rate[end].bytes;
 }
 
 static double packets(const struct flows *a, const struct pg_flow_row *row)
 {
 	if (a->cumulative)
 		return (double)row->count[0].packets + (double)row->count[1].packets;
-	return a->sample->elapsed_s > 0 ? (double)(row->since[0].packets + row->since[1].packets) /
-						  a->sample->elapsed_s : 0;
+	return (double)row->rate[0].packets + (double)row->rate[1].packets;
 }
 
 /* Families apart, then by the first four bytes of the address, then by port. */
@@ -246,7 +245,7 @@ void pg_top_draw_flows(struct pg_frame *f, unsigned y, unsigned height, struct p
 				 "; the first %zu of %zu", s->list.n, s->list.wanted);
 		if (model->snap->time_ns > s->time_ns && old_s >= 1.5)
 			snprintf(note + strlen(note), sizeof(note) - strlen(note),
-				 "; as of %.0f s ago", old_s);
+				 "; looked through %.0f s ago", old_s);
 	}
 	pg_frame_put(f, 0, y, f->width, PG_LOOK_DIM, note);
 	pg_top_flow_table(f, y + 1, height ? height - 1 : 0, top, &top->place[PG_TOP_FLOWS], model,

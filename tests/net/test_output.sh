@@ -186,6 +186,12 @@ pg s -F OUTPUT
 
 # Counters of ports are OUTPUT's, too: what was dropped did not leave.
 pg s -A OUTPUT -p udp --dport 99 -j DROP
+for _ in 1 2 3; do
+	echo x | in_ns s nc -u -q 0 -w 1 -p 7777 10.77.0.2 99
+done
+expect "a port's departures that were dropped" "$(port_count s udp 7777 .out.dropped)" \
+	"$(json s rules '.chains[] | select(.table == "filter" and .name == "OUTPUT") | .rules[0].packets')"
+expect "and there were some" "$(port_count s udp 7777 .out.dropped)" 3
 expect_exit "-i with OUTPUT" 2 "Can't use -i with OUTPUT" pg s -A OUTPUT -i pgs0 -j ACCEPT
 expect_exit "-o with INPUT" 2 "Can't use -o with INPUT" pg s -A INPUT -o pgs0 -j ACCEPT
 pg s -F OUTPUT

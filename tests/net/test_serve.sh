@@ -19,9 +19,9 @@ code() {
 	get "$@" -o /dev/null -w '%{http_code}'
 }
 
-# metric NAME{LABELS}: its value; labels in the order in which they are written
+# metric NAME{LABELS}: its value; labels in the order in which they are written, without id
 metric() {
-	get /metrics | want="portguard_$1" awk '{ want = ENVIRON["want"] " " }
+	get /metrics | sed 's/,id="[0-9]*"//' | want="portguard_$1" awk '{ want = ENVIRON["want"] " " }
 		substr($0, 1, length(want)) == want { print $NF }'
 }
 
@@ -108,6 +108,24 @@ expect "localhost" "$(code / -H 'Host: localhost:9180')" 200
 expect "no Host" "$(printf 'GET / HTTP/1.0\r\n\r\n' | in_ns s nc -q 2 127.0.0.1 "${url##*:}" | head -n 1 |
 	tr -d '\r')" "HTTP/1.1 403 Forbidden"
 
+# What programs cost: only known while somebody has it measured ------------------------------------
+
+expect "no cost, and it says so" "$(metric program_cost_known)" 0
+expect "no series of it" "$(get /metrics | grep -c '^portguard_program_run')" 0
+pg s top overview --batch --cost -n 0 --size 160x30 >"$WORK/frames" &
+top_pid=$!
+cost_is_known() {
+	in_ns c "$TOOLS/net/send" pgc0 esp 1
+	is program_cost_known 1 && grep -qE '^pgs0 +tc +([^ ]+ +){3}[1-9][0-9]* ' "$WORK/frames"
+}
+wait_for "a cost" cost_is_known
+kill $top_pid $(pgrep -P $top_pid)
+wait $top_pid 2>/dev/null
+ns=$(get /metrics | awk '/^portguard_program_run_seconds_total{interface="pgs0".*"in"}/ { s = $NF }
+	/^portguard_program_runs_total{interface="pgs0".*"in"}/ { n = $NF } END { printf "%d", 1e9 * s / n }')
+# An emulated or loaded machine may take its time, but not a millisecond for a packet.
+[ "$ns" -ge 10 ] && [ "$ns" -lt 1000000 ] && pass "ns a packet" || fail "ns a packet" "$ns"
+
 # The stream --------------------------------------------------------------------------------------
 
 in_ns s timeout 20 curl -sN "$url/api/v1/stream" 2>/dev/null | grep --line-buffered '^data' | head -n 2 |
@@ -116,14 +134,24 @@ expect "a snapshot a second" "$(jq -s '.[1].time_ms - .[0].time_ms | . > 0 and .
 expect "with what was counted" "$(head -n 1 "$WORK/stream" |
 	jq -c '.ports[] | select(.[1] == 53) | [.[0], .[3], .[5]]')" '["udp",77,77]'
 expect "and who listens" "$(head -n 1 "$WORK/stream" | jq -r '.ports[] | select(.[1] == 443) | .[11][1]')" nc
+expect "its cost" "$(head -n 1 "$WORK/stream" | jq '.ifaces[0] | .[9] > 0 and .[10] >= 10 * .[9]')" true
+expect "the last drop" "$(head -n 1 "$WORK/stream" | jq -c '.last_drops[0][2:8]')" \
+	'["pgs0","bad-checksum","-","tcp","10.77.0.2:40000","10.77.0.1:80"]'
 
 # The policy changes, the instance goes and comes -------------------------------------------------
 
 generation=$(metric policy_generation)
+rule_id() {
+	get /metrics | sed -n 's/^portguard_rule_packets_total.*no .*resolver.*,id="\([0-9]*\)".*/\1/p'
+}
+id=$(rule_id)
 expect_ok "another policy" pg s -I INPUT -p tcp --dport 9 -j ACCEPT
 expect "is seen" "$(metric policy_generation)" $((generation + 1))
 expect "counters went with their rule" \
 	"$(metric 'rule_packets_total{table="filter",chain="INPUT",rule="3",comment="no \"resolver\""}')" 77
+[ -n "$id" ] && expect "and its id" "$(rule_id)" "$id" || fail "a rule's id"
+expect_ok "another target" pg s -P INPUT DROP
+expect "what ACCEPT let pass is not dropped" "$(metric 'chain_policy_packets_total{table="filter",chain="INPUT",policy="DROP"}')" 0
 expect_ok "detached" pg s detach --all
 expect "is seen" "$(metric instance_present)" 0
 expect "by all" "$(get /api/v1/status | jq -c .interfaces)" "[]"

@@ -40,6 +40,7 @@ expect_exit "no terminal" 1 'needs a terminal' pg s top </dev/null
 # Numbers -------------------------------------------------------------------------------------------
 
 expect_ok "attach" pg s attach pgs0 --mode native
+pg s set-timeout udp 600 >/dev/null # the machine may be slow
 pg s restore <<RULES
 *filter
 :INPUT ACCEPT [0:0]
@@ -143,7 +144,17 @@ keys Space
 wait_screen '^5300/udp +listener +301 '
 keys '?'
 wait_screen 'Keys .*─'
-keys Escape 4
+keys Escape
+wait_screen '^5300/udp'
+click() { # X Y: as screen(1)'s terminals say it, pressed and released
+	printf -v at '\\x%x\\x%x' $((33 + $1)) $((33 + $2))
+	keys -l "$(printf "\\e[M $at\\e[M#$at")"
+}
+click 31 0
+wait_screen '2 .*31 .*--dport 5301 -j DROP'
+click 3 0
+wait_screen '^5300/udp'
+keys 4
 wait_screen '2 .*31 .*--dport 5301 -j DROP'
 keys 5
 wait_screen 'INPUT 2  -p udp'
@@ -223,7 +234,7 @@ wait_screen '^5300/udp +listener +9 '
 
 keys q
 as_before q 0
-for signal in TERM HUP SEGV ABRT; do
+for signal in TERM HUP SEGV ABRT VTALRM PWR RTMAX; do
 	keys clear Enter
 	begin_top
 	kill -$signal "$(top_pid)"
@@ -241,6 +252,99 @@ wait_screen '^5300/udp'
 expect "it goes on" "$(terminal | tail -n 1)" "alternate 1 cursor 0 mouse 1"
 keys q
 as_before "that" 0
+
+# Other terminals ------------------------------------------------------------------------------------
+
+coloured() {
+	t capture-pane -e -p -t 0 | grep -cE $'\e\\[[0-9;]*(3[0-7]|4[0-7])m'
+}
+keys clear Enter
+begin_top
+wait_screen '^5300/udp'
+[ "$(coloured)" -gt 0 ] && pass "in colour" || fail "in colour"
+keys q
+wait_screen '^ended 0'
+for env in NO_COLOR=1 TERM=vt100; do
+	keys clear Enter
+	keys "export $env" Enter
+	begin_top
+	wait_screen '^5300/udp'
+	expect "$env: without colours" "$(coloured)" 0
+	keys q
+	wait_screen '^ended 0'
+	keys "unset NO_COLOR; export TERM=linux" Enter
+done
+keys clear Enter
+begin_top
+wait_screen '^5300/udp'
+keys q
+wait_screen '^ended 0'
+keys clear Enter
+keys "TERM=dumb $PORTGUARD --state $STATE top; echo ended \$?" Enter
+wait_screen "cannot be placed on a terminal of type 'dumb'"
+wait_screen '^ended 1'
+expect_exit "no JSON" 2 'a screen is no JSON' pg s top --batch --json
+t kill-server 2>/dev/null
+
+# From afar -----------------------------------------------------------------------------------------
+
+# A shell on the client, from which ssh runs top on the server, whose port 22 that is.
+begin_sshd() {
+	ssh-keygen -q -t ed25519 -N '' -f "$WORK/key" && mkdir -p /run/sshd && chmod 755 "$WORK" || return
+	cat >"$WORK/sshd_config" <<-CONF
+	Port 22
+	ListenAddress 10.77.0.1
+	HostKey $WORK/key
+	AuthorizedKeysFile $WORK/key.pub
+	PidFile $WORK/sshd.pid
+	StrictModes no
+	UsePAM no
+	PermitRootLogin yes
+	AcceptEnv LC_ALL
+	CONF
+	in_ns s "$(command -v sshd || echo /usr/sbin/sshd)" -D -f "$WORK/sshd_config" >/dev/null 2>&1 &
+	wait_for "sshd" listening s tcp 22
+}
+t() {
+	in_ns c tmux -L far -f /dev/null "$@"
+}
+if ! command -v ssh >/dev/null || ! begin_sshd; then
+	skip "no ssh, or no sshd"
+	summary
+	exit 0
+fi
+pg s -F INPUT
+expect_ok "ssh is allowed" pg s -A INPUT -p tcp --dport 22 -j ACCEPT
+t new-session -d -x 80 -y 24 "env PS1='$ ' bash --norc -i"
+wait_screen '^\$'
+before=$(terminal)
+keys "ssh -tt -i $WORK/key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o SendEnv=LC_ALL" \
+	" root@10.77.0.1 '$PORTGUARD --state $STATE top'; echo ended \$?" Enter
+wait_screen '^22/tcp +sshd'
+t resize-window -t 0 -x 200 -y 60
+wait_screen '^PORT +SERVICE +PROCESS'
+expect "the last line at 200x60" "$(screen | sed -n 60p | grep -o 'q quit')" "q quit"
+t resize-window -t 0 -x 80 -y 24
+wait_screen '^PORT +PROCESS'
+keys /22/tcp Enter
+wait_screen 'filter: 22/tcp'
+keys d
+wait_screen 'Deny 22/tcp'
+keys y
+wait_screen 'would drop the SSH connection'
+expect "and the end of the message is there" "$(screen | tr -s '\n ' ' ' | grep -c 'applies it all the same')" 1
+keys Escape a
+wait_screen 'such a rule is there already'
+keys Escape
+far_pid() {
+	for pid in $(ip netns pids "$PREFIX-s"); do
+		[ "$(readlink "/proc/$pid/exe")" = "$PORTGUARD" ] && tr '\0' ' ' <"/proc/$pid/cmdline" |
+			grep -q " top $" && echo "$pid"
+	done
+}
+kill -TERM "$(far_pid | head -n 1)"
+wait_screen '^ended'
+expect "the terminal after SIGTERM afar" "$(terminal)" "$before"
 t kill-server 2>/dev/null
 
 summary

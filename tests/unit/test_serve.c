@@ -10,6 +10,7 @@
 #include <json-c/json.h>
 
 #include "export_stream.h"
+#include "port_marks.h"
 #include "serve_ask.h"
 #include "serve_check.h"
 
@@ -166,15 +167,26 @@ static void a_question_has_its_bounds(void **state)
 
 static struct json_object *stream(struct pg_stream *last, const struct pg_snapshot *snap)
 {
-	static struct pg_flow_sums sums;
+	static uint32_t open[_PG_PORT_PROTO_MAX * PG_PORTS];
+	static struct pg_top_drops drops;
+	static struct pg_flow_row flow = { .proto = 6, .family = PG_FAMILY_V4, .port = { 40000, 443 },
+					   .state = PG_TCP_ESTABLISHED, .count = { { 1, 100 }, { 2, 200 } },
+					   .rate = { { 1, 10 }, { 2, 20 } } };
+	const struct pg_flow_sample flows = { .open = open, .list = { .row = &flow, .n = 1 } };
+	const struct pg_stream_more more = { "ho\"st\n", 1234, &flows, &drops, "" };
+	const struct pg_top_drop drop = { .time_ms = 77, .iface = "e\"\n", .who = "<b>INPUT</b> 1",
+					  .proto = "tcp", .end = { "192.0.2.1:1", "192.0.2.2:22" },
+					  .length = 40 };
 	struct json_object *doc;
 	char *text = NULL;
 	size_t n;
 	FILE *f = open_memstream(&text, &n);
 
-	sums.open[PG_PORT_TCP][443] = 17;
+	open[PG_PORT_TCP * PG_PORTS + 443] = 17;
+	for (drops.n = 0; drops.n < PG_STREAM_DROPS + 5;)
+		pg_top_drops_add(&drops, &drop);
 	assert_non_null(f);
-	assert_int_equal(pg_stream_write(f, last, snap, &sums, "ho\"st\n", 1234, NULL), 0);
+	assert_int_equal(pg_stream_write(f, last, snap, &more, NULL), 0);
 	fclose(f);
 	assert_ptr_equal(strchr(text, '\n'), text + n - 1); /* one line, or it would be no event */
 	doc = json_tokener_parse(text);
@@ -226,9 +238,111 @@ static void the_busiest_ports_come_first(void **state)
 	pg_ruleset_free(snap.rules);
 }
 
+static const char *text_at(struct json_object *row, size_t i)
+{
+	return json_object_get_string(json_object_array_get_idx(row, i));
+}
+
+static void drops_marks_talkers_and_cost(void **state)
+{
+	static struct pg_stream last;
+	struct pg_port_row row = { .proto = PG_PORT_UDP, .port = 53, .mark = PG_MARK_UNUSED };
+	struct pg_iface_row iface = { .cost = { { .runs = 3, .ns = 600, .known = true } } };
+	struct pg_snapshot snap = { .exists = true, .port = &row, .n_port = 1, .iface = &iface, .n_iface = 1,
+				    .rules = pg_ruleset_new() };
+	struct json_object *doc = stream(&last, &snap), *list, *item;
+
+	(void)state;
+	list = json_object_object_get(doc, "last_drops");
+	assert_int_equal(json_object_array_length(list), PG_STREAM_DROPS);
+	item = json_object_array_get_idx(list, 0);
+	assert_int_equal(json_object_get_int(json_object_array_get_idx(item, 0)), PG_STREAM_DROPS + 5);
+	assert_int_equal(json_object_get_int(json_object_array_get_idx(item, 1)), 77);
+	assert_string_equal(text_at(item, 2), "e\"?");
+	assert_string_equal(text_at(item, 4), "<b>INPUT</b> 1");
+	assert_string_equal(text_at(item, 7), "192.0.2.2:22");
+	item = json_object_array_get_idx(json_object_object_get(doc, "ports"), 0);
+	assert_string_equal(text_at(item, 12), "unused");
+	item = json_object_array_get_idx(json_object_object_get(doc, "talkers"), 0);
+	assert_string_equal(text_at(item, 3), "ESTABLISHED");
+	assert_int_equal(json_object_get_int(json_object_array_get_idx(item, 5)), 200);
+	assert_int_equal(json_object_get_int(json_object_array_get_idx(item, 13)), 20);
+	item = json_object_array_get_idx(json_object_object_get(doc, "ifaces"), 0);
+	assert_int_equal(json_object_get_int(json_object_array_get_idx(item, 9)), 3);
+	assert_int_equal(json_object_get_int(json_object_array_get_idx(item, 10)), 600);
+	json_object_put(doc);
+	pg_ruleset_free(snap.rules);
+}
+
+static struct pg_port_mark mark(enum pg_port_proto proto, uint16_t port, enum pg_mark mark)
+{
+	return (struct pg_port_mark){ .proto = proto, .port = port, .mark = mark };
+}
+
+static void marks_come_to_their_ports(void **state)
+{
+	struct pg_port_mark marks[] = {
+		mark(PG_PORT_TCP, 22, PG_MARK_NONE), mark(PG_PORT_TCP, 25, PG_MARK_CLOSED),
+		mark(PG_PORT_TCP, 80, PG_MARK_NONE), mark(PG_PORT_TCP, 8443, PG_MARK_UNUSED),
+		mark(PG_PORT_UDP, 53, PG_MARK_PUBLISHED),
+	};
+	const struct pg_port_marks all = { .row = marks, .n = ARRAY_SIZE(marks) };
+	static const struct {
+		enum pg_port_proto proto;
+		uint16_t port;
+		enum pg_mark mark;
+	} wanted[] = {
+		{ PG_PORT_TCP, 22, PG_MARK_NONE },    { PG_PORT_TCP, 25, PG_MARK_CLOSED },
+		{ PG_PORT_TCP, 443, PG_MARK_NONE },   { PG_PORT_TCP, 8443, PG_MARK_UNUSED },
+		{ PG_PORT_UDP, 53, PG_MARK_PUBLISHED }, { PG_PORT_UDP, 123, PG_MARK_NONE },
+	};
+	struct pg_services *services = pg_services_read();
+	struct pg_snapshot snap = { .n_port = 4, .port = calloc(4, sizeof(*snap.port)) };
+
+	(void)state;
+	assert_non_null(snap.port);
+	snap.port[0].port = 22;
+	snap.port[1].port = 25;
+	snap.port[2].port = 443;
+	snap.port[3] = (struct pg_port_row){ .proto = PG_PORT_UDP, .port = 123 };
+	assert_int_equal(pg_marks_apply(&all, services, &snap), 0);
+	assert_int_equal(snap.n_port, ARRAY_SIZE(wanted));
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+		assert_int_equal(snap.port[i].proto, wanted[i].proto);
+		assert_int_equal(snap.port[i].port, wanted[i].port);
+		assert_int_equal(snap.port[i].mark, wanted[i].mark);
+	}
+	assert_int_equal(pg_marks_apply(&all, services, &snap), 0); /* once is enough */
+	assert_int_equal(snap.n_port, ARRAY_SIZE(wanted));
+	free(snap.port);
+	pg_services_free(services);
+}
+
+static void marks_are_asked_for_when_it_is_time(void **state)
+{
+	const uint64_t second = 1000000000;
+	struct pg_port_row row = { .port = 22, .has_listener = true };
+	struct pg_snapshot snap = { .port = &row, .n_port = 1, .instance = 1, .policy.generation = 1 };
+	struct pg_marks_age age = { 0 };
+
+	(void)state;
+	assert_true(pg_marks_due(&age, &snap, 10 * second));
+	assert_false(pg_marks_due(&age, &snap, 11 * second));
+	snap.policy.generation++;
+	assert_true(pg_marks_due(&age, &snap, 12 * second));
+	row.port = 23; /* somebody else listens: not at once */
+	assert_false(pg_marks_due(&age, &snap, 13 * second));
+	assert_true(pg_marks_due(&age, &snap, 73 * second));
+	assert_false(pg_marks_due(&age, &snap, 74 * second));
+	assert_true(pg_marks_due(&age, &snap, 700 * second));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(drops_marks_talkers_and_cost),
+		cmocka_unit_test(marks_come_to_their_ports),
+		cmocka_unit_test(marks_are_asked_for_when_it_is_time),
 		cmocka_unit_test(addresses_to_listen_on),
 		cmocka_unit_test(hosts_that_are_ours),
 		cmocka_unit_test(tokens),

@@ -90,6 +90,11 @@ static void rules_go_where_they_take_effect(void **state)
 		  "-I INPUT 1 -s 10.0.0.5/32 -p tcp -m tcp --dport 22 -j ACCEPT\n" },
 		{ "the rule follows its exception",
 		  { "-A INPUT -s 10.0.0.5 -p tcp --dport 22 -j ACCEPT" }, "deny 22/tcp",
+		  "-A INPUT -p tcp -m tcp --dport 22 -j DROP\n"
+		  "# still lets some in: INPUT 1 -s 10.0.0.5/32 -p tcp -m tcp --dport 22 -j ACCEPT\n" },
+		{ "what lets nobody new in is no exception",
+		  { "-A INPUT -i lo -j ACCEPT", "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+		    "-A INPUT -p tcp --dport 80 -j ACCEPT", "-A INPUT -p udp -j ACCEPT" }, "deny 22/tcp",
 		  "-A INPUT -p tcp -m tcp --dport 22 -j DROP\n" },
 		{ "ahead of a range that has it", { "-A INPUT -p tcp --dport 1:1024 -j DROP" },
 		  "allow 80,443/tcp",

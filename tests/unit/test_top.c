@@ -88,9 +88,12 @@ static void take(struct scene *s)
 	for (size_t i = 0; i < s->snap.rules->n_chains; i++)
 		s->snap.n_rules += s->snap.rules->chain[i].n_rules;
 	assert_int_equal(pg_history_add(s->history, &s->snap), 0);
-	assert_int_equal(pg_sampler_begin(&s->sampler, s->snap.time_ns), 0);
-	for (size_t i = 0; i < s->n_flows; i++)
+	assert_int_equal(pg_sampler_begin(&s->sampler, s->snap.time_ns, 1024), 0);
+	for (size_t i = 0; i < s->n_flows; i++) {
+		s->flow[i].place = (uint32_t)i;
+		s->flow[i].id = 1;
 		assert_int_equal(pg_sampler_add(&s->sampler, &query, &s->flow[i], true), 0);
+	}
 	pg_sampler_end(&s->sampler, &query);
 }
 

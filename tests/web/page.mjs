@@ -67,23 +67,68 @@ async function numbers(page) {
 	for (const [text, n] of Object.entries(expected.rules))
 		check(`rule ${text}`, await page.locator('#rules-table tr', { hasText: text })
 			.locator('td').nth(1).textContent(), n);
+	check('what accepts is not under drops', await page.locator('#drops li', { hasText: 'used to' }).count(), 0);
+	await lastDrops(page);
 	check('a state is counted', await page.locator('#states-table td[title^="SYN_SENT to ESTABLISHED"]').count(), 1);
 	check('a flow is shown', await page.locator('#flows-table tbody tr', { hasText: '10.77.0.1:443' }).count() > 0);
 	check('comments are text', await page.locator('#rules-table b').count(), 0);
 }
 
+// The table's rows as they come, newest first: what was sent last stands first.
+async function lastDrops(page) {
+	const rows = page.locator('#last-table tbody tr');
+	const [reason, to, flags] = expected.last_drop;
+
+	await page.locator('#last-table tbody tr', { hasText: reason }).first().waitFor();
+	check('the last drop', (await rows.first().locator('td').allTextContents()).filter((t, i) =>
+		[1, 4, 5].includes(i)), [reason, to, flags]);
+	check('eight, and more on demand', await rows.count(), 8);
+	await page.locator('#last-more').click();
+	check('all of them', await rows.count(), 40);
+	await page.locator('#last-more').click();
+}
+
+// How ports are marked, for eyes and for ears.
+async function marks(page) {
+	for (const [key, mark] of Object.entries(expected.marks)) {
+		const who = page.locator('#ports-table tbody tr', { hasText: key }).locator('.who');
+
+		await who.locator('.mark', { hasText: mark }).waitFor();
+		check(`${key} is ${mark}`, (await who.textContent()).includes(`${mark}: `));
+	}
+	await page.locator('#filter').fill('unused');
+	check('found by their mark', (await page.locator('#ports-table tbody button').allTextContents()),
+		Object.entries(expected.marks).filter(([, m]) => m === 'unused').map(([key]) => key));
+	await page.locator('#filter').fill('');
+	await page.locator('#filter').blur();
+}
+
+// None and why; then the test has the kernel measure it, and it is a plausible number.
+async function cost(page) {
+	const cell = page.locator('#ifaces-table tbody td').nth(4);
+
+	check('no cost', await cell.textContent(), '–');
+	check('and why', (await page.locator('#cost').textContent()).startsWith('Cost is not measured'));
+	await page.waitForFunction(() => /^[1-9][0-9,]* ns$/
+		.test(document.querySelectorAll('#ifaces-table tbody td')[4]?.textContent));
+	const ns = Number((await cell.textContent()).replace(/[^0-9]/g, ''));
+
+	check('a cost', ns >= 10 && ns < 1000000);
+}
+
 async function hands(page) {
 	await page.keyboard.press('/');
 	await page.keyboard.type('nginx');
-	check('the filter finds a listener', (await page.locator('#ports-table tbody .who b').allTextContents())
-		.every(t => t === 'nginx'));
+	check('the filter finds a listener', [...new Set(
+		await page.locator('#ports-table tbody .who b').allTextContents())], ['nginx']);
+	check('on both its ports', await page.locator('#ports-table tbody tr').count(), 2);
 	await page.locator('#filter').fill('');
 	await page.getByRole('button', { name: 'Dropped' }).click();
 	check('sorted by drops', await page.locator('#ports-table th[aria-sort=descending]').textContent(), 'Dropped');
 	const first = await page.locator('#ports-table tbody button').first().textContent();
 
 	check('most dropped first', first, expected.most_dropped);
-	await page.getByRole('button', { name: '443/tcp' }).click();
+	await page.getByRole('button', { name: '443/tcp', exact: true }).click();
 	await page.getByText('of port 443/tcp').waitFor();
 	await page.getByRole('button', { name: 'All ports' }).click();
 	await page.getByRole('button', { name: 'Pause' }).click();
@@ -118,7 +163,9 @@ try {
 		await page.waitForTimeout(Number(process.env.PG_LOOK_MS));
 	} else {
 		await numbers(page);
+		await marks(page);
 		await hands(page);
+		await cost(page);
 		await page.keyboard.press('t');
 	}
 	await page.evaluate(() => scrollTo(0, 0));

@@ -4,7 +4,7 @@
 import { Chart } from './chart.js';
 import { bits, count, el, setText, short, spark } from './format.js';
 import { dropCauses, droppers, leftOver, Model } from './model.js';
-import { Drops, Flows, Rules, States } from './panels.js';
+import { Drops, Flows, Interfaces, LastDrops, Rules, States } from './panels.js';
 import { Ports } from './ports.js';
 
 const $ = id => document.getElementById(id);
@@ -12,6 +12,7 @@ const $ = id => document.getElementById(id);
 const model = new Model();
 const chart = new Chart($('chart'));
 const drops = new Drops(), states = new States(), flows = new Flows(), rules = new Rules();
+const lastDrops = new LastDrops(), interfaces = new Interfaces();
 const ports = new Ports(key => {
 	flows.select(key);
 	$('h-flows').scrollIntoView({ block: 'start' });
@@ -85,7 +86,10 @@ function show() {
 	showCards();
 	chart.show(model.series, model.rate);
 	drops.show(causes);
+	lastDrops.show(model.last);
 	ports.show(model);
+	flows.take(model.last);
+	interfaces.show(model.ifaces);
 	states.show(model.last.transitions);
 }
 
@@ -162,10 +166,15 @@ poll(async () => {
 	return rules.show(chains, at) > 1000 ? 10000 : 2000;
 });
 flows.changed = poll(async () => {
-	const asked = flows.path(), answer = await ask(asked);
+	const asked = flows.path();
+
+	if (!asked)
+		return show();
+	const answer = await ask(asked);
 
 	if (asked === flows.path())
-		flows.show(answer.flows, model.last?.flows);
+		flows.show(answer.flows);
+	return 1000;
 });
 
 // Hands ------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 // What the stream says, as rates and a history. No DOM: it could run anywhere.
 
 const MINUTE = 60, HISTORY = 300;
+const MARKED = { closed: 1, unused: 1, published: 1 };
 const FIELDS = ['inP', 'inB', 'drop', 'outP', 'outB', 'syn', 'rst'];
 
 // A counter that is less than it was has begun anew: nothing is known of what was in between.
@@ -31,6 +32,7 @@ class Port {
 		this.service = service;
 		this.open = rest[7];
 		this.listener = rest[8];
+		this.mark = Object.hasOwn(MARKED, rest[9]) ? rest[9] : null;
 		FIELDS.forEach((f, i) => {
 			this.rate[f] = rate(rest[i], this.total[f], dt);
 			this.total[f] = rest[i];
@@ -41,12 +43,30 @@ class Port {
 	text() {
 		const [pid, comm, address] = this.listener ?? ['', '', ''];
 
-		return `${this.key} ${this.service} ${comm} ${pid} ${address}`.toLowerCase();
+		return `${this.key} ${this.service} ${comm} ${pid} ${address} ${this.mark ?? ''}`.toLowerCase();
+	}
+}
+
+// An interface: packets, bytes and drops a second of each direction, and nanoseconds a run of its program.
+class Iface {
+	update(row, dt) {
+		const numbers = row.slice(3);
+
+		[this.name, this.mode, this.attached] = row;
+		this.rate = numbers.map((n, i) => rate(n, this.total?.[i], dt));
+		// While it does not run, it costs what it did.
+		this.ns = [6, 8].map((at, dir) => {
+			const runs = numbers[at] - (this.total?.[at] ?? NaN);
+
+			return runs > 0 ? (numbers[at + 1] - this.total[at + 1]) / runs : runs < 0 ? 0 : this.ns?.[dir] ?? 0;
+		});
+		this.total = numbers;
 	}
 }
 
 export class Model {
 	constructor() {
+		this.ifaces = [];
 		this.ports = new Map();
 		this.series = [[], [], [], []]; // time, accepted in, accepted out, dropped
 		this.bytes = [];
@@ -58,6 +78,7 @@ export class Model {
 		const dt = this.last ? (msg.time_ms - this.last.time_ms) / 1000 : 0;
 
 		this.takePorts(msg, dt);
+		this.takeIfaces(msg, dt);
 		this.takeTotals(msg, dt);
 		this.last = msg;
 	}
@@ -74,6 +95,16 @@ export class Model {
 			seen.set(key, port);
 		}
 		this.ports = seen;
+	}
+
+	takeIfaces(msg, dt) {
+		this.ifaces = msg.ifaces.map((row, i) => {
+			const iface = this.ifaces[i]?.name === row[0] ? this.ifaces[i] : new Iface();
+
+			iface.update(row, dt);
+			iface.key = `${i} ${row[0]}`;
+			return iface;
+		});
 	}
 
 	takeTotals(msg, dt) {
@@ -119,7 +150,7 @@ export function droppers(chains) {
 			list.push({ key: `${c.table} ${c.name} policy`, what: `${c.name}'s policy: DROP`,
 				why: 'no rule matched', total: c.packets, reason: 'policy' });
 		for (const r of c.rules)
-			if (/ -j (DROP|REJECT)\b/.test(` ${r.spec}`) && r.packets)
+			if (r.drops && r.packets)
 				list.push({ key: `${c.table} ${c.name} ${r.num} ${r.spec}`, what: label(r.spec),
 					why: `rule ${r.num} of ${c.name}${label(r.spec) === r.spec ? '' : `: ${r.spec}`}`,
 					total: r.packets, reason: 'rule' });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Drops, states, connections and rules.
 
-import { count, duration, el, setText, short } from './format.js';
+import { bits, count, duration, el, setText, short } from './format.js';
 import { Table } from './table.js';
 
 const $ = id => document.getElementById(id);
@@ -100,8 +100,71 @@ export class States {
 	}
 }
 
+// Single packets, as they come.
+export class LastDrops {
+	constructor() {
+		const column = (name, text, more = {}) => ({ name, text, ...more });
+
+		this.table = new Table($('last-table'), [
+			column('Time', d => new Date(d.time).toLocaleTimeString('en-GB')),
+			column('By', d => d.who),
+			column('Reason', d => d.reason),
+			column('Proto', d => d.proto),
+			column('From', d => d.src),
+			column('To', d => d.dst),
+			column('Flags', d => d.flags, { wide: true }),
+			column('Length', d => count(d.length), { num: true, wide: true }),
+			column('Interface', d => d.iface, { wide: true }),
+		], { limit: 8, more: $('last-more') });
+	}
+
+	show({ last_drops: list, drops_seen: seen, drops_missed: missed }) {
+		this.table.show(list.map(([key, time, iface, reason, who, proto, src, dst, flags, length]) =>
+			({ key, time, iface, reason, who, proto, src, dst, flags, length })));
+		setText($('last-count'), !seen ? 'nothing has been dropped' : `the newest ${list.length}` +
+			(missed ? `; ${count(missed)} came too fast to be kept` : ''));
+	}
+}
+
+export class Interfaces {
+	constructor() {
+		const number = (name, at, show, more = {}) =>
+			({ name, num: true, text: d => show(d.rate[at]), ...more });
+		const cost = (name, dir) => ({ name, num: true, title: 'nanoseconds a packet',
+			text: d => d.ns[dir] ? `${count(d.ns[dir])} ns` : '–' });
+
+		this.table = new Table($('ifaces-table'), [
+			{ name: 'Interface', text: d => d.name },
+			{ name: 'Mode', text: d => d.attached ? d.mode : 'gone' },
+			number('In', 0, short), number('In bits', 1, bits, { wide: true }),
+			number('In dropped', 2, short), cost('In cost', 0),
+			number('Out', 3, short), number('Out bits', 4, bits, { wide: true }),
+			number('Out dropped', 5, short), cost('Out cost', 1),
+		], {});
+	}
+
+	show(ifaces) {
+		this.table.show(ifaces);
+		setText($('cost'), ifaces.some(i => i.ns[0] || i.ns[1]) ?
+			'Cost: of a program\'s run, as the kernel measures it' :
+			'Cost is not measured: the kernel does it while sysctl kernel.bpf_stats_enabled is 1, or ' +
+			'while `portguard top --cost` runs, and each packet then takes some 20 ns more');
+	}
+}
+
 function address(host, port) {
 	return port === null ? host : host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+// A row of the stream, and a flow of /api/v1/flows, which has no rates.
+function talker([proto, from, to, state, sent, got, sentP, gotP, rtt_us, retr, back, age_s, rate, rateBack]) {
+	return { key: `${proto} ${from} ${to}`, proto, from, to, state, bytes: [sent, got], packets: [sentP, gotP],
+		rtt_us, retransmits: [retr, back], age_s, rate: rate + rateBack };
+}
+
+function flow(f) {
+	return { ...f, key: `${f.proto} ${f.src} ${f.sport} ${f.dst} ${f.dport} ${f.netns} ${f.id ?? ''}`,
+		from: address(f.src, f.sport), to: address(f.dst, f.dport), rate: NaN };
 }
 
 export class Flows {
@@ -111,10 +174,12 @@ export class Flows {
 
 		this.port = '';
 		this.table = new Table($('flows-table'), [
-			{ name: 'From', sort: d => d.src, text: d => address(d.src, d.sport) },
-			{ name: 'To', sort: d => d.dport ?? 0, text: d => address(d.dst, d.dport) },
+			{ name: 'From', sort: d => d.from, text: d => d.from },
+			{ name: 'To', sort: d => d.to, text: d => d.to },
 			{ name: 'State', sort: d => d.state, class: 'state',
 				text: d => d.proto === 'tcp' ? d.state : `${d.proto} ${d.state}` },
+			{ name: 'Now', title: 'bits a second, both ways', num: true, sort: d => d.rate || 0,
+				text: d => Number.isNaN(d.rate) ? '–' : bits(d.rate) },
 			{ name: 'Bytes', title: 'from the end that opened it / back', num: true, sort: sum('bytes'),
 				text: pair('bytes') },
 			{ name: 'Packets', num: true, wide: true, sort: sum('packets'), text: pair('packets') },
@@ -123,10 +188,11 @@ export class Flows {
 			{ name: 'Retr.', title: 'segments that came again', num: true, wide: true,
 				sort: sum('retransmits'), text: pair('retransmits') },
 			{ name: 'Age', num: true, sort: d => d.age_s, text: d => duration(d.age_s) },
-		], { limit: 12, more: $('flows-more'), by: 'Bytes' });
+		], { limit: 12, more: $('flows-more'), by: 'Now' });
 		$('flows-all').addEventListener('click', () => this.select(''));
 	}
 
+	// '': all ports, whose busiest flows come with the stream.
 	select(key) {
 		const [port, proto] = key.split('/');
 
@@ -137,16 +203,25 @@ export class Flows {
 	}
 
 	path() {
-		return `/api/v1/flows?top=50&by=bytes${this.query ?? ''}`;
+		return this.port ? `/api/v1/flows?top=50&by=bytes${this.query}` : '';
 	}
 
-	show(flows, info) {
-		for (const f of flows)
-			f.key = `${f.proto} ${f.src} ${f.sport} ${f.dst} ${f.dport} ${f.netns} ${f.id ?? ''}`;
-		this.table.show(flows);
-		setText($('flows-count'), info && !info.tracking ?
-			'not tracked: no rule asks for states (portguard track on)' :
-			this.port ? `of port ${this.port}` : `the ${flows.length} with most bytes`);
+	take({ talkers, flows }) {
+		this.tracking = flows.tracking;
+		if (!this.port)
+			this.put(talkers.map(talker), `the ${talkers.length} busiest of ${count(flows.count + flows.half_open)}`);
+	}
+
+	show(flows) {
+		this.put(flows.map(flow), `of port ${this.port}, the ${flows.length} with most bytes`);
+	}
+
+	put(list, what) {
+		for (const f of list)
+			f.tie = -(f.bytes[0] + f.bytes[1]);
+		this.table.show(list);
+		setText($('flows-count'), this.tracking === false ?
+			'not tracked: no rule asks for states (portguard track on)' : what);
 	}
 }
 

@@ -4,6 +4,12 @@
 import { bits, count, el, setText, short, spark } from './format.js';
 import { Table } from './table.js';
 
+// What is marked, as `portguard ports --listening` words it.
+const MARKS = {
+	closed: 'listens, but the policy lets nobody in',
+	unused: 'a rule opens it, but nobody listens',
+	published: 'goes on to a container or another host',
+};
 const SVG = 'http://www.w3.org/2000/svg';
 
 function sparkCell(td) {
@@ -56,13 +62,17 @@ export class Ports {
 				},
 				fill: (td, p) => setText(td.lastChild, p.service) },
 			{ name: 'Listener', sort: p => p.listener ? p.listener[1] || '~' : '~~',
-				class: 'who', cell: td => td.append(el('b'), ' ', el('span', { class: 'muted' })),
+				class: 'who', cell: td => td.append(el('b'), ' ', el('span', { class: 'muted' }), ' ',
+					el('span', { class: 'mark' }), el('span', { class: 'hidden' })),
 				fill: (td, p) => {
 					const [pid, comm, address] = p.listener ?? [0, '', ''];
 
 					setText(td.firstChild, comm || (p.listener ? 'somebody' : ''));
-					setText(td.lastChild, p.listener ? `${pid ? `${pid} on ` : ''}${address}` :
+					setText(td.children[1], p.listener ? `${pid ? `${pid} on ` : ''}${address}` :
 						'nobody');
+					setText(td.children[2], p.mark ?? '');
+					td.children[2].title = MARKS[p.mark] ?? '';
+					setText(td.lastChild, p.mark ? `: ${MARKS[p.mark]}` : '');
 				} },
 			{ name: 'Last minute', class: 'minute', wide: true, cell: sparkCell,
 				fill: (td, p) => spark(td.firstChild, p.history) },
@@ -115,10 +125,12 @@ export class Ports {
 		this.volume = all.reduce((sum, p) => sum + (this.total ? p.total.inB + p.total.outB :
 			p.rate.inB + p.rate.outB), 0);
 		this.table.show(list);
-		const listening = all.filter(p => p.listener).length;
+		const listening = all.filter(p => p.listener).length, marked = all.filter(p => p.mark).length;
+		const error = this.model.last.marks_error;
 
 		setText(document.getElementById('ports-count'), (words.length ? `${list.length} of ` : '') +
 			(n > all.length ? `the ${all.length} busiest of ${count(n)}` : `${n}`) +
-			` ports, ${listening} with a listener`);
+			` ports, ${listening} with a listener` + (marked ? `, ${marked} marked` : '') +
+			(error ? `; no marks: ${error}` : ''));
 	}
 }
