@@ -16,8 +16,7 @@ expect_ok "a set" pg s set create x hash:ip
 expect_ok "connections" pg s track on
 
 one_document() {
-	pg s "$@" --json >"$WORK/out" 2>"$WORK/err"
-	expect "$*: one document" "$(jq -s length "$WORK/out" 2>&1) $(cat "$WORK/err")" "1 "
+	expect "$*: one document" "$(pg s "$@" --json 2>"$WORK/err" | jq -s length 2>&1)" 1
 }
 
 expect "an error prints none" "$(pg s shadow --json 2>/dev/null)" ""

@@ -222,7 +222,7 @@ expect_exit "replay --against: no such capture" 2 'cannot open' pg s replay "$WO
 	--against "$WORK/accept53"
 expect_exit "replay --against: no such policy" 2 'cannot open' pg s replay "$WORK/two.pcap" --policy "$WORK/drop9" \
 	--against "$WORK/nosuch"
-expect_exit "replay --against: no capture" 2 'capture' pg s replay "$WORK/drop9" --policy "$WORK/drop9" --against "$WORK/drop9"
+expect_exit "replay --against: no capture" 2 'unknown file format' pg s replay "$WORK/drop9" --policy "$WORK/drop9" --against "$WORK/drop9"
 expect_ok "replay --against: it does not" pg s replay "$WORK/two.pcap" --policy "$WORK/raw" --against \
 	"$WORK/drop9"
 
