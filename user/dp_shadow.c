@@ -452,8 +452,10 @@ int pg_dp_shadow_stop(struct pg_dp *dp, struct pg_err *err)
 /* Programs have no such size, and what is pinned twice or is the other instance's counts once. */
 __u64 pg_dp_shadow_memory(const struct pg_dp *dp)
 {
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = BPF_F_RDONLY);
 	_cleanup_(pg_dp_closep) struct pg_dp *shadow = NULL;
 	const struct dirent *entry;
+	char path[512];
 	__u64 sum = 0;
 	DIR *dir;
 
@@ -461,8 +463,9 @@ __u64 pg_dp_shadow_memory(const struct pg_dp *dp)
 		return 0;
 	dir = opendir(shadow->path);
 	while (dir && (entry = readdir(dir))) {
-		if (!strncmp(entry->d_name, "pg_", 3) && strncmp(entry->d_name, "pg_set", 6)) {
-			_close_ int fd = open_pinned(shadow, entry->d_name);
+		if (!strncmp(entry->d_name, "pg_", 3) && strncmp(entry->d_name, "pg_set", 6) &&
+		    !pg_dp_pin_path(shadow, path, sizeof(path), "%s", entry->d_name)) {
+			_close_ int fd = bpf_obj_get_opts(path, &opts);
 
 			sum += fd < 0 ? 0 : pg_dp_fd_memory(fd);
 		}
