@@ -232,6 +232,9 @@ static void describe_span(const struct options *o, const struct pg_study *study,
 
 	if (o->watch_s)
 		snprintf(buf, size, "seen in %" PRIu64 " s", study->watched_s);
+	else if (!study->learn.flows)
+		snprintf(buf, size, "seen at one moment, when there was no connection: of those that had ended "
+				    "only counters tell. `portguard learn --for 8h' watches");
 	else
 		snprintf(buf, size, "seen at one moment, when the oldest connection was %" PRIu64 " s old: of "
 				    "those that had ended only counters tell. `portguard learn --for 8h' "
