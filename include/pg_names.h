@@ -36,7 +36,8 @@
 	X(SPLIT_HEADER, "split-header",                                                            \
 	  "a header lies beyond the first buffer of a multi-buffer frame")                         \
 	X(INTERNAL, "internal", "a table of portguard's own is inconsistent (please report)")        \
-	X(FORWARDED, "forwarded", "leaves again: it was asked about where it arrived")              \
+	X(FORWARDED, "forwarded",                                                                  \
+	  "leaves again: it was asked about where it arrived, or is REJECT's answer to such a packet") \
 	X(PACKET_SOCKET, "packet-socket",                                                          \
 	  "sent through a packet socket, past OUTPUT's rules, as under iptables")                               \
 	X(EARLY_FRAGMENT, "early-fragment",                                                        \

@@ -4,7 +4,6 @@
 
 #include "config.h"
 #include "edit.h"
-#include "kill.h"
 #include "options.h"
 #include "shadow.h"
 #include "ssh_guard.h"
@@ -139,11 +138,17 @@ static int guard(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_err *
 static int try_beside(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)
 {
 	int n = edit->dp ? 0 : pg_fail(err, -ENOENT, "nothing is attached");
+	enum pg_shadow_state before;
+	__s64 since;
 
-	if (!n)
-		n = pg_shadow_begin(edit->dp, set, edit->set, err);
+	if (n)
+		return n;
+	before = pg_dp_shadow_state(edit->dp, &since);
+	n = pg_shadow_begin(edit->dp, set, edit->set, err);
 	if (n < 0)
 		return n;
+	if (before == PG_SHADOW_ON)
+		printf("The trial that was on is ended, and what it has counted is forgotten.\n");
 	printf("Tried on live packets of %d interface%s: 'portguard shadow' shows what differs, 'portguard "
 	       "promote' makes it the policy, 'portguard shadow --stop' ends it.\n", n, n > 1 ? "s" : "");
 	return 0;
@@ -169,10 +174,7 @@ static int apply(const struct pg_ctx *ctx, const struct options *o, const struct
 	edit.kill_ssh = o->force;
 	r = pg_edit_commit_for(&edit, set, o->confirm_s, err);
 	if (r >= 0 && o->confirm_s)
-		printf("In force for %u s: 'portguard confirm' keeps it%s, 'portguard rollback' takes it "
-		       "back.\n",
-		       o->confirm_s,
-		       pg_kill_wanted(set, false) ? " and ends what -j DROP --kill forbids" : "");
+		pg_edit_say_waiting(set, o->confirm_s);
 	return r;
 }
 

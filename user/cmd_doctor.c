@@ -14,7 +14,8 @@ const struct pg_cmd pg_cmd_doctor = {
 	.help = "Say what in this kernel, its interfaces and other rules is in the way, and what mends it",
 	.details =
 		"Of the interfaces named, or of all that are up. Changes nothing; what follows a # is the\n"
-		"command that would. Exit code 1 if there is a problem.\n",
+		"command that would, or that shows more where the choice is yours. Exit code 1 if there is a\n"
+		"problem.\n",
 	.run = run_doctor,
 };
 

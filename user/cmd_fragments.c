@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "json_put.h"
 #include "names.h"
 #include "options.h"
 
@@ -9,7 +10,7 @@ static int run_set_fragments(struct pg_ctx *ctx, int argc, char **argv, struct p
 
 const struct pg_cmd pg_cmd_set_fragments = {
 	.name = "set-fragments",
-	.args = "[auto|drop|pass|rules] [-w [SECONDS]]",
+	.args = "[auto|drop|pass|rules] [-w [SECONDS]] [--json]",
 	.help = "What becomes of fragments behind a datagram's first; alone: say what is set",
 	.details =
 		"Rules about ports and the like are asked about the first fragment, the others follow it:\n"
@@ -55,6 +56,21 @@ static int read_options(int argc, char **argv, const char **ret_text, int *ret_w
 	return r;
 }
 
+static int show(const struct pg_ctx *ctx, const struct pg_dp *dp, struct pg_err *err)
+{
+	const char *setting = pg_fragments_name(pg_dp_fragments(dp));
+	struct json_object *doc;
+	bool oom = false;
+
+	if (!ctx->json) {
+		printf("%s\n", setting);
+		return 0;
+	}
+	doc = json_object_new_object();
+	pg_json_text(doc, "fragments", setting, &oom);
+	return pg_json_end(stdout, doc, oom, err);
+}
+
 static int run_set_fragments(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
@@ -73,9 +89,8 @@ static int run_set_fragments(struct pg_ctx *ctx, int argc, char **argv, struct p
 	r = pg_dp_open(&opts, &dp, err);
 	if (r && !(r == -ENOENT && !text))
 		return r;
-	if (text)
-		pg_dp_set_fragments(dp, setting);
-	else
-		printf("%s\n", pg_fragments_name(pg_dp_fragments(dp)));
+	if (!text)
+		return show(ctx, dp, err);
+	pg_dp_set_fragments(dp, setting);
 	return 0;
 }

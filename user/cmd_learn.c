@@ -2,18 +2,14 @@
 /* learn: the least policy for what was seen. */
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
 
 #include "edit.h"
 #include "ifaces.h"
-#include "json_put.h"
-#include "learn_run.h"
-#include "learn_unused.h"
+#include "learn_show.h"
 #include "options.h"
-#include "print.h"
 
 static int run_learn(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
 
@@ -22,13 +18,15 @@ const struct pg_cmd pg_cmd_learn = {
 	.args = "[--for TIME] [--output] [--peers N] [--diff] [--json]\n"
 		"       portguard learn CAPTURE… --local ADDR[/LEN],… [--iface NAME] [--output] [--peers N] "
 		"[--diff] [--json]\n"
-		"       portguard learn --unused [DAYS]",
+		"       portguard learn --unused [DAYS] [--json]",
 	.help = "Propose the least policy that allows what was seen, as a rule file",
 	.details =
 		"From the connections that the instance tracks (`portguard track on'), or from captures. Only\n"
-		"what was answered counts: whoever scans teaches nothing. What the proposal would have dropped\n"
-		"stands in its comments; the program itself was asked.\n"
-		"  --for TIME          watch so long (90, 15m, 8h, 2d); Ctrl-C ends it earlier\n"
+		"what was answered counts: whoever scans teaches nothing. What was not, and what only counters\n"
+		"tell of, is proposed as a comment. What the proposal would have dropped stands in its last\n"
+		"lines; the program itself was asked.\n"
+		"  --for TIME          watch so long (90, 15m, 8h, 2d); Ctrl-C ends it earlier. Without it: the\n"
+		"                      connections that there are now\n"
 		"  --local ADDR,…      addresses of the host that the captures are of\n"
 		"  --iface NAME        where their frames arrive\n"
 		"  --output            OUTPUT drops, too, but what was seen to leave\n"
@@ -50,23 +48,6 @@ struct options {
 	char **capture;
 	size_t n_captures;
 };
-
-struct proposal {
-	struct pg_services *services;
-	struct pg_text text;
-	struct pg_ruleset *set;
-	struct pg_learn dropped;
-	struct pg_snapshot *ports; /* of the captures under it; of an instance, what it has counted */
-};
-
-static void proposal_clear(struct proposal *p)
-{
-	pg_services_free(p->services);
-	pg_text_free(&p->text);
-	pg_ruleset_free(p->set);
-	pg_learn_clear(&p->dropped);
-	pg_snapshot_free(p->ports);
-}
 
 /* Options ------------------------------------------------------------------------------------------------ */
 
@@ -146,7 +127,9 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_stu
 		return r;
 	o->capture = argv + optind;
 	o->n_captures = (size_t)(argc - optind);
-	if (o->unused && (o->n_captures || o->watch_s || o->diff || study->locals.n))
+	if (o->unused && o->n_captures)
+		return USAGE(err, "--unused takes a number of days, not '%s'", o->capture[0]);
+	if (o->unused && (o->watch_s || o->diff || study->locals.n))
 		return USAGE(err, "--unused goes alone");
 	if (o->n_captures && !study->locals.n)
 		return USAGE(err, "captures need --local: which addresses are the host's own?");
@@ -170,10 +153,11 @@ static void stop(int signal)
 static int watch(struct pg_study *study, struct pg_dp *dp, uint32_t seconds, struct pg_err *err)
 {
 	const struct sigaction on_stop = { .sa_handler = stop };
-	struct timespec now, end;
+	struct timespec now, end, begin;
 	int r;
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	end = begin;
 	end.tv_sec += seconds;
 	if (seconds) {
 		sigaction(SIGINT, &on_stop, NULL);
@@ -184,6 +168,7 @@ static int watch(struct pg_study *study, struct pg_dp *dp, uint32_t seconds, str
 
 		r = pg_study_flows(study, dp, err);
 		clock_gettime(CLOCK_MONOTONIC, &now);
+		study->watched_s = (uint64_t)(now.tv_sec - begin.tv_sec);
 		if (r || stopped || now.tv_sec >= end.tv_sec)
 			return r;
 		if (end.tv_sec - now.tv_sec < pause.tv_sec)
@@ -233,10 +218,27 @@ static void describe_source(const struct options *o, const struct pg_study *stud
 	if (localtime_r(&now, &tm))
 		strftime(date, sizeof(date), "%Y-%m-%d %H:%M", &tm);
 	snprintf(path, sizeof(path), "%.250s", o->n_captures ? o->capture[0] : pg_state_dir(ctx));
-	snprintf(buf, size, "%s, from %" PRIu64 " connections of ", date, study->learn.flows);
+	snprintf(buf, size, "%s, from %" PRIu64 " connection%s of ", date, study->learn.flows,
+		 study->learn.flows == 1 ? "" : "s");
 	pg_printable(path, buf + strlen(buf), size - strlen(buf));
 	if (o->n_captures > 1)
 		snprintf(buf + strlen(buf), size - strlen(buf), " and %zu more", o->n_captures - 1);
+}
+
+/* How long was looked. What ended before is no longer among the flows. */
+static void describe_span(const struct options *o, const struct pg_study *study, char *buf, size_t size)
+{
+	uint64_t oldest = study->oldest_ns / 1000000000ULL;
+
+	if (o->watch_s)
+		snprintf(buf, size, "seen in %" PRIu64 " s", study->watched_s);
+	else if (!study->learn.flows)
+		snprintf(buf, size, "seen at one moment, when there was no connection: of those that had ended "
+				    "only counters tell. `portguard learn --for 8h' watches");
+	else
+		snprintf(buf, size, "seen at one moment, when the oldest connection was %" PRIu64 " s old: of "
+				    "those that had ended only counters tell. `portguard learn --for 8h' "
+				    "watches", oldest);
 }
 
 /* Standard input has been read. */
@@ -249,17 +251,19 @@ static bool can_read_again(const struct options *o)
 }
 
 static int propose(const struct pg_ctx *ctx, struct pg_dp *dp, const struct options *o,
-		   struct pg_study *study, struct proposal *p, struct pg_err *err)
+		   struct pg_study *study, struct pg_proposal *p, struct pg_err *err)
 {
 	const struct pg_rulefile_opts file = { .name = "proposal" };
 	struct pg_learn_opts opts = { .peers = o->peers, .output = o->output };
-	char source[512];
+	char source[512], span[256];
 	uint64_t proven;
 	int r;
 
 	p->services = pg_services_read();
 	describe_source(o, study, ctx, source, sizeof(source));
 	opts.source = source;
+	describe_span(o, study, span, sizeof(span));
+	opts.span = o->n_captures ? NULL : span;
 	opts.services = p->services;
 	pg_learn_settle(&study->learn, &study->sockets);
 	pg_learn_write(&p->text, &study->learn, &opts);
@@ -273,206 +277,35 @@ static int propose(const struct pg_ctx *ctx, struct pg_dp *dp, const struct opti
 	else if (!r && can_read_again(o))
 		r = pg_study_replay(study, o->capture, o->n_captures, o->iface, p->set, &p->ports, err);
 	if (!r && proven)
-		fprintf(stderr, "portguard: the proposal would drop %" PRIu64 " connections that it was made "
-				"for: see its last lines\n", proven);
+		fprintf(stderr, "portguard: the proposal would drop %" PRIu64 " connection%s that it was made "
+				"for: see its last lines\n", proven, proven == 1 ? "" : "s");
+	if (!r && !o->n_captures && !o->watch_s)
+		fprintf(stderr, "portguard: %s\n", span);
 	return r;
-}
-
-/* "#   21/tcp ftp: 2 connections, 1 address" */
-static void add_list(struct pg_text *t, const char *begin, const struct pg_learn *list,
-		     const struct pg_services *services)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		const struct pg_learnt *l = &list->one[i];
-
-		pg_text_add(t, "%s%-8s", begin, pg_way_name(l->offer.way));
-		pg_offer_print(t, &l->offer, services);
-		pg_text_add(t, ": %" PRIu64 " connection%s, %zu address%s\n", l->flows,
-			    l->flows == 1 ? "" : "s", l->n_peers, l->n_peers == 1 ? "" : "es");
-	}
-}
-
-/* Frames of captures that the proposal drops. */
-static void add_frames(struct pg_text *t, const struct pg_snapshot *snap)
-{
-	uint64_t n = 0, dropped = 0;
-
-	for (int d = 0; d < _PG_DIR_MAX; d++)
-		for (int v = 0; v < _PG_VERDICT_MAX; v++)
-			n += snap->verdict[d][v].packets;
-	for (int d = 0; d < _PG_DIR_MAX; d++)
-		dropped += snap->verdict[d][PG_VERDICT_DROP].packets;
-	pg_text_add(t, "# Of %" PRIu64 " frames: %" PRIu64 "\n", n, dropped);
-	for (size_t i = 0; i < snap->n_port; i++)
-		if (snap->port[i].in_dropped)
-			pg_text_add(t, "#   in      %u/%s: %" PRIu64 "\n", snap->port[i].port,
-				    pg_port_proto_name(snap->port[i].proto), snap->port[i].in_dropped);
-}
-
-static bool is_offered(const struct pg_study *study, const struct pg_port_row *row)
-{
-	uint8_t proto = row->proto == PG_PORT_TCP ? IPPROTO_TCP : IPPROTO_UDP;
-
-	for (size_t i = 0; i < study->learn.n; i++) {
-		const struct pg_learnt *l = &study->learn.one[i];
-
-		if (l->offer.way == PG_WAY_IN && l->offer.proto == proto && l->offer.port == row->port &&
-		    l->proof == PG_PROOF_TALK)
-			return true;
-	}
-	return false;
-}
-
-/*
- * A connection that is refused is forgotten at once: of these only the ports' counters tell. Ports
- * from 32768 on are left out, where this host's own connections begin.
- */
-static void add_unopened(struct pg_text *t, const struct pg_study *study, const struct pg_snapshot *snap)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < snap->n_port; i++) {
-		const struct pg_port_row *row = &snap->port[i];
-
-		if (!row->in.packets || row->port >= 32768 || is_offered(study, row))
-			continue;
-		if (!any)
-			pg_text_add(t, "# Packets that came to ports which it does not open, since portguard "
-				       "was attached:\n");
-		any = true;
-		pg_text_add(t, "#   in      %u/%s: %" PRIu64 "\n", row->port,
-			    pg_port_proto_name(row->proto), (uint64_t)row->in.packets);
-	}
-}
-
-static void add_dropped(struct pg_text *t, const struct options *o, const struct pg_study *study,
-			const struct proposal *p)
-{
-	pg_text_add(t, "# Would have been dropped, of %" PRIu64 " connections: %" PRIu64 "%s\n",
-		    study->learn.flows, p->dropped.flows,
-		    study->cut ? " (only the first 200000 were tried)" : "");
-	add_list(t, "#   ", &p->dropped, p->services);
-	if (p->ports && o->n_captures)
-		add_frames(t, p->ports);
-	else if (p->ports)
-		add_unopened(t, study, p->ports);
-}
-
-/* Differences -------------------------------------------------------------------------------------------- */
-
-static bool has_rule(const struct pg_ruleset *set, const struct pg_chain *chain,
-		     const struct pg_rule *rule)
-{
-	const struct pg_chain *other = pg_ruleset_chain(set, chain->table, chain->name);
-
-	for (size_t i = 0; other && i < other->n_rules; i++)
-		if (pg_rule_equal(&other->rule[i], rule))
-			return true;
-	return false;
-}
-
-static void add_rules_of_one(struct pg_text *t, const char *sign, const struct pg_ruleset *set,
-			     const struct pg_ruleset *other)
-{
-	for (size_t i = 0; i < set->n_chains; i++) {
-		const struct pg_chain *c = &set->chain[i];
-		const struct pg_chain *o = pg_ruleset_chain(other, c->table, c->name);
-
-		if (c->policy != PG_TARGET_NONE && (!o || o->policy != c->policy))
-			pg_text_add(t, "%s-P %s %s\n", sign, c->name, pg_target_name(c->policy));
-		for (size_t k = 0; k < c->n_rules; k++) {
-			if (has_rule(other, c, &c->rule[k]))
-				continue;
-			pg_text_add(t, "%s-A %s ", sign, c->name);
-			pg_rule_print(t, &c->rule[k], 0);
-			pg_text_add(t, "\n");
-		}
-	}
-}
-
-static int add_diff(struct pg_text *t, struct pg_dp *dp, const struct options *o,
-		    const struct pg_study *study, const struct proposal *p, struct pg_err *err)
-{
-	_cleanup_(pg_ruleset_freep) struct pg_ruleset *now = NULL;
-	_cleanup_(pg_learn_clear) struct pg_learn dropped = { 0 };
-	uint64_t proven;
-	int r = pg_policy_read(dp, &now, err);
-
-	if (!r)
-		r = pg_study_dropped(study, dp, now, o->iface, &dropped, &proven, err);
-	if (r)
-		return r;
-	pg_text_add(t, "--- in force\n+++ learnt\n");
-	add_rules_of_one(t, "-", now, p->set);
-	add_rules_of_one(t, "+", p->set, now);
-	pg_text_add(t, "Of what was seen, the policy in force would drop: %" PRIu64 " of %" PRIu64 "\n",
-		    dropped.flows, study->learn.flows);
-	add_list(t, "  ", &dropped, p->services);
-	pg_text_add(t, "the proposal: %" PRIu64 "\n", p->dropped.flows);
-	add_list(t, "  ", &p->dropped, p->services);
-	return 0;
 }
 
 /* Output --------------------------------------------------------------------------------------------------- */
 
-static struct json_object *offers(const struct pg_learn *list, const struct pg_services *services,
-				  bool *oom)
-{
-	struct json_object *array = json_object_new_array();
-
-	for (size_t i = 0; i < list->n && !*oom; i++) {
-		const struct pg_learnt *l = &list->one[i];
-		static const char *const proofs[] = { "none", "connected", "talk" };
-		_cleanup_(pg_text_free) struct pg_text what = { 0 };
-		struct json_object *o = json_object_new_object();
-
-		pg_offer_print(&what, &l->offer, services);
-		pg_json_text(o, "way", pg_way_name(l->offer.way), oom);
-		pg_json_text(o, "offer", what.buf ? what.buf : "", oom);
-		pg_json_number(o, "proto", l->offer.proto, oom);
-		pg_json_number(o, "port", l->offer.port, oom);
-		pg_json_text(o, "proof", proofs[l->proof], oom);
-		pg_json_number(o, "connections", l->flows, oom);
-		pg_json_number(o, "addresses", l->n_peers, oom);
-		json_object_array_add(array, o);
-	}
-	return array;
-}
-
-static int put_json(const struct pg_study *study, const struct proposal *p, struct pg_err *err)
-{
-	struct json_object *doc = json_object_new_object(), *lines = json_object_new_array();
-	bool oom = false;
-	char *rest = p->text.buf, *line;
-
-	pg_json_number(doc, "connections", study->learn.flows, &oom);
-	pg_json_put(doc, "seen", offers(&study->learn, p->services, &oom), &oom);
-	pg_json_put(doc, "would_drop", offers(&p->dropped, p->services, &oom), &oom);
-	while ((line = strsep(&rest, "\n")))
-		if (*line)
-			json_object_array_add(lines, json_object_new_string(line));
-	pg_json_put(doc, "policy", lines, &oom);
-	return pg_json_end(stdout, doc, oom, err);
-}
-
 static int show(const struct pg_ctx *ctx, struct pg_dp *dp, const struct options *o,
-		const struct pg_study *study, struct proposal *p, struct pg_err *err)
+		const struct pg_study *study, struct pg_proposal *p, struct pg_err *err)
 {
-	_cleanup_(pg_text_free) struct pg_text diff = { 0 };
-	const struct pg_text *t = o->diff ? &diff : &p->text;
-	int r = 0;
+	_cleanup_(pg_learn_diff_clear) struct pg_learn_diff diff = { 0 };
+	_cleanup_(pg_text_free) struct pg_text text = { 0 };
+	const struct pg_text *t = o->diff ? &text : &p->text;
+	int r = o->diff ? pg_learn_diff_read(&diff, dp, o->iface, study, err) : 0;
 
+	if (r)
+		return r;
 	if (ctx->json)
-		return put_json(study, p, err);
+		return pg_json_learn(stdout, study, p, o->diff ? &diff : NULL, err);
 	if (o->diff)
-		r = add_diff(&diff, dp, o, study, p, err);
+		pg_view_learn_diff(&text, study, p, &diff);
 	else
-		add_dropped(&p->text, o, study, p);
-	if (!r && t->oom)
-		r = pg_fail(err, -ENOMEM, "out of memory");
-	if (!r)
-		fwrite(t->buf, 1, t->len, stdout);
-	return r;
+		pg_view_dropped(&p->text, study, p, o->n_captures);
+	if (t->oom)
+		return pg_fail(err, -ENOMEM, "out of memory");
+	fwrite(t->buf, 1, t->len, stdout);
+	return 0;
 }
 
 static int learn(const struct pg_ctx *ctx, const struct options *o, struct pg_study *study,
@@ -483,7 +316,7 @@ static int learn(const struct pg_ctx *ctx, const struct options *o, struct pg_st
 		.mode = PG_DP_READ,
 		.verbose = ctx->verbose,
 	};
-	_cleanup_(proposal_clear) struct proposal p = { 0 };
+	_cleanup_(pg_proposal_clear) struct pg_proposal p = { 0 };
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
 	int r = pg_dp_open(&open, &dp, err);
 
@@ -495,6 +328,18 @@ static int learn(const struct pg_ctx *ctx, const struct options *o, struct pg_st
 	return r ? r : show(ctx, dp, o, study, &p, err);
 }
 
+static int list_unused(const struct pg_ctx *ctx, uint32_t days, struct pg_err *err)
+{
+	struct pg_edit edit;
+	int r = pg_edit_open(ctx, false, 0, &edit, err);
+
+	if (r)
+		return r;
+	r = pg_unused_print(stdout, edit.set, days, time(NULL), ctx->json, err);
+	pg_edit_close(&edit);
+	return r;
+}
+
 static int run_learn(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
 	_cleanup_(pg_study_clear) struct pg_study study = { 0 };
@@ -503,5 +348,5 @@ static int run_learn(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *e
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
-	return o.unused ? pg_learn_unused(ctx, o.days, err) : learn(ctx, &o, &study, err);
+	return o.unused ? list_unused(ctx, o.days, err) : learn(ctx, &o, &study, err);
 }

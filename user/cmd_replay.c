@@ -19,8 +19,9 @@ const struct pg_cmd pg_cmd_replay = {
 		"is touched",
 	.details =
 		"  --policy FILE       in iptables-save's format; without it everything is accepted\n"
-		"  --against FILE      what differs from this policy, by rule and port; exit 1 if anything does.\n"
-		"                      Without --policy, the policy in force is compared with it\n"
+		"  --against FILE      what differs from this policy, by rule and port; exit 1 if anything does,\n"
+		"                      2 if they could not be compared. Without --policy, the policy in force\n"
+		"                      is compared with it\n"
 		"  --local ADDR,…      this host's addresses or prefixes: frames from them depart\n"
 		"  --iface NAME        the interface that frames arrive on, for rules with -i\n"
 		"  --verdicts FILE     one line a frame, tab-separated; - is standard output\n",
@@ -307,6 +308,9 @@ static int run_replay(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *
 		r = check_options(ctx, argc, &o, err);
 	if (!r)
 		r = replay(ctx, &o, argv + optind, (size_t)(argc - optind), err);
+	/* 1 is for those that differ. */
+	if (r < 0 && r != -EPERM && o.against && err->exit_code == PG_EXIT_FAILED)
+		err->exit_code = PG_EXIT_USAGE;
 	pg_locals_clear(&o.locals);
 	return r == PG_OPT_HELP ? 0 : r;
 }

@@ -126,6 +126,9 @@ static int run_save(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *er
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
+	if (ctx->json)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
+				    "save has no --json: 'portguard rules --json' prints the policy so");
 	r = pg_dp_open(&opts, &dp, err);
 	if (r < 0 && r != -ENOENT)
 		return r;

@@ -176,6 +176,8 @@ static int promote(struct pg_edit *edit, const struct options *o, struct pg_err 
 	pg_policy_inherit(set, edit->set);
 	edit->kill_ssh = o->force;
 	r = pg_edit_commit_for(edit, set, o->confirm_s, err);
+	if (r >= 0 && o->confirm_s)
+		pg_edit_say_waiting(set, o->confirm_s);
 	return r < 0 ? r : pg_dp_shadow_stop(edit->dp, err);
 }
 

@@ -138,6 +138,7 @@ static int read_all_nics(struct pg_doctor *d, struct pg_err *err)
 int pg_doctor_gather(struct pg_dp *dp, const char *state_dir, char **name, size_t n,
 		     struct pg_doctor *ret, struct pg_err *err)
 {
+	__s64 since;
 	int r;
 
 	*ret = (struct pg_doctor){ 0 };
@@ -145,7 +146,11 @@ int pg_doctor_gather(struct pg_dp *dp, const char *state_dir, char **name, size_
 	r = n ? read_nics(ret, name, n, err) : read_all_nics(ret, err);
 	if (!r && read_host(ret) < 0)
 		r = pg_fail(err, -ENOMEM, "out of memory");
-	return r || !dp ? r : find_own(dp, ret, err);
+	if (r || !dp)
+		return r;
+	ret->shadow = pg_dp_shadow_state(dp, &since);
+	ret->shadow_since = since;
+	return find_own(dp, ret, err);
 }
 
 void pg_doctor_clear(struct pg_doctor *doctor)

@@ -48,6 +48,8 @@ struct pg_doctor {
 	char load_error[512];
 	uint64_t flows_tracked, flows_max; /* nf_conntrack; max 0: it is not there */
 	uint64_t flows_refused;		   /* since boot */
+	enum pg_shadow_state shadow;
+	int64_t shadow_since; /* seconds since 1970 */
 	struct pg_foreign foreign;
 	struct pg_doctor_nic *nic; /* owned */
 	size_t n_nics;
@@ -61,7 +63,7 @@ struct pg_finding {
 	char subject[IFNAMSIZ]; /* an interface; "": the host */
 	const char *code;
 	char text[400];
-	char mend[200]; /* the command; "": none is needed, or there is none */
+	char mend[200]; /* the command; "": none is needed, or the text says that there is none */
 };
 struct pg_findings {
 	struct pg_finding *one; /* owned */

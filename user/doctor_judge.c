@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include "doctor.h"
 #include "names.h"
@@ -76,6 +77,9 @@ static void mend(struct pg_finding *finding, const char *fmt, ...)
 
 /* The host ---------------------------------------------------------------------------------------- */
 
+#define NO_COMMAND " (no command mends that)"
+#define NEWER_KERNEL " (no command mends that, only another kernel)"
+
 static void judge_program(const struct pg_doctor *d, struct pg_findings *f)
 {
 	struct pg_finding *one;
@@ -84,8 +88,8 @@ static void judge_program(const struct pg_doctor *d, struct pg_findings *f)
 		add(f, "", PG_SEVERITY_OK, "loads", "Linux %s takes portguard's programs", d->kernel);
 		return;
 	}
-	one = add(f, "", PG_SEVERITY_PROBLEM, "loads", "Linux %s does not take portguard's programs: %s",
-		  d->kernel, d->load_error);
+	one = add(f, "", PG_SEVERITY_PROBLEM, "loads", "Linux %s does not take portguard's programs%s: %s",
+		  d->kernel, d->root ? NO_COMMAND : "", d->load_error);
 	if (!d->root)
 		mend(one, "sudo portguard doctor");
 }
@@ -95,17 +99,19 @@ static void judge_kernel(const struct pg_doctor *d, struct pg_findings *f)
 	if (!d->bpf.loop && d->root)
 		add(f, "", PG_SEVERITY_PROBLEM, "bpf-loop",
 		    "this kernel has no bpf_loop(), so no policy of any length runs: it takes Linux 5.17, "
-		    "and portguard as a whole 6.1");
+		    "and portguard as a whole 6.1" NEWER_KERNEL);
 	if (!d->btf)
 		add(f, "", PG_SEVERITY_PROBLEM, "btf",
-		    "no /sys/kernel/btf/vmlinux: the kernel was built without CONFIG_DEBUG_INFO_BTF");
+		    "no /sys/kernel/btf/vmlinux: the kernel was built without CONFIG_DEBUG_INFO_BTF"
+		    NEWER_KERNEL);
 	if (!d->bpf.frags && d->root)
 		add(f, "", PG_SEVERITY_INFO, "frags",
-		    "no XDP for packets in several buffers (Linux 5.18): native mode needs small MTUs");
+		    "no XDP for packets in several buffers (Linux 5.18): native mode needs small MTUs"
+		    NEWER_KERNEL);
 	if (!d->bpf.tcx && d->root)
 		add(f, "", PG_SEVERITY_INFO, "tcx",
 		    "no TCX (Linux 6.6): mode tc uses filters of a clsact qdisc instead, which others can "
-		    "remove");
+		    "remove" NEWER_KERNEL);
 	if (!d->bpf.jit)
 		mend(add(f, "", PG_SEVERITY_WARNING, "jit",
 			 "the BPF compiler is off: every packet is interpreted, many times slower"),
@@ -140,13 +146,34 @@ static void judge_conntrack(const struct pg_doctor *d, struct pg_findings *f)
 		    d->flows_tracked, d->flows_max);
 }
 
-/* What shows the rules of a chain. */
-static void mend_chain(struct pg_finding *one, const struct pg_foreign_chain *c)
+static void judge_shadow(const struct pg_doctor *d, struct pg_findings *f)
 {
-	if (c->by != PG_FOREIGN_NFT)
-		mend(one, "%s -t %s -S", pg_foreign_name(c->by), c->table);
-	else if (!c->table[strspn(c->table, plain)] && !c->name[strspn(c->name, plain)])
-		mend(one, "nft list chain %s %s %s", c->family, c->table, c->name);
+	time_t since = (time_t)d->shadow_since;
+	char date[32] = "?";
+	struct tm tm;
+
+	if (localtime_r(&since, &tm))
+		strftime(date, sizeof(date), "%F %T", &tm);
+	if (d->shadow == PG_SHADOW_ON)
+		mend(add(f, "", PG_SEVERITY_INFO, "shadow",
+			 "a policy is tried beside the one in force since %s: every packet passes both, and "
+			 "what it has counted ends with it",
+			 date),
+		     "portguard shadow --stop");
+	else if (d->shadow == PG_SHADOW_UNFINISHED)
+		mend(add(f, "", PG_SEVERITY_WARNING, "shadow",
+			 "`apply --shadow' has not come to its end: what it left costs, and compares nothing"),
+		     "portguard shadow --stop");
+}
+
+/* What shows the rules of a chain. */
+static void mend_chain(struct pg_finding *one, enum pg_foreign_by by, const char *family,
+		       const char *table, const char *name)
+{
+	if (by != PG_FOREIGN_NFT)
+		mend(one, "%s -t %s -S", pg_foreign_name(by), table);
+	else if (!table[strspn(table, plain)] && !name[strspn(name, plain)])
+		mend(one, "nft list chain %s %s %s", family, table, name);
 	else
 		mend(one, "nft list ruleset");
 }
@@ -162,7 +189,21 @@ static void judge_chains(const struct pg_doctor *d, struct pg_findings *f)
 			       "%s table %s %s acts here, too: chain %s at %s, %zu rules%s",
 			       pg_foreign_name(c->by), c->family, c->table, c->name, c->hook, c->rules,
 			       c->drops ? ", drops what none of them takes" : ""),
-			   c);
+			   c->by, c->family, c->table, c->name);
+	}
+}
+
+static void judge_unread(const struct pg_doctor *d, struct pg_findings *f)
+{
+	for (size_t i = 0; i < d->foreign.n_unread; i++) {
+		const struct pg_foreign_unread *u = &d->foreign.unread[i];
+
+		mend_chain(add(f, "", PG_SEVERITY_WARNING, "published-unread",
+			       "%zu rule%s of %s table %s %s, chain %s send%s packets elsewhere, which ports "
+			       "portguard cannot tell: there may be more than are named here",
+			       u->rules, u->rules == 1 ? "" : "s", pg_foreign_name(u->by), u->family,
+			       u->table, u->chain, u->rules == 1 ? "s" : ""),
+			   u->by, u->family, u->table, u->chain);
 	}
 }
 
@@ -170,21 +211,24 @@ static void judge_published(const struct pg_doctor *d, struct pg_findings *f)
 {
 	bool attached = false;
 
+	judge_unread(d, f);
 	for (size_t i = 0; i < d->n_nics; i++)
 		attached |= d->nic[i].attached;
 	for (size_t i = 0; i < d->foreign.n_ports; i++) {
 		const struct pg_foreign_port *p = &d->foreign.port[i];
 		const char *proto = p->proto == PG_PORT_TCP ? "tcp" : "udp";
-		char range[16], to[sizeof(p->to) + 8] = "elsewhere";
+		char range[16], last[8] = "", to[sizeof(p->to) + 8] = "elsewhere";
 
 		snprintf(range, sizeof(range), p->lo == p->hi ? "%u" : "%u-%u", p->lo, p->hi);
+		if (p->lo != p->hi)
+			snprintf(last, sizeof(last), ":%u", p->hi);
 		if (p->to[0])
 			snprintf(to, sizeof(to), "to %s", p->to);
 		mend(add(f, "", attached ? PG_SEVERITY_INFO : PG_SEVERITY_WARNING, "published",
 			 "%s/%s is sent %s by %s table %s, chain %s: rules of iptables' INPUT never see it%s",
 			 range, proto, to, pg_foreign_name(p->by), p->table, p->chain,
 			 attached ? ", portguard's do" : ""),
-		     "portguard deny %u/%s", p->lo, proto);
+		     "portguard deny %u%s/%s", p->lo, last, proto);
 	}
 }
 
@@ -195,20 +239,23 @@ static void judge_support(const struct pg_doctor *d, const struct pg_doctor_nic 
 			  struct pg_findings *f)
 {
 	const char *driver = n->driver[0] ? n->driver : n->kind[0] ? n->kind : "unknown";
+	/* Attached, there is nothing left to do about it. */
+	enum pg_severity severity = n->attached ? PG_SEVERITY_OK : PG_SEVERITY_INFO;
+	struct pg_finding *one = NULL;
 
 	if (!n->ethernet)
-		add(f, n->name, PG_SEVERITY_INFO, "native",
-		    "driver %s, no Ethernet header: only mode tc works here", driver);
+		one = add(f, n->name, severity, "native",
+			  "driver %s, no Ethernet header: only mode tc works here", driver);
 	else if (n->loopback)
-		add(f, n->name, PG_SEVERITY_INFO, "native", "loopback has no native XDP: mode tc");
+		one = add(f, n->name, severity, "native", "loopback has no native XDP: mode tc");
 	else if (!n->xdp_known)
-		add(f, n->name, PG_SEVERITY_INFO, "native",
-		    "driver %s; this kernel does not say whether it has native XDP (Linux 6.3 does): "
-		    "`attach' tries it",
-		    driver);
+		one = add(f, n->name, severity, "native",
+			  "driver %s; this kernel does not say whether it has native XDP (Linux 6.3 does): "
+			  "`attach' tries it",
+			  driver);
 	else if (!(n->xdp & PG_XDP_ACT_BASIC))
-		add(f, n->name, PG_SEVERITY_INFO, "native",
-		    "driver %s has no native XDP, as it is set up now: `attach' takes mode tc", driver);
+		one = add(f, n->name, severity, "native",
+			  "driver %s has no native XDP, as it is set up now: `attach' takes mode tc", driver);
 	else if (n->veth)
 		add(f, n->name, PG_SEVERITY_OK, "native",
 		    "driver veth has native XDP, but `attach' takes mode tc: native XDP would split what "
@@ -216,6 +263,8 @@ static void judge_support(const struct pg_doctor *d, const struct pg_doctor_nic 
 	else
 		add(f, n->name, PG_SEVERITY_OK, "native", "driver %s has native XDP%s", driver,
 		    n->xdp & PG_XDP_ACT_RX_SG && d->bpf.frags ? ", also in several buffers" : "");
+	if (one && !n->attached)
+		mend(one, "portguard attach %s", n->name);
 }
 
 static void judge_mtu(const struct pg_doctor *d, const struct pg_doctor_nic *n,
@@ -292,7 +341,7 @@ static void judge_queues(const struct pg_doctor *d, const struct pg_doctor_nic *
 		     "ethtool -X %s equal %u", n->name, n->queues);
 	else if (n->queues == 1 && !n->veth)
 		add(f, n->name, PG_SEVERITY_INFO, "queues",
-		    "one queue: one CPU of %u runs the filter for all that arrives here", d->cpus);
+		    "one queue: one CPU of %u runs the filter for all that arrives here" NO_COMMAND, d->cpus);
 	else if (n->queues > 1)
 		add(f, n->name, PG_SEVERITY_OK, "queues", "%u queues for %u CPUs", n->queues, d->cpus);
 }
@@ -302,10 +351,10 @@ static void judge_veth(const struct pg_doctor_nic *n, struct pg_findings *f)
 	if (!n->veth)
 		return;
 	if (!n->peer_here)
-		add(f, n->name, PG_SEVERITY_INFO, "veth",
+		add(f, n->name, PG_SEVERITY_OK, "veth",
 		    "veth whose peer, number %u, is in another network namespace", n->peer_ifindex);
 	else
-		add(f, n->name, PG_SEVERITY_INFO, "veth", "veth whose peer is %s%s", n->peer,
+		add(f, n->name, PG_SEVERITY_OK, "veth", "veth whose peer is %s%s", n->peer,
 		    n->peer_gso ? ", which sends GSO packets" : "");
 	if (!n->attached || n->mode != PG_MODE_NATIVE)
 		return;
@@ -315,8 +364,10 @@ static void judge_veth(const struct pg_doctor_nic *n, struct pg_findings *f)
 			 "and split: slow"),
 		     "portguard attach %s --mode tc", n->name);
 	if (n->peer_here && !n->peer_xdp)
-		add(f, n->name, PG_SEVERITY_INFO, "veth-reject",
-		    "in native mode REJECT's answers reach the peer only if it has GRO on or an XDP program");
+		mend(add(f, n->name, PG_SEVERITY_INFO, "veth-reject",
+			 "in native mode REJECT's answers reach the peer only if it has GRO on or an XDP "
+			 "program"),
+		     "portguard attach %s --mode tc", n->name);
 }
 
 static const char *hook_name(enum pg_dp_hook hook)
@@ -346,6 +397,8 @@ static void judge_progs(const struct pg_doctor_nic *n, struct pg_findings *f)
 			  strcmp(p->name, "xdp_dispatcher") ? "" : " (libxdp's, which runs several)");
 		if (xdp && !n->attached)
 			mend(one, "portguard attach %s --mode tc", n->name);
+		else
+			mend(one, "bpftool prog show id %u", p->id);
 	}
 }
 
@@ -373,6 +426,7 @@ void pg_doctor_judge(const struct pg_doctor *doctor, struct pg_findings *ret)
 	judge_kernel(doctor, ret);
 	for (size_t i = 0; i < doctor->n_nics; i++)
 		judge_nic(doctor, &doctor->nic[i], ret);
+	judge_shadow(doctor, ret);
 	judge_chains(doctor, ret);
 	judge_published(doctor, ret);
 	judge_conntrack(doctor, ret);

@@ -161,7 +161,7 @@ __u64 pg_dp_instance(const struct pg_dp *dp)
 
 __u64 pg_dp_memory(struct pg_dp *dp)
 {
-	__u64 sum = pg_dp_sets_memory(dp);
+	__u64 sum = pg_dp_sets_memory(dp) + pg_dp_shadow_memory(dp);
 
 	for (int i = 0; i < _PG_MAP_MAX; i++)
 		sum += dp->map[i].mem ? dp->map[i].bytes : pg_dp_fd_memory(dp->map[i].fd);

@@ -213,6 +213,12 @@ void pg_dp_policy_numbers(const struct pg_dp *dp, __u32 ret[2]);
 /* Counters of INPUT's and OUTPUT's policies before anything was committed. */
 enum { PG_SLOT_INPUT, PG_SLOT_OUTPUT };
 
+enum pg_shadow_state {
+	PG_SHADOW_NONE,
+	PG_SHADOW_UNFINISHED, /* the command that begins it is still at it, or has died */
+	PG_SHADOW_ON,
+};
+
 struct pg_dp_policy_info {
 	__u32 generation, terms, rows, nodes;
 	enum pg_form form;
@@ -220,6 +226,8 @@ struct pg_dp_policy_info {
 	__u64 memory_bytes; /* of the tables in use */
 	__u32 confirm_s;    /* until the programs go back by themselves; 0: it need not be confirmed */
 	bool expired;	    /* they went back, and no command has written anything since */
+	enum pg_shadow_state shadow; /* of another policy that is tried beside it */
+	__s64 shadow_since;	     /* seconds since 1970; 0: none is */
 	/* Waiting: the generation that would come back; otherwise one that was taken back. 0: none */
 	__u32 other;
 };
@@ -285,7 +293,7 @@ struct pg_totals {
 };
 void pg_dp_totals_read(struct pg_dp *dp, struct pg_totals *ret);
 
-/* All memory of the instance's maps, in bytes. */
+/* All memory of the instance's maps and of those of a policy that is tried, in bytes. */
 __u64 pg_dp_memory(struct pg_dp *dp);
 
 /* Flows ---------------------------------------------------------------------------------------- */
@@ -606,7 +614,9 @@ int pg_dp_sets_share(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err);
 
 /* Make one, in place of one that there is; nothing is committed in it yet, and it sees no packet. */
 int pg_dp_shadow_create(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err);
-/* The one that there is. -ENOENT, silently: none. */
+/* When it began, in seconds since 1970; 0: it has not. */
+enum pg_shadow_state pg_dp_shadow_state(const struct pg_dp *dp, __s64 *ret_since);
+/* The one that there is. -ENOENT, silently: none. -ESTALE: it has not begun. */
 int pg_dp_shadow_open(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err);
 /*
  * Let it see the packets of every interface of this network namespace; how many those are, 1 at least.

@@ -482,7 +482,7 @@ int pg_dp_upgrade(struct pg_dp *dp, bool all, void (*done)(const char *ifname, b
 			elsewhere = pg_fail(err, -EXDEV,
 					    "%s is in another network namespace: upgrade it from there",
 					    pg_printable(name, shown, sizeof(shown)));
-		else if (!stale || !(r = upgrade_slot(dp, i, err)))
+		else if (!stale || !(r = pg_dp_refuse_shadow(dp, err) ?: upgrade_slot(dp, i, err)))
 			done(name, stale);
 	}
 	return r ?: elsewhere;

@@ -165,8 +165,13 @@ void pg_dp_flow_forget_space(struct pg_dp *dp, __u32 space);
 
 /* dp_watch.c: make pg_watch_rings. 0 or a negative errno. */
 int pg_dp_watch_make(struct pg_dp *dp);
-/* dp_shadow.c: -EBUSY, with words, while a policy is tried beside the one in force. */
-int pg_dp_refuse_shadow(const struct pg_dp *dp, struct pg_err *err);
+/*
+ * dp_shadow.c: -EBUSY, with words, while a policy is tried beside the one in force. What a command that
+ * died over it has left is removed.
+ */
+int pg_dp_refuse_shadow(struct pg_dp *dp, struct pg_err *err);
+/* All maps that only the trial has, in bytes. */
+__u64 pg_dp_shadow_memory(const struct pg_dp *dp);
 
 /* dp_policy.c: the generation in force, 0 or 1, whatever the clock says about a confirmation. */
 __u32 pg_dp_active(const struct pg_dp *dp);

@@ -468,6 +468,7 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 		.confirm_s = seconds_left(choice),
 		.expired = is_expired(choice),
 	};
+	ret->shadow = pg_dp_shadow_state(dp, &ret->shadow_since);
 	if (ret->confirm_s)
 		ret->other = ctl->gen[!(choice & 1)].number;
 	else if (ret->expired)

@@ -13,6 +13,11 @@
 #include "dp_hook.h"
 
 #define DIR_NAME "shadow"
+/*
+ * Pinned when all else is done, and removed before anything: without it a command died over it, and
+ * what was compared so far tells nothing. Its time is the trial's beginning.
+ */
+#define STARTED "started"
 
 static const char *const dir_names[_PG_DIR_MAX] = { "in", "out" };
 
@@ -38,13 +43,36 @@ static bool exists(const struct pg_dp *shadow)
 	return !stat(shadow->path, &dir);
 }
 
-int pg_dp_refuse_shadow(const struct pg_dp *dp, struct pg_err *err)
+/* When it was, in seconds since 1970; 0: it was not. */
+static __s64 started(const struct pg_dp *shadow)
+{
+	struct stat pin;
+	char path[512];
+
+	return pg_dp_pin_path(shadow, path, sizeof(path), STARTED) || stat(path, &pin) ?
+		       0 : (__s64)pin.st_mtime;
+}
+
+enum pg_shadow_state pg_dp_shadow_state(const struct pg_dp *dp, __s64 *ret_since)
 {
 	_cleanup_(pg_dp_closep) struct pg_dp *shadow = NULL;
-	int r = shadow_of(dp, &shadow, err);
 
-	if (r || !exists(shadow))
-		return r;
+	*ret_since = 0;
+	if (!dp->path[0] || shadow_of(dp, &shadow, NULL) || !exists(shadow))
+		return PG_SHADOW_NONE;
+	*ret_since = started(shadow);
+	return *ret_since ? PG_SHADOW_ON : PG_SHADOW_UNFINISHED;
+}
+
+int pg_dp_refuse_shadow(struct pg_dp *dp, struct pg_err *err)
+{
+	__s64 since;
+
+	switch (pg_dp_shadow_state(dp, &since)) {
+	case PG_SHADOW_NONE: return 0;
+	case PG_SHADOW_UNFINISHED: return pg_dp_shadow_stop(dp, err);
+	case PG_SHADOW_ON: break;
+	}
 	return pg_fail(err, -EBUSY, "a policy is being tried beside the one in force: 'portguard "
 				    "promote' or 'portguard shadow --stop' first");
 }
@@ -94,13 +122,19 @@ static int make_next(const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+static int pin_as(const struct pg_dp *shadow, int fd, const char *name)
+{
+	char path[512];
+	int r = pg_dp_pin_path(shadow, path, sizeof(path), "%s", name);
+
+	return r ?: bpf_obj_pin(fd, path) ? -errno : 0;
+}
+
 static int make_pinned(struct pg_dp *shadow, const char *name, int (*make)(const char *name))
 {
 	_close_ int fd = make(name);
-	char path[512];
-	int r = fd < 0 ? fd : pg_dp_pin_path(shadow, path, sizeof(path), "%s", name);
 
-	return r ?: bpf_obj_pin(fd, path) ? -errno : 0;
+	return fd < 0 ? fd : pin_as(shadow, fd, name);
 }
 
 /* As far as they change what becomes of a packet. Names as they are now: nothing is attached there. */
@@ -115,6 +149,22 @@ static int copy_settings(struct pg_dp *dp, struct pg_dp *shadow, struct pg_err *
 	memcpy(shadow->map[PG_MAP_FLOW_CTL].mem, dp->map[PG_MAP_FLOW_CTL].mem,
 	       sizeof(struct pg_flow_ctl));
 	return r;
+}
+
+/* -ENOENT, silently: none. */
+static int open_maps(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err)
+{
+	_cleanup_(pg_dp_closep) struct pg_dp *shadow = NULL;
+	int r = shadow_of(dp, &shadow, err);
+
+	if (!r && !exists(shadow))
+		return -ENOENT;
+	if (!r)
+		r = pg_dp_open_maps(shadow, err);
+	if (r)
+		return r;
+	*ret_shadow = TAKE_PTR(shadow);
+	return 0;
 }
 
 int pg_dp_shadow_create(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err)
@@ -136,7 +186,7 @@ int pg_dp_shadow_create(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_e
 	    make_pinned(made, "pg_differences", make_differences);
 	if (r)
 		return pg_dp_fail(err, r, "cannot make maps for the policy that is tried");
-	r = pg_dp_shadow_open(dp, &shadow, err); /* with the shared maps */
+	r = open_maps(dp, &shadow, err); /* with the shared ones */
 	if (!r)
 		r = copy_settings(dp, shadow, err);
 	if (r)
@@ -147,17 +197,14 @@ int pg_dp_shadow_create(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_e
 
 int pg_dp_shadow_open(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err)
 {
-	_cleanup_(pg_dp_closep) struct pg_dp *shadow = NULL;
-	int r = shadow_of(dp, &shadow, err);
+	__s64 since;
 
-	if (!r && !exists(shadow))
-		return -ENOENT;
-	if (!r)
-		r = pg_dp_open_maps(shadow, err);
-	if (r)
-		return r;
-	*ret_shadow = TAKE_PTR(shadow);
-	return 0;
+	if (pg_dp_shadow_state(dp, &since) == PG_SHADOW_UNFINISHED)
+		return pg_fail(err, -ESTALE,
+			       "'apply --shadow' has not come to its end, so nothing was tried: begin again "
+			       "with 'portguard apply FILE --shadow', or end it with 'portguard shadow "
+			       "--stop'");
+	return open_maps(dp, ret_shadow, err);
 }
 
 /* Programs -------------------------------------------------------------------------------------- */
@@ -319,7 +366,8 @@ int pg_dp_shadow_start(struct pg_dp *dp, struct pg_dp *shadow, struct pg_err *er
 	if (r < 0)
 		return r;
 	__atomic_store_n(&pg_dp_ctl(dp)->comparing, 1, __ATOMIC_RELEASE);
-	return n;
+	r = pin_as(shadow, handoff, STARTED);
+	return r ? pg_dp_fail(err, r, "cannot pin a map") : n;
 }
 
 /* Ending it ------------------------------------------------------------------------------------- */
@@ -355,6 +403,14 @@ static int stop_hook(struct pg_dp *dp, struct pg_dp *shadow, __u32 slot, enum pg
 	return r == -ENOENT ? 0 : r;
 }
 
+static int remove_started(const struct pg_dp *shadow)
+{
+	char path[512];
+	int r = pg_dp_pin_path(shadow, path, sizeof(path), STARTED);
+
+	return r ?: unlink(path) && errno != ENOENT ? -errno : 0;
+}
+
 static int remove_all(const struct pg_dp *shadow)
 {
 	DIR *dir = opendir(shadow->path);
@@ -378,6 +434,9 @@ int pg_dp_shadow_stop(struct pg_dp *dp, struct pg_err *err)
 
 	if (r || !exists(shadow))
 		return r ? r : -ENOENT;
+	r = remove_started(shadow);
+	if (r)
+		return pg_dp_fail(err, r, "cannot remove the policy that was tried");
 	__atomic_store_n(&pg_dp_ctl(dp)->comparing, 0, __ATOMIC_RELEASE);
 	for (__u32 slot = 0; !r && slot < PG_IFACE_PAST; slot++)
 		for (enum pg_dir dir = 0; !r && dir < _PG_DIR_MAX; dir++)
@@ -389,6 +448,32 @@ int pg_dp_shadow_stop(struct pg_dp *dp, struct pg_err *err)
 }
 
 /* Reading --------------------------------------------------------------------------------------- */
+
+/* Programs have no such size, and what is pinned twice or is the other instance's counts once. */
+__u64 pg_dp_shadow_memory(const struct pg_dp *dp)
+{
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = BPF_F_RDONLY);
+	_cleanup_(pg_dp_closep) struct pg_dp *shadow = NULL;
+	const struct dirent *entry;
+	char path[512];
+	__u64 sum = 0;
+	DIR *dir;
+
+	if (!dp->path[0] || shadow_of(dp, &shadow, NULL))
+		return 0;
+	dir = opendir(shadow->path);
+	while (dir && (entry = readdir(dir))) {
+		if (!strncmp(entry->d_name, "pg_", 3) && strncmp(entry->d_name, "pg_set", 6) &&
+		    !pg_dp_pin_path(shadow, path, sizeof(path), "%s", entry->d_name)) {
+			_close_ int fd = bpf_obj_get_opts(path, &opts);
+
+			sum += fd < 0 ? 0 : pg_dp_fd_memory(fd);
+		}
+	}
+	if (dir)
+		closedir(dir);
+	return sum;
+}
 
 static void add(struct pg_count *sum, const struct pg_count *count)
 {

@@ -57,6 +57,13 @@ int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *
 	return pg_edit_commit_for(edit, set, 0, err);
 }
 
+void pg_edit_say_waiting(const struct pg_ruleset *set, uint32_t confirm_s)
+{
+	printf("In force for %u s: 'portguard confirm' keeps it%s, 'portguard rollback' takes it back.\n",
+	       confirm_s,
+	       pg_kill_wanted(set, false) ? " and ends what -j DROP --kill forbids" : "");
+}
+
 int pg_edit_parse(const struct pg_text *text, const struct pg_rulefile_opts *opts,
 		  struct pg_ruleset **ret_set, struct pg_err *err)
 {

@@ -27,6 +27,8 @@ int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edi
 int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t confirm_s,
 		       struct pg_err *err);
 int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err);
+/* To people: that it waits now, and for what. */
+void pg_edit_say_waiting(const struct pg_ruleset *set, uint32_t confirm_s);
 
 /* A file's text as a policy. What was left out of it, and warnings, go to standard error. */
 int pg_edit_parse(const struct pg_text *text, const struct pg_rulefile_opts *opts,

@@ -36,11 +36,20 @@ struct pg_foreign_port {
 	char table[64], chain[64];
 };
 
+/* Rules of a chain that send packets elsewhere, and of whose ports nothing is known. */
+struct pg_foreign_unread {
+	enum pg_foreign_by by;
+	char family[8], table[64], chain[64];
+	size_t rules;
+};
+
 struct pg_foreign {
 	struct pg_foreign_chain *chain; /* owned */
 	size_t n_chains;
-	struct pg_foreign_port *port; /* owned; ports that a rule names by a set are not among them */
+	struct pg_foreign_port *port; /* owned */
 	size_t n_ports;
+	struct pg_foreign_unread *unread; /* owned */
+	size_t n_unread;
 };
 
 /*
@@ -56,6 +65,20 @@ const struct pg_foreign_port *pg_foreign_find(const struct pg_foreign *foreign,
 /* For foreign_*.c: one more, zeroed; NULL: no memory. */
 struct pg_foreign_chain *pg_foreign_add_chain(struct pg_foreign *foreign);
 struct pg_foreign_port *pg_foreign_add_port(struct pg_foreign *foreign);
+/* One more rule of this chain. 0 or -ENOMEM. */
+int pg_foreign_add_unread(struct pg_foreign *foreign, enum pg_foreign_by by, const char *family,
+			  const char *table, const char *chain);
+
+/* Of one rule. */
+#define PG_FOREIGN_RANGES 15 /* as many as -m multiport has */
+struct pg_foreign_ranges {
+	uint16_t lo[PG_FOREIGN_RANGES], hi[PG_FOREIGN_RANGES];
+	size_t n;
+	bool but; /* any ports but some */
+};
+/* What a match of iptables asks of destination ports, as the kernel has it; others change nothing. */
+void pg_foreign_xt_match(struct pg_foreign_ranges *ranges, const char *name, unsigned revision,
+			 const void *info, size_t n);
 /* "ADDRESS:PORT-PORT" of a target, both in network order, either may be missing: NULL, 0. */
 void pg_foreign_target(struct pg_foreign_port *port, bool v6, const void *addr, uint16_t lo,
 		       uint16_t hi);

@@ -9,7 +9,6 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netfilter/xt_tcpudp.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -30,14 +29,16 @@ struct state {
 		uint8_t data[16];
 	} word[WORDS];
 	uint8_t proto;
-	bool has_ports;
-	uint16_t lo, hi;
+	struct pg_foreign_ranges ports;
+	char set[256]; /* that has them; "": none */
 	struct pg_foreign_port out;
 	bool elsewhere;
 };
 
 struct reader {
 	struct pg_foreign *foreign;
+	struct state *by_set; /* rules whose sets are still to be read; owned */
+	size_t n_by_set;
 	bool oom;
 };
 
@@ -160,10 +161,12 @@ static void see_cmp(struct state *s, const struct nlattr **tb)
 		return;
 	port = (uint16_t)(data[0] << 8 | data[1]);
 	if (op == NFT_CMP_EQ || op == NFT_CMP_GTE)
-		s->lo = port;
+		s->ports.lo[0] = port;
 	if (op == NFT_CMP_EQ || op == NFT_CMP_LTE)
-		s->hi = port;
-	s->has_ports |= op == NFT_CMP_EQ || op == NFT_CMP_LTE;
+		s->ports.hi[0] = port;
+	s->ports.but |= op == NFT_CMP_NEQ;
+	if (op == NFT_CMP_EQ || op == NFT_CMP_LTE)
+		s->ports.n = 1;
 }
 
 static void see_range(struct state *s, const struct nlattr **tb)
@@ -175,9 +178,22 @@ static void see_range(struct state *s, const struct nlattr **tb)
 	    bytes(tb[NFTA_RANGE_FROM_DATA], (const void **)&from) < 2 ||
 	    bytes(tb[NFTA_RANGE_TO_DATA], (const void **)&to) < 2)
 		return;
-	s->lo = (uint16_t)(from[0] << 8 | from[1]);
-	s->hi = (uint16_t)(to[0] << 8 | to[1]);
-	s->has_ports = true;
+	s->ports.lo[0] = (uint16_t)(from[0] << 8 | from[1]);
+	s->ports.hi[0] = (uint16_t)(to[0] << 8 | to[1]);
+	s->ports.n = 1;
+}
+
+/* A set of ports, or a map by them. */
+static void see_lookup(struct state *s, const struct nlattr **tb)
+{
+	if (s->word[word_of(tb[NFTA_LOOKUP_SREG])].what == HOLDS_DPORT && tb[NFTA_LOOKUP_SET]) {
+		s->ports.but |= number(tb[NFTA_LOOKUP_FLAGS]) & NFT_LOOKUP_F_INV;
+		snprintf(s->set, sizeof(s->set), "%.*s",
+			 (int)mnl_attr_get_payload_len(tb[NFTA_LOOKUP_SET]),
+			 mnl_attr_get_str(tb[NFTA_LOOKUP_SET]));
+	}
+	if (tb[NFTA_LOOKUP_DREG])
+		s->word[word_of(tb[NFTA_LOOKUP_DREG])].what = HOLDS_NOTHING;
 }
 
 static void see_immediate(struct state *s, const struct nlattr **tb)
@@ -228,19 +244,17 @@ static void see_redir(struct state *s, const struct nlattr **tb)
 /* iptables-nft writes some of its matches and targets as iptables has them. */
 static void see_match(struct state *s, const struct nlattr **tb)
 {
+	const struct nlattr *info = tb[NFTA_MATCH_INFO];
 	char name[32];
-	struct xt_tcp tcp; /* struct xt_udp begins alike */
 
 	text(tb[NFTA_MATCH_NAME], name, sizeof(name));
-	if (strcmp(name, "tcp") && strcmp(name, "udp"))
-		return;
-	if (!tb[NFTA_MATCH_INFO] || mnl_attr_get_payload_len(tb[NFTA_MATCH_INFO]) < 8)
-		return;
-	memcpy(tcp.spts, mnl_attr_get_payload(tb[NFTA_MATCH_INFO]), 8);
-	s->proto = name[0] == 't' ? IPPROTO_TCP : IPPROTO_UDP;
-	s->lo = tcp.dpts[0];
-	s->hi = tcp.dpts[1];
-	s->has_ports = true;
+	if (!strcmp(name, "tcp"))
+		s->proto = IPPROTO_TCP;
+	else if (!strcmp(name, "udp"))
+		s->proto = IPPROTO_UDP;
+	if (info)
+		pg_foreign_xt_match(&s->ports, name, number(tb[NFTA_MATCH_REV]),
+				    mnl_attr_get_payload(info), mnl_attr_get_payload_len(info));
 }
 
 static void see_target(struct state *s, const struct nlattr **tb)
@@ -263,6 +277,7 @@ static const struct {
 	{ "payload", see_payload }, { "meta", see_meta },   { "cmp", see_cmp },
 	{ "range", see_range },	    { "nat", see_nat },	    { "immediate", see_immediate },
 	{ "redir", see_redir },	    { "match", see_match }, { "target", see_target },
+	{ "lookup", see_lookup },
 };
 
 static int see_expression(const struct nlattr *attr, void *data)
@@ -326,7 +341,7 @@ static void count_rule(struct pg_foreign *foreign, const char *family, const cha
 }
 
 /* One entry for each protocol that the rule leaves. */
-static void keep_port(struct reader *reader, const struct state *s)
+static void keep_range(struct reader *reader, const struct state *s, uint16_t lo, uint16_t hi)
 {
 	static const uint8_t protos[] = { [PG_PORT_TCP] = IPPROTO_TCP, [PG_PORT_UDP] = IPPROTO_UDP };
 
@@ -341,11 +356,37 @@ static void keep_port(struct reader *reader, const struct state *s)
 			return;
 		*port = s->out;
 		port->proto = p;
-		port->lo = s->lo;
-		port->hi = s->hi;
+		port->lo = lo;
+		port->hi = hi;
 		port->v4 = s->family != NFPROTO_IPV6;
 		port->v6 = s->family != NFPROTO_IPV4;
 	}
+}
+
+static void keep_unread(struct reader *reader, const struct state *s)
+{
+	reader->oom |= pg_foreign_add_unread(reader->foreign, PG_FOREIGN_NFT, family_name(s->family),
+					     s->out.table, s->out.chain) < 0;
+}
+
+static void keep_ports(struct reader *reader, const struct state *s)
+{
+	struct state *all;
+
+	if (s->ports.but || (!s->ports.n && !s->set[0])) {
+		keep_unread(reader, s);
+		return;
+	}
+	for (size_t i = 0; i < s->ports.n; i++)
+		keep_range(reader, s, s->ports.lo[i], s->ports.hi[i]);
+	if (!s->set[0])
+		return;
+	all = reallocarray(reader->by_set, reader->n_by_set + 1, sizeof(*all));
+	reader->oom |= !all;
+	if (!all)
+		return;
+	reader->by_set = all;
+	all[reader->n_by_set++] = *s;
 }
 
 static int take_rule(const struct nlmsghdr *nlh, void *data)
@@ -360,21 +401,97 @@ static int take_rule(const struct nlmsghdr *nlh, void *data)
 	count_rule(reader->foreign, family_name(s.family), s.out.table, s.out.chain);
 	if (tb[NFTA_RULE_EXPRESSIONS])
 		mnl_attr_parse_nested(tb[NFTA_RULE_EXPRESSIONS], see_expression, &s);
-	if (s.elsewhere && s.has_ports)
-		keep_port(reader, &s);
+	if (s.elsewhere)
+		keep_ports(reader, &s);
 	return reader->oom ? MNL_CB_ERROR : MNL_CB_OK;
+}
+
+static struct nlmsghdr *request(void *buf, uint16_t type, uint8_t family)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *msg = mnl_nlmsg_put_extra_header(nlh, sizeof(*msg));
+
+	nlh->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
+	msg->nfgen_family = family;
+	msg->version = NFNETLINK_V0;
+	return nlh;
 }
 
 static int dump(struct mnl_socket *nl, uint16_t type, mnl_cb_t take, struct reader *reader)
 {
 	char buf[MNL_NLMSG_HDRLEN + 64];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct nfgenmsg *msg = mnl_nlmsg_put_extra_header(nlh, sizeof(*msg));
 
-	nlh->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
-	msg->nfgen_family = NFPROTO_UNSPEC;
-	msg->version = NFNETLINK_V0;
-	return pg_netlink_dump(nl, nlh, take, reader);
+	return pg_netlink_dump(nl, request(buf, type, NFPROTO_UNSPEC), take, reader);
+}
+
+/* Sets -------------------------------------------------------------------------------------------- */
+
+/* Which ports are elements, and at which an interval ends, that port excluded. */
+struct elements {
+	bool has[UINT16_MAX + 1], ends[UINT16_MAX + 1];
+	bool intervals;
+};
+
+static int take_element(const struct nlattr *attr, void *data)
+{
+	const struct nlattr *tb[ATTRS];
+	struct elements *e = data;
+	const uint8_t *key = NULL;
+	bool end;
+
+	nested(attr, tb);
+	end = number(tb[NFTA_SET_ELEM_FLAGS]) & NFT_SET_ELEM_INTERVAL_END;
+	e->intervals |= end;
+	if (tb[NFTA_SET_ELEM_KEY] && bytes(tb[NFTA_SET_ELEM_KEY], (const void **)&key) == 2)
+		(end ? e->ends : e->has)[key[0] << 8 | key[1]] = true;
+	return MNL_CB_OK;
+}
+
+static int take_elements(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *tb[ATTRS] = { 0 };
+
+	mnl_attr_parse(nlh, sizeof(struct nfgenmsg), take_attr, tb);
+	if (tb[NFTA_SET_ELEM_LIST_ELEMENTS])
+		mnl_attr_parse_nested(tb[NFTA_SET_ELEM_LIST_ELEMENTS], take_element, data);
+	return MNL_CB_OK;
+}
+
+/* Of a set without intervals each port ends at itself; neighbours become a range. */
+static void keep_elements(struct reader *reader, const struct state *s, const struct elements *e)
+{
+	bool inside = false;
+	uint32_t lo = 0;
+
+	for (uint32_t p = 0; p <= UINT16_MAX; p++) {
+		bool in = e->has[p] || (e->intervals && inside && !e->ends[p]);
+
+		if (in && !inside)
+			lo = p;
+		if (inside && !in)
+			keep_range(reader, s, (uint16_t)lo, (uint16_t)(p - 1));
+		inside = in;
+	}
+	if (inside)
+		keep_range(reader, s, (uint16_t)lo, UINT16_MAX);
+}
+
+static void read_set(struct mnl_socket *nl, struct reader *reader, const struct state *s)
+{
+	_free_ struct elements *e = calloc(1, sizeof(*e));
+	char buf[MNL_NLMSG_HDRLEN + 512];
+	struct nlmsghdr *nlh = request(buf, NFT_MSG_GETSETELEM, s->family);
+	size_t before = reader->foreign->n_ports;
+
+	reader->oom |= !e;
+	if (!e)
+		return;
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, s->out.table);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, s->set);
+	if (!pg_netlink_dump(nl, nlh, take_elements, e))
+		keep_elements(reader, s, e);
+	if (reader->foreign->n_ports == before)
+		keep_unread(reader, s);
 }
 
 int pg_foreign_read_nft(struct pg_foreign *foreign)
@@ -386,5 +503,8 @@ int pg_foreign_read_nft(struct pg_foreign *foreign)
 		return 0;
 	if (!dump(nl, NFT_MSG_GETCHAIN, take_chain, &reader))
 		dump(nl, NFT_MSG_GETRULE, take_rule, &reader);
+	for (size_t i = 0; i < reader.n_by_set && !reader.oom; i++)
+		read_set(nl, &reader, &reader.by_set[i]);
+	free(reader.by_set);
 	return reader.oom ? -ENOMEM : 0;
 }

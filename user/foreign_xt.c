@@ -55,27 +55,24 @@ static bool read_entry(const struct table *t, size_t at, struct entry *ret)
 	       ret->matches <= ret->target;
 }
 
-/* The destination ports that a match of tcp or udp asks for. */
-static bool read_ports(const struct table *t, size_t at, const struct entry *e, uint16_t *ret)
+/* The destination ports that its matches ask for. */
+static void read_ports(const struct table *t, size_t at, const struct entry *e,
+		       struct pg_foreign_ranges *ret)
 {
 	struct xt_entry_match m;
 
 	for (size_t off = e->matches; off + sizeof(m) <= e->target; off += m.u.match_size) {
 		memcpy(&m, t->blob + at + off, sizeof(m));
 		if (m.u.match_size < sizeof(m) || off + m.u.match_size > e->target)
-			return false;
-		if ((!strcmp(m.u.user.name, "tcp") || !strcmp(m.u.user.name, "udp")) &&
-		    m.u.match_size >= sizeof(m) + 8) {
-			/* struct xt_tcp and xt_udp: source ports, then these */
-			memcpy(ret, t->blob + at + off + sizeof(m) + 4, 4);
-			return true;
-		}
+			return;
+		m.u.user.name[sizeof(m.u.user.name) - 1] = '\0';
+		pg_foreign_xt_match(ret, m.u.user.name, m.u.user.revision,
+				    t->blob + at + off + sizeof(m), m.u.match_size - sizeof(m));
 	}
-	return false;
 }
 
-static int keep_port(struct table *t, size_t at, const struct entry *e,
-		     const struct xt_entry_target *target)
+static int keep_ports(struct table *t, size_t at, const struct entry *e,
+		      const struct xt_entry_target *target)
 {
 	struct pg_foreign_port out = {
 		.by = t->v6 ? PG_FOREIGN_IP6TABLES : PG_FOREIGN_IPTABLES,
@@ -84,21 +81,25 @@ static int keep_port(struct table *t, size_t at, const struct entry *e,
 		.proto = e->proto == IPPROTO_UDP ? PG_PORT_UDP : PG_PORT_TCP,
 	}, *port;
 	size_t info = at + e->target + sizeof(*target);
-	uint16_t ports[2];
+	struct pg_foreign_ranges ranges = { 0 };
 
-	if ((e->proto != IPPROTO_TCP && e->proto != IPPROTO_UDP) ||
-	    !pg_foreign_xt_target(&out, target->u.user.name, target->u.user.revision, t->v6,
-				  t->blob + info, e->next - e->target - sizeof(*target)) ||
-	    !read_ports(t, at, e, ports))
+	if (!pg_foreign_xt_target(&out, target->u.user.name, target->u.user.revision, t->v6,
+				  t->blob + info, e->next - e->target - sizeof(*target)))
 		return 0;
-	out.lo = ports[0];
-	out.hi = ports[1];
 	snprintf(out.table, sizeof(out.table), "%s", t->name);
 	snprintf(out.chain, sizeof(out.chain), "%s", t->chain);
-	port = pg_foreign_add_port(t->foreign);
-	if (!port)
-		return -ENOMEM;
-	*port = out;
+	read_ports(t, at, e, &ranges);
+	if ((e->proto != IPPROTO_TCP && e->proto != IPPROTO_UDP) || !ranges.n || ranges.but)
+		return pg_foreign_add_unread(t->foreign, out.by, t->v6 ? "ip6" : "ip", t->name,
+					     t->chain);
+	for (size_t i = 0; i < ranges.n; i++) {
+		port = pg_foreign_add_port(t->foreign);
+		if (!port)
+			return -ENOMEM;
+		out.lo = ranges.lo[i];
+		out.hi = ranges.hi[i];
+		*port = out;
+	}
 	return 0;
 }
 
@@ -131,7 +132,7 @@ static int walk(struct table *t, size_t *ret_rules)
 		enter_chain(t, at, &e, &target);
 		for (unsigned h = 0; h < NF_INET_NUMHOOKS; h++)
 			ret_rules[h] += at >= t->info.hook_entry[h] && at < t->info.underflow[h];
-		r = keep_port(t, at, &e, &target);
+		r = keep_ports(t, at, &e, &target);
 		if (!e.next)
 			break;
 	}

@@ -86,9 +86,10 @@ enum pg_proof pg_learn_proof(const struct pg_flow_row *row, bool listens)
 	bool both = row->count[0].packets && row->count[1].packets;
 
 	if (row->proto != IPPROTO_TCP) {
-		/* A datagram may need no answer: a log's, say. */
-		return row->replied || (listens && row->proto == IPPROTO_UDP) ? PG_PROOF_TALK :
-										 PG_PROOF_NONE;
+		if (row->replied)
+			return PG_PROOF_TALK;
+		/* A datagram may need no answer, a log's, say; but a scan's looks the same. */
+		return listens && row->proto == IPPROTO_UDP ? PG_PROOF_EMPTY : PG_PROOF_NONE;
 	}
 	/* Whoever scans by SYN alone resets what is offered: the handshake's last ACK is what counts. */
 	if (!both || !(row->flags[0] & ack) || !(row->flags[1] & ack) ||
@@ -242,10 +243,10 @@ int pg_learn_add(struct pg_learn *learn, const struct pg_flow_row *row, enum pg_
 	return add_peer(l, row->addr[way == PG_WAY_OUT], addr_bytes(row));
 }
 
-int pg_learn_add_unknown(struct pg_learn *learn, uint16_t port, uint64_t connections)
+int pg_learn_add_unknown(struct pg_learn *learn, uint8_t proto, uint16_t port, uint64_t connections)
 {
-	const struct pg_offer v6 = { .family = PG_FAMILY_V6, .proto = IPPROTO_TCP, .port = port };
-	const struct pg_offer v4 = { .family = PG_FAMILY_V4, .proto = IPPROTO_TCP, .port = port };
+	const struct pg_offer v6 = { .family = PG_FAMILY_V6, .proto = proto, .port = port };
+	const struct pg_offer v4 = { .family = PG_FAMILY_V4, .proto = proto, .port = port };
 	struct pg_learnt *l = get(learn, &v6);
 	bool known = l && l->proof != PG_PROOF_NONE;
 

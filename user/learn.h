@@ -10,13 +10,15 @@
 #include "service.h"
 #include "util.h"
 
+#define PG_OWN_PORTS 32768 /* from here on this host's own connections begin */
+
 enum pg_way { PG_WAY_IN, PG_WAY_OUT, PG_WAY_THROUGH, PG_WAY_INSIDE, _PG_WAY_MAX };
 const char *pg_way_name(enum pg_way way);
 
 /* How much a connection proves. */
 enum pg_proof {
 	PG_PROOF_NONE,	/* nobody answered, or only to refuse: a scan looks like that */
-	PG_PROOF_EMPTY, /* TCP that was set up, and then nothing was said */
+	PG_PROOF_EMPTY, /* TCP that was set up, and then nothing was said; UDP that nobody answered */
 	PG_PROOF_TALK,	/* both ends took part */
 	_PG_PROOF_MAX
 };
@@ -61,10 +63,10 @@ void pg_learn_offer(const struct pg_flow_row *row, enum pg_way way, struct pg_of
 int pg_learn_add(struct pg_learn *learn, const struct pg_flow_row *row, enum pg_way way,
 		 enum pg_proof proof);
 /*
- * So many connections to a port of ours, of which nothing more is known: for a port that no other
- * connection tells of.
+ * So many connections to a port of ours (UDP: datagrams), of which nothing more is known: for a port
+ * that no other connection tells of.
  */
-int pg_learn_add_unknown(struct pg_learn *learn, uint16_t port, uint64_t connections);
+int pg_learn_add_unknown(struct pg_learn *learn, uint8_t proto, uint16_t port, uint64_t connections);
 void pg_learn_settle(struct pg_learn *learn, const struct pg_sockets *sockets);
 void pg_learn_clear(struct pg_learn *learn);
 
@@ -73,6 +75,7 @@ struct pg_learn_opts {
 	bool output;	/* OUTPUT drops, too, but what was seen to leave */
 	const struct pg_services *services;
 	const char *source; /* for the first line */
+	const char *span;   /* how long was looked, of an instance; NULL: captures have all there was */
 };
 /* A rule file as `restore` takes it, all of filter. Check t->oom. */
 void pg_learn_write(struct pg_text *t, const struct pg_learn *learn, const struct pg_learn_opts *opts);

@@ -94,6 +94,8 @@ static int take_flow(void *arg, const struct pg_flow_row *row)
 	judge(study, row, &seen);
 	if (seen.way == PG_WAY_INSIDE)
 		return 0;
+	if (row->age_ns > study->oldest_ns)
+		study->oldest_ns = row->age_ns;
 	if (study->n_seen == SEEN_MAX) {
 		study->cut = true;
 		return pg_learn_add(&study->learn, &seen.row, seen.way, seen.proof);
@@ -130,14 +132,23 @@ int pg_study_learn(struct pg_study *study, struct pg_err *err)
 int pg_study_states(struct pg_study *study, struct pg_dp *dp, struct pg_err *err)
 {
 	const struct pg_port_states *states = pg_dp_port_states(dp);
+	_free_ struct pg_count *in = calloc(PG_PORTS, sizeof(*in)), *out = calloc(PG_PORTS, sizeof(*out));
 
+	if (!in || !out)
+		return no_memory(err);
+	pg_dp_ports_read(dp, PG_DIR_IN, PG_PORT_UDP, in);
+	pg_dp_ports_read(dp, PG_DIR_OUT, PG_PORT_UDP, out);
 	for (size_t i = 0; i < study->sockets.n; i++) {
 		const struct pg_socket_row *s = &study->sockets.row[i];
-		uint64_t n = states[s->port].count[PG_FROM_SYN_RECEIVED_TO_ESTABLISHED];
+		bool tcp = s->proto == PG_PORT_TCP;
+		uint64_t n;
 
-		if (s->proto != PG_PORT_TCP || s->netns || s->loopback || !n)
+		if (s->netns || s->loopback || (!tcp && s->port >= PG_OWN_PORTS))
 			continue;
-		if (pg_learn_add_unknown(&study->learn, s->port, n) < 0)
+		n = tcp			       ? states[s->port].count[PG_FROM_SYN_RECEIVED_TO_ESTABLISHED] :
+		    out[s->port].packets ? in[s->port].packets :
+					     0;
+		if (n && pg_learn_add_unknown(&study->learn, tcp ? IPPROTO_TCP : IPPROTO_UDP, s->port, n) < 0)
 			return no_memory(err);
 	}
 	return 0;

@@ -21,13 +21,15 @@ struct pg_study {
 	struct pg_seen *seen; /* owned; SEEN_MAX at most */
 	size_t n_seen, cap;
 	bool cut; /* there were more */
+	uint64_t oldest_ns; /* age of the oldest flow when it was seen */
+	uint64_t watched_s;
 	uint32_t *bucket; /* of `seen` by their keys, 1-based; 0: empty */
 	size_t n_buckets;
 };
 
 /* Take the flows that the instance has now, each once. 0 or negative with err filled, as all. */
 int pg_study_flows(struct pg_study *study, struct pg_dp *dp, struct pg_err *err);
-/* Connections whose flows are gone, as far as states were counted by port. */
+/* Connections whose flows are gone, as far as states, or datagrams both ways, were counted by port. */
 int pg_study_states(struct pg_study *study, struct pg_dp *dp, struct pg_err *err);
 /* When all were taken: what they teach. */
 int pg_study_learn(struct pg_study *study, struct pg_err *err);

@@ -62,6 +62,8 @@ static void add_comment(struct pg_text *t, const struct pg_learnt *l, const char
 	pg_offer_print(t, &l->offer, opts->services);
 	if (l->comm[0])
 		pg_text_add(t, ", %s", pg_printable(l->comm, comm, sizeof(comm)));
+	if (l->any_peer && l->offer.proto == IPPROTO_UDP)
+		what = "datagram";
 	pg_text_add(t, ": %" PRIu64 " %s%s", l->flows, what, l->flows == 1 ? "" : "s");
 	if (l->any_peer)
 		pg_text_add(t, ", of which no more is known\n");
@@ -163,6 +165,15 @@ static void add_discovery(struct pg_text *t, const char *chain, const unsigned *
 			    type[i]);
 }
 
+static bool pinged(const struct pg_learn *learn)
+{
+	for (size_t i = 0; i < learn->n; i++)
+		if (learn->one[i].offer.way == PG_WAY_IN && is_icmp(learn->one[i].offer.proto) &&
+		    learn->one[i].proof == PG_PROOF_TALK)
+			return true;
+	return false;
+}
+
 static void add_input(struct pg_text *t, const struct pg_learn *learn, const struct pg_learn_opts *opts)
 {
 	static const unsigned discovery[] = { 130, 134, 135, 136 };
@@ -176,16 +187,20 @@ static void add_input(struct pg_text *t, const struct pg_learn *learn, const str
 		flows += is ? learn->one[i].flows : 0;
 	}
 	pg_text_add(t, "# This host with itself.\n-A INPUT -i lo -j ACCEPT\n"
-		       "# Answers to what this host has begun: %" PRIu64 " connections to %zu services.\n"
+		       "# Answers to what this host has begun: %" PRIu64 " connection%s to %zu service%s.\n"
 		       "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
 		       "# IPv6's neighbours and routers.\n",
-		    flows, out);
+		    flows, flows == 1 ? "" : "s", out, out == 1 ? "" : "s");
 	add_discovery(t, "INPUT", discovery, ARRAY_SIZE(discovery));
 	add_offers(t, learn, PG_WAY_IN, PG_PROOF_TALK, opts);
 	if (has(learn, PG_WAY_IN, PG_PROOF_EMPTY))
-		pg_text_add(t, "# Not proven: connected to, but nothing was said, as a scan does, or it is too long "
-			       "ago to tell.\n");
+		pg_text_add(t, "# Not proven: connected to, but nothing was said, or not answered, as with a scan; "
+			       "or it is too long ago to tell.\n");
 	add_offers(t, learn, PG_WAY_IN, PG_PROOF_EMPTY, opts);
+	if (opts->span && !pinged(learn))
+		pg_text_add(t, "# Pings: none was seen, and no counter tells of earlier ones.\n"
+			       "#-A INPUT -p icmp -m icmp --icmp-type 8/0 -j ACCEPT\n"
+			       "#-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 128/0 -j ACCEPT\n");
 }
 
 static void add_output(struct pg_text *t, const struct pg_learn *learn,
@@ -203,10 +218,12 @@ static void add_output(struct pg_text *t, const struct pg_learn *learn,
 
 void pg_learn_write(struct pg_text *t, const struct pg_learn *learn, const struct pg_learn_opts *opts)
 {
-	pg_text_add(t, "# The least policy for what was seen: portguard learn, %s\n"
-		       "# Read it, then: portguard apply FILE --confirm 60\n*filter\n:INPUT DROP [0:0]\n"
+	pg_text_add(t, "# The least policy for what was seen: portguard learn, %s\n", opts->source);
+	if (opts->span)
+		pg_text_add(t, "# That is, %s.\n", opts->span);
+	pg_text_add(t, "# Read it, then: portguard apply FILE --confirm 60\n*filter\n:INPUT DROP [0:0]\n"
 		       ":FORWARD DROP [0:0]\n:OUTPUT %s [0:0]\n",
-		    opts->source, opts->output ? "DROP" : "ACCEPT");
+		    opts->output ? "DROP" : "ACCEPT");
 	add_input(t, learn, opts);
 	if (has(learn, PG_WAY_THROUGH, PG_PROOF_TALK))
 		pg_text_add(t, "# What this host forwards.\n"

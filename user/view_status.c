@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <inttypes.h>
+#include <time.h>
 
 #include "names.h"
 #include "print.h"
@@ -79,6 +80,25 @@ static void add_verdicts(struct pg_text *t, const struct pg_snapshot *snap)
 	}
 }
 
+static void add_shadow(struct pg_text *t, const struct pg_dp_policy_info *info)
+{
+	time_t since = (time_t)info->shadow_since;
+	char date[32] = "?";
+	struct tm tm;
+
+	if (info->shadow == PG_SHADOW_UNFINISHED)
+		pg_text_add(t, "%-10s  'apply --shadow' has not come to its end; 'portguard shadow --stop' "
+			       "removes what it left\n",
+			    "Shadow");
+	if (info->shadow != PG_SHADOW_ON)
+		return;
+	if (localtime_r(&since, &tm))
+		strftime(date, sizeof(date), "%F %T", &tm);
+	pg_text_add(t, "%-10s  another policy is tried beside it since %s: 'portguard shadow' tells what it "
+		       "would do otherwise\n",
+		    "Shadow", date);
+}
+
 static void add_policy(struct pg_text *t, const struct pg_snapshot *snap)
 {
 	const struct pg_dp_policy_info *info = &snap->policy;
@@ -94,6 +114,7 @@ static void add_policy(struct pg_text *t, const struct pg_snapshot *snap)
 	else if (info->other)
 		pg_text_add(t, "%-10s  generation %u was %s; this one is back\n", "", info->other,
 			    info->expired ? "not confirmed in time" : "taken back");
+	add_shadow(t, info);
 	pg_text_add(t, "%-10s  %s: %u terms, %u classes, %u nodes, %" PRIu64 " bytes\n",
 		    "Classifier", pg_form_name(info->form, info->verify), info->terms, info->rows, info->nodes,
 		    (uint64_t)info->memory_bytes);

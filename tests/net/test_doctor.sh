@@ -95,6 +95,11 @@ fi
 
 # Other rules ----------------------------------------------------------------------------------------
 
+# code CODE FIELD: of all findings of this code
+all() {
+	found "[.findings[] | select(.code == \"$1\") | .$2] | sort | join(\", \")"
+}
+
 published() {
 	look pgs0
 	found '[.findings[] | select(.code == "published") | .text | split(" by ")[0]] | sort | join(", ")'
@@ -106,11 +111,23 @@ if in_ns s iptables-legacy -w -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT -
 	in_ns s iptables-legacy -w -t nat -A DOCKER -p udp --dport 5000:5010 -j REDIRECT --to-ports 53
 	in_ns s iptables-legacy -w -P FORWARD DROP
 	expect "iptables-legacy" "$(published)" "5000-5010/udp is sent to :53, 8080/tcp is sent to 172.17.0.2:80"
+	expect "what mends it" "$(all published mend)" "portguard deny 5000:5010/udp, portguard deny 8080/tcp"
+	expect "nothing is unread" "$(all published-unread text)" ""
 	expect "its chains" "$(found '[.findings[] | select(.code == "other-rules") | .text |
 		select(test(" table ip ")) | capture("table (?<t>.*) acts.* at (?<h>[a-z]*), (?<n>[0-9]*)") | "\(.t) \(.h) \(.n)"] |
 		sort | join(", ")')" "ip filter forward 0, ip nat prerouting 1"
 	in_ns s iptables-legacy -w -t nat -F
 	in_ns s iptables-legacy -w -P FORWARD ACCEPT
+	in_ns s iptables-legacy -w -t nat -A DOCKER -p tcp -m tcp -m multiport --dports 8080,8081,9000:9010 \
+		-j DNAT --to 172.17.0.2
+	in_ns s iptables-legacy -w -t nat -A DOCKER -p tcp -m tcp ! --dport 22 -j DNAT --to 172.17.0.3
+	in_ns s iptables-legacy -w -t nat -A DOCKER -p tcp -m multiport --ports 1,2 -j DNAT --to 172.17.0.3
+	in_ns s iptables-legacy -w -t nat -A DOCKER -d 10.0.0.1 -j DNAT --to 172.17.0.4
+	expect "-m multiport" "$(published)" "8080/tcp is sent to 172.17.0.2, 8081/tcp is sent to 172.17.0.2, \
+9000-9010/tcp is sent to 172.17.0.2"
+	expect "what names no ports" "$(all published-unread text | grep -o '^.* packets') $(all published-unread mend)" \
+		"3 rules of iptables-legacy table ip nat, chain DOCKER send packets iptables-legacy -t nat -S"
+	in_ns s iptables-legacy -w -t nat -F
 else
 	skip "iptables-legacy's nat is not in this kernel"
 fi
@@ -123,6 +140,17 @@ else
 fi
 if in_ns s nft -f - 2>"$WORK/nft" <<-NFT; then
 	table ip t {
+		set named { type inet_service; flags interval; elements = { 100-110, 200, 65000-65535 }; }
+		set none { type inet_service; }
+		map to { type inet_service : ipv4_addr; elements = { 301 : 10.0.0.1, 302 : 10.0.0.2 }; }
+		chain sets {
+			tcp dport { 8080, 8081, 9000 } dnat to 10.0.0.9
+			tcp dport { 7000-7010, 7020 } redirect to :80
+			udp dport @named dnat to 10.0.0.8
+			dnat to tcp dport map @to
+			tcp dport != { 1, 2 } dnat to 10.0.0.7
+			tcp dport @none dnat to 10.0.0.7
+		}
 		chain pre { type nat hook prerouting priority -100; policy accept;
 			tcp dport 8443 counter dnat to 10.0.0.9:443
 			udp dport 6000-6007 redirect to :7000
@@ -131,7 +159,14 @@ if in_ns s nft -f - 2>"$WORK/nft" <<-NFT; then
 		chain in { type filter hook input priority 0; policy drop; counter; }
 	}
 NFT
-	expect "nft" "$(published)" "6000-6007/udp is sent to :7000, 8443/tcp is sent to 10.0.0.9:443"
+	expect "nft" "$(published)" "100-110/udp is sent to 10.0.0.8, 200/udp is sent to 10.0.0.8, \
+301-302/tcp is sent elsewhere, 6000-6007/udp is sent to :7000, 65000-65535/udp is sent to 10.0.0.8, \
+7000-7010/tcp is sent to :80, 7020/tcp is sent to :80, 8080-8081/tcp is sent to 10.0.0.9, \
+8443/tcp is sent to 10.0.0.9:443, 9000/tcp is sent to 10.0.0.9"
+	expect "what mends it" "$(all published mend | grep -o 'deny 6[0-9]*:[^,]*')" \
+		"$(printf 'deny %s/udp\n' 6000:6007 65000:65535)"
+	expect "what it cannot tell" "$(all published-unread text | cut -d' ' -f1-9) $(all published-unread mend)" \
+		"2 rules of nft table ip t, chain sets nft list chain ip t sets"
 	expect "its chains" "$(found '[.findings[] | select(.code == "other-rules") | .mend | select(test("^nft"))] | sort |
 		join(", ")')" "nft list chain ip t in, nft list chain ip t pre"
 	in_ns s nft flush ruleset
@@ -140,7 +175,9 @@ else
 fi
 if command -v iptables-nft >/dev/null && in_ns s iptables-nft -w -t nat -A PREROUTING -p tcp -m tcp \
 	--dport 2222 -j DNAT --to-destination 10.0.0.9:22 2>/dev/null; then
-	expect "iptables-nft" "$(published)" "2222/tcp is sent to 10.0.0.9:22"
+	in_ns s iptables-nft -w -t nat -A PREROUTING -p udp -m multiport --dports 53,5353 -j DNAT --to 10.0.0.9
+	expect "iptables-nft" "$(published)" "2222/tcp is sent to 10.0.0.9:22, 53/udp is sent to 10.0.0.9, \
+5353/udp is sent to 10.0.0.9"
 else
 	skip "iptables-nft is not here"
 fi

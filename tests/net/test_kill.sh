@@ -143,6 +143,29 @@ after_detach() {
 	tidy 1 && mended
 }
 
+prog_ids() { json s status '.interfaces[0] | "\(.xdp_prog_id) \(.egress_prog_id)"'; }
+untried() {
+	pg s shadow --stop >/dev/null 2>&1
+	[ "$(prog_ids)" = "$plain" ] && [ ! -e "$STATE/shadow" ] && tidy 1
+}
+
+# A trial is one that compares, or says that it is none, and then it is not promoted either.
+before_try() { untried && pg s restore "$WORK/old"; }
+after_try() {
+	[ "$(policy)" = "$old" ] || return
+	if pg s shadow >/dev/null 2>&1; then
+		[ "$(prog_ids)" != "$plain" ] || return
+	else
+		! pg s promote >/dev/null 2>&1 && [ "$(policy)" = "$old" ] || return
+	fi
+	untried && mended
+}
+
+before_promote() { before_try && pg s apply "$WORK/new" --shadow >/dev/null; }
+after_promote() { old_or_new && untried && mended; }
+before_stop() { before_promote; }
+after_stop() { after_try; }
+
 printf '%s\n' '*filter' ':INPUT ACCEPT [0:0]' "-A INPUT $RULE" COMMIT >"$WORK/old"
 printf '%s\n' '*filter' ':INPUT ACCEPT [0:0]' "-A INPUT $RULE" \
 	'-A INPUT -p udp -m udp --dport 7 -j DROP' COMMIT >"$WORK/new"
@@ -172,6 +195,11 @@ ends confirm "$POINTS" apply "$WORK/new" --confirm 60
 ends back "$POINTS" rollback
 ends set "$POINTS" set restore -file "$WORK/sets"
 ends swap "$few" set swap x y
+plain=$(prog_ids)
+ends try "$few" apply "$WORK/new" --shadow
+ends promote "$few" promote
+ends stop "$few" shadow --stop
+pg s shadow --stop 2>/dev/null
 ends mode "$few" attach pgs0 --mode native
 ends attach "$few" attach pgs1 --mode tc
 ends detach "$few" detach pgs1

@@ -106,7 +106,8 @@ expect "marks only what is closed" "$(pg s ports -l --json | jq -c '[.listening[
 
 # Containers --------------------------------------------------------------------------------------------
 
-if in_ns s iptables-legacy -w -t nat -A PREROUTING -p tcp --dport 5432 -j DNAT --to 172.17.0.2:5432 \
+if in_ns s iptables-legacy -w -t nat -A PREROUTING -p tcp -m multiport --dports 5430,5432 \
+	-j DNAT --to 172.17.0.2:5432 \
 	2>/dev/null; then
 	expect "published by iptables" "$(pg s ports -l :5432 --json | jq -c '[.listening[] |
 		[.mark, .published_to]]')" '[["published","172.17.0.2:5432"]]'

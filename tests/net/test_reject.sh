@@ -182,6 +182,10 @@ for way in tc skb native; do
 		[[ $partial =~ flags=14.*csum=ok && ! $partial =~ partial ]] &&
 			pass "no checksum is left to be filled in" ||
 			fail "an answer to a socket" "$partial"
+		before=$(reason_count s forwarded)
+		in_ns c curl -s -m 4 http://10.77.0.1:80/
+		[ "$(reason_count s forwarded)" -gt "$before" ] && pg s reasons | grep -q "forwarded.*REJECT" &&
+			pass "an answer leaves under a reason that says so" || fail "an answer's reason" "$(pg s reasons)"
 		super=$(in_ns c "$TOOLS/net/answers" pgc0 50 "$TOOLS/net/send" pgc0 tcp80-gso)
 		[[ $super =~ flags=04.*csum=ok && ! $super =~ partial ]] &&
 			pass "a super-packet is answered" || fail "an answer to a super-packet" "$super"

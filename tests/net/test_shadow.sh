@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # A policy that is tried on live packets: what `shadow` predicts is what `promote` then does, to the
 # packet; nothing is answered or dropped meanwhile that would not have been; afterwards the hooks have
-# the programs that they had before. Under TC and native XDP.
+# the programs that they had before. Under TC, with and without TCX, and native XDP.
 . "$(dirname "$0")/lib.sh"
 
 need jq nc
@@ -85,21 +85,26 @@ end_older() {
 	rm "$WORK/pipe"
 }
 
-try_in() {
-	local mode=$1 before heard server
+try_in() { # MODE [WHAT IT IS CALLED]
+	local mode=${2:-$1} before memory heard server
 
-	expect_ok "$mode: attach" pg s attach pgs0 --mode "$mode"
+	expect_ok "$mode: attach" pg s attach pgs0 --mode "$1"
 	expect_ok "$mode: the old policy" pg s apply "$WORK/old"
 	before=$(prog_ids)
+	memory=$(json s status .memory_bytes)
 	begin_older
 
 	expect_exit "$mode: nothing is tried yet" 1 'no policy is being tried' pg s shadow
 	expect_ok "$mode: try the new one" pg s apply "$WORK/new" --shadow
+	expect "$mode: status tells" "$(json s status .policy.shadow) $(pg s status | grep -c '^Shadow.* since 2')" "true 1"
+	expect "$mode: and since when" "$(($(date +%s) - $(json s status .policy.shadow_since) < 600))" 1
+	expect "$mode: its memory counts" "$(($(json s status .memory_bytes) > memory + memory / 2))" 1
 	expect "$mode: the hooks have other programs" "$([ "$(prog_ids)" != "$before" ] && echo yes)" yes
 	heard=$(received)
 	send tcp80 2
 	expect "$mode: what would be rejected is not answered" "$(received)" "$heard"
-	expect_ok "$mode: try it once more, from the beginning" pg s apply "$WORK/new" --shadow
+	expect "$mode: try it once more, from the beginning" "$(pg s apply "$WORK/new" --shadow |
+		sed -n '1s/ and what.*//p')" "The trial that was on is ended,"
 	expect "$mode: nothing was compared" "$(pg s shadow --json | jq -c '[.compared, .differences]')" \
 		'[0,0]'
 	echo two >&9
@@ -116,6 +121,7 @@ try_in() {
 	expect_exit "$mode: no other attachment meanwhile" 1 'being tried' pg s attach pgs0 --mode skb
 
 	expect_ok "$mode: promote" pg s promote
+	expect "$mode: status tells that it is over" "$(json s status .policy.shadow)" false
 	expect "$mode: the new policy" "$(pg s save | grep -c REJECT)" 1
 	expect "$mode: the hooks have their programs back" "$(prog_ids)" "$before"
 	traffic
@@ -130,7 +136,33 @@ $(port_count s udp 53 .in.dropped) $(packets s "$REJECTED") $(packets s policy)"
 	expect "$mode: nothing is left" "$(ls -d "$STATE" 2>/dev/null)" ""
 }
 
+# What a command that is killed leaves behind has everything but the mark that is written last.
+unfinished() {
+	local before
+	expect_ok "attach" pg s attach pgs0 --mode tc
+	expect_ok "the old policy" pg s apply "$WORK/old"
+	before=$(prog_ids)
+	expect_ok "a trial" pg s apply "$WORK/new" --shadow
+	expect "doctor tells of it" "$(pg s doctor pgs0 --json | jq -r '.findings[] | select(.code == "shadow") |
+		"\(.severity) \(.mend)"')" "info portguard shadow --stop"
+	expect_exit "no upgrade meanwhile" 1 'being tried' pg s upgrade --force
+	rm "$STATE/shadow/started"
+	expect_exit "a trial that was not finished" 1 'not come to its end' pg s shadow
+	expect_exit "is not promoted" 1 'not come to its end' pg s promote
+	expect "status tells" "$(json s status .policy.shadow) $(pg s status | grep -c '^Shadow.*not come to its end')" \
+		"false 1"
+	expect "doctor tells" "$(pg s doctor pgs0 --json | jq -r '.findings[] | select(.code == "shadow") | .severity')" \
+		warning
+	expect_ok "attaching ends it" pg s attach pgs0 --mode native
+	expect_exit "and nothing is left of it" 1 'no policy is being tried' pg s shadow
+	expect_ok "a trial of the other" pg s apply "$WORK/new" --shadow
+	expect "promote --confirm says how it goes on" "$(pg s promote --confirm 60 | grep -c "In force for 60 s.*confirm")" 1
+	expect_ok "detach it all" pg s detach --all
+}
+
 try_in tc
+unfinished
+PORTGUARD_NO_TCX=1 try_in tc "classic tc"
 try_in native
 expect_exit "no instance" 1 'nothing is attached' pg s apply "$WORK/new" --shadow
 expect_exit "--shadow with --confirm" 2 'do not go with it' pg s apply "$WORK/new" --shadow --confirm 5

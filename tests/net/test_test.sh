@@ -218,6 +218,11 @@ expect "replay --against: what differs" "$(pg s replay "$WORK/two.pcap" --policy
 	'[1,["in",17,53,"accept",1,"drop",1,1,1]]'
 expect_exit "replay --against: it differs" 1 '^$' pg s replay "$WORK/two.pcap" --policy "$WORK/drop9" \
 	--against "$WORK/accept53"
+expect_exit "replay --against: no such capture" 2 'cannot open' pg s replay "$WORK/nosuch" --policy "$WORK/drop9" \
+	--against "$WORK/accept53"
+expect_exit "replay --against: no such policy" 2 'cannot open' pg s replay "$WORK/two.pcap" --policy "$WORK/drop9" \
+	--against "$WORK/nosuch"
+expect_exit "replay --against: no capture" 2 'unknown file format' pg s replay "$WORK/drop9" --policy "$WORK/drop9" --against "$WORK/drop9"
 expect_ok "replay --against: it does not" pg s replay "$WORK/two.pcap" --policy "$WORK/raw" --against \
 	"$WORK/drop9"
 

@@ -70,7 +70,7 @@ static void an_mtu_that_is_too_large(void **state)
 	assert_string_equal(find(&d, "mtu"), "warning: ip link set dev eth0 mtu 3498");
 	nic.xdp = 0; /* no native XDP: the MTU does not matter */
 	assert_string_equal(find(&d, "mtu"), "-");
-	assert_string_equal(find(&d, "native"), "info: ");
+	assert_string_equal(find(&d, "native"), "info: portguard attach eth0");
 }
 
 static void offloads(void **state)
@@ -117,7 +117,7 @@ static void programs_of_others(void **state)
 	assert_string_equal(find(&d, "other-program"), "-");
 	strcpy(nic.owner[0], "cilium[1]");
 	nic.prog[0].hook = PG_DP_HOOK_TCX_IN;
-	assert_string_equal(find(&d, "other-program"), "info: ");
+	assert_string_equal(find(&d, "other-program"), "info: bpftool prog show id 7");
 }
 
 static void conntrack_and_the_kernel(void **state)
@@ -139,6 +139,41 @@ static void conntrack_and_the_kernel(void **state)
 	assert_string_equal(find(&d, "jit"), "warning: sysctl -w net.core.bpf_jit_enable=1");
 	d.btf = false;
 	assert_string_equal(find(&d, "btf"), "problem: ");
+}
+
+/* What is not as it should be comes with a command, or says that there is none. */
+static void each_has_its_command(void **state)
+{
+	struct pg_foreign_port port = { .proto = PG_PORT_UDP, .lo = 5000, .hi = 5010, .table = "nat" };
+	struct pg_foreign_unread unread = { .by = PG_FOREIGN_IPTABLES, .family = "ip", .table = "nat",
+					    .chain = "DOCKER", .rules = 2 };
+	struct pg_doctor_nic nic = { .name = "eth0", .mtu = 9000, .ethernet = true, .attached = true,
+				     .mode = PG_MODE_NATIVE, .veth = true, .peer_here = true,
+				     .peer_gso = true, .peer = "eth1", .queues = 1, .queues_max = 1,
+				     .n_prog = 2, .lro = true };
+	struct pg_doctor d = { .kernel = "5.10.0", .cpus = 4, .root = true, .nic = &nic, .n_nics = 1,
+			       .flows_max = 10, .flows_tracked = 10, .shadow = PG_SHADOW_ON };
+	struct pg_findings f;
+
+	(void)state;
+	nic.prog[1].hook = PG_DP_HOOK_TCX_IN;
+	d.foreign = (struct pg_foreign){ .port = &port, .n_ports = 1, .unread = &unread, .n_unread = 1 };
+	for (int veth = 1; veth >= 0; veth--) {
+		nic.veth = veth;
+		nic.attached = veth;
+		pg_doctor_judge(&d, &f);
+		assert_true(f.n > 10);
+		for (size_t i = 0; i < f.n; i++)
+			if (f.one[i].severity != PG_SEVERITY_OK && !f.one[i].mend[0] &&
+			    !strstr(f.one[i].text, "no command mends that"))
+				fail_msg("%s has no command", f.one[i].code);
+		pg_findings_clear(&f);
+	}
+	assert_string_equal(find(&d, "published"), "warning: portguard deny 5000:5010/udp");
+	assert_string_equal(find(&d, "published-unread"), "warning: iptables-legacy -t nat -S");
+	assert_string_equal(find(&d, "shadow"), "info: portguard shadow --stop");
+	d.shadow = PG_SHADOW_UNFINISHED;
+	assert_string_equal(find(&d, "shadow"), "warning: portguard shadow --stop");
 }
 
 /* Names are the kernel's own bytes: none is put into a command that a shell would understand. */
@@ -166,7 +201,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_wrong),	 cmocka_unit_test(an_mtu_that_is_too_large),
 		cmocka_unit_test(offloads),		 cmocka_unit_test(queues),
 		cmocka_unit_test(programs_of_others),	 cmocka_unit_test(conntrack_and_the_kernel),
-		cmocka_unit_test(hostile_names),
+		cmocka_unit_test(each_has_its_command),	 cmocka_unit_test(hostile_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
