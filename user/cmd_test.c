@@ -44,8 +44,8 @@ const struct pg_cmd pg_cmd_test = {
 		"  --frame-from F:N    frame number N of a capture, counted from 1; the first unless given\n"
 		"  --explain           every rule that is considered, with the first of its conditions that\n"
 		"                      does not hold; what was read of the packet; its flow; limits\n"
-		"Named sets, flows, limits, quotas, hashlimit's buckets and recent's lists are the instance's, as\n"
-		"they are now; nothing of it moves. connlimit counts as if there were no other connection.\n",
+		"Named sets, flows, limits, quotas, hashlimit's buckets and lists of recent and connlimit are the\n"
+		"instance's, as they are now; nothing of it moves.\n",
 	.run = run_test,
 };
 

@@ -303,10 +303,22 @@ int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err);
  */
 int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err);
 
-/* Forget all lists of `recent` and all buckets of hashlimit: for trials, in a private instance. */
+/*
+ * Forget all lists of `recent` and connlimit and all buckets of hashlimit: for trials, in a private
+ * instance.
+ */
 int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err);
-/* Those of another instance, as they are now. */
-int pg_dp_lists_copy(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err);
+/*
+ * Those of another instance, as they are now; with connlimit's go the flows in them. `state` has
+ * PG_STATES elements: by a state's number there its number here, PG_NO_SLOT for none.
+ */
+int pg_dp_lists_copy(struct pg_dp *dp, struct pg_dp *from, const __u32 *state, struct pg_err *err);
+/*
+ * The length of one of connlimit's lists: of the rule with that state, of the network of `addr` with
+ * so many bits. Who has gone since the rule was last asked is still in it. 0: there is none.
+ */
+__u32 pg_dp_connlimit_read(struct pg_dp *dp, __u32 state, enum pg_family family,
+			   const __be32 addr[4], unsigned bits);
 
 /* What a packet's flow is found by. */
 struct pg_flow_packet {
@@ -406,6 +418,9 @@ __u32 pg_dp_flow_options(const struct pg_dp *dp);
  * connections of this network namespace are adopted.
  */
 int pg_dp_flow_options_set(struct pg_dp *dp, __u32 options, struct pg_err *err);
+
+/* Timeouts and options of another instance. Before there are flows: the hash is that one's, too. */
+void pg_dp_flow_settings_copy(struct pg_dp *dp, const struct pg_dp *from);
 
 /*
  * Track a TCP connection as established, opened by the other end: addr[0] and port[0] are ours,

@@ -141,60 +141,6 @@ size_t pg_dp_run_steps(const struct pg_dp *dp, const struct pg_step **ret_step)
 	return map->n_steps;
 }
 
-/* Keys are of different sizes; this is the largest. */
-union list_key {
-	struct pg_recent_key recent;
-	struct pg_hashlimit_key hashlimit;
-};
-
-static int forget_list(int fd)
-{
-	union list_key key;
-
-	while (!bpf_map_get_next_key(fd, NULL, &key))
-		if (bpf_map_delete_elem(fd, &key) && errno != ENOENT)
-			return -errno;
-	return errno == ENOENT ? 0 : -errno;
-}
-
-int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err)
-{
-	int r = forget_list(dp->map[PG_MAP_RECENTS].fd) ?:
-		forget_list(dp->map[PG_MAP_HASHLIMITS].fd);
-
-	return r ? pg_dp_fail(err, r, "cannot forget what packets have left behind") : 0;
-}
-
-union list_value {
-	struct pg_recent_entry recent;
-	struct pg_state hashlimit;
-};
-
-/* What is forgotten meanwhile is no loss. */
-static int copy_list(int to, int from)
-{
-	union list_key key, next;
-	union list_value value;
-	bool more = !bpf_map_get_next_key(from, NULL, &next);
-
-	while (more) {
-		key = next;
-		more = !bpf_map_get_next_key(from, &key, &next);
-		if (!bpf_map_lookup_elem(from, &key, &value) &&
-		    bpf_map_update_elem(to, &key, &value, BPF_ANY))
-			return -errno;
-	}
-	return 0;
-}
-
-int pg_dp_lists_copy(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err)
-{
-	int r = copy_list(dp->map[PG_MAP_RECENTS].fd, from->map[PG_MAP_RECENTS].fd) ?:
-		copy_list(dp->map[PG_MAP_HASHLIMITS].fd, from->map[PG_MAP_HASHLIMITS].fd);
-
-	return r ? pg_dp_fail(err, r, "cannot copy what packets have left behind") : 0;
-}
-
 int pg_dp_private_prog(const struct pg_dp *dp, enum pg_prog prog)
 {
 	return pg_dp_prog_fd(dp->skel, prog);
