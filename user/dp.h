@@ -220,6 +220,7 @@ struct pg_dp_policy_info {
 	__u64 memory_bytes; /* of the tables in use */
 	__u32 confirm_s;    /* until the programs go back by themselves; 0: it need not be confirmed */
 	bool expired;	    /* they went back, and no command has written anything since */
+	bool shadow;	    /* another policy is tried beside it: dp_shadow.c */
 	/* Waiting: the generation that would come back; otherwise one that was taken back. 0: none */
 	__u32 other;
 };

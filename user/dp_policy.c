@@ -467,6 +467,7 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 		.verify = gen->verify,
 		.confirm_s = seconds_left(choice),
 		.expired = is_expired(choice),
+		.shadow = __atomic_load_n(&ctl->comparing, __ATOMIC_RELAXED),
 	};
 	if (ret->confirm_s)
 		ret->other = ctl->gen[!(choice & 1)].number;

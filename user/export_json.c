@@ -129,6 +129,7 @@ static struct json_object *status_policy(const struct pg_snapshot *snap, bool *o
 	put_number(o, "memory_bytes", info->memory_bytes, oom);
 	put_number_or_null(o, "confirm_deadline_s", info->confirm_s, oom);
 	put_number_or_null(o, "taken_back", info->confirm_s ? 0 : info->other, oom);
+	put(o, "shadow", json_object_new_boolean(info->shadow), oom);
 	return o;
 }
 

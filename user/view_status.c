@@ -94,6 +94,10 @@ static void add_policy(struct pg_text *t, const struct pg_snapshot *snap)
 	else if (info->other)
 		pg_text_add(t, "%-10s  generation %u was %s; this one is back\n", "", info->other,
 			    info->expired ? "not confirmed in time" : "taken back");
+	if (info->shadow)
+		pg_text_add(t, "%-10s  another policy is tried beside it: 'portguard shadow' tells what "
+			       "it would do otherwise\n",
+			    "Shadow");
 	pg_text_add(t, "%-10s  %s: %u terms, %u classes, %u nodes, %" PRIu64 " bytes\n",
 		    "Classifier", pg_form_name(info->form, info->verify), info->terms, info->rows, info->nodes,
 		    (uint64_t)info->memory_bytes);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # A policy that is tried on live packets: what `shadow` predicts is what `promote` then does, to the
 # packet; nothing is answered or dropped meanwhile that would not have been; afterwards the hooks have
-# the programs that they had before. Under TC and native XDP.
+# the programs that they had before. Under TC, with and without TCX, and native XDP.
 . "$(dirname "$0")/lib.sh"
 
 need jq nc
@@ -85,16 +85,17 @@ end_older() {
 	rm "$WORK/pipe"
 }
 
-try_in() {
-	local mode=$1 before heard server
+try_in() { # MODE [WHAT IT IS CALLED]
+	local mode=${2:-$1} before heard server
 
-	expect_ok "$mode: attach" pg s attach pgs0 --mode "$mode"
+	expect_ok "$mode: attach" pg s attach pgs0 --mode "$1"
 	expect_ok "$mode: the old policy" pg s apply "$WORK/old"
 	before=$(prog_ids)
 	begin_older
 
 	expect_exit "$mode: nothing is tried yet" 1 'no policy is being tried' pg s shadow
 	expect_ok "$mode: try the new one" pg s apply "$WORK/new" --shadow
+	expect "$mode: status tells" "$(json s status .policy.shadow) $(pg s status | grep -c ^Shadow)" "true 1"
 	expect "$mode: the hooks have other programs" "$([ "$(prog_ids)" != "$before" ] && echo yes)" yes
 	heard=$(received)
 	send tcp80 2
@@ -116,6 +117,7 @@ try_in() {
 	expect_exit "$mode: no other attachment meanwhile" 1 'being tried' pg s attach pgs0 --mode skb
 
 	expect_ok "$mode: promote" pg s promote
+	expect "$mode: status tells that it is over" "$(json s status .policy.shadow)" false
 	expect "$mode: the new policy" "$(pg s save | grep -c REJECT)" 1
 	expect "$mode: the hooks have their programs back" "$(prog_ids)" "$before"
 	traffic
@@ -131,6 +133,7 @@ $(port_count s udp 53 .in.dropped) $(packets s "$REJECTED") $(packets s policy)"
 }
 
 try_in tc
+PORTGUARD_NO_TCX=1 try_in tc "classic tc"
 try_in native
 expect_exit "no instance" 1 'nothing is attached' pg s apply "$WORK/new" --shadow
 expect_exit "--shadow with --confirm" 2 'do not go with it' pg s apply "$WORK/new" --shadow --confirm 5
