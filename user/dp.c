@@ -86,13 +86,15 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp,
 		       struct pg_err *err)
 {
+	unsigned progs = opts->progs ?: PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT;
 	const struct pg_load_opts load = {
-		.progs = opts->progs ?: PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
+		.progs = progs,
 		.ifindex = opts->ifindex ?: opts->iface ? if_nametoindex(opts->iface) : 0,
 		.trace = !opts->untraced,
 		.skip_csum = opts->skip_checksum,
 		.no_fast = opts->general_only,
-		.role = opts->fed && pg_dp_can_feed() ? PG_ROLE_FED : PG_ROLE_ALONE,
+		.role = opts->fed && (!(progs & PG_PROG_XDP) || pg_dp_can_feed()) ? PG_ROLE_FED :
+										   PG_ROLE_ALONE,
 	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = pg_dp_new(true, false);
 	struct pg_iface *slot;

@@ -50,7 +50,8 @@ struct pg_private_opts {
 	__u32 ifindex; /* as programs know it, and whose Ethernet address frames have; 0: none */
 	struct pg_dp *sets; /* whose named sets it sees: the same entries; NULL: it has none */
 	bool untraced;	    /* the programs as they are attached, without pg_trace */
-	bool fed;	    /* for pg_dp_feed(), where the kernel can */
+	/* For pg_dp_feed(): arrivals, where the kernel can; without PG_PROG_XDP both directions */
+	bool fed;
 	bool general_only;  /* without the fast path, which must not make a difference */
 	bool skip_checksum; /* of IPv4 headers */
 	enum pg_fragments fragments; /* what `set-fragments` says there */
@@ -551,11 +552,11 @@ int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_
  */
 size_t pg_dp_run_steps(const struct pg_dp *dp, const struct pg_step **ret_step);
 /*
- * Many arriving frames at the cost of one: collect them, run all, and see what was made of each, in
- * order. As pg_dp_run() of each, but for the steps. False: not in this instance, or no more before
- * the next run.
+ * Many frames at the cost of one: collect them, run all, and see what was made of each, in order. As
+ * pg_dp_run() of each, but for the steps. False: not in this instance (which takes arrivals only where
+ * it has the XDP program), or no more before the next run.
  */
-bool pg_dp_feed(struct pg_dp *dp, const void *frame, size_t len, size_t wire_len);
+bool pg_dp_feed(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, size_t wire_len);
 /* How many there are, run or not. */
 size_t pg_dp_fed(const struct pg_dp *dp);
 int pg_dp_feed_run(struct pg_dp *dp, struct pg_err *err);
