@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # A change of the policy, rehearsed on recorded traffic (replay --against) and on live traffic (apply
 # --shadow): both foretell packet by packet what the same traffic then meets, whether it is for this
-# host, sent by it, or forwarded.
+# host, sent by it, or forwarded. And of single packets `test --explain` says what iptables-legacy does.
 . "$(dirname "$0")/lib.sh"
 
 need jq nc ping
@@ -168,4 +168,71 @@ expect "drops are as the differences say" "$(since "$WORK/d0" "$WORK/d1")" "$(
 	sed 's/://' "$WORK/live" | awk 'NR == FNR { n[$1 " " $2] = $3; next }
 		{ n[$1 " " $2] += $7 == "drop" ? $10 : -$10 }
 		END { for (k in n) if (n[k]) print k, n[k] }' "$WORK/dropped-old" - | sort)"
+
+# One by one ---------------------------------------------------------------------------------------
+expect_ok "detach" pg r detach --all
+if ! in_ns r iptables-legacy -t raw -A PREROUTING -j CT --notrack 2>/dev/null; then
+	skip "no iptables-legacy with conntrack in this kernel"
+	summary
+	exit
+fi
+cat >"$WORK/many" <<'E'
+*raw
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A PREROUTING -p udp -m udp --dport 5003 -j CT --notrack
+-A OUTPUT -p udp -m udp --dport 6002 -j DROP
+COMMIT
+*filter
+:INPUT DROP [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:web - [0:0]
+-A INPUT -i pgr1 -p udp -j web
+-A INPUT -m conntrack --ctstate UNTRACKED -j ACCEPT
+-A INPUT -p udp -m udp --dport 5001 -j ACCEPT
+-A FORWARD -i pgr2 -j DROP
+-A FORWARD -i pgr1 -o pgr2 -p udp -m udp --dport 5002 -j ACCEPT
+-A FORWARD -p tcp -m tcp --syn -j web
+-A FORWARD -m conntrack --ctstate NEW -j DROP
+-A OUTPUT -o pgr2 -j DROP
+-A OUTPUT -p udp -m udp --dport 6001 -j DROP
+-A OUTPUT -p icmp -m conntrack --ctstate NEW -g web
+-A web -p udp -m udp --dport 5003 -j RETURN
+-A web -p tcp -m tcp --dport 80 -j DROP
+-A web -m conntrack --ctstate INVALID -j DROP
+COMMIT
+E
+in_ns r iptables-legacy-restore "$WORK/many" || fail "iptables refuses the rules"
+# Rules and chains' policies that have counted: "filter INPUT 2".
+kernel_counted() {
+	in_ns r iptables-legacy-save -c | awk '/^\*/ { table = substr($1, 2); split("", n) }
+		/^:/ && $3 !~ /^\[0:/ { print table, substr($1, 2), "policy" }
+		/^\[/ { n[$3]++; if ($1 !~ /^\[0:/) print table, $3, n[$3] }' | sort
+}
+# explained HOST PROTO ADDRESS PORT OPTIONS OF test…: the same rules match as in the kernel
+explained() {
+	local host=$1 proto=$2 addr=$3 port=$4
+	shift 4
+
+	in_ns r iptables-legacy -Z
+	in_ns r iptables-legacy -t raw -Z
+	in_ns "$host" "$TOOLS/net/local" "$proto" "$addr" "$port" 1
+	wait_for "the packet" eval '[ -n "$(kernel_counted | grep -v "^raw.*policy")" ]'
+	expect "$proto from $host to $addr:$port" "$(pg r test --json --explain --policy "$WORK/many" "$@" |
+		jq -r '.considered[] | select(.outcome == "matched") | "\(.table) \(.chain) \(.rule)"' | sort)" \
+		"$(kernel_counted | grep -v policy)"
+}
+h1='-i pgr1 -s 10.1.0.2'
+explained h1 udp 10.1.0.1 5001 $h1 -d 10.1.0.1 -p udp --dport 5001
+explained h1 udp 10.1.0.1 5009 $h1 -d 10.1.0.1 -p udp --dport 5009
+explained h1 udp 10.1.0.1 5003 $h1 -d 10.1.0.1 -p udp --dport 5003
+explained h1 udp 10.2.0.2 5002 $h1 -d 10.2.0.2 -p udp --dport 5002
+explained h1 udp 10.2.0.2 5001 $h1 -d 10.2.0.2 -p udp --dport 5001
+explained h1 tcp 10.2.0.2 80 $h1 -d 10.2.0.2 --dport 80
+r='--egress -i pgr1 -s 10.1.0.1 -d 10.1.0.2'
+explained r udp 10.1.0.2 6001 $r -p udp --dport 6001
+explained r udp 10.1.0.2 6002 $r -p udp --dport 6002
+explained r icmp 10.1.0.2 0 $r -p icmp --icmp-type echo-request
+explained r udp 10.2.0.2 53 --egress -i pgr2 -s 10.2.0.1 -d 10.2.0.2 -p udp --dport 53
 summary
