@@ -161,6 +161,15 @@ __u64 pg_dp_instance(const struct pg_dp *dp)
 	return map_id(dp->map[PG_MAP_SHARDS].fd);
 }
 
+bool pg_dp_is_pinned(const struct pg_dp *dp)
+{
+	char path[512];
+	_close_ int fd = pg_dp_pin_path(dp, path, sizeof(path), "%s", pg_map_names[PG_MAP_SHARDS]) ?
+				 -1 : bpf_obj_get(path);
+
+	return fd >= 0 && map_id(fd) == pg_dp_instance(dp);
+}
+
 __u64 pg_dp_memory(struct pg_dp *dp)
 {
 	__u64 sum = pg_dp_sets_memory(dp);

@@ -69,6 +69,8 @@ static inline void pg_dp_closep(struct pg_dp **dp)
 }
 
 const char *pg_dp_state_dir(const struct pg_dp *dp);
+/* Is it still where it was opened, and not removed or made anew? */
+bool pg_dp_is_pinned(const struct pg_dp *dp);
 /* A number that no other instance has had since the machine started. */
 __u64 pg_dp_instance(const struct pg_dp *dp);
 
@@ -204,8 +206,9 @@ int pg_dp_refuse_pending(struct pg_dp *dp, struct pg_err *err);
 int pg_dp_previous_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err);
 
 /*
- * The text of generation `number`: there are those in force and, idle, before it or taken back.
- * -ESTALE, without a message: it is neither. The caller frees it.
+ * The text of generation `number`: there are those in force and, idle, before it or taken back, and
+ * some of older ones that drops are kept of. -ESTALE, without a message: it is none of these. The
+ * caller frees it.
  */
 int pg_dp_policy_text_of(struct pg_dp *dp, __u32 number, void **ret_text, size_t *ret_n);
 /* Numbers of the generation in force and of the other one; 0: there was none. */

@@ -292,6 +292,7 @@ int pg_dp_remove_pins(struct pg_dp *dp, struct pg_err *err)
 			return pg_dp_fail(err, -errno, "cannot remove a pinned map");
 	}
 	pg_dp_sets_unpin(dp, true);
+	pg_dp_past_remove(dp);
 	return pg_dp_remove_dir(dp, err);
 }
 
