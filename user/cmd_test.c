@@ -489,6 +489,8 @@ static int show(const struct pg_ctx *ctx, const struct pg_probe *probe, const st
 	const struct pg_explained explained = {
 		.explain = &probe->explain,
 		.remembered = probe->remembered,
+		.left = probe->left,
+		.n_left = probe->n_left,
 		.now_ns = probe->now_ns,
 		.flow = probe->has_flow ? &probe->flow : NULL,
 	};

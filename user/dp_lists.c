@@ -146,3 +146,13 @@ __u32 pg_dp_connlimit_read(struct pg_dp *dp, __u32 state, enum pg_family family,
 	}
 	return bpf_map_lookup_elem(dp->map[PG_MAP_CONNLIMITS].fd, &key, &head) ? 0 : head.count;
 }
+
+bool pg_dp_hashlimit_read(struct pg_dp *dp, const struct pg_hashlimit_key *key, struct pg_state *ret)
+{
+	return !bpf_map_lookup_elem(dp->map[PG_MAP_HASHLIMITS].fd, key, ret);
+}
+
+bool pg_dp_recent_read(struct pg_dp *dp, const struct pg_recent_key *key, struct pg_recent_entry *ret)
+{
+	return !bpf_map_lookup_elem(dp->map[PG_MAP_RECENTS].fd, key, ret);
+}

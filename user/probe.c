@@ -247,6 +247,40 @@ static int look_before(struct pg_probe *probe, const struct pg_trace *trace, con
 	return 0;
 }
 
+static int note_left(struct pg_probe *probe, const struct pg_match *m, const struct pg_trace *trace)
+{
+	struct pg_text t = { 0 };
+	struct pg_left *more;
+	int r = -ENOMEM;
+
+	if (!pg_left_print(&t, probe->dp, m, trace, probe->now_ns))
+		return 0;
+	more = reallocarray(probe->left, probe->n_left + 1, sizeof(*more));
+	if (more && !t.oom) {
+		probe->left = more;
+		more[probe->n_left].match = m;
+		snprintf(more[probe->n_left++].text, sizeof(more->text), "%s", t.buf);
+		r = 0;
+	}
+	pg_text_free(&t);
+	return r;
+}
+
+static int note_lists(struct pg_probe *probe, const struct pg_trace *trace, struct pg_err *err)
+{
+	int r = 0;
+
+	for (size_t c = 0; c < probe->set->n_chains; c++) {
+		for (size_t i = 0; i < probe->set->chain[c].n_rules; i++) {
+			const struct pg_rule *rule = &probe->set->chain[c].rule[i];
+
+			for (size_t k = 0; !r && k < rule->n_match; k++)
+				r = note_left(probe, &rule->match[k], trace);
+		}
+	}
+	return r ? pg_fail(err, r, "out of memory") : 0;
+}
+
 /* Only who asks a list sees who has gone: its length is told as it was found. */
 static void note_connlimits(struct pg_probe *probe, const struct pg_trace *trace)
 {
@@ -368,7 +402,7 @@ int pg_probe_run(struct pg_probe *probe, struct pg_ruleset *set, const struct pg
 	if (!r)
 		r = put_flow(probe, &trace, frame, len, err);
 	if (!r && opts->explain)
-		r = look_before(probe, &trace, frame, len, err);
+		r = look_before(probe, &trace, frame, len, err) ?: note_lists(probe, &trace, err);
 	if (!r)
 		r = run(probe, frame, len, &trace, err);
 	if (!r)
@@ -387,6 +421,7 @@ void pg_probe_clear(struct pg_probe *probe)
 {
 	pg_explain_clear(&probe->explain);
 	free(probe->remembered);
+	free(probe->left);
 	pg_tables_free(probe->tables);
 	pg_dp_close(probe->dp);
 	*probe = (struct pg_probe){ 0 };
