@@ -508,6 +508,22 @@ static int show(const struct pg_ctx *ctx, const struct pg_probe *probe, const st
 	return 0;
 }
 
+/* The answer holds for packets that meet the policy. */
+static void warn_of_iface(struct pg_dp *live, const char *name)
+{
+	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
+	struct pg_err ignored;
+	char shown[IFNAMSIZ];
+
+	if (!live || !name || !iface || pg_dp_ifaces(live, iface, &ignored))
+		return;
+	for (int slot = 0; slot < PG_MAX_IFACES; slot++)
+		if (iface[slot].abi.netns && !strncmp(iface[slot].abi.name, name, IFNAMSIZ))
+			return;
+	fprintf(stderr, "portguard: not attached to '%s': packets there are not filtered\n",
+		pg_printable(name, shown, sizeof(shown)));
+}
+
 static int probe_frame(struct pg_ctx *ctx, const struct options *o, unsigned state,
 		       const uint8_t *frame, size_t len, struct pg_err *err)
 {
@@ -533,6 +549,8 @@ static int probe_frame(struct pg_ctx *ctx, const struct options *o, unsigned sta
 	if (r < 0)
 		return r;
 	opts.live = live;
+	if (!o->policy)
+		warn_of_iface(live, o->iface);
 	r = pg_probe_run(&probe, set, &opts, frame, len, err);
 	return r < 0 ? r : show(ctx, &probe, o, err);
 }
