@@ -176,6 +176,8 @@ int pg_dp_refuse_shadow(const struct pg_dp *dp, struct pg_err *err);
 __u32 pg_dp_active(const struct pg_dp *dp);
 /* The number of the last one that was committed. */
 __u32 pg_dp_last_number(const struct pg_dp *dp);
+/* Empties the lists that generation `to` names and `from`, which is in force, does not; or -ENOMEM. */
+int pg_dp_lists_renew(struct pg_dp *dp, __u32 from, __u32 to);
 /* Of both generations: PG_FLOW_OPT_TRACK has changed. */
 void pg_dp_policy_track(struct pg_dp *dp);
 /* With the lock: write down that the programs went back, if they did. */

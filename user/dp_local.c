@@ -54,14 +54,14 @@ static int read_route(const struct nlmsghdr *nlh, void *data)
 	mnl_attr_parse(nlh, sizeof(*rt), read_attr, attrs);
 	if (attrs[RTA_TABLE])
 		table = mnl_attr_get_u32(attrs[RTA_TABLE]);
-	if ((table != RT_TABLE_LOCAL && !is_link_route(rt, attrs)) || !attrs[RTA_DST] ||
-	    rt->rtm_dst_len > (v6 ? 128 : 32) ||
-	    mnl_attr_get_payload_len(attrs[RTA_DST]) > sizeof(key.addr))
+	if ((table != RT_TABLE_LOCAL && !is_link_route(rt, attrs)) || rt->rtm_dst_len > (v6 ? 128 : 32) ||
+	    (attrs[RTA_DST] && mnl_attr_get_payload_len(attrs[RTA_DST]) > sizeof(key.addr)))
 		return MNL_CB_OK;
 	key.prefixlen = 32 + rt->rtm_dst_len;
 	key.family = v6 ? PG_FAMILY_V6 : PG_FAMILY_V4;
-	memcpy(key.addr, mnl_attr_get_payload(attrs[RTA_DST]),
-	       mnl_attr_get_payload_len(attrs[RTA_DST]));
+	if (attrs[RTA_DST]) /* all addresses, without */
+		memcpy(key.addr, mnl_attr_get_payload(attrs[RTA_DST]),
+		       mnl_attr_get_payload_len(attrs[RTA_DST]));
 	if (attrs[RTA_OIF])
 		local.ifindex = mnl_attr_get_u32(attrs[RTA_OIF]);
 	return bpf_map_update_elem(reading->fd, &key, &local, BPF_ANY) ? MNL_CB_ERROR : MNL_CB_OK;

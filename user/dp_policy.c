@@ -236,7 +236,7 @@ int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *
 	if (ctl->gen[idle].needs & PG_NEED_STATE)
 		ctl->gen[idle].needs |= PG_NEED_RULE_STATE;
 	set_tracking(dp, &ctl->gen[idle]);
-	r = keep_text(dp, idle, was, number, text, n);
+	r = keep_text(dp, idle, was, number, text, n) ?: pg_dp_lists_renew(dp, !idle, idle);
 	if (r)
 		return pg_dp_fail(err, r, "cannot store the policy");
 	return 0;

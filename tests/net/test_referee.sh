@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The real kernel is the referee: random rule sets and real rule files, random frames and captured
 # ones, through iptables-legacy and portguard; then the same of rules that ask for connections' states.
-# tests/referee/referee.c lists what PG_N, PG_SEED, PG_ROUND, PG_FEATURES, PG_WINDOWS say; PG_STATES=0 or
-# 1: only the one or the other.
+# tests/referee/referee.c lists what PG_N, PG_SEED, PG_ROUND, PG_FEATURES, PG_WINDOWS say; PG_STATES=0, 1
+# or 2: only rules, connections, or rule files and captures of connections.
 . "$(dirname "$0")/lib.sh"
 
 need iptables-legacy-restore ip6tables-legacy-restore iptables-legacy-save ipset
@@ -55,6 +55,15 @@ connections() {
 	done
 }
 
+# Whoever the frames of a capture are for. While no rule is there, the kernel has one table of both
+# kinds of routes, and a connected network goes before all addresses.
+has_all_addresses() {
+	in_ns b ip rule add pref 1 lookup local
+	in_ns b ip -6 rule add pref 1 lookup local
+	in_ns b ip route replace local default dev pgref0
+	in_ns b ip -6 route replace local default dev pgref0
+}
+
 # judge WHAT STATES
 judge() {
 	local rc
@@ -67,11 +76,15 @@ judge() {
 
 [ "${PG_STATES:-0}" != 0 ] || judge rules 0
 [ -n "${PG_STATES:-}${PG_N:-}${PG_SPOIL:-}" ] || PG_N=50000 PG_SPOIL=60 judge "frames with many flipped bits" 0
-if [ "${PG_STATES:-1}" = 1 ]; then
+if [ "${PG_STATES:-1}" != 0 ]; then
 	if in_ns b iptables-legacy -A OUTPUT -m conntrack --ctstate NEW 2>/dev/null; then
 		in_ns b iptables-legacy -F
 		connections
-		judge "connections' states" 1
+		[ "${PG_STATES:-1}" != 1 ] || judge "connections' states" 1
+		if [ "${PG_STATES:-2}" = 2 ] && [ -d "${PG_TEST_DATA:-}/rules" ]; then
+			has_all_addresses
+			judge "rule files that ask for states, of either end of captures" 2
+		fi
 	else
 		skip "this kernel has no conntrack"
 	fi

@@ -14,6 +14,7 @@ enum { FRAME_LONGEST = 1514, PER_FILE = 400 };
 struct captured {
 	uint8_t *data; /* owned */
 	size_t len;
+	bool first; /* of its file */
 };
 
 struct captures {
@@ -21,10 +22,10 @@ struct captures {
 	size_t n[2], cap[2];
 };
 
-static void keep(struct captures *c, const uint8_t *data, size_t len)
+static void keep(struct captures *c, const uint8_t *data, size_t len, bool first[2])
 {
 	bool v6 = data[12] == 0x86;
-	struct captured f = { malloc(len), len };
+	struct captured f = { malloc(len), len, first[v6] };
 
 	if (c->n[v6] == c->cap[v6]) {
 		c->cap[v6] = c->cap[v6] ? 2 * c->cap[v6] : 256;
@@ -34,6 +35,7 @@ static void keep(struct captures *c, const uint8_t *data, size_t len)
 		abort();
 	memcpy(f.data, data, len);
 	c->frame[v6][c->n[v6]++] = f;
+	first[v6] = false;
 }
 
 static bool is_ip(const uint8_t *data, size_t len)
@@ -48,6 +50,7 @@ static void read_file(struct captures *c, const char *path)
 {
 	_cleanup_(pg_capture_closep) struct pg_capture *capture = NULL;
 	struct pg_err err = { 0 };
+	bool first[2] = { true, true };
 	struct pg_frame f;
 	unsigned n = 0;
 
@@ -55,7 +58,7 @@ static void read_file(struct captures *c, const char *path)
 		return;
 	while (n < PER_FILE && pg_capture_next(capture, &f, &err) == 1)
 		if (is_ip(f.data, f.len)) {
-			keep(c, f.data, f.len);
+			keep(c, f.data, f.len, first);
 			n++;
 		}
 }
@@ -107,31 +110,46 @@ size_t captures_count(const struct captures *c, bool v6)
 	return c->n[v6];
 }
 
-const uint8_t *captures_frame(const struct captures *c, struct gen *g, bool v6, size_t *ret_len)
+const uint8_t *captures_at(const struct captures *c, bool v6, size_t i, size_t *ret_len)
 {
-	size_t i;
-
-	if (!c->n[v6])
-		return NULL;
-	i = gen_below(g, c->n[v6]);
 	*ret_len = c->frame[v6][i].len;
 	return c->frame[v6][i].data;
+}
+
+const uint8_t *captures_frame(const struct captures *c, struct gen *g, bool v6, size_t *ret_len)
+{
+	return c->n[v6] ? captures_at(c, v6, gen_below(g, c->n[v6]), ret_len) : NULL;
+}
+
+/* Adds the sender's address as text, unless it is none. */
+static size_t push_sender(const struct captured *f, bool v6, char **ret, size_t n)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	inet_ntop(v6 ? AF_INET6 : AF_INET, f->data + (v6 ? 22 : 26), text, sizeof(text));
+	if (!strcmp(text, "::") || !strcmp(text, "0.0.0.0")) /* no set takes it */
+		return n;
+	ret[n] = strdup(text);
+	if (!ret[n])
+		abort();
+	return n + 1;
+}
+
+size_t captures_first(const struct captures *c, bool v6, char **ret, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n[v6] && n < max; i++)
+		if (c->frame[v6][i].first)
+			n = push_sender(&c->frame[v6][i], v6, ret, n);
+	return n;
 }
 
 size_t captures_addresses(const struct captures *c, bool v6, char **ret, size_t max)
 {
 	size_t step = c->n[v6] / max + 1, n = 0;
 
-	for (size_t i = 0; i < c->n[v6] && n < max; i += step) {
-		char text[INET6_ADDRSTRLEN];
-
-		inet_ntop(v6 ? AF_INET6 : AF_INET, c->frame[v6][i].data + (v6 ? 22 : 26), text,
-			  sizeof(text));
-		if (!strcmp(text, "::") || !strcmp(text, "0.0.0.0")) /* no set takes it */
-			continue;
-		ret[n] = strdup(text);
-		if (!ret[n++])
-			abort();
-	}
+	for (size_t i = 0; i < c->n[v6] && n < max; i += step)
+		n = push_sender(&c->frame[v6][i], v6, ret, n);
 	return n;
 }

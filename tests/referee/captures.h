@@ -18,5 +18,9 @@ size_t captures_count(const struct captures *captures, bool v6);
 /* One of them at random, as it was captured; NULL: there is none. */
 const uint8_t *captures_frame(const struct captures *captures, struct gen *g, bool v6,
 			      size_t *ret_len);
+/* The i-th, in the order of the files and of each one's time. */
+const uint8_t *captures_at(const struct captures *captures, bool v6, size_t i, size_t *ret_len);
 /* Addresses that occur in them, at most `max`, each as text of the caller's to free. */
 size_t captures_addresses(const struct captures *captures, bool v6, char **ret, size_t max);
+/* Who speaks first in each file: both ends of what it has with others are in it. The same. */
+size_t captures_first(const struct captures *captures, bool v6, char **ret, size_t max);

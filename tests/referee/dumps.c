@@ -55,6 +55,15 @@ static bool has_line(const struct lines *l, const char *start)
 
 /* Reading -------------------------------------------------------------------------------------- */
 
+/* "-A OUTPUT …", "--append FORWARD …" and the like. */
+static bool is_of_others(const char *line)
+{
+	const char *chain = line + strcspn(line, " \t");
+
+	chain += strspn(chain, " \t");
+	return starts(chain, "OUTPUT ") || starts(chain, "FORWARD ");
+}
+
 /* The rules and chains of the filter table but for FORWARD and OUTPUT, without counters. */
 static void read_filter(const char *path, struct lines *ret)
 {
@@ -72,8 +81,7 @@ static void read_filter(const char *path, struct lines *ret)
 			line = strchr(line, ']') + 1 + strspn(strchr(line, ']') + 1, " ");
 		if (line[0] == '*')
 			inside = starts(line, "*filter");
-		else if (inside && (line[0] == ':' || starts(line, "-A ")) &&
-			 !starts(line, "-A OUTPUT ") && !starts(line, "-A FORWARD "))
+		else if (inside && (line[0] == ':' || (line[0] == '-' && !is_of_others(line))))
 			push(ret, line);
 	}
 	free(buf);
@@ -248,6 +256,18 @@ static bool is_tracked(const char *spec)
 	       strstr(spec, "-m connlimit ");
 }
 
+/* What the host that the rules are of sends. */
+static void pass_own(struct rules *rules, const struct dump_tracking *tracking)
+{
+	for (size_t i = 0; i < tracking->n; i++) {
+		char *spec;
+
+		if (asprintf(&spec, " -%c %s", tracking->peers ? 'd' : 's', tracking->host[i]) < 0)
+			abort();
+		rules_add(rules, 0, spec, strdup("-j ACCEPT"), 1);
+	}
+}
+
 /* Whether portguard takes the rule, all chains being there. */
 static bool is_known(const struct rules *all, size_t chain, const struct rule_line *line)
 {
@@ -379,10 +399,13 @@ static void lead_to_chains(struct rules *rules)
 }
 
 /* What a packet that comes to INPUT can meet, and both sides know. */
-static void keep(const struct rules *all, struct dump *ret)
+static void keep(const struct rules *all, const struct dump_tracking *tracking, struct dump *ret)
 {
 	struct rules *rules = rules_new(all->v6, all->drop);
 
+	rules->tracks = tracking;
+	if (tracking)
+		pass_own(rules, &tracking[all->v6]);
 	for (size_t c = 0; c < rules->n; c++) { /* grows while chains are met */
 		size_t from = 0;
 
@@ -395,7 +418,8 @@ static void keep(const struct rules *all, struct dump *ret)
 			ret->lines++;
 			if (is_tracked(l->spec)) {
 				ret->states++;
-				continue;
+				if (!tracking || strstr(l->spec, "-m connlimit "))
+					continue;
 			}
 			if (!is_known(all, from, l)) {
 				ret->unknown++;
@@ -406,10 +430,12 @@ static void keep(const struct rules *all, struct dump *ret)
 			rules_add(rules, c, strdup(l->spec), strdup(l->target), 1);
 		}
 	}
+	if (tracking)
+		rules_raw(rules); /* where a tracking set has its own way in */
 	ret->rules = rules;
 }
 
-void dump_read(const char *path, const char *iface, struct dump *ret)
+void dump_read(const char *path, const char *iface, const struct dump_tracking *tracking, struct dump *ret)
 {
 	static struct lines given, saved;
 	struct rules *all;
@@ -426,7 +452,7 @@ void dump_read(const char *path, const char *iface, struct dump *ret)
 	all = parse(&saved, v6);
 	rename_iface(all, iface);
 	lead_to_chains(all);
-	keep(all, ret);
+	keep(all, tracking, ret);
 	rules_free(all);
 	clear(&given);
 	clear(&saved);

@@ -602,20 +602,26 @@ static void make(struct aim *aim, struct making *m, const char *dst, uint32_t nu
 	memcpy(ret->data, buf, ret->len);
 }
 
+void frame_readdress(const uint8_t *data, size_t len, const char *dst, uint32_t number, struct frame *ret)
+{
+	uint8_t *mac = ret->data;
+
+	ret->len = len;
+	memcpy(ret->data, data, len);
+	if (sscanf(dst, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
+		   &mac[5]) != 6)
+		abort();
+	put_number(ret->data, number);
+}
+
 static bool from_capture(struct aim *aim, const char *dst, uint32_t number, struct frame *ret)
 {
-	const uint8_t *data;
-	unsigned mac[6];
+	size_t len;
+	const uint8_t *data = captures_frame(aim->captures, aim->g, aim->rules->v6, &len);
 
-	data = captures_frame(aim->captures, aim->g, aim->rules->v6, &ret->len);
-	if (!data || sscanf(dst, "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
-			    &mac[5]) != 6)
-		return false;
-	memcpy(ret->data, data, ret->len);
-	for (unsigned i = 0; i < 6; i++)
-		ret->data[i] = mac[i];
-	put_number(ret->data, number);
-	return true;
+	if (data)
+		frame_readdress(data, len, dst, number, ret);
+	return data;
 }
 
 /* Rules name few numbers, and each frame has one. */

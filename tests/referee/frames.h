@@ -18,6 +18,9 @@ struct frame {
 	uint8_t data[FRAME_MAX];
 };
 
+/* A captured one as frame `number` to the Ethernet address `dst`. */
+void frame_readdress(const uint8_t *data, size_t len, const char *dst, uint32_t number, struct frame *ret);
+
 struct aim; /* at one rule set */
 
 struct aim *aim_new(struct gen *g, const struct rules *rules, const struct captures *captures);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "judge.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -8,7 +9,7 @@
 #include "bpf/oracle.h"
 #include "flows.h"
 
-enum { DIFFERENCES_MAX = 5, FRAMES_MAX = 4096 };
+enum { DIFFERENCES_MAX = 5, FRAMES_MAX = 8192 };
 
 /* One rule set's: what both sides said, and who is asked to say it. */
 struct hearing {
@@ -312,20 +313,61 @@ static void make_flows(struct judge *j, struct gen *g, bool v6, struct frame *fr
 	flows_free(flows);
 }
 
+/*
+ * Comes to INPUT of a host that has all addresses, and whole: the kernel's tracking joins fragments.
+ * SCTP has states of its own in the kernel, and is any protocol's flow to portguard.
+ */
+static bool is_to_host(const uint8_t *frame, bool v6)
+{
+	const uint8_t *ip = frame + 14;
+
+	if (ip[v6 ? 6 : 9] == IPPROTO_SCTP)
+		return false;
+	if (v6)
+		return ip[6] != 0 && ip[6] != 44 && ip[8] != 0xff && ip[24] != 0xff && ip[8] && ip[24];
+	for (unsigned at = 12; at <= 16; at += 4)
+		if (ip[at] == 0 || ip[at] == 127 || ip[at] >= 224 || !memcmp(ip + at, "\xff\xff\xff\xff", 4))
+			return false;
+	return !(ip[6] & 0x3f) && !ip[7];
+}
+
+static bool is_stricter(const struct judge *j, const struct pg_ruleset *empty, const uint8_t *data, size_t len)
+{
+	struct oracle_count count[1] = { 0 };
+	struct oracle_result o;
+
+	oracle_run(empty, j->iface, data, len, count, &o);
+	return o.stricter;
+}
+
+/* Returns how many, at most `max`. */
+static size_t replay_captures(const struct judge *j, const struct captures *captures, bool v6,
+			      struct frame *frame, size_t max)
+{
+	struct pg_ruleset *empty = pg_ruleset_new();
+	size_t n = 0, len;
+
+	for (size_t i = 0; i < captures_count(captures, v6) && n < max; i++) {
+		const uint8_t *data = captures_at(captures, v6, i, &len);
+
+		if (!is_to_host(data, v6) || is_stricter(j, empty, data, len))
+			continue;
+		frame_readdress(data, len, kernel_mac(j->kernel), n + 1, &frame[n]);
+		n++;
+	}
+	pg_ruleset_free(empty);
+	return n;
+}
+
 /* Frames that portguard decides to be stricter about are replaced by others. */
 static void make_frames(struct judge *j, struct aim *aim, struct frame *frame, size_t n)
 {
 	struct pg_ruleset *empty = pg_ruleset_new();
 
-	for (size_t i = 0; i < n; i++) {
-		struct oracle_count count[1] = { 0 };
-		struct oracle_result o;
-
+	for (size_t i = 0; i < n; i++)
 		do {
 			aim_frame(aim, kernel_mac(j->kernel), i + 1, &frame[i]);
-			oracle_run(empty, j->iface, frame[i].data, frame[i].len, count, &o);
-		} while (o.stricter);
-	}
+		} while (is_stricter(j, empty, frame[i].data, frame[i].len));
 	pg_ruleset_free(empty);
 }
 
@@ -361,7 +403,9 @@ void judge_rules(struct judge *j, struct gen *g, const struct rules *rules,
 	struct aim *aim = aim_new(g, rules, captures);
 	double start = now(), made, loaded, ran;
 
-	if (rules->tracks)
+	if (j->replays)
+		n = replay_captures(j, captures, rules->v6, frame, FRAMES_MAX);
+	else if (rules->tracks)
 		make_flows(j, g, rules->v6, frame, n);
 	else
 		make_frames(j, aim, frame, n);

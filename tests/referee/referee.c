@@ -9,7 +9,8 @@
  *	PG_SEED		of rules and frames, printed at the beginning
  *	PG_ROUND	only that round of the seed: what a difference names
  *	PG_NOW		seconds since 1970 that rules with -m time are written for
- *	PG_STATES	1: rules that ask for connections' states, and frames of connections
+ *	PG_STATES	1: rules that ask for connections' states, and frames of connections; 2: rule
+ *			files, and all captures from begin to end, as either end of each sees them
  *	PG_WINDOWS	1: with these, also segments out of their windows
  *	PG_SPOIL	how many of a hundred frames have flipped bits or are cut; 3 unless given
  *	PG_FEATURES	"all,-limit", "chains,ports": see random.c; KNOWN below unless given, with
@@ -43,15 +44,17 @@
 #define TRACKED "state,notrack,ports,multiport,flags,icmp,icmp6,comment,length,protocols,interfaces,"        \
 		"chains,goto,return,reject,log,set-mark,mark,limit,nth"
 
-enum { FRAMES = 4000, ADDRESSES = 24 };
+enum { FRAMES = 4000, ADDRESSES = 24, FIRST = 40 };
 
 struct referee {
 	struct judge judge;
 	struct captures *captures;
 	char *addr[2][ADDRESSES];
 	size_t n_addr[2];
+	char *first[2][FIRST]; /* that speaks in a capture */
+	struct dump_tracking tracking[2];
 	uint64_t seed, features, simple;
-	bool tracks;
+	bool tracks, replays;
 	time_t now;
 };
 
@@ -90,8 +93,11 @@ static void read_captures(struct referee *t)
 		snprintf(small, sizeof(small), "%s/captures-small", data);
 	}
 	t->captures = captures_new(folders, data && *data ? 2 : 0);
-	for (unsigned v6 = 0; v6 < 2; v6++)
+	for (unsigned v6 = 0; v6 < 2; v6++) {
 		t->n_addr[v6] = captures_addresses(t->captures, v6, t->addr[v6], ADDRESSES);
+		t->tracking[v6].host = t->first[v6];
+		t->tracking[v6].n = captures_first(t->captures, v6, t->first[v6], FIRST);
+	}
 	printf("referee: %zu IPv4 and %zu IPv6 frames from captures\n",
 	       captures_count(t->captures, false), captures_count(t->captures, true));
 }
@@ -104,15 +110,17 @@ static void dump_of(struct referee *t, const char *folder, const char *name, str
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	dump_read(path, t->judge.iface, &d);
+	dump_read(path, t->judge.iface, t->replays ? t->tracking : NULL, &d);
 	sum->lines += d.lines;
 	sum->refused += d.refused;
 	sum->unknown += d.unknown;
 	sum->states += d.states;
 	t->judge.with_oracle = false;
-	snprintf(t->judge.where, sizeof(t->judge.where), "%.80s, PG_SEED=%llu", name,
+	snprintf(t->judge.where, sizeof(t->judge.where), "%.80s, %sPG_SEED=%llu", name,
+		 !t->replays ? "" : t->tracking[0].peers ? "PG_STATES=2, peers', " : "PG_STATES=2, ",
 		 (unsigned long long)t->seed);
-	judge_rules(&t->judge, &gen, d.rules, t->captures, FRAMES);
+	if (d.states || !t->replays)
+		judge_rules(&t->judge, &gen, d.rules, t->captures, FRAMES);
 	rules_free(d.rules);
 }
 
@@ -137,10 +145,10 @@ static void run_dumps(struct referee *t)
 	if (n < 0)
 		return;
 	free(entry);
-	printf("referee: %u rule files with %u rules that packets to this host meet: %u judged, %u ask "
-	       "for connections, %u portguard does not know, %u iptables refuses here\n", files,
-	       sum.lines + sum.refused, sum.lines - sum.states - sum.unknown, sum.states, sum.unknown,
-	       sum.refused);
+	printf("referee: %u rule files with %u rules that packets to this host meet, %u of them %s for "
+	       "connections, %u portguard does not know, %u iptables refuses here\n", files,
+	       sum.lines + sum.refused, sum.states, t->replays ? "asking" : "left out that ask",
+	       sum.unknown, sum.refused);
 }
 
 static void run(struct referee *t)
@@ -151,10 +159,14 @@ static void run(struct referee *t)
 	fflush(stdout);
 	if (only != UINT64_MAX)
 		round_of(t, only);
-	for (unsigned round = 0; only == UINT64_MAX && t->judge.verdicts < n; round++)
+	for (unsigned round = 0; only == UINT64_MAX && t->judge.verdicts < n && !t->replays; round++)
 		round_of(t, round);
-	if (only == UINT64_MAX && !t->tracks)
+	if (only == UINT64_MAX && (!t->tracks || t->replays))
 		run_dumps(t);
+	if (t->replays) {
+		t->tracking[0].peers = t->tracking[1].peers = true;
+		run_dumps(t);
+	}
 	judge_report(&t->judge);
 }
 
@@ -189,6 +201,7 @@ int main(int argc, char **argv)
 	t.seed = env_number("PG_SEED", 20261120);
 	t.now = env_number("PG_NOW", time(NULL));
 	t.tracks = env_number("PG_STATES", 0);
+	t.replays = t.judge.replays = env_number("PG_STATES", 0) == 2;
 	t.judge.windows = env_number("PG_WINDOWS", 0);
 	t.features = random_features(features && *features ? features : KNOWN);
 	if (t.tracks)
@@ -208,8 +221,11 @@ int main(int argc, char **argv)
 		harness_close(&t.judge.portguard[p]);
 	explained_close(&t.judge.explained);
 	captures_free(t.captures);
-	for (unsigned v6 = 0; v6 < 2; v6++)
+	for (unsigned v6 = 0; v6 < 2; v6++) {
 		for (size_t i = 0; i < t.n_addr[v6]; i++)
 			free(t.addr[v6][i]);
+		for (size_t i = 0; i < t.tracking[v6].n; i++)
+			free(t.first[v6][i]);
+	}
 	return t.judge.differences != 0;
 }
