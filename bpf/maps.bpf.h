@@ -187,10 +187,10 @@ struct {
 	__type(value, struct pg_feed);
 } pg_feed SEC(".maps");
 
-/* The filter, for portguard_feed. Not pg_next, which programs of all kinds name. */
+/* The filter, by enum pg_dir, for what feeds it. Not pg_next, which programs of all kinds name. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, _PG_DIR_MAX);
 	__type(key, __u32);
 	__type(value, __u32);
 } pg_fed SEC(".maps");

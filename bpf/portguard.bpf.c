@@ -321,25 +321,34 @@ int portguard_xdp(struct xdp_md *ctx)
 	return verdict == PG_VERDICT_DROP ? XDP_DROP : XDP_PASS;
 }
 
-/* The next frame, in place of the one before; what was made of that one is kept. */
+/* The next frame; what was made of the one before is kept. NULL: that was the last one. */
+static __always_inline const struct pg_feed_frame *next_frame(struct pg_feed *f,
+							      struct pg_trace_map *t)
+{
+	const struct pg_feed_frame *frame;
+	__u32 i = f->next++;
+
+	if (i)
+		f->trace[(i - 1) & (PG_FEED_FRAMES - 1)] = t->packet;
+	if (i >= f->n)
+		return NULL;
+	frame = &f->frame[i & (PG_FEED_FRAMES - 1)];
+	__builtin_memset(&t->packet, 0, sizeof(t->packet));
+	t->packet.frame_len = frame->wire_len;
+	return frame;
+}
+
 SEC("xdp")
 int portguard_feed(struct xdp_md *ctx)
 {
 	struct pg_trace_map *t = ONLY(pg_trace);
 	struct pg_feed *f = ONLY(pg_feed);
 	const struct pg_feed_frame *frame;
-	__u32 i, len;
+	__u32 len;
 
-	if (!t || !f)
+	frame = t && f ? next_frame(f, t) : NULL;
+	if (!frame)
 		return XDP_DROP;
-	i = f->next++;
-	if (i)
-		f->trace[(i - 1) & (PG_FEED_FRAMES - 1)] = t->packet;
-	if (i >= f->n)
-		return XDP_DROP;
-	frame = &f->frame[i & (PG_FEED_FRAMES - 1)];
-	__builtin_memset(&t->packet, 0, sizeof(t->packet));
-	t->packet.frame_len = frame->wire_len;
 	len = frame->len;
 	if (len < sizeof(struct eth_header) || len > PG_FEED_MAX ||
 	    bpf_xdp_adjust_tail(ctx, (int)(len - bpf_xdp_get_buff_len(ctx))) ||
@@ -347,7 +356,7 @@ int portguard_feed(struct xdp_md *ctx)
 		f->failed++;
 		return XDP_DROP;
 	}
-	bpf_tail_call(ctx, &pg_fed, 0);
+	bpf_tail_call(ctx, &pg_fed, PG_DIR_IN);
 	f->failed++;
 	return XDP_DROP;
 }
@@ -434,6 +443,8 @@ static __always_inline int tc(struct __sk_buff *skb, enum pg_dir dir)
 	if (verdict == _PG_VERDICT_MAX)
 		verdict = try_skb(skb, dir, skb->len, true);
 	if (verdict >= PG_VERDICT_REJECT) {
+		if (cfg.role == PG_ROLE_FED)
+			return TC_ACT_SHOT;
 		if (cfg.role == PG_ROLE_SHADOW)
 			goto next;
 		return dir == PG_DIR_IN ? answer_tc(skb) : answer_departure(skb);
@@ -454,4 +465,31 @@ SEC("tc")
 int portguard_tc_out(struct __sk_buff *skb)
 {
 	return tc(skb, PG_DIR_OUT);
+}
+
+/* Likewise, for both directions in their order. As a frame comes: no mark, and a type by its address. */
+SEC("tc")
+int portguard_feed_tc(struct __sk_buff *skb)
+{
+	struct pg_trace_map *t = ONLY(pg_trace);
+	struct pg_feed *f = ONLY(pg_feed);
+	const struct pg_feed_frame *frame;
+	__u32 len, dir;
+
+	frame = t && f ? next_frame(f, t) : NULL;
+	if (!frame)
+		return TC_ACT_SHOT;
+	len = frame->len;
+	dir = frame->dir;
+	skb->mark = 0;
+	if (len < sizeof(struct eth_header) || len > PG_FEED_MAX ||
+	    bpf_skb_change_tail(skb, len, 0) ||
+	    bpf_skb_store_bytes(skb, 0, f->data + (frame->at & (PG_FEED_BYTES - 1)), len, 0) ||
+	    (skb->pkt_type != frame->pkttype && bpf_skb_change_type(skb, frame->pkttype))) {
+		f->failed++;
+		return TC_ACT_SHOT;
+	}
+	bpf_tail_call(skb, &pg_fed, dir);
+	f->failed++;
+	return TC_ACT_SHOT;
 }

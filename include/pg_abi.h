@@ -641,7 +641,7 @@ enum pg_role {
 	PG_ROLE_ALONE,	/* as it is nearly always */
 	PG_ROLE_SHADOW, /* the first of the two */
 	PG_ROLE_BESIDE, /* the second */
-	PG_ROLE_FED,	/* behind portguard_feed, in a private instance: answers nothing */
+	PG_ROLE_FED,	/* behind what feeds it, in a private instance: answers nothing */
 };
 
 /* By CPU. What the first of the two programs says; the rest is counted by the second. */
@@ -666,12 +666,13 @@ struct pg_difference {
 
 /*
  * Many frames in one test run, each of which costs a system call otherwise: what the command puts here
- * portguard_feed gives to the program one by one. The one element of pg_feed.
+ * portguard_feed or portguard_feed_tc gives to the program one by one. The one element of pg_feed.
  */
 struct pg_feed_frame {
 	__u32 at, len;	/* in data; len is 14 to PG_FEED_MAX */
 	__u32 wire_len; /* as in pg_trace.frame_len; 0: len */
-	__u32 unused;
+	__u16 dir;	/* enum pg_dir; portguard_feed has arrivals only */
+	__u16 pkttype;	/* PACKET_*, of an skb */
 };
 struct pg_feed {
 	__u32 n, next;

@@ -411,7 +411,9 @@ observe() {
 	attend "$PORTGUARD" ports --watch
 }
 
-if [ -n "$IFACE" ]; then
+if [ "${BASH_SOURCE[0]}" != "$0" ]; then
+	return # tests/net/test_learn_demo.sh uses the lab
+elif [ -n "$IFACE" ]; then
 	observe
 else
 	lab

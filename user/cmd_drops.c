@@ -46,7 +46,10 @@ struct options {
 struct reader {
 	const struct options *opts;
 	struct pg_dp *dp;
-	uint64_t shown, missed, skipped;
+	uint64_t nth; /* pg_dp_follow_get()'s number of the instance */
+	uint64_t shown, missed;
+	uint64_t skipped; /* by this instance before we came */
+	uint64_t left_out[2]; /* by this one since, by those before it */
 };
 
 static volatile sig_atomic_t stopped;
@@ -99,7 +102,7 @@ static int show_list(struct reader *reader, const struct pg_drop_list *list, uin
 
 static void tell_missed(struct reader *reader)
 {
-	uint64_t more = pg_dp_drops_skipped(reader->dp) - reader->skipped;
+	uint64_t more = reader->left_out[0] + reader->left_out[1];
 
 	if (more)
 		fprintf(stderr, "portguard: %" PRIu64 " more drop%s not kept: too many of a kind\n",
@@ -119,11 +122,28 @@ static int take(struct reader *reader, struct pg_drops *drops, uint64_t last, bo
 	if (!r)
 		r = show_list(reader, &list, last, err);
 	pg_drop_list_clear(&list);
+	reader->left_out[0] = pg_dp_drops_skipped(reader->dp) - reader->skipped;
 	return r;
 }
 
-/* The instance may go while we wait, which leaves its maps to us, and nobody to write them. */
-static int follow(struct reader *reader, struct pg_drops *drops, struct pg_err *err)
+/* The instance may go while we wait, and another one come: of that all is new. */
+static int keep_up(struct reader *reader, struct pg_dp_follow *instance, struct pg_drops **drops,
+		   struct pg_err *err)
+{
+	uint64_t nth;
+	int r = pg_dp_follow_get(instance, &reader->dp, &nth, err);
+
+	if (r || (reader->dp && nth == reader->nth))
+		return r;
+	pg_drops_close(TAKE_PTR(*drops));
+	reader->left_out[1] += reader->left_out[0];
+	reader->left_out[0] = reader->skipped = 0;
+	reader->nth = nth;
+	return reader->dp ? pg_drops_open(reader->dp, false, drops, err) : 0;
+}
+
+static int follow(struct reader *reader, struct pg_dp_follow *instance, struct pg_drops **drops,
+		  struct pg_err *err)
 {
 	const struct timespec interval = { 0, POLL_MS * 1000000L };
 	const struct sigaction action = { .sa_handler = stop };
@@ -133,15 +153,18 @@ static int follow(struct reader *reader, struct pg_drops *drops, struct pg_err *
 	sigaction(SIGTERM, &action, NULL);
 	while (!r && !stopped && !enough(reader)) {
 		nanosleep(&interval, NULL);
-		r = take(reader, drops, 0, !stopped, err);
+		r = keep_up(reader, instance, drops, err);
+		if (!r && *drops)
+			r = take(reader, *drops, 0, !stopped, err);
 	}
 	return r;
 }
 
-static int read_drops(struct pg_dp *dp, const struct options *opts, struct pg_err *err)
+static int read_drops(struct pg_dp *dp, struct pg_dp_follow *instance, uint64_t nth,
+		      const struct options *opts, struct pg_err *err)
 {
 	_cleanup_(pg_drops_closep) struct pg_drops *drops = NULL;
-	struct reader reader = { .dp = dp, .opts = opts };
+	struct reader reader = { .dp = dp, .nth = nth, .opts = opts };
 	int r;
 
 	if (opts->follow)
@@ -151,7 +174,7 @@ static int read_drops(struct pg_dp *dp, const struct options *opts, struct pg_er
 		r = take(&reader, drops, opts->n_last, opts->follow, err);
 	if (!r && opts->follow) {
 		reader.missed = 0; /* what was too old to be kept is nobody's loss */
-		r = follow(&reader, drops, err);
+		r = follow(&reader, instance, &drops, err);
 	}
 	if (!r)
 		tell_missed(&reader);
@@ -268,14 +291,36 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 	return r;
 }
 
+/* As far as we can tell: of interfaces that were attached a name is left as long as nobody has its slot. */
+static int check_iface(struct pg_dp *dp, const char *name, struct pg_err *err)
+{
+	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
+	char shown[64];
+	int r = iface ? pg_dp_ifaces(dp, iface, err) : pg_fail(err, -ENOMEM, "out of memory");
+
+	for (int slot = 0; !r && slot < PG_MAX_IFACES; slot++)
+		if (!strncmp(iface[slot].abi.name, name, IFNAMSIZ))
+			return 0;
+	return r ? r : pg_fail(err, -ENODEV, "not attached to '%s'", pg_printable(name, shown, sizeof(shown)));
+}
+
 static int run_drops(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
-	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
+	_cleanup_(pg_dp_follow_closep) struct pg_dp_follow *instance = NULL;
 	struct options opts = { .json = ctx->json };
+	struct pg_dp *dp = NULL;
+	uint64_t nth = 0;
 	int r = parse_options(argc, argv, &opts, err);
 
 	if (r)
 		return r == PG_OPT_HELP ? 0 : r;
-	r = pg_open_following(ctx, PG_DP_READ, "nothing was dropped", &dp, err);
-	return r ? r : read_drops(dp, &opts, err);
+	r = pg_dp_follow_open(ctx->state_dir, ctx->verbose, &instance, err);
+	if (!r)
+		r = pg_dp_follow_get(instance, &dp, &nth, err);
+	if (!r && !dp)
+		return pg_fail(err, -ENOENT, "nothing is attached in %s, so nothing was dropped",
+			       pg_state_dir(ctx));
+	if (!r && opts.query.flow.iface)
+		r = check_iface(dp, opts.query.flow.iface, err);
+	return r ? r : read_drops(dp, instance, nth, &opts, err);
 }

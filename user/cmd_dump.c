@@ -22,7 +22,7 @@ const struct pg_cmd pg_cmd_dump = {
 		"Without -w, and with -w -, it goes to standard output: portguard dump | tcpdump -r -\n"
 		"  -w, --write FILE    write there; until Ctrl-C\n"
 		"  -i, --iface IFACE   only on this interface; may be repeated; --interface is the same\n"
-		"  -s, --snap BYTES    no more of each packet than that (9216)\n"
+		"  -s, --snap BYTES    no more of each packet than that; 0: all that is kept (9216)\n"
 		"  -c, --count COUNT   end after so many packets\n"
 		"  --passed            packets that are accepted instead\n"
 		"  --any               both\n"
@@ -87,6 +87,7 @@ static uint64_t wall_ns(uint64_t monotonic_ns)
 static int block_of(struct writer *w, const struct pg_watched *packet, const char *name)
 {
 	struct block *more;
+	char shown[IFNAMSIZ];
 
 	for (size_t i = 0; i < w->n_blocks; i++)
 		if (w->block[i].slot == packet->iface && w->block[i].ifindex == packet->ifindex)
@@ -96,7 +97,7 @@ static int block_of(struct writer *w, const struct pg_watched *packet, const cha
 		return -ENOMEM;
 	w->block = more;
 	w->block[w->n_blocks] = (struct block){ packet->iface, packet->ifindex, 0 };
-	pg_pcapng_iface(w->f, name, packet->no_l2 ? PG_LINK_RAW_IP : PG_LINK_ETHERNET,
+	pg_pcapng_iface(w->f, pg_printable(name, shown, sizeof(shown)), packet->no_l2 ? PG_LINK_RAW_IP : PG_LINK_ETHERNET,
 			w->opts->watch.snap ?: PG_WATCH_SNAP);
 	return (int)w->n_blocks++;
 }
@@ -188,15 +189,17 @@ static int flush(struct writer *w)
 }
 
 /* A signal ends the waiting, not the command's success. */
-static int watch_packets(struct writer *w, struct pg_dp_watch *watch)
+static int watch_packets(struct writer *w, struct pg_dp *dp, struct pg_dp_watch *watch)
 {
 	const struct sigaction action = { .sa_handler = stop };
+	bool gone = false;
 	int r = flush(w), end;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	while (!stopped && r >= 0) {
-		r = pg_dp_watch_read(watch, 500, w->err);
+	while (!stopped && !gone && r >= 0) {
+		gone = !pg_dp_is_pinned(dp);
+		r = pg_dp_watch_read(watch, gone ? 0 : 500, w->err);
 		if (r == -EINTR)
 			r = 0;
 		if (r >= 0)
@@ -209,6 +212,8 @@ static int watch_packets(struct writer *w, struct pg_dp_watch *watch)
 		return r;
 	write_end(w, watch);
 	end = flush(w);
+	if (!end && gone)
+		end = pg_fail(w->err, -ESTALE, "the instance was removed: nothing more will come");
 	return end;
 }
 
@@ -237,7 +242,7 @@ static int take_option(struct options *o, int c, struct pg_err *err)
 		o->iface[o->n_ifaces++] = optarg;
 		return 0;
 	case 's':
-		return set_number("-s", 1, PG_WATCH_SNAP, &o->watch.snap, err);
+		return set_number("-s", 0, PG_WATCH_SNAP, &o->watch.snap, err);
 	case 'c':
 		if (pg_parse_u64(optarg, 1, UINT64_MAX, &o->most))
 			return USAGE(err, "-c takes a number of packets, not '%s'", optarg);
@@ -340,7 +345,7 @@ static int dump(struct pg_dp *dp, struct options *o, struct writer *w, struct pg
 	r = pg_dp_watch_open(dp, &o->watch, write_packet, w, &watch, err);
 	if (!r) /* not before it is clear that there will be something to write */
 		r = open_file(w, o->path, err);
-	return r ? r : watch_packets(w, watch);
+	return r ? r : watch_packets(w, dp, watch);
 }
 
 static int run_dump(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)

@@ -120,15 +120,15 @@ static void stage_clear(struct stage *stage)
 }
 
 /* The flows of a capture are its own, not those that this host has now. */
-static int stage_commit(struct stage *stage, struct pg_dp *live, const char *iface,
+static int stage_commit(struct stage *stage, struct pg_dp *live, const struct options *o,
 			struct pg_err *err)
 {
 	const struct pg_private_opts opts = {
-		.iface = iface,
+		.iface = o->iface,
 		.sets = live,
 		.fragments = pg_dp_fragments(live),
 		.fed = true,
-		.progs = PG_PROG_XDP | PG_PROG_TC_OUT,
+		.progs = o->locals.n ? PG_PROG_TC_IN | PG_PROG_TC_OUT : PG_PROG_XDP,
 	};
 	int r = pg_dp_open_private(&opts, &stage->dp, err);
 
@@ -280,9 +280,9 @@ static int replay(struct pg_ctx *ctx, const struct options *o, char **path, size
 			    (old.set && pg_policy_set_references(old.set, NULL))))
 		r = open_live(ctx, &live, err);
 	if (!r)
-		r = stage_commit(&now, live, o->iface, err);
+		r = stage_commit(&now, live, o, err);
 	if (!r && o->against)
-		r = stage_commit(&old, live, o->iface, err);
+		r = stage_commit(&old, live, o, err);
 	if (r < 0)
 		return r;
 	r = pg_replay_init(run, now.dp, err);

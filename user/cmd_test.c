@@ -44,8 +44,8 @@ const struct pg_cmd pg_cmd_test = {
 		"  --frame-from F:N    frame number N of a capture, counted from 1; the first unless given\n"
 		"  --explain           every rule that is considered, with the first of its conditions that\n"
 		"                      does not hold; what was read of the packet; its flow; limits\n"
-		"Named sets, flows, limits, quotas, hashlimit's buckets and recent's lists are the instance's, as\n"
-		"they are now; nothing of it moves. connlimit counts as if there were no other connection.\n",
+		"Named sets, flows, limits, quotas, hashlimit's buckets and lists of recent and connlimit are the\n"
+		"instance's, as they are now; nothing of it moves.\n",
 	.run = run_test,
 };
 
@@ -489,6 +489,8 @@ static int show(const struct pg_ctx *ctx, const struct pg_probe *probe, const st
 	const struct pg_explained explained = {
 		.explain = &probe->explain,
 		.remembered = probe->remembered,
+		.left = probe->left,
+		.n_left = probe->n_left,
 		.now_ns = probe->now_ns,
 		.flow = probe->has_flow ? &probe->flow : NULL,
 	};
@@ -504,6 +506,22 @@ static int show(const struct pg_ctx *ctx, const struct pg_probe *probe, const st
 		return pg_fail(err, -ENOMEM, "out of memory");
 	fwrite(t.buf, 1, t.len, stdout);
 	return 0;
+}
+
+/* The answer holds for packets that meet the policy. */
+static void warn_of_iface(struct pg_dp *live, const char *name)
+{
+	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
+	struct pg_err ignored;
+	char shown[IFNAMSIZ];
+
+	if (!live || !name || !iface || pg_dp_ifaces(live, iface, &ignored))
+		return;
+	for (int slot = 0; slot < PG_MAX_IFACES; slot++)
+		if (iface[slot].abi.netns && !strncmp(iface[slot].abi.name, name, IFNAMSIZ))
+			return;
+	fprintf(stderr, "portguard: not attached to '%s': packets there are not filtered\n",
+		pg_printable(name, shown, sizeof(shown)));
 }
 
 static int probe_frame(struct pg_ctx *ctx, const struct options *o, unsigned state,
@@ -531,6 +549,8 @@ static int probe_frame(struct pg_ctx *ctx, const struct options *o, unsigned sta
 	if (r < 0)
 		return r;
 	opts.live = live;
+	if (!o->policy)
+		warn_of_iface(live, o->iface);
 	r = pg_probe_run(&probe, set, &opts, frame, len, err);
 	return r < 0 ? r : show(ctx, &probe, o, err);
 }

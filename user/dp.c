@@ -86,13 +86,15 @@ int pg_dp_open(const struct pg_dp_opts *opts, struct pg_dp **ret_dp, struct pg_e
 int pg_dp_open_private(const struct pg_private_opts *opts, struct pg_dp **ret_dp,
 		       struct pg_err *err)
 {
+	unsigned progs = opts->progs ?: PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT;
 	const struct pg_load_opts load = {
-		.progs = opts->progs ?: PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
+		.progs = progs,
 		.ifindex = opts->ifindex ?: opts->iface ? if_nametoindex(opts->iface) : 0,
 		.trace = !opts->untraced,
 		.skip_csum = opts->skip_checksum,
 		.no_fast = opts->general_only,
-		.role = opts->fed && pg_dp_can_feed() ? PG_ROLE_FED : PG_ROLE_ALONE,
+		.role = opts->fed && (!(progs & PG_PROG_XDP) || pg_dp_can_feed()) ? PG_ROLE_FED :
+										   PG_ROLE_ALONE,
 	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = pg_dp_new(true, false);
 	struct pg_iface *slot;
@@ -157,6 +159,15 @@ static __u64 map_id(int fd)
 __u64 pg_dp_instance(const struct pg_dp *dp)
 {
 	return map_id(dp->map[PG_MAP_SHARDS].fd);
+}
+
+bool pg_dp_is_pinned(const struct pg_dp *dp)
+{
+	char path[512];
+	_close_ int fd = pg_dp_pin_path(dp, path, sizeof(path), "%s", pg_map_names[PG_MAP_SHARDS]) ?
+				 -1 : bpf_obj_get(path);
+
+	return fd >= 0 && map_id(fd) == pg_dp_instance(dp);
 }
 
 __u64 pg_dp_memory(struct pg_dp *dp)

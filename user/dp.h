@@ -50,7 +50,8 @@ struct pg_private_opts {
 	__u32 ifindex; /* as programs know it, and whose Ethernet address frames have; 0: none */
 	struct pg_dp *sets; /* whose named sets it sees: the same entries; NULL: it has none */
 	bool untraced;	    /* the programs as they are attached, without pg_trace */
-	bool fed;	    /* for pg_dp_feed(), where the kernel can */
+	/* For pg_dp_feed(): arrivals, where the kernel can; without PG_PROG_XDP both directions */
+	bool fed;
 	bool general_only;  /* without the fast path, which must not make a difference */
 	bool skip_checksum; /* of IPv4 headers */
 	enum pg_fragments fragments; /* what `set-fragments` says there */
@@ -68,6 +69,8 @@ static inline void pg_dp_closep(struct pg_dp **dp)
 }
 
 const char *pg_dp_state_dir(const struct pg_dp *dp);
+/* Is it still where it was opened, and not removed or made anew? */
+bool pg_dp_is_pinned(const struct pg_dp *dp);
 /* A number that no other instance has had since the machine started. */
 __u64 pg_dp_instance(const struct pg_dp *dp);
 
@@ -203,8 +206,9 @@ int pg_dp_refuse_pending(struct pg_dp *dp, struct pg_err *err);
 int pg_dp_previous_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err);
 
 /*
- * The text of generation `number`: there are those in force and, idle, before it or taken back.
- * -ESTALE, without a message: it is neither. The caller frees it.
+ * The text of generation `number`: there are those in force and, idle, before it or taken back, and
+ * some of older ones that drops are kept of. -ESTALE, without a message: it is none of these. The
+ * caller frees it.
  */
 int pg_dp_policy_text_of(struct pg_dp *dp, __u32 number, void **ret_text, size_t *ret_n);
 /* Numbers of the generation in force and of the other one; 0: there was none. */
@@ -311,10 +315,25 @@ int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err);
  */
 int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err);
 
-/* Forget all lists of `recent` and all buckets of hashlimit: for trials, in a private instance. */
+/*
+ * Forget all lists of `recent` and connlimit and all buckets of hashlimit: for trials, in a private
+ * instance.
+ */
 int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err);
-/* Those of another instance, as they are now. */
-int pg_dp_lists_copy(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err);
+/*
+ * Those of another instance, as they are now; with connlimit's go the flows in them. `state` has
+ * PG_STATES elements: by a state's number there its number here, PG_NO_SLOT for none.
+ */
+int pg_dp_lists_copy(struct pg_dp *dp, struct pg_dp *from, const __u32 *state, struct pg_err *err);
+/* One of hashlimit's buckets, an address that recent remembers. False: there is none, and *ret stays. */
+bool pg_dp_hashlimit_read(struct pg_dp *dp, const struct pg_hashlimit_key *key, struct pg_state *ret);
+bool pg_dp_recent_read(struct pg_dp *dp, const struct pg_recent_key *key, struct pg_recent_entry *ret);
+/*
+ * The length of one of connlimit's lists: of the rule with that state, of the network of `addr` with
+ * so many bits. Who has gone since the rule was last asked is still in it. 0: there is none.
+ */
+__u32 pg_dp_connlimit_read(struct pg_dp *dp, __u32 state, enum pg_family family,
+			   const __be32 addr[4], unsigned bits);
 
 /* What a packet's flow is found by. */
 struct pg_flow_packet {
@@ -422,6 +441,9 @@ __u32 pg_dp_flow_options(const struct pg_dp *dp);
  * connections of this network namespace are adopted.
  */
 int pg_dp_flow_options_set(struct pg_dp *dp, __u32 options, struct pg_err *err);
+
+/* Timeouts and options of another instance. Before there are flows: the hash is that one's, too. */
+void pg_dp_flow_settings_copy(struct pg_dp *dp, const struct pg_dp *from);
 
 /*
  * Track a TCP connection as established, opened by the other end: addr[0] and port[0] are ours,
@@ -551,11 +573,11 @@ int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_
  */
 size_t pg_dp_run_steps(const struct pg_dp *dp, const struct pg_step **ret_step);
 /*
- * Many arriving frames at the cost of one: collect them, run all, and see what was made of each, in
- * order. As pg_dp_run() of each, but for the steps. False: not in this instance, or no more before
- * the next run.
+ * Many frames at the cost of one: collect them, run all, and see what was made of each, in order. As
+ * pg_dp_run() of each, but for the steps. False: not in this instance (which takes arrivals only where
+ * it has the XDP program), or no more before the next run.
  */
-bool pg_dp_feed(struct pg_dp *dp, const void *frame, size_t len, size_t wire_len);
+bool pg_dp_feed(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, size_t wire_len);
 /* How many there are, run or not. */
 size_t pg_dp_fed(const struct pg_dp *dp);
 int pg_dp_feed_run(struct pg_dp *dp, struct pg_err *err);

@@ -113,3 +113,15 @@ __u64 pg_dp_drops_skipped(const struct pg_dp *dp)
 	}
 	return sum;
 }
+
+bool pg_dp_drops_have(const struct pg_dp *dp, __u32 number)
+{
+	const struct pg_map *map = &dp->map[PG_MAP_BOX];
+	const struct pg_box *box = map->mem;
+
+	for (__u32 cpu = 0; cpu < map->entries; cpu++)
+		for (__u64 i = 0, n = head_of(&box[cpu]); i < n && i < PG_BOX_DROPS; i++)
+			if (box[cpu].drop[i].number == number)
+				return true;
+	return false;
+}

@@ -95,6 +95,11 @@ int pg_dp_flow_options_set(struct pg_dp *dp, __u32 options, struct pg_err *err)
 	return begins ? pg_dp_flow_adopt(dp, err) : 0;
 }
 
+void pg_dp_flow_settings_copy(struct pg_dp *dp, const struct pg_dp *from)
+{
+	*flow_ctl(dp) = *flow_ctl(from);
+}
+
 /* Namespaces ----------------------------------------------------------------------------------- */
 
 static const struct pg_iface *slots(const struct pg_dp *dp)

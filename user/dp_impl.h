@@ -94,6 +94,10 @@ static inline struct pg_shard *pg_dp_shard(const struct pg_dp *dp, __u32 shard)
 int pg_dp_find_dir(struct pg_dp *dp, const char *state_dir, bool create, struct pg_err *err);
 /* Removes the directory, and the mount if it was made for it. */
 int pg_dp_remove_dir(struct pg_dp *dp, struct pg_err *err);
+/* dp_drop.c: does the black box have drops of that generation? */
+bool pg_dp_drops_have(const struct pg_dp *dp, __u32 number);
+/* dp_policy.c: texts of generations that are gone. */
+void pg_dp_past_remove(const struct pg_dp *dp);
 /* Unpin the maps of an instance, or what is left of one, and remove its directory. */
 int pg_dp_remove_pins(struct pg_dp *dp, struct pg_err *err);
 /* "PATH/NAME", -ENAMETOOLONG when it does not fit. */

@@ -229,7 +229,10 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	for (unsigned p = PG_PROG_XDP; p <= PG_PROG_TC_OUT; p <<= 1)
 		bpf_program__set_autoload(skel_prog(skel, p), opts->progs & p);
 	/* Not by the section's name: what that says, libbpf adds again when it loads. */
-	bpf_program__set_autoload(skel->progs.portguard_feed, opts->role == PG_ROLE_FED);
+	bpf_program__set_autoload(skel->progs.portguard_feed,
+				  opts->role == PG_ROLE_FED && opts->progs & PG_PROG_XDP);
+	bpf_program__set_autoload(skel->progs.portguard_feed_tc,
+				  opts->role == PG_ROLE_FED && !(opts->progs & PG_PROG_XDP));
 	if (frags) {
 		bpf_program__set_flags(skel->progs.portguard_xdp, BPF_F_XDP_HAS_FRAGS);
 		bpf_program__set_flags(skel->progs.portguard_feed, BPF_F_XDP_HAS_FRAGS);
@@ -259,11 +262,17 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 int pg_dp_feed_open(struct portguard_bpf *skel, int *ret_prog, int *ret_map)
 {
 	int next = bpf_map__fd(skel->maps.pg_fed), xdp = pg_dp_prog_fd(skel, PG_PROG_XDP);
-	__u32 zero = 0;
+	int in = xdp >= 0 ? xdp : pg_dp_prog_fd(skel, PG_PROG_TC_IN);
+	int out = pg_dp_prog_fd(skel, PG_PROG_TC_OUT);
+	__u32 key = PG_DIR_IN;
 
-	*ret_prog = bpf_program__fd(skel->progs.portguard_feed);
+	*ret_prog = bpf_program__fd(xdp >= 0 ? skel->progs.portguard_feed :
+					       skel->progs.portguard_feed_tc);
 	*ret_map = bpf_map__fd(skel->maps.pg_feed);
-	return bpf_map_update_elem(next, &zero, &xdp, BPF_ANY) ? -errno : 0;
+	if (bpf_map_update_elem(next, &key, &in, BPF_ANY))
+		return -errno;
+	key = PG_DIR_OUT;
+	return xdp < 0 && bpf_map_update_elem(next, &key, &out, BPF_ANY) ? -errno : 0;
 }
 
 bool pg_dp_can_feed(void)
@@ -345,6 +354,7 @@ int pg_dp_remove_pins(struct pg_dp *dp, struct pg_err *err)
 			return pg_dp_fail(err, -errno, "cannot remove a pinned map");
 	}
 	pg_dp_sets_unpin(dp, true);
+	pg_dp_past_remove(dp);
 	return pg_dp_remove_dir(dp, err);
 }
 

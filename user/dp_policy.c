@@ -60,10 +60,28 @@ static int store_text(__u32 number, const void *text, size_t n)
 	return fd;
 }
 
-static int keep_text(struct pg_dp *dp, __u32 generation, __u32 number, const void *text, size_t n)
+/* Where the text of a generation is put away: the last PAST of those that drops are kept of. */
+#define PAST 8
+static int past_path(const struct pg_dp *dp, __u32 number, char *buf, size_t size)
 {
-	_close_ int fd = -1;
+	return pg_dp_pin_path(dp, buf, size, "past_%u", number % PAST);
+}
+
+void pg_dp_past_remove(const struct pg_dp *dp)
+{
 	char path[512];
+
+	for (__u32 i = 0; i < PAST; i++)
+		if (!past_path(dp, i, path, sizeof(path)))
+			unlink(path);
+}
+
+/* `was` is the number of the generation that gives its place away. */
+static int keep_text(struct pg_dp *dp, __u32 generation, __u32 was, __u32 number, const void *text,
+		     size_t n)
+{
+	char path[512], past[512];
+	_close_ int fd = -1;
 	int r;
 
 	if (dp->skel) { /* private */
@@ -83,7 +101,9 @@ static int keep_text(struct pg_dp *dp, __u32 generation, __u32 number, const voi
 	r = pg_dp_pin_path(dp, path, sizeof(path), "policy_%u", generation);
 	if (r)
 		return r;
-	unlink(path);
+	if (!was || !pg_dp_drops_have(dp, was) || past_path(dp, was, past, sizeof(past)) ||
+	    rename(path, past))
+		unlink(path);
 	return bpf_obj_pin(fd, path) ? -errno : 0;
 }
 
@@ -206,7 +226,7 @@ int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *
 		  struct pg_err *err)
 {
 	struct pg_ctl *ctl = pg_dp_ctl(dp);
-	__u32 idle = !pg_dp_active(dp), number = pg_dp_last_number(dp) + 1;
+	__u32 idle = !pg_dp_active(dp), number = pg_dp_last_number(dp) + 1, was = ctl->gen[idle].number;
 	int r = pg_dp_refuse_pending(dp, err);
 
 	if (r)
@@ -216,7 +236,7 @@ int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *
 	if (ctl->gen[idle].needs & PG_NEED_STATE)
 		ctl->gen[idle].needs |= PG_NEED_RULE_STATE;
 	set_tracking(dp, &ctl->gen[idle]);
-	r = keep_text(dp, idle, number, text, n) ?: pg_dp_lists_renew(dp, !idle, idle);
+	r = keep_text(dp, idle, was, number, text, n) ?: pg_dp_lists_renew(dp, !idle, idle);
 	if (r)
 		return pg_dp_fail(err, r, "cannot store the policy");
 	return 0;
@@ -429,6 +449,14 @@ int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct p
 	return r ? pg_dp_fail(err, r, "cannot read the policy in force") : 0;
 }
 
+static int past_text(struct pg_dp *dp, __u32 number, void **ret_text, size_t *ret_n)
+{
+	char path[512];
+	_close_ int fd = past_path(dp, number, path, sizeof(path)) ? -1 : bpf_obj_get(path);
+
+	return fd < 0 ? -ESTALE : read_text(fd, number, ret_text, ret_n);
+}
+
 int pg_dp_policy_text_of(struct pg_dp *dp, __u32 number, void **ret_text, size_t *ret_n)
 {
 	const struct pg_ctl *ctl = pg_dp_ctl(dp);
@@ -440,7 +468,7 @@ int pg_dp_policy_text_of(struct pg_dp *dp, __u32 number, void **ret_text, size_t
 			return g == pg_dp_active(dp) ? private_text(dp, ret_text, ret_n) : -ESTALE;
 		return text_of(dp, g, ret_text, ret_n);
 	}
-	return -ESTALE;
+	return dp->skel ? -ESTALE : past_text(dp, number, ret_text, ret_n);
 }
 
 void pg_dp_policy_numbers(const struct pg_dp *dp, __u32 ret[2])
@@ -467,6 +495,7 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 		.verify = gen->verify,
 		.confirm_s = seconds_left(choice),
 		.expired = is_expired(choice),
+		.shadow = __atomic_load_n(&ctl->comparing, __ATOMIC_RELAXED),
 	};
 	ret->shadow = pg_dp_shadow_state(dp, &ret->shadow_since);
 	if (ret->confirm_s)

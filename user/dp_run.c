@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Frames through the programs of a private instance, by BPF_PROG_TEST_RUN. */
 #include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -19,12 +21,20 @@ size_t pg_dp_run_max(const struct pg_dp *dp)
 	return RUN_MAX_LINEAR;
 }
 
+static bool has_xdp(const struct pg_dp *dp)
+{
+	return pg_dp_prog_fd(dp->skel, PG_PROG_XDP) >= 0;
+}
+
+static enum pg_prog prog_for(const struct pg_dp *dp, enum pg_dir dir)
+{
+	return dir == PG_DIR_OUT ? PG_PROG_TC_OUT : has_xdp(dp) ? PG_PROG_XDP : PG_PROG_TC_IN;
+}
+
 int pg_dp_run(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, size_t wire_len,
 	      struct pg_trace *ret_trace, struct pg_err *err)
 {
-	enum pg_prog prog = dir == PG_DIR_IN ? PG_PROG_XDP : PG_PROG_TC_OUT;
-
-	return pg_dp_run_prog(dp, prog, frame, len, wire_len, ret_trace, err);
+	return pg_dp_run_prog(dp, prog_for(dp, dir), frame, len, wire_len, ret_trace, err);
 }
 
 int pg_dp_run_prog(struct pg_dp *dp, enum pg_prog prog, const void *frame, size_t len,
@@ -66,16 +76,30 @@ int pg_dp_feed_map(struct pg_dp *dp, struct pg_err *err)
 	return 0;
 }
 
-bool pg_dp_feed(struct pg_dp *dp, const void *frame, size_t len, size_t wire_len)
+/* As eth_type_trans() sees what comes for us; what leaves has no other type. */
+static __u16 pkttype_of(enum pg_dir dir, const __u8 *dest)
+{
+	static const __u8 all[ETH_ALEN] = { 255, 255, 255, 255, 255, 255 };
+
+	if (dir == PG_DIR_OUT || !(dest[0] & 1))
+		return PACKET_HOST;
+	return memcmp(dest, all, sizeof(all)) ? PACKET_MULTICAST : PACKET_BROADCAST;
+}
+
+bool pg_dp_feed(struct pg_dp *dp, enum pg_dir dir, const void *frame, size_t len, size_t wire_len)
 {
 	struct pg_feed *f = dp->feed;
 
+	if (f && dir == PG_DIR_OUT && has_xdp(dp))
+		return false;
 	if (!f || f->n == PG_FEED_FRAMES || dp->feed_bytes + len > PG_FEED_BYTES || len > PG_FEED_MAX)
 		return false;
 	f->frame[f->n++] = (struct pg_feed_frame){
 		.at = (__u32)dp->feed_bytes,
 		.len = (__u32)len,
 		.wire_len = wire_len > len ? (__u32)wire_len : 0,
+		.dir = (__u16)dir,
+		.pkttype = pkttype_of(dir, frame),
 	};
 	memcpy(f->data + dp->feed_bytes, frame, len);
 	dp->feed_bytes += len;
@@ -98,8 +122,8 @@ static int run_few(struct pg_dp *dp, struct pg_err *err)
 	for (__u32 i = 0; !r && i < f->n; i++) {
 		const struct pg_feed_frame *frame = &f->frame[i];
 
-		r = pg_dp_run_prog(dp, PG_PROG_XDP, f->data + frame->at, frame->len,
-				   frame->wire_len ?: frame->len, &f->trace[i], err);
+		r = pg_dp_run(dp, (enum pg_dir)frame->dir, f->data + frame->at, frame->len,
+			      frame->wire_len ?: frame->len, &f->trace[i], err);
 	}
 	return r;
 }
@@ -139,60 +163,6 @@ size_t pg_dp_run_steps(const struct pg_dp *dp, const struct pg_step **ret_step)
 
 	*ret_step = map->step;
 	return map->n_steps;
-}
-
-/* Keys are of different sizes; this is the largest. */
-union list_key {
-	struct pg_recent_key recent;
-	struct pg_hashlimit_key hashlimit;
-};
-
-static int forget_list(int fd)
-{
-	union list_key key;
-
-	while (!bpf_map_get_next_key(fd, NULL, &key))
-		if (bpf_map_delete_elem(fd, &key) && errno != ENOENT)
-			return -errno;
-	return errno == ENOENT ? 0 : -errno;
-}
-
-int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err)
-{
-	int r = forget_list(dp->map[PG_MAP_RECENTS].fd) ?:
-		forget_list(dp->map[PG_MAP_HASHLIMITS].fd);
-
-	return r ? pg_dp_fail(err, r, "cannot forget what packets have left behind") : 0;
-}
-
-union list_value {
-	struct pg_recent_entry recent;
-	struct pg_state hashlimit;
-};
-
-/* What is forgotten meanwhile is no loss. */
-static int copy_list(int to, int from)
-{
-	union list_key key, next;
-	union list_value value;
-	bool more = !bpf_map_get_next_key(from, NULL, &next);
-
-	while (more) {
-		key = next;
-		more = !bpf_map_get_next_key(from, &key, &next);
-		if (!bpf_map_lookup_elem(from, &key, &value) &&
-		    bpf_map_update_elem(to, &key, &value, BPF_ANY))
-			return -errno;
-	}
-	return 0;
-}
-
-int pg_dp_lists_copy(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err)
-{
-	int r = copy_list(dp->map[PG_MAP_RECENTS].fd, from->map[PG_MAP_RECENTS].fd) ?:
-		copy_list(dp->map[PG_MAP_HASHLIMITS].fd, from->map[PG_MAP_HASHLIMITS].fd);
-
-	return r ? pg_dp_fail(err, r, "cannot copy what packets have left behind") : 0;
 }
 
 int pg_dp_private_prog(const struct pg_dp *dp, enum pg_prog prog)

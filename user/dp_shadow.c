@@ -146,8 +146,7 @@ static int copy_settings(struct pg_dp *dp, struct pg_dp *shadow, struct pg_err *
 	for (__u32 i = 0; !r && i < PG_MAX_IFACES; i++)
 		pg_dp_slots(shadow)[i] = iface[i].abi;
 	pg_dp_set_fragments(shadow, pg_dp_fragments(dp));
-	memcpy(shadow->map[PG_MAP_FLOW_CTL].mem, dp->map[PG_MAP_FLOW_CTL].mem,
-	       sizeof(struct pg_flow_ctl));
+	pg_dp_flow_settings_copy(shadow, dp);
 	return r;
 }
 
@@ -329,8 +328,8 @@ static int copy_flow(void *arg, const struct pg_dp_flow *flow)
 	struct pg_dp_flow own;
 	int r;
 
-	/* Those that it has met itself meanwhile are right already. */
-	if (pg_dp_flow_get(shadow, &flow->key, &own))
+	/* Those that it has met itself meanwhile are right already, but not what came with a list. */
+	if (pg_dp_flow_get(shadow, &flow->key, &own) && own.last_ns >= flow->last_ns)
 		return 0;
 	r = pg_dp_flow_put(shadow, flow);
 	return r == -ENOSPC ? 0 : r;

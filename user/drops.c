@@ -20,6 +20,7 @@ struct known {
 struct pg_fates {
 	struct pg_dp *dp;
 	struct known known[2]; /* in force, and the other one */
+	struct known past;     /* one that is gone, the last that was asked for */
 	bool has_names;
 	struct pg_dp_iface iface[PG_MAX_IFACES];
 };
@@ -46,54 +47,99 @@ static void index_slots(struct known *k)
 	}
 }
 
+static void know(struct pg_fates *fates, struct known *k, uint32_t number, bool is_there)
+{
+	struct pg_err ignored;
+
+	if (k->tried && k->number == number)
+		return;
+	forget(k);
+	k->number = number;
+	k->tried = true;
+	if (is_there && !pg_policy_read_number(fates->dp, number, &k->rules, &ignored))
+		index_slots(k);
+}
+
 /* The policies may change while we look. */
 static void refresh(struct pg_fates *fates)
 {
-	struct pg_err ignored;
 	uint32_t number[2];
 
 	pg_dp_policy_numbers(fates->dp, number);
-	for (int i = 0; i < 2; i++) {
-		struct known *k = &fates->known[i];
-
-		if (k->tried && k->number == number[i])
-			continue;
-		forget(k);
-		k->number = number[i];
-		k->tried = true;
-		if (i && !number[i])
-			continue; /* there was none before */
-		if (!pg_policy_read_number(fates->dp, number[i], &k->rules, &ignored))
-			index_slots(k);
-	}
+	know(fates, &fates->known[0], number[0], true);
+	know(fates, &fates->known[1], number[1], number[1]); /* 0: there was none before */
 }
 
-/* A slot is the same rule's since it was born; in the other policy, up to its number. */
+/* The last "-j X" or "-g X" of a rule's text; "" where that is too long to be kept. */
+static const char *target_of(const char *spec, size_t most)
+{
+	const char *at = spec, *next, *end = spec + strlen(spec);
+
+	while ((next = strstr(at + 1, " -j ") ?: strstr(at + 1, " -g ")))
+		at = next;
+	return at != spec && (size_t)(end - at) <= most ? at : end;
+}
+
+void pg_fate_spec(const char *text, struct pg_fate *ret)
+{
+	const size_t size = sizeof(ret->spec), dots = strlen("…");
+	_free_ char *shown = malloc(strlen(text) + 1);
+	const char *target;
+	size_t n;
+
+	if (!shown)
+		return;
+	pg_printable(text, shown, strlen(text) + 1);
+	if (strlen(shown) < size) {
+		memcpy(ret->spec, shown, strlen(shown) + 1);
+		return;
+	}
+	target = target_of(shown, size / 2);
+	n = size - 1 - dots - strlen(target);
+	while (n && (shown[n] & 0xc0) == 0x80)
+		n--; /* not within a character */
+	snprintf(ret->spec, size, "%.*s…%s", (int)n, shown, target);
+}
+
+static bool find_in(const struct known *k, uint32_t slot, struct pg_fate *ret)
+{
+	uint64_t place = k->place ? k->place[slot] : 0;
+	_cleanup_(pg_text_free) struct pg_text text = { 0 };
+	size_t rule = place & 0xffffffff;
+	const struct pg_chain *chain;
+
+	if (!place)
+		return false;
+	chain = &k->rules->chain[place >> 32 & 0x7fffffff];
+	ret->table = pg_table_name(chain->table);
+	snprintf(ret->chain, sizeof(ret->chain), "%s", chain->name);
+	ret->rule = (int64_t)rule;
+	if (!rule)
+		return true;
+	pg_rule_print(&text, &chain->rule[rule - 1], 0);
+	if (text.buf && !text.oom)
+		pg_fate_spec(text.buf, ret);
+	return true;
+}
+
+/*
+ * A slot is the same rule's since it was born; in the other policy, up to its number. Of one that is
+ * gone the text may have been kept.
+ */
 static bool find_place(struct pg_fates *fates, uint32_t slot, uint32_t number, struct pg_fate *ret)
 {
-	if (slot >= PG_COUNTER_SLOTS || number < pg_dp_slot_born(fates->dp, slot))
+	if (slot >= PG_COUNTER_SLOTS)
 		return false;
-	for (int i = 0; i < 2; i++) {
-		const struct known *k = &fates->known[i];
-		const struct pg_chain *chain;
-		uint64_t place = k->place ? k->place[slot] : 0;
-		size_t rule = place & 0xffffffff;
-		_cleanup_(pg_text_free) struct pg_text text = { 0 };
-
-		if (!place)
-			continue;
-		chain = &k->rules->chain[place >> 32 & 0x7fffffff];
-		ret->table = pg_table_name(chain->table);
-		snprintf(ret->chain, sizeof(ret->chain), "%s", chain->name);
-		ret->rule = (int64_t)rule;
-		if (!rule)
+	if (number >= pg_dp_slot_born(fates->dp, slot)) {
+		if (find_in(&fates->known[0], slot, ret))
 			return true;
-		pg_rule_print(&text, &chain->rule[rule - 1], 0);
-		if (text.buf && !text.oom)
-			pg_printable(text.buf, ret->spec, sizeof(ret->spec));
-		return true;
+		ret->past = find_in(&fates->known[1], slot, ret);
 	}
-	return false;
+	if (!ret->past && number && number != fates->known[0].number) {
+		know(fates, &fates->past, number, true);
+		ret->past = find_in(&fates->past, slot, ret);
+	}
+	return ret->past;
 }
 
 static void find_iface(struct pg_fates *fates, uint32_t slot, uint32_t ifindex, struct pg_fate *ret)
@@ -153,6 +199,7 @@ void pg_fates_close(struct pg_fates *fates)
 		return;
 	forget(&fates->known[0]);
 	forget(&fates->known[1]);
+	forget(&fates->past);
 	free(fates);
 }
 

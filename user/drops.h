@@ -20,7 +20,8 @@ struct pg_fate {
 	const char *table; /* NULL: no chain was asked */
 	char chain[PG_CHAIN_NAME_MAX + 1];
 	int64_t rule; /* from 1; 0: the chain's policy; -1: none, or it is no longer known */
-	char spec[192]; /* of the rule, cut off where it is longer; "": none */
+	bool past; /* rule and chain are those of a policy that is no longer in force */
+	char spec[192]; /* of the rule; longer ones have "…" before their target; "": none */
 	char iface[IFNAMSIZ];
 };
 
@@ -29,6 +30,9 @@ struct pg_drop_row {
 	struct pg_fate fate;
 	struct pg_drop drop; /* addresses, ports and so on; .has says what there is */
 };
+
+/* A rule's text, as it is kept. */
+void pg_fate_spec(const char *text, struct pg_fate *ret);
 
 /* Finds the words; keeps the policies that it has read, so it is cheap to ask again. */
 struct pg_fates;

@@ -80,8 +80,19 @@ void pg_condition_print(struct pg_text *t, const struct pg_rule *rule,
 			const struct pg_condition *condition);
 const char *pg_outcome_name(enum pg_outcome outcome);
 
+/* What a list has of the packet's address, before it came. */
+struct pg_left {
+	const struct pg_match *match; /* of the policy that is asked */
+	char text[96];
+};
+/* "hashlimit: 2 of 5 packets left". False: it is another match, or the packet has no address. */
+bool pg_left_print(struct pg_text *t, struct pg_dp *dp, const struct pg_match *m,
+		   const struct pg_trace *trace, uint64_t now_ns);
+
 /* What a probe found beside the answer. */
 struct pg_explained {
+	const struct pg_left *left;
+	size_t n_left;
 	const struct pg_explain *explain;
 	const struct pg_state *remembered; /* by pg_rule.state */
 	uint64_t now_ns;

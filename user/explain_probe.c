@@ -281,6 +281,12 @@ bool pg_remembered_print(struct pg_text *t, const struct pg_match *m, const stru
 		pg_text_add(t, "statistic: packet %llu from now on matches",
 			    (unsigned long long)(m->statistic.every - state->value));
 		return true;
+	case PG_MATCH_CONNLIMIT:
+		if (!state->value)
+			return false;
+		pg_text_add(t, "connlimit: %llu connections with this one",
+			    (unsigned long long)state->value);
+		return true;
 	default:
 		return false;
 	}

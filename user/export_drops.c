@@ -49,6 +49,7 @@ static void put_fate(struct json_object *o, const struct pg_fate *fate, bool *oo
 	put_text(o, "table", fate->table, oom);
 	put_text(o, "chain", fate->table ? fate->chain : NULL, oom);
 	put_number(o, "rule", fate->rule >= 0, fate->rule, oom);
+	put(o, "past", json_object_new_boolean(fate->past), oom);
 	put_text(o, "spec", fate->spec[0] ? fate->spec : NULL, oom);
 }
 

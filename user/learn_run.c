@@ -183,7 +183,8 @@ static int open_private(const struct pg_ruleset *set, const char *iface, struct 
 {
 	const struct pg_private_opts opts = {
 		.iface = iface,
-		.progs = PG_PROG_XDP | PG_PROG_TC_OUT,
+		.progs = PG_PROG_TC_IN | PG_PROG_TC_OUT,
+		.fed = true,
 	};
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *copy = set ? pg_ruleset_dup(set) :
 								     pg_ruleset_new();

@@ -720,9 +720,12 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 	return pg_policy_commit_for(dp, set, 0, err);
 }
 
-/* Read what rules remember, or write it where they have it now; in the order of the rules. */
+/*
+ * Read what rules remember and the states where they have it in `was`, or write it to the states that
+ * they have now; `now` says for each of those that they had which that is.
+ */
 static void move_states(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_state *state,
-			bool *known, bool write)
+			uint32_t *was, uint32_t *now)
 {
 	size_t at = 0;
 
@@ -732,36 +735,45 @@ static void move_states(struct pg_dp *dp, const struct pg_ruleset *set, struct p
 			size_t n = pg_rule_states(rule);
 
 			for (size_t s = 0; s < n && at < PG_STATES; s++, at++) {
-				if (!write)
-					known[at] = rule->state != PG_NO_SLOT;
-				if (!known[at])
+				uint32_t number = rule->state + (uint32_t)s;
+
+				if (!now)
+					was[at] = rule->state == PG_NO_SLOT ? PG_NO_SLOT : number;
+				if (was[at] >= PG_STATES)
 					continue;
-				if (write)
-					pg_dp_state_set(dp, rule->state + (uint32_t)s, &state[at]);
-				else
-					pg_dp_state_get(dp, rule->state + (uint32_t)s, &state[at]);
+				if (!now) {
+					pg_dp_state_get(dp, number, &state[at]);
+					continue;
+				}
+				pg_dp_state_set(dp, number, &state[at]);
+				now[was[at]] = number;
 			}
 		}
 	}
 }
 
 int pg_policy_commit_copy(struct pg_dp *dp, struct pg_ruleset *set, struct pg_dp *live,
-			  struct pg_err *err)
+			  bool no_flows, struct pg_err *err)
 {
 	_free_ struct pg_state *state = calloc(PG_STATES, sizeof(*state));
-	_free_ bool *known = calloc(PG_STATES, sizeof(*known));
+	_free_ uint32_t *was = calloc(PG_STATES, sizeof(*was));
+	_free_ uint32_t *now = malloc(PG_STATES * sizeof(*now));
 	int r;
 
-	if (!state || !known)
+	if (!state || !was || !now)
 		return pg_fail(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < PG_STATES; i++)
+		now[i] = PG_NO_SLOT;
 	if (live)
-		move_states(live, set, state, known, false);
+		move_states(live, set, state, was, NULL);
 	pg_policy_disown(set);
 	r = pg_policy_commit(dp, set, err);
+	if (!r && no_flows)
+		r = pg_dp_flow_forget(dp, err);
 	if (r || !live)
 		return r;
-	move_states(dp, set, state, known, true);
-	return pg_dp_lists_copy(dp, live, err);
+	move_states(dp, set, state, was, now);
+	return pg_dp_lists_copy(dp, live, now, err);
 }
 
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name)

@@ -71,11 +71,11 @@ void pg_policy_disown(struct pg_ruleset *set);
 
 /*
  * Commit in `dp` a policy whose counters and states are of another instance, `live` (NULL: none). What
- * its rules remember there (limits, quotas, lists) goes with it; connlimit begins anew. Counters are
- * given up.
+ * its rules remember there (limits, quotas, lists, and the flows that connlimit counts) goes with it.
+ * Counters are given up. `no_flows`: there are no other flows then, not even the host's own.
  */
 int pg_policy_commit_copy(struct pg_dp *dp, struct pg_ruleset *set, struct pg_dp *live,
-			  struct pg_err *err);
+			  bool no_flows, struct pg_err *err);
 
 /* How many conditions ask for the named set (-m set); NULL: for any set. */
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name);

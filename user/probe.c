@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "chains.h"
+#include "checks.h"
 #include "packet.h"
 #include "policy.h"
 
@@ -145,21 +146,19 @@ static int put_flow(struct pg_probe *probe, const struct pg_trace *trace, const 
 	struct pg_dp_flow flow;
 	bool has_flow;
 	__u8 from;
-	int r;
 
 	has_flow = own_flow(trace, frame, len, &packet);
 	if (want == PG_CT_RELATED) {
 		quoted_flow(trace, &packet);
 		has_flow = trace->has_l3;
 	}
-	if (want) {
-		r = pg_dp_flow_forget(probe->dp, err); /* also what the commit has adopted */
-		if (r)
-			return r;
-	}
-	if (!has_flow || want & (PG_CT_NEW | PG_CT_UNTRACKED))
+	if (!has_flow)
 		return 0;
 	from = pg_dp_flow_key(probe->dp, &packet, &key);
+	if (want & (PG_CT_NEW | PG_CT_UNTRACKED)) {
+		pg_dp_flow_kill(probe->dp, &key); /* connlimit may know it */
+		return 0;
+	}
 	if (!want)
 		return take_over(probe, &packet, err);
 	if (want == PG_CT_INVALID && packet.proto != IPPROTO_TCP)
@@ -191,9 +190,12 @@ static int load(struct pg_probe *probe, struct pg_err *err)
 {
 	int r;
 
+	if (probe->opts->live)
+		pg_dp_flow_settings_copy(probe->dp, probe->opts->live);
 	r = probe->opts->ct_state == PG_CT_UNTRACKED ? put_notrack(probe->set, err) : 0;
 	if (!r)
-		r = pg_policy_commit_copy(probe->dp, probe->set, probe->opts->live, err);
+		r = pg_policy_commit_copy(probe->dp, probe->set, probe->opts->live,
+					  probe->opts->ct_state, err);
 	return r ? r : pg_policy_compile(probe->dp, probe->set, &probe->tables, err);
 }
 
@@ -245,6 +247,65 @@ static int look_before(struct pg_probe *probe, const struct pg_trace *trace, con
 	return 0;
 }
 
+static int note_left(struct pg_probe *probe, const struct pg_match *m, const struct pg_trace *trace)
+{
+	struct pg_text t = { 0 };
+	struct pg_left *more;
+	int r = -ENOMEM;
+
+	if (!pg_left_print(&t, probe->dp, m, trace, probe->now_ns))
+		return 0;
+	more = reallocarray(probe->left, probe->n_left + 1, sizeof(*more));
+	if (more && !t.oom) {
+		probe->left = more;
+		more[probe->n_left].match = m;
+		snprintf(more[probe->n_left++].text, sizeof(more->text), "%s", t.buf);
+		r = 0;
+	}
+	pg_text_free(&t);
+	return r;
+}
+
+static int note_lists(struct pg_probe *probe, const struct pg_trace *trace, struct pg_err *err)
+{
+	int r = 0;
+
+	for (size_t c = 0; c < probe->set->n_chains; c++) {
+		for (size_t i = 0; i < probe->set->chain[c].n_rules; i++) {
+			const struct pg_rule *rule = &probe->set->chain[c].rule[i];
+
+			for (size_t k = 0; !r && k < rule->n_match; k++)
+				r = note_left(probe, &rule->match[k], trace);
+		}
+	}
+	return r ? pg_fail(err, r, "out of memory") : 0;
+}
+
+/* Only who asks a list sees who has gone: its length is told as it was found. */
+static void note_connlimits(struct pg_probe *probe, const struct pg_trace *trace)
+{
+	enum pg_family family = trace->l3_type == ETHERTYPE_IPV6 ? PG_FAMILY_V6 : PG_FAMILY_V4;
+
+	for (size_t c = 0; c < probe->set->n_chains; c++) {
+		for (size_t i = 0; i < probe->set->chain[c].n_rules; i++) {
+			const struct pg_rule *rule = &probe->set->chain[c].rule[i];
+			uint32_t state = rule->state;
+
+			for (size_t k = 0; k < rule->n_match && state < PG_STATES; k++) {
+				const struct pg_match *m = &rule->match[k];
+				const struct pg_rule alone = { .match = rule->match + k, .n_match = 1 };
+
+				if (m->kind == PG_MATCH_CONNLIMIT)
+					probe->remembered[state].value = pg_dp_connlimit_read(
+						probe->dp, state, family,
+						m->connlimit.dest ? trace->daddr : trace->saddr,
+						m->connlimit.mask);
+				state += (uint32_t)pg_rule_states(&alone);
+			}
+		}
+	}
+}
+
 struct questions {
 	struct pg_dp *dp;
 	struct pg_ruleset *set;
@@ -286,6 +347,8 @@ static int ask(struct pg_probe *probe, struct questions *q, const struct pg_trac
 		r = pg_dp_flow_forget(probe->dp, err); /* what the packet has begun */
 	if (!r)
 		r = pg_policy_commit(probe->dp, q->set, err);
+	if (!r && probe->opts->ct_state)
+		r = pg_dp_flow_forget(probe->dp, err); /* what the commit has adopted */
 	if (!r)
 		r = put_flow(probe, first, frame, len, err);
 	return r ? r : run(probe, frame, len, &trace, err);
@@ -339,13 +402,15 @@ int pg_probe_run(struct pg_probe *probe, struct pg_ruleset *set, const struct pg
 	if (!r)
 		r = put_flow(probe, &trace, frame, len, err);
 	if (!r && opts->explain)
-		r = look_before(probe, &trace, frame, len, err);
+		r = look_before(probe, &trace, frame, len, err) ?: note_lists(probe, &trace, err);
 	if (!r)
 		r = run(probe, frame, len, &trace, err);
 	if (!r)
 		r = check_state(probe, &trace, err);
 	if (r)
 		return r;
+	if (opts->explain)
+		note_connlimits(probe, &trace);
 	map.tables = probe->tables;
 	map.notrack_first = opts->ct_state == PG_CT_UNTRACKED;
 	pg_answer_make(&map, opts->dir, &trace, &probe->answer);
@@ -356,6 +421,7 @@ void pg_probe_clear(struct pg_probe *probe)
 {
 	pg_explain_clear(&probe->explain);
 	free(probe->remembered);
+	free(probe->left);
 	pg_tables_free(probe->tables);
 	pg_dp_close(probe->dp);
 	*probe = (struct pg_probe){ 0 };

@@ -26,6 +26,8 @@ struct pg_probe {
 	struct pg_answer answer; /* points into the two above */
 	struct pg_explain explain; /* likewise */
 	struct pg_state *remembered; /* PG_STATES: by pg_rule.state, before the packet came */
+	struct pg_left *left;	     /* likewise, of lists */
+	size_t n_left;
 	uint64_t now_ns;	     /* when that was, CLOCK_MONOTONIC */
 	bool has_flow;		     /* of the packet, before it came */
 	struct pg_dp_flow flow;

@@ -227,7 +227,7 @@ static int flush(struct pg_replay *replay, struct pg_err *err)
 		const struct pg_replay_fed *fed = &replay->fed[i];
 		const struct pg_frame frame = { .sec = fed->sec, .nsec = fed->nsec };
 
-		r = take(replay, fed->number, &frame, PG_DIR_IN,
+		r = take(replay, fed->number, &frame, fed->dir,
 			 old ? pg_dp_feed_trace(old, i) : NULL, pg_dp_feed_trace(replay->dp, i), err);
 	}
 	pg_dp_feed_clear(replay->dp);
@@ -237,16 +237,16 @@ static int flush(struct pg_replay *replay, struct pg_err *err)
 }
 
 /* Both instances take it, or neither: they are alike. */
-static bool feed(struct pg_replay *replay, const struct pg_frame *frame, const uint8_t *data,
-		 size_t len)
+static bool feed(struct pg_replay *replay, const struct pg_frame *frame, enum pg_dir dir,
+		 const uint8_t *data, size_t len)
 {
 	size_t at = pg_dp_fed(replay->dp);
 
-	if (!pg_dp_feed(replay->dp, data, len, frame->wire_len))
+	if (!pg_dp_feed(replay->dp, dir, data, len, frame->wire_len))
 		return false;
 	if (replay->old.dp)
-		pg_dp_feed(replay->old.dp, data, len, frame->wire_len);
-	replay->fed[at] = (struct pg_replay_fed){ replay->sums.frames, frame->sec, frame->nsec };
+		pg_dp_feed(replay->old.dp, dir, data, len, frame->wire_len);
+	replay->fed[at] = (struct pg_replay_fed){ replay->sums.frames, frame->sec, frame->nsec, dir };
 	return true;
 }
 
@@ -279,7 +279,7 @@ static int run_frame(struct pg_replay *replay, const struct pg_frame *frame, str
 	replay->sums.cut += frame->len < frame->wire_len;
 	if (runs)
 		data = whole_frame(replay, frame, &len);
-	if (runs && dir == PG_DIR_IN && feed(replay, frame, data, len))
+	if (runs && feed(replay, frame, dir, data, len))
 		return 0;
 	r = flush(replay, err);
 	if (r)
@@ -292,7 +292,7 @@ static int run_frame(struct pg_replay *replay, const struct pg_frame *frame, str
 		trace_short(replay, frame, &trace);
 		return take(replay, replay->sums.frames, frame, dir, NULL, &trace, err);
 	}
-	if (dir == PG_DIR_IN && feed(replay, frame, data, len))
+	if (feed(replay, frame, dir, data, len))
 		return 0;
 	return run_alone(replay, frame, dir, data, len, err);
 }

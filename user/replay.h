@@ -19,6 +19,7 @@ struct pg_replay_fed {
 	uint64_t number;
 	int64_t sec;
 	uint32_t nsec;
+	enum pg_dir dir;
 };
 
 /* The policy that a replay is held against. */

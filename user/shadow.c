@@ -13,7 +13,7 @@ static int begin(struct pg_dp *dp, struct pg_dp *shadow, struct pg_ruleset *set,
 	int r;
 
 	pg_policy_inherit(set, live);
-	r = pg_policy_commit_copy(shadow, set, dp, err);
+	r = pg_policy_commit_copy(shadow, set, dp, false, err);
 	return r ? r : pg_dp_shadow_start(dp, shadow, err);
 }
 

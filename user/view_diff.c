@@ -11,16 +11,20 @@
 void pg_diff_side_print(struct pg_text *t, const struct pg_diff_side *side)
 {
 	const struct pg_place *by = &side->place;
+	bool plain = side->reason == PG_REASON_RULE || side->reason == PG_REASON_POLICY;
 	char name[sizeof(by->chain->name)];
 
 	pg_text_add(t, "%s", pg_verdict_name((enum pg_verdict)side->verdict));
 	if (!by->chain) {
-		pg_text_add(t, ": %s", pg_reason_name((enum pg_reason)side->reason));
+		pg_text_add(t, ": %s", plain ? "as its first fragment, or by a rule that is gone" :
+					       pg_reason_name((enum pg_reason)side->reason));
 		return;
 	}
 	pg_text_add(t, by->rule ? " by rule %u of " : " by the policy of ", by->num);
 	pg_text_add(t, "%s%s", by->chain->table == PG_TABLE_RAW ? "raw " : "",
 		    pg_printable(by->chain->name, name, sizeof(name)));
+	if (!plain)
+		pg_text_add(t, ", %s", pg_reason_name((enum pg_reason)side->reason));
 	if (!by->rule)
 		return;
 	pg_text_add(t, ": ");

@@ -46,7 +46,8 @@ void pg_fate_who(const struct pg_fate *fate, char *buf, size_t size)
 	if (!name[0])
 		snprintf(buf, size, "-");
 	else if (fate->rule > 0)
-		snprintf(buf, size, "%s%s %lld", raw, name, (long long)fate->rule);
+		snprintf(buf, size, "%s%s %lld%s", raw, name, (long long)fate->rule,
+			 fate->past ? " (past policy)" : "");
 	else if (!fate->rule)
 		snprintf(buf, size, "%s%s policy", raw, name);
 	else

@@ -8,6 +8,14 @@
 #include "names.h"
 #include "print.h"
 
+static const char *left_of(const struct pg_explained *explained, const struct pg_match *m)
+{
+	for (size_t i = 0; i < explained->n_left; i++)
+		if (explained->left[i].match == m)
+			return explained->left[i].text;
+	return NULL;
+}
+
 void pg_rule_remembered_print(struct pg_text *t, const struct pg_rule *rule,
 			      const struct pg_explained *explained)
 {
@@ -15,11 +23,16 @@ void pg_rule_remembered_print(struct pg_text *t, const struct pg_rule *rule,
 	uint32_t at = rule->state;
 	const char *before = "";
 
-	for (size_t i = 0; rule->state != PG_NO_SLOT && i < rule->n_match; i++) {
+	for (size_t i = 0; i < rule->n_match; i++) {
 		const struct pg_match *m = &rule->match[i];
 		const struct pg_rule alone = { .match = (struct pg_match *)m, .n_match = 1 };
+		const char *left = left_of(explained, m);
 
-		if (!pg_rule_states(&alone))
+		if (left) {
+			pg_text_add(t, "%s%s", before, left);
+			before = ", ";
+		}
+		if (!pg_rule_states(&alone) || at == PG_NO_SLOT)
 			continue;
 		if (pg_remembered_print(&one, m, &explained->remembered[at++ % PG_STATES],
 					explained->now_ns)) {

@@ -149,5 +149,49 @@ pg s -D INPUT 1
 pg s -A INPUT -p tcp --syn --dport 2001 -m connlimit --connlimit-above 1 -j REJECT --reject-with tcp-reset
 open 10.77.0.2 10.77.0.1 2001
 [ -n "$opened" ] && pass "a new rule begins to count with 0" || fail "a new rule counts what was before it"
+shut "$opened"
+
+# Lists as they stand: in `test`, which moves nothing, and in a policy that is tried.
+export SSH_CONNECTION=none
+limit='-p tcp --syn --dport 2001 -m connlimit --connlimit-above'
+printf '*filter\n-A INPUT %s 2 -j DROP\n-A INPUT %s 1 --connlimit-mask 25 -j REJECT\nCOMMIT\n' \
+	"$limit" "$limit" >"$WORK/two"
+pg s -F INPUT
+expect_ok "two limits" pg s apply "$WORK/two"
+open 10.77.0.2 10.77.0.1 2001 && a=$opened
+open 10.77.0.129 10.77.0.1 2001 && b=$opened
+answer() { # SOURCE…: what becomes of its next connection, and what it meets of the lists
+	pg s test --json --explain --dport 2001 -s "$@" |
+		jq -c '[.verdict, (.considered[].limits | split(" ")[1] | tonumber)]'
+}
+expect "test: a second one of its network" "$(answer 10.77.0.3)" '["REJECT",1,2]'
+expect "test: likewise, and nothing has moved" "$(answer 10.77.0.2 --ctstate NEW)" '["REJECT",2,2]'
+expect "test: of another network" "$(answer 10.77.1.2 -i pgs0)" '["ACCEPT",1,1]'
+expect "test: a policy that is not in force" "$(sed 's/above 1/above 2/' "$WORK/two" |
+	pg s test --policy - --json --explain --dport 2001 -s 10.77.0.3 | jq -r .verdict)" ACCEPT
+printf '*filter\n-A INPUT %s 2 -j DROP\nCOMMIT\n' "$limit" >"$WORK/one"
+expect_ok "try one with the first limit only" pg s apply "$WORK/one" --shadow
+for i in 1 2 3; do # the second limit refuses them, and the one that is tried only has the first
+	open 10.77.0.129 10.77.0.1 2001
+	expect "the policy in force refuses" "$opened" ""
+done
+expect "shadow: one more would come in, then none" "$(pg s shadow --json | jq -c \
+	'[.difference_rows[] | [.was.verdict, .now.verdict, .now.rule, .packets]] | sort')" \
+	'[["reject","accept",0,1],["reject","drop",1,2]]'
+expect_ok "promote" pg s promote
+open 10.77.0.129 10.77.0.1 2001
+[ -n "$opened" ] && pass "one more comes in" || fail "one more is refused"
+before=$(port_count s tcp 2001 .in.dropped)
+in_ns c nc -z -w 1 -s 10.77.0.129 10.77.0.1 2001
+expect "then none" "$(($(port_count s tcp 2001 .in.dropped) > before))" 1
+
+# Each flow is judged by lists that have seen nothing: one is ended by no other.
+printf '*filter\n-A INPUT -p tcp --syn --dport 2001 -m connlimit --connlimit-above 1 -j DROP\nCOMMIT\n' >"$WORK/kill"
+flows() {
+	pg s flows --port 2001 --state ESTABLISHED --json | jq '.flows | length'
+}
+before=$(flows)
+expect_ok "apply --kill" pg s apply "$WORK/kill" --kill
+expect "ends none of several" "$([ "$before" -gt 2 ] && flows)" "$before"
 kill $(jobs -p) 2>/dev/null
 summary

@@ -183,6 +183,45 @@ sleep 1
 pg s drops --dport 22 --json 2>/dev/null | tail -1 >"$WORK/ssh"
 expect "the rule that locked out" "$(jq -c '[.chain, .rule, .spec, .dport, .flags]' "$WORK/ssh")" \
 	'["INPUT",1,"-p tcp -m tcp --dport 22 -j DROP",22,"S"]'
+# And when the policies have changed again and again, so that its place is another's.
+locked_out() {
+	pg s drops --dport 22 --json 2>/dev/null | tail -1 | jq -c '[.chain, .rule, .past, .spec]'
+}
+expect "in a past policy" "$(locked_out)" '["INPUT",1,true,"-p tcp -m tcp --dport 22 -j DROP"]'
+for port in 81 82 83; do
+	pg s -I INPUT 1 -p tcp --dport $port -j ACCEPT
+done
+expect "whatever comes behind it" "$(locked_out)" '["INPUT",1,true,"-p tcp -m tcp --dport 22 -j DROP"]'
+expect "for people" "$(pg s drops --dport 22 2>/dev/null | grep -c 'DROP INPUT 1 (past policy), rule: tcp')" 1
 expect_ok "detach" pg s detach pgs0
 expect "and after it" "$(pg s drops --last 1 --dport 22 --json 2>/dev/null | jq -c '[.iface, .dport]')" '["pgs0",22]'
+
+# Who follows goes on with the next instance; a capture says that it is over.
+background "$WORK/on" drops --follow --json
+follower=$!
+background "$WORK/over.out" dump -w "$WORK/over"
+dumper=$!
+wait_for "dump" watching "$WORK/over"
+expect_ok "attach" pg s attach pgs0 --mode tc
+expect_ok "detach it all" pg s detach --all
+wait $dumper
+expect "dump ends" "$? $(grep -c 'the instance was removed' "$WORK/over.out.err")" "1 1"
+expect_ok "attach anew" pg s attach pgs0 --mode tc
+expect_ok "a rule" pg s -A INPUT -p udp --dport 53 -j DROP
+send udp53 3
+wait_for "its drops" lines "$WORK/on" 3
+expect "drops of the new instance" "$(jq -c '[.chain, .rule, .dport]' "$WORK/on" | uniq -c | xargs)" "3 [INPUT,1,53]"
+kill $follower
+expect_exit "an interface that never was" 1 "not attached to 'eth9'" pg s drops -i eth9
+# Every third, and what was too many of a kind is told.
+background "$WORK/third.out" dump -w "$WORK/third" --sample 3 --rate 5
+third=$!
+wait_for "dump" watching "$WORK/third"
+send udp53 600
+wait_for "all of them" eval '[ "$(port_count s udp 53 .in.dropped)" -ge 603 ]'
+kill $third
+wait $third
+got=$(fields "$WORK/third" udp.dstport | wc -l)
+left=$(sed -nE 's/.* ([0-9]+) left out \(more than 5 a second of a rule\).*/\1/p' "$WORK/third.out.err")
+expect "sampled, limited, and counted" "$([ "$got" -ge 1 ] && echo $((got + left)))" 200
 summary

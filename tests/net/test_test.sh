@@ -279,6 +279,24 @@ expect "explain: a frame that no rule is asked about" "$(pg s test --json --expl
 	'[2054,null,[]]'
 expect "explain: for people" "$(pg s test -p udp --dport 53 --explain | grep -c '^  .*failed  ')" 6
 expect "explain: no counter moved" "$(pg s save -c | grep -v '^#')" "$(cat "$WORK/before")"
+cat >"$WORK/lists" <<RULES
+*filter
+-A INPUT -p udp -m udp --dport 53 -m recent --set --name seen --mask 255.255.255.0 --rsource
+-A INPUT -p udp -m udp --dport 53 -m hashlimit --hashlimit-upto 1/hour --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name h -j ACCEPT
+COMMIT
+RULES
+expect_ok "lists" pg s apply "$WORK/lists"
+in_ns c "$TOOLS/net/send" pgc0 udp53 3
+lists() {
+	pg s test -p udp --dport 53 -s "$1" --json --explain | jq -c '[.considered[].limits // empty]' |
+		sed 's/last [0-9]* s/last N s/'
+}
+wait_for "them in the list" eval '[ "$(packets s "$(sed -n 2s/-A\ INPUT\ //p "$WORK/lists")")" = 3 ]'
+expect "explain: lists of who was there" "$(lists 10.77.0.2)" \
+	'["recent: seen 3 times, last N s ago","hashlimit: 2 of 5 packets left"]'
+expect "explain: his neighbour's" "$(lists 10.77.0.3)" \
+	'["recent: seen 3 times, last N s ago","hashlimit: 5 of 5 packets left"]'
+expect "explain: a stranger's" "$(lists 192.0.2.9)" '["recent: not in the list","hashlimit: 5 of 5 packets left"]'
 {
 	echo '*filter'
 	for i in $(seq 1000); do

@@ -69,6 +69,25 @@ static void a_line_has_what_there_is(void **state)
 			  "0x88cc - > - 14 bytes\n");
 }
 
+/* What is too long loses its middle, not its target, and no half of a character is left. */
+static void a_long_rule_keeps_its_target(void **state)
+{
+	struct pg_fate fate = { 0 };
+	char text[512] = "-p tcp -m comment --comment \"", *end;
+
+	(void)state;
+	pg_fate_spec("-p tcp -j DROP", &fate);
+	assert_string_equal(fate.spec, "-p tcp -j DROP");
+	for (int i = 0; i < 101; i++)
+		strcat(text, "ä");
+	strcat(text, "\" -j REJECT --reject-with tcp-reset");
+	pg_fate_spec(text, &fate);
+	assert_in_range(strlen(fate.spec), sizeof(fate.spec) - 2, sizeof(fate.spec) - 1);
+	end = strstr(fate.spec, "ä… -j REJECT --reject-with tcp-reset");
+	assert_non_null(end);
+	assert_memory_equal(fate.spec, text, (size_t)(end - fate.spec));
+}
+
 static void json_has_every_key(void **state)
 {
 	struct pg_drop_row row = drop();
@@ -88,12 +107,12 @@ static void json_has_every_key(void **state)
 	assert_string_equal(
 		text,
 		"{\"time\":1700000000.5,\"iface\":\"eth0\",\"direction\":\"in\",\"verdict\":\"DROP\","
-		"\"reason\":\"rule\",\"table\":\"filter\",\"chain\":\"INPUT\",\"rule\":3,"
+		"\"reason\":\"rule\",\"table\":\"filter\",\"chain\":\"INPUT\",\"rule\":3,\"past\":false,"
 		"\"spec\":\"-p tcp -m tcp --dport 22 -j DROP\",\"src\":\"192.0.2.1\",\"sport\":40000,"
 		"\"dst\":\"192.0.2.2\",\"dport\":22,\"proto\":\"tcp\",\"flags\":\"S\",\"length\":60,"
 		"\"vlan\":null,\"skipped\":0}\n"
 		"{\"time\":1700000000.5,\"iface\":\"a\\\"b\",\"direction\":\"in\",\"verdict\":\"DROP\","
-		"\"reason\":\"bad-arp\",\"table\":null,\"chain\":null,\"rule\":null,\"spec\":null,"
+		"\"reason\":\"bad-arp\",\"table\":null,\"chain\":null,\"rule\":null,\"past\":false,\"spec\":null,"
 		"\"src\":null,\"sport\":null,\"dst\":null,\"dport\":null,\"proto\":\"arp\","
 		"\"flags\":null,\"length\":60,\"vlan\":null,\"skipped\":0}\n");
 	free(text);
@@ -208,6 +227,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_has_what_there_is),
+		cmocka_unit_test(a_long_rule_keeps_its_target),
 		cmocka_unit_test(json_has_every_key),
 		cmocka_unit_test(what_a_packet_has_not_is_not_asked_for),
 		cmocka_unit_test(pcapng_is_read_back),

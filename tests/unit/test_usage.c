@@ -8,6 +8,7 @@
 
 #include "completion.h"
 #include "manual.h"
+#include "names.h"
 #include "usage.h"
 
 static const struct pg_cmd go = {
@@ -167,6 +168,33 @@ static void the_manual_nests_choices(void **state)
 	pg_text_free(&t);
 }
 
+/* One sentence: begun with a capital, ended with a full stop, and with no other in it. */
+static void the_manual_has_a_sentence_for_every_reason(void **state)
+{
+	struct pg_text t = { 0 };
+
+	(void)state;
+	pg_manual_reasons(&t, commands);
+	assert_false(t.oom);
+	for (enum pg_reason r = 0; r < _PG_REASON_MAX; r++) {
+		char item[64], *text, *end, want[512];
+
+		snprintf(item, sizeof(item), ".It Cm \\&%s\n", pg_reason_name(r));
+		text = strstr(t.buf, item);
+		assert_non_null(text);
+		text += strlen(item);
+		end = strstr(text, "\n.It ") ?: strrchr(text, '\n');
+		assert_int_equal(end[-1], '.');
+		assert_null(memmem(text, (size_t)(end - text), ". ", 2));
+		snprintf(want, sizeof(want), "%.*s", (int)(end - text - 1), text);
+		for (char *c = want; *c; c++)
+			*c = *c == '\n' ? ' ' : *c;
+		assert_true(want[0] >= 'A' && want[0] <= 'Z');
+		assert_string_equal(want + 1, pg_reason_help(r) + 1);
+	}
+	pg_text_free(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +204,7 @@ int main(void)
 		cmocka_unit_test(only_names_are_names),
 		cmocka_unit_test(shells_are_told_of_values_and_help),
 		cmocka_unit_test(the_manual_nests_choices),
+		cmocka_unit_test(the_manual_has_a_sentence_for_every_reason),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
