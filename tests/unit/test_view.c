@@ -370,9 +370,9 @@ static void json_of_rules(void **state)
 	(void)state;
 	expect_json(pg_json_rules(f, &snap, NULL), f, &buf,
 	       "{\"chains\":[{\"table\":\"filter\",\"name\":\"INPUT\",\"policy\":\"DROP\",\"packets\":90,"
-	       "\"bytes\":5000,\"rules\":[{\"num\":1,"
+	       "\"bytes\":5000,\"rules\":[{\"num\":1,\"drops\":false,"
 	       "\"spec\":\"-p tcp -m tcp --dport 443 -m comment --comment \\\"web?[31m ? \\\\\\\"x\\\\\\\" é\\\" -j ACCEPT\","
-	       "\"packets\":200,\"bytes\":15000},{\"num\":2,\"spec\":\"-p tcp -j DROP\","
+	       "\"packets\":200,\"bytes\":15000},{\"num\":2,\"drops\":true,\"spec\":\"-p tcp -j DROP\","
 	       "\"packets\":0,\"bytes\":0}]},{\"table\":\"filter\",\"name\":\"FORWARD\","
 	       "\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,\"rules\":[]},"
 	       "{\"table\":\"filter\",\"name\":\"OUTPUT\",\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,"
