@@ -389,6 +389,8 @@ static void put_policies(FILE *f, const struct pg_snapshot *snap)
 	gauge(f, "policy_confirm_seconds",
 	      "Until a policy that waits for its confirmation is taken back; 0: none waits.",
 	      snap->policy.confirm_s);
+	gauge(f, "policy_tried", "1: another policy is tried beside it (apply --shadow).",
+	      snap->policy.shadow == PG_SHADOW_ON);
 	gauge(f, "policy_memory_bytes", "Memory of the tables in use.", snap->policy.memory_bytes);
 }
 

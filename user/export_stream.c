@@ -237,9 +237,9 @@ int pg_stream_write(FILE *f, struct pg_stream *stream, const struct pg_snapshot 
 	int r;
 
 	fprintf(f, "{\"time_ms\":%" PRIu64 ",\"exists\":%s,\"generation\":%u,\"rules\":%zu,"
-		   "\"confirm_s\":%u",
+		   "\"confirm_s\":%u,\"tried\":%s",
 		more->now_ms, snap->exists ? "true" : "false", snap->policy.generation, snap->n_rules,
-		snap->policy.confirm_s);
+		snap->policy.confirm_s, snap->policy.shadow == PG_SHADOW_ON ? "true" : "false");
 	fputs(",\"host\":", f);
 	put_text(f, more->host);
 	fputs(",\"marks_error\":", f);

@@ -92,6 +92,9 @@ static void draw_status(struct pg_frame *f, const struct pg_top *top, const stru
 	else if (snap->policy.expired)
 		pg_frame_put(f, 1, 2, f->width - 1, PG_LOOK_WARN,
 			     "The new policy was not confirmed: the old one is in force again");
+	else if (snap->policy.shadow == PG_SHADOW_ON)
+		pg_frame_put(f, 1, 2, f->width - 1, PG_LOOK_WARN,
+			     "Another policy is tried beside this one: 'portguard shadow' compares them");
 	else if (snap->listener_error[0])
 		pg_frame_printf(f, 1, 2, PG_LOOK_DIM, "no listeners: %s", snap->listener_error);
 }

@@ -39,7 +39,7 @@ static struct pg_snapshot snap = {
 	.dropped = { [PG_REASON_RULE] = { 100, 6000 } },
 	.verdict = { { { 200, 15000 }, { 100, 6000 } }, { { 190, 98000 }, { 0, 0 } } },
 	.n_rules = 3,
-	.policy = { .generation = 7, .confirm_s = 30, .memory_bytes = 4096 },
+	.policy = { .generation = 7, .confirm_s = 30, .shadow = PG_SHADOW_ON, .memory_bytes = 4096 },
 	.memory_bytes = 12345678,
 	.flow = { .count = { 12, 3 }, .capacity = { 262144, 65536 }, .tracking = true,
 		  .stats = { .created = { 100, 400 }, .evicted = { 0, 9 }, .picked_up = 2 } },
@@ -151,6 +151,7 @@ static void everything_is_there(void **state)
 		"portguard_chain_policy_packets_total{table=\"filter\",chain=\"INPUT\",policy=\"DROP\"} 90",
 		"portguard_policy_generation 7",
 		"portguard_policy_confirm_seconds 30",
+		"portguard_policy_tried 1",
 		"portguard_rule_packets_total{table=\"filter\",chain=\"INPUT\",rule=\"1\","
 		"comment=\"web?[31m \\\"x\\\" \\\\ \xc3\xa9 ?\"} 70",
 		"portguard_rule_bytes_total{table=\"filter\",chain=\"INPUT\",rule=\"3\",comment=\"\"} 600",

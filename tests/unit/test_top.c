@@ -340,6 +340,8 @@ static void read_line(struct scene *s, const char *line)
 	}
 	if (!strncmp(line, "confirm ", 8))
 		s->snap.policy.confirm_s = (__u32)atoi(line + 8);
+	else if (!strcmp(line, "tried"))
+		s->snap.policy.shadow = PG_SHADOW_ON;
 	else if (!strncmp(line, "mark ", 5))
 		s->snap.port[s->snap.n_port - 1].mark = (enum pg_mark)atoi(line + 5);
 	else if (!strncmp(line, "nothing", 7))

@@ -63,7 +63,7 @@ function showCards() {
 }
 
 function showHead() {
-	const { ifaces, generation, rules: n, confirm_s, exists, host } = model.last;
+	const { ifaces, generation, rules: n, confirm_s, tried, exists, host } = model.last;
 
 	setText($('host'), host);
 	document.title = `${host}: ${short(model.rate.drop)} dropped/s – portguard`;
@@ -73,9 +73,10 @@ function showHead() {
 	if ($('ifaces').textContent !== chips.map(c => c.textContent).join(''))
 		$('ifaces').replaceChildren(...chips);
 	setText($('policy'), exists ? `policy ${generation}, ${n} rule${n === 1 ? '' : 's'}` : '');
-	$('notice').hidden = exists && !confirm_s;
+	$('notice').hidden = exists && !confirm_s && !tried;
 	setText($('notice'), !exists ? 'Nothing is attached: portguard attach IFACE begins.' : confirm_s ?
-		`The policy is taken back in ${confirm_s} s, unless somebody confirms it.` : '');
+		`The policy is taken back in ${confirm_s} s, unless somebody confirms it.` : tried ?
+		'Another policy is tried beside this one: portguard shadow compares them.' : '');
 }
 
 function show() {
