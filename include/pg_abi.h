@@ -485,7 +485,8 @@ struct pg_ctl {
 	__s32 tai_offset; /* seconds that TAI is ahead of UTC */
 	__u32 taken_back; /* number of the last generation that was not confirmed or rolled back */
 	__u32 fragments;  /* enum pg_fragments */
-	__u32 comparing;  /* programs of PG_ROLE_BESIDE count */
+	/* Programs of PG_ROLE_BESIDE count: the generation that was in force when that began, + 1. */
+	__u32 comparing;
 	/* By interface slot: jiffies at which the kernel last said that it forwards nothing from it. */
 	__u32 not_forwarding[PG_MAX_IFACES][_PG_FAMILY_MAX];
 	struct pg_gen gen[2];

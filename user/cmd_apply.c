@@ -135,6 +135,19 @@ static int guard(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_err *
 	return r;
 }
 
+static int say_left_out(struct pg_dp *dp, struct pg_err *err)
+{
+	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
+	char name[4 * IFNAMSIZ + 1];
+	int r = iface ? pg_dp_ifaces(dp, iface, err) : pg_fail(err, -ENOMEM, "out of memory");
+
+	for (int slot = 0; !r && slot < PG_MAX_IFACES; slot++)
+		if (iface[slot].abi.netns && !iface[slot].here)
+			printf("Not on %s, which is in another network namespace.\n",
+			       pg_printable(iface[slot].abi.name, name, sizeof(name)));
+	return r;
+}
+
 static int try_beside(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)
 {
 	int n = edit->dp ? 0 : pg_fail(err, -ENOENT, "nothing is attached");
@@ -151,7 +164,7 @@ static int try_beside(struct pg_edit *edit, struct pg_ruleset *set, struct pg_er
 		printf("The trial that was on is ended, and what it has counted is forgotten.\n");
 	printf("Tried on live packets of %d interface%s: 'portguard shadow' shows what differs, 'portguard "
 	       "promote' makes it the policy, 'portguard shadow --stop' ends it.\n", n, n > 1 ? "s" : "");
-	return 0;
+	return say_left_out(edit->dp, err);
 }
 
 static int apply(const struct pg_ctx *ctx, const struct options *o, const struct pg_text *text,

@@ -29,7 +29,8 @@ const struct pg_cmd pg_cmd_promote = {
 	.help = "Make the policy that is tried the one in force, and end the trial",
 	.details =
 		"  --confirm SECONDS   without 'portguard confirm' in that time the old policy comes back\n"
-		"  --force             even if it drops the SSH connection that you are on\n"
+		"  --force             even if it drops the SSH connection that you are on, or the policy in force was\n"
+		"                      changed since the trial began: those changes are lost\n"
 		PG_HELP_WAIT,
 	.run = run_promote,
 };
@@ -157,6 +158,19 @@ static void begin_counting(struct pg_ruleset *set)
 	}
 }
 
+/* What was changed meanwhile is not in the policy that is tried, and was not held against it before. */
+static int refuse_changed(struct pg_dp *dp, struct pg_err *err)
+{
+	__u32 then = pg_dp_shadow_generation(dp), now[2];
+
+	pg_dp_policy_numbers(dp, now);
+	if (then == now[0])
+		return 0;
+	return pg_fail(err, -ESTALE,
+		       "the policy in force was changed since the trial began (generation %u, now %u); try it "
+		       "again with 'portguard apply FILE --shadow', or lose the changes with --force", then, now[0]);
+}
+
 /* As `apply` of the same policy would. */
 static int promote(struct pg_edit *edit, const struct options *o, struct pg_err *err)
 {
@@ -169,7 +183,7 @@ static int promote(struct pg_edit *edit, const struct options *o, struct pg_err 
 	if (!r)
 		r = pg_policy_read(shadow, &set, err);
 	if (!r && !o->force)
-		r = guard(edit->dp, set, err);
+		r = refuse_changed(edit->dp, err) ?: guard(edit->dp, set, err);
 	if (r < 0)
 		return r;
 	begin_counting(set);

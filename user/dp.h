@@ -638,6 +638,8 @@ int pg_dp_sets_share(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err);
 int pg_dp_shadow_create(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err);
 /* When it began, in seconds since 1970; 0: it has not. */
 enum pg_shadow_state pg_dp_shadow_state(const struct pg_dp *dp, __s64 *ret_since);
+/* The policy's that was in force when it began, which it was held against. */
+__u32 pg_dp_shadow_generation(const struct pg_dp *dp);
 /* The one that there is. -ENOENT, silently: none. -ESTALE: it has not begun. */
 int pg_dp_shadow_open(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err);
 /*

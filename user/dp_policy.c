@@ -495,9 +495,10 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 		.verify = gen->verify,
 		.confirm_s = seconds_left(choice),
 		.expired = is_expired(choice),
-		.shadow = __atomic_load_n(&ctl->comparing, __ATOMIC_RELAXED),
 	};
 	ret->shadow = pg_dp_shadow_state(dp, &ret->shadow_since);
+	if (ret->shadow == PG_SHADOW_NONE && __atomic_load_n(&ctl->comparing, __ATOMIC_RELAXED))
+		ret->shadow = PG_SHADOW_ON; /* where the directory can't be read (serve) */
 	if (ret->confirm_s)
 		ret->other = ctl->gen[!(choice & 1)].number;
 	else if (ret->expired)

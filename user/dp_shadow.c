@@ -64,6 +64,11 @@ enum pg_shadow_state pg_dp_shadow_state(const struct pg_dp *dp, __s64 *ret_since
 	return *ret_since ? PG_SHADOW_ON : PG_SHADOW_UNFINISHED;
 }
 
+__u32 pg_dp_shadow_generation(const struct pg_dp *dp)
+{
+	return __atomic_load_n(&pg_dp_ctl(dp)->comparing, __ATOMIC_RELAXED) - 1;
+}
+
 int pg_dp_refuse_shadow(struct pg_dp *dp, struct pg_err *err)
 {
 	__s64 since;
@@ -348,6 +353,7 @@ int pg_dp_shadow_start(struct pg_dp *dp, struct pg_dp *shadow, struct pg_err *er
 {
 	_close_ int handoff = open_pinned(shadow, "pg_handoff");
 	_close_ int differences = open_pinned(shadow, "pg_differences");
+	struct pg_ctl *ctl = pg_dp_ctl(dp);
 	int r = handoff < 0 ? handoff : differences < 0 ? differences : 0, n = 0;
 
 	if (r)
@@ -364,7 +370,7 @@ int pg_dp_shadow_start(struct pg_dp *dp, struct pg_dp *shadow, struct pg_err *er
 		r = copy_flows(dp, shadow, err);
 	if (r < 0)
 		return r;
-	__atomic_store_n(&pg_dp_ctl(dp)->comparing, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&ctl->comparing, ctl->gen[pg_dp_active(dp)].number + 1, __ATOMIC_RELEASE);
 	r = pin_as(shadow, handoff, STARTED);
 	return r ? pg_dp_fail(err, r, "cannot pin a map") : n;
 }

@@ -120,7 +120,7 @@ try_in() { # MODE [WHAT IT IS CALLED]
 		"$(port_count s udp 53 .in.dropped) $(port_count s tcp 80 .in.dropped)" "0 6"
 	expect_exit "$mode: no other attachment meanwhile" 1 'being tried' pg s attach pgs0 --mode skb
 
-	expect_ok "$mode: promote" pg s promote
+	expect_ok "$mode: promote, though there was a change meanwhile" pg s promote --force
 	expect "$mode: status tells that it is over" "$(json s status .policy.shadow)" false
 	expect "$mode: the new policy" "$(pg s save | grep -c REJECT)" 1
 	expect "$mode: the hooks have their programs back" "$(prog_ids)" "$before"
@@ -156,6 +156,10 @@ unfinished() {
 	expect_ok "attaching ends it" pg s attach pgs0 --mode native
 	expect_exit "and nothing is left of it" 1 'no policy is being tried' pg s shadow
 	expect_ok "a trial of the other" pg s apply "$WORK/new" --shadow
+	expect_ok "a change meanwhile" pg s -A INPUT -p udp --dport 99 -j DROP
+	expect_exit "is not lost without a word" 1 'was changed since the trial began' pg s promote
+	expect_ok "without it" pg s -D INPUT -p udp --dport 99 -j DROP
+	expect_ok "a trial of what is in force now" pg s apply "$WORK/new" --shadow
 	expect "promote --confirm says how it goes on" "$(pg s promote --confirm 60 | grep -c "In force for 60 s.*confirm")" 1
 	expect_ok "detach it all" pg s detach --all
 }
