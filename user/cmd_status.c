@@ -29,7 +29,7 @@ static int json(FILE *f, const struct pg_snapshot *snap, const void *arg, struct
 
 static int run_status(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)
 {
-	static const struct pg_view view = { .text = text, .json = json };
+	static const struct pg_view view = { .what = PG_SNAP_KERNEL, .text = text, .json = json };
 	unsigned watch_ms = 0;
 	int r = pg_show_options(&pg_cmd_status, argc, argv, &watch_ms, err);
 

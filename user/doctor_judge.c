@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "doctor.h"
+#include "kernel_words.h"
 #include "names.h"
 #include "view_table.h"
 
@@ -106,15 +107,13 @@ static void judge_kernel(const struct pg_doctor *d, struct pg_findings *f)
 		    NEWER_KERNEL);
 	if (!d->bpf.frags && d->root)
 		add(f, "", PG_SEVERITY_INFO, "frags",
-		    "no XDP for packets in several buffers (Linux 5.18): native mode needs small MTUs"
-		    NEWER_KERNEL);
+		    PG_WORDS_NO_FRAGS NEWER_KERNEL);
 	if (!d->bpf.tcx && d->root)
 		add(f, "", PG_SEVERITY_INFO, "tcx",
-		    "no TCX (Linux 6.6): mode tc uses filters of a clsact qdisc instead, which others can "
-		    "remove" NEWER_KERNEL);
+		    PG_WORDS_NO_TCX NEWER_KERNEL);
 	if (!d->bpf.jit)
 		mend(add(f, "", PG_SEVERITY_WARNING, "jit",
-			 "the BPF compiler is off: every packet is interpreted, many times slower"),
+			 PG_WORDS_NO_JIT),
 		     "sysctl -w net.core.bpf_jit_enable=1");
 	if (!d->bpffs)
 		mend(add(f, "", PG_SEVERITY_INFO, "bpffs",

@@ -142,7 +142,7 @@ struct pg_dp_iface {
 /* Fills ret[PG_MAX_IFACES] by slot. */
 int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err);
 
-/* What `doctor` asks ------------------------------------------------------------------------------ */
+/* What `doctor` and `status` ask ------------------------------------------------------------------ */
 
 struct pg_dp_kernel {
 	bool loop, frags, tcx, jit; /* bpf_loop(), multi-buffer XDP, TCX, the compiler is on */

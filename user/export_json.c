@@ -175,6 +175,19 @@ static struct json_object *status_log(const struct pg_snapshot *snap, bool *oom)
 	return o;
 }
 
+/* null: not asked, or not by root. */
+static void put_kernel_lacks(struct json_object *doc, const struct pg_snapshot *snap, bool *oom)
+{
+	struct json_object *o = snap->knows_kernel ? json_object_new_array() : NULL;
+	const struct pg_dp_kernel *has = &snap->has;
+
+	if ((snap->knows_kernel && !o) || json_object_object_add(doc, "kernel_lacks", o) < 0 ||
+	    (o && !has->tcx && json_object_array_add(o, json_object_new_string("tcx"))) ||
+	    (o && !has->frags && json_object_array_add(o, json_object_new_string("frags"))) ||
+	    (o && !has->jit && json_object_array_add(o, json_object_new_string("jit"))))
+		*oom = true;
+}
+
 int pg_json_status(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
 {
 	struct json_object *doc = object(), *ifaces = json_object_new_array();
@@ -182,6 +195,7 @@ int pg_json_status(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
 
 	put_text(doc, "version", PG_VERSION, &oom);
 	put_text(doc, "kernel", snap->kernel, &oom);
+	put_kernel_lacks(doc, snap, &oom);
 	put_text(doc, "state_dir", snap->state_dir, &oom);
 	put(doc, "interfaces", ifaces, &oom);
 	for (size_t i = 0; i < snap->n_iface && !oom; i++)

@@ -55,6 +55,8 @@ struct pg_snapshot {
 	size_t n_rules;		  /* over all chains */
 	struct pg_dp_policy_info policy;
 	uint64_t memory_bytes;
+	struct pg_dp_kernel has; /* PG_SNAP_KERNEL */
+	bool knows_kernel;	 /* it was asked, by root: others are told little */
 	struct pg_dp_flow_info flow;
 	uint32_t flow_options;	   /* PG_FLOW_OPT_* */
 	struct pg_flow_list flows; /* PG_SNAP_FLOWS: those that were asked for */
@@ -71,6 +73,7 @@ struct pg_snapshot {
 #define PG_SNAP_STATES (1U << 3)
 #define PG_SNAP_STATES_TOTAL (1U << 8) /* without ports */
 #define PG_SNAP_COST (1U << 4)
+#define PG_SNAP_KERNEL (1U << 5)
 
 /*
  * dp NULL: there is no instance. `query` says which flows, NULL: all. The caller frees with

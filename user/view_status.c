@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "kernel_words.h"
 #include "names.h"
 #include "print.h"
 #include "view.h"
@@ -167,6 +168,24 @@ static void add_flows(struct pg_text *t, const struct pg_snapshot *snap)
 	add_flow_warnings(t, info);
 }
 
+static void add_kernel(struct pg_text *t, const struct pg_snapshot *snap)
+{
+	const char *first = "Kernel";
+
+	if (!snap->knows_kernel)
+		return;
+	if (!snap->has.tcx) {
+		pg_text_add(t, "%-10s  " PG_WORDS_NO_TCX "\n", first);
+		first = "";
+	}
+	if (!snap->has.frags) {
+		pg_text_add(t, "%-10s  " PG_WORDS_NO_FRAGS "\n", first);
+		first = "";
+	}
+	if (!snap->has.jit)
+		pg_text_add(t, "%-10s  " PG_WORDS_NO_JIT "\n", first);
+}
+
 void pg_view_status(struct pg_text *t, const struct pg_snapshot *snap, unsigned width)
 {
 	char dir[sizeof(snap->state_dir)];
@@ -188,6 +207,7 @@ void pg_view_status(struct pg_text *t, const struct pg_snapshot *snap, unsigned 
 	add_policy(t, snap);
 	add_flows(t, snap);
 	pg_text_add(t, "%-10s  %" PRIu64 " bytes in all maps\n", "Memory", snap->memory_bytes);
+	add_kernel(t, snap);
 	if (snap->events_lost)
 		pg_text_add(t, "%-10s  %" PRIu64 " packets that LOG and NFLOG reported to nobody\n",
 			    "Log", snap->events_lost);

@@ -62,6 +62,8 @@ static struct pg_port_row ports[] = {
 static struct pg_snapshot snap = {
 	.state_dir = "/run/test",
 	.kernel = "6.1.0",
+	.has = { .loop = true, .frags = true }, /* PG_SNAP_KERNEL */
+	.knows_kernel = true,
 	.exists = true,
 	.iface = ifaces,
 	.n_iface = ARRAY_SIZE(ifaces),
@@ -236,7 +238,9 @@ static void status_of_two_interfaces(void **state)
 	       "Policy      generation 7, 2 rules, INPUT policy DROP\n"
 	       "Classifier  one-word bitmaps: 2 terms, 5 classes, 3 nodes, 4096 bytes\n"
 	       "Flows       12 of 262144, half-open 3 of 65536; picked up 2, evicted 9, refused 0; strict\n"
-	       "Memory      12345678 bytes in all maps\n");
+	       "Memory      12345678 bytes in all maps\n"
+	       "Kernel      no TCX (Linux 6.6): mode tc uses filters of a clsact qdisc instead, which others can remove\n"
+	       "            the BPF compiler is off: every packet is interpreted, many times slower\n");
 }
 
 static void status_warns_of_full_tables(void **state)
@@ -246,6 +250,7 @@ static void status_warns_of_full_tables(void **state)
 
 	(void)state;
 	full.n_iface = 0;
+	full.knows_kernel = false;
 	full.flow_options = PG_FLOW_OPT_TRACK | PG_FLOW_OPT_LIBERAL;
 	full.flow.count[PG_FLOW_TABLE] = 262144 * 9 / 10 + 1;
 	full.flow.count[PG_HALF_OPEN_TABLE] = 65536;
@@ -310,7 +315,7 @@ static void json_of_status(void **state)
 
 	(void)state;
 	expect_json(pg_json_status(f, &snap, NULL), f, &buf,
-	       "{\"version\":\"0.1.0\",\"kernel\":\"6.1.0\",\"state_dir\":\"/run/test\","
+	       "{\"version\":\"0.1.0\",\"kernel\":\"6.1.0\",\"kernel_lacks\":[\"tcx\",\"jit\"],\"state_dir\":\"/run/test\","
 	       "\"interfaces\":[{\"name\":\"eth0\",\"ifindex\":2,\"mode\":\"native\","
 	       "\"mode_reason\":\"the driver runs XDP itself\",\"xdp_prog_id\":12,"
 	       "\"egress_prog_id\":13,\"here\":true,\"gone\":false,"
@@ -390,7 +395,7 @@ static void json_of_nothing(void **state)
 	       "{\"ports\":[]}\n");
 	f = open_memstream(&buf, &n);
 	expect_json(pg_json_status(f, &nothing, NULL), f, &buf,
-	       "{\"version\":\"0.1.0\",\"kernel\":\"6.1.0\",\"state_dir\":\"/run/test\","
+	       "{\"version\":\"0.1.0\",\"kernel\":\"6.1.0\",\"kernel_lacks\":null,\"state_dir\":\"/run/test\","
 	       "\"interfaces\":[],\"policy\":{\"generation\":0,\"rules\":0,\"terms\":0,"
 	       "\"classes\":0,\"classifier\":\"empty\",\"memory_bytes\":0,"
 	       "\"confirm_deadline_s\":null,\"taken_back\":null,\"shadow\":false,\"shadow_since\":null},"

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a kernel may lack that portguard does without, and what that costs: for `status` and `doctor`. */
+#pragma once
+
+#define PG_WORDS_NO_FRAGS "no XDP for packets in several buffers (Linux 5.18): native mode needs small MTUs"
+#define PG_WORDS_NO_TCX                                                                                      \
+	"no TCX (Linux 6.6): mode tc uses filters of a clsact qdisc instead, which others can remove"
+#define PG_WORDS_NO_JIT "the BPF compiler is off: every packet is interpreted, many times slower"
