@@ -55,6 +55,7 @@ table() {
 	test   cmd   tcpdump         tcpdump             tcpdump
 	test   cmd   nc              netcat-openbsd      netcat
 	test   cmd   iperf3          iperf3              iperf3
+	test   cmd   wrk             wrk                 wrk
 	test   cmd   iptables-legacy iptables            iptables-legacy
 	test   cmd   ipset           ipset               ipset
 	test   cmd   curl            curl                curl
