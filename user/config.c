@@ -187,6 +187,20 @@ static int take_text(cfg_t *cfg, const char *name, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+static int take_hosts(cfg_t *cfg, struct pg_config_serve *s)
+{
+	unsigned n = cfg_size(cfg, "host");
+	char **host = calloc(n + 1, sizeof(*host));
+
+	s->host = host;
+	for (; host && s->n_hosts < n; s->n_hosts++) {
+		host[s->n_hosts] = strdup(cfg_getnstr(cfg, "host", (unsigned)s->n_hosts));
+		if (!host[s->n_hosts])
+			return -ENOMEM;
+	}
+	return host ? 0 : -ENOMEM;
+}
+
 static int take_serve(cfg_t *cfg, struct pg_config_serve *s)
 {
 	if (take_text(cfg, "listen", &s->listen) < 0 || take_text(cfg, "token", &s->token) < 0 ||
@@ -197,15 +211,7 @@ static int take_serve(cfg_t *cfg, struct pg_config_serve *s)
 		s->max_ports = (uint32_t)cfg_getint(cfg, "max-ports");
 	if (cfg_size(cfg, "max-rules"))
 		s->max_rules = (uint32_t)cfg_getint(cfg, "max-rules");
-	s->host = calloc(cfg_size(cfg, "host") + 1, sizeof(*s->host));
-	if (!s->host)
-		return -ENOMEM;
-	for (; s->n_hosts < cfg_size(cfg, "host"); s->n_hosts++) {
-		s->host[s->n_hosts] = strdup(cfg_getnstr(cfg, "host", (unsigned)s->n_hosts));
-		if (!s->host[s->n_hosts])
-			return -ENOMEM;
-	}
-	return 0;
+	return take_hosts(cfg, s);
 }
 
 static int take(cfg_t *cfg, struct pg_config *c)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What hashlimit and recent remember of a packet's address: read, as the programs find it. */
+#include <inttypes.h>
 #include <net/ethernet.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static void hashlimit(struct pg_text *t, struct pg_dp *dp, const struct pg_check
 	const bool bytes = c->v[7] == PG_HASHLIMIT_BYTES;
 	struct pg_hashlimit_key key = { .name = c->u64[2], .family = family_of(trace) };
 	struct pg_state s = { 0 };
-	uint64_t used, unit = bytes ? 16 : 1, cost = c->u64[0] ?: 1;
+	uint64_t used, all, unit = bytes ? 16 : 1, cost = c->u64[0] ?: 1;
 
 	if (c->v[6] & PG_HASHLIMIT_SIP) {
 		memcpy(key.src, trace->saddr, sizeof(key.src));
@@ -53,8 +54,9 @@ static void hashlimit(struct pg_text *t, struct pg_dp *dp, const struct pg_check
 	}
 	used = s.value > now_ns ? s.value - now_ns : 0;
 	used = used < c->u64[1] ? c->u64[1] - used : 0;
-	pg_text_add(t, "hashlimit: %llu of %llu %s left", (unsigned long long)(used / cost * unit),
-		    (unsigned long long)(c->u64[1] / cost * unit), bytes ? "bytes" : "packets");
+	used = used / cost * unit;
+	all = c->u64[1] / cost * unit;
+	pg_text_add(t, "hashlimit: %" PRIu64 " of %" PRIu64 " %s left", used, all, bytes ? "bytes" : "packets");
 }
 
 static void recent(struct pg_text *t, struct pg_dp *dp, const struct pg_check *c,

@@ -256,8 +256,9 @@ static int note_left(struct pg_probe *probe, const struct pg_match *m, const str
 	if (!pg_left_print(&t, probe->dp, m, trace, probe->now_ns))
 		return 0;
 	more = reallocarray(probe->left, probe->n_left + 1, sizeof(*more));
-	if (more && !t.oom) {
+	if (more)
 		probe->left = more;
+	if (more && !t.oom) {
 		more[probe->n_left].match = m;
 		snprintf(more[probe->n_left++].text, sizeof(more->text), "%s", t.buf);
 		r = 0;
