@@ -87,8 +87,9 @@ sum=$(awk '$1 == "5300/udp" { sum += $4 } END { print int(sum) }' "$WORK/frames"
 
 # A screen ------------------------------------------------------------------------------------------
 
+end=s
 t() {
-	in_ns s tmux -L top -f /dev/null "$@"
+	in_ns $end tmux -L "top-$end" -f /dev/null "$@"
 }
 screen() {
 	t capture-pane -p -t 0
@@ -305,9 +306,7 @@ begin_sshd() {
 	in_ns s "$(command -v sshd || echo /usr/sbin/sshd)" -D -f "$WORK/sshd_config" >/dev/null 2>&1 &
 	wait_for "sshd" listening s tcp 22
 }
-t() {
-	in_ns c tmux -L far -f /dev/null "$@"
-}
+end=c
 if ! command -v ssh >/dev/null || ! begin_sshd; then
 	skip "no ssh, or no sshd"
 	summary
