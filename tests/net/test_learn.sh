@@ -183,7 +183,8 @@ expect "what it saw until it was ended" "$(grep -E '^-A INPUT .*dport' "$WORK/wa
 	'-A INPUT -s 10.77.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT'
 expect "how long" "$(grep -cE '^# That is, seen in [0-9]+ s\.$' "$WORK/watched")" 1
 
-# What has ended: of that only counters tell.
+# What has ended: of that only counters tell. What is still open would be adopted.
+pg s flows --kill --all --force >/dev/null
 expect_ok "anew" pg s detach --all
 expect_ok "attach" pg s attach pgs0
 expect_ok "track" pg s track on
