@@ -133,9 +133,6 @@ cell lacks "$(jq -r 'if . == [] then "nothing" else join(", ") end' <<<"$lacks")
 check "status tells whether it has TCX" test "$(tc filter show dev pgv egress | grep -c portguard | sed 's/^[1-9].*/1/')" = \
 	"$(jq 'if index("tcx") then 1 else 0 end' <<<"$lacks")"
 check "and so in words" test "$("$PG" status | grep -c 'no TCX')" = "$(jq 'if index("tcx") then 1 else 0 end' <<<"$lacks")"
-# The drivers' part of what `doctor` says.
-doctor() { "$PG" doctor "$1" --json | jq -e "$2" >/dev/null; }
-check "doctor knows virtio_net" doctor eth0 '[.findings[] | select(.subject == "eth0" and (.text | test("virtio_net")))] | length > 0'
 check "detached before the policy" "$PG" detach --all
 
 for one in ${PG_VM_SCENARIOS:-tc native skb}; do

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Every kernel of kernels.sh in turn: e2e.sh in a machine of its own; with FULL=1 the BPF tests, too.
+# Every kernel of kernels.sh in turn: e2e.sh in a machine of its own; with FULL=1 also `doctor` and the BPF tests.
 # Writes the README's table to .output/vm/table.md. The last line is "N passed, N failed, N skipped".
 #   PG_KERNELS   which kernels, instead of all
 set -u
@@ -60,6 +60,7 @@ for kernel in ${PG_KERNELS:-$(tests/vm/kernels.sh list)}; do
 	[ $? = 77 ] && continue
 	row "$(value tc-links)" >>.output/vm/table.tmp
 	if [ -n "${FULL:-}" ] && [ "$(value load)" = yes ]; then # asked before the next machine's log
+		PG_VM_TIMEOUT=900 machine "$kernel" tests/vm/doctor.sh
 		for test in $BPF_TESTS; do
 			# shellcheck disable=SC2016
 			printf '#!/bin/sh\nTEST=%s\n%s\n' "$test" 'exec sh tests/vm/bpf.sh "$TEST"' >.output/vm/script

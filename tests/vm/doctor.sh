@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Runs in a test machine: what `doctor` finds on virtio_net, on a driver without native XDP, and on a NIC
+# whose MTU is too large. The last line is "N passed, N failed, N skipped".
+set -u
+passed=0 failed=0
+
+# finds WHAT IFACE JQ-CONDITION: of one finding
+finds() {
+	if ./portguard doctor "$2" --json 2>/tmp/err | tee /tmp/json |
+		jq -e "[.findings[] | select(.subject == \"$2\" and ($3))] | length > 0" >/dev/null; then
+		passed=$((passed + 1))
+		echo "ok $1"
+	else
+		failed=$((failed + 1))
+		echo "FAILED $1"
+		head -c 2000 /tmp/json /tmp/err
+	fi
+}
+
+for iface in eth0 eth2; do ip link set "$iface" up; done
+finds "virtio_net has native XDP" eth0 '.code == "native" and .severity == "ok" and (.text | test("virtio_net"))'
+finds "its queues are counted" eth0 '.code == "queues" and (.text | test("queue"))'
+ip link add pgv type veth peer name peer
+ip link set pgv mtu 9000
+ip link set peer mtu 9000
+ip link set pgv up
+finds "an MTU that is too large without frags, or takes them" pgv '.code == "mtu" and (.text | test("9000"))'
+echo "$passed passed, $failed failed, 0 skipped"
+[ $failed = 0 ]
