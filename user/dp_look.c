@@ -21,7 +21,7 @@ void pg_dp_kernel_probe(struct pg_dp_kernel *ret)
 	pg_dp_libbpf_listen(false);
 	ret->loop = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_loop, NULL) == 1;
 	ret->frags = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
-	ret->tcx = !bpf_prog_query_opts(1, TCX_INGRESS, &q);
+	ret->tcx = !bpf_prog_query_opts(1, TCX_INGRESS, &q) || errno == EPERM;
 	/* A kernel that has nothing but the compiler has no such file for who may not read it. */
 	ret->jit = !f || fgetc(f) != '0';
 }

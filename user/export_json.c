@@ -175,7 +175,7 @@ static struct json_object *status_log(const struct pg_snapshot *snap, bool *oom)
 	return o;
 }
 
-/* null: not asked, or not by root. */
+/* null: not asked, or by somebody who may load no programs. */
 static void put_kernel_lacks(struct json_object *doc, const struct pg_snapshot *snap, bool *oom)
 {
 	struct json_object *o = snap->knows_kernel ? json_object_new_array() : NULL;

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "flow_read.h"
 #include "listener.h"
@@ -239,9 +238,9 @@ static int read_instance(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsi
 		r = read_flows(dp, what, query, snap, err);
 	if (r < 0)
 		return r;
-	snap->knows_kernel = what & PG_SNAP_KERNEL && !geteuid();
-	if (snap->knows_kernel)
+	if (what & PG_SNAP_KERNEL)
 		pg_dp_kernel_probe(&snap->has);
+	snap->knows_kernel = snap->has.loop; /* without it there were no instance */
 	snap->memory_bytes = pg_dp_memory(dp);
 	snap->events_lost = pg_dp_events_lost(dp);
 	return 0;

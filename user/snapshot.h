@@ -56,7 +56,7 @@ struct pg_snapshot {
 	struct pg_dp_policy_info policy;
 	uint64_t memory_bytes;
 	struct pg_dp_kernel has; /* PG_SNAP_KERNEL */
-	bool knows_kernel;	 /* it was asked, by root: others are told little */
+	bool knows_kernel;	 /* it was asked, and by somebody who may load programs */
 	struct pg_dp_flow_info flow;
 	uint32_t flow_options;	   /* PG_FLOW_OPT_* */
 	struct pg_flow_list flows; /* PG_SNAP_FLOWS: those that were asked for */
