@@ -7,7 +7,7 @@
 #include "options.h"
 #include "top_table.h"
 
-/* What walking over all flows may take of the time. */
+/* What walking over all flows may take of the time; half of that where only their number is shown. */
 #define FLOWS_SHARE 300
 #define FRESH_FLOWS 100 /* more than a screen shows, and so that one more may come up */
 
@@ -111,7 +111,7 @@ static int read_flows(struct pg_top_reader *r, struct pg_top *top, bool whole, s
 		.arg = top,
 		.fresh = top->detail || top->view == PG_TOP_FLOWS ? FRESH_FLOWS : 0,
 		.whole = whole,
-		.budget_ns = r->history->interval_ns / FLOWS_SHARE,
+		.budget_ns = r->history->interval_ns / FLOWS_SHARE / (top->view == PG_TOP_FLOWS ? 1 : 2),
 	};
 
 	return pg_flow_scan_read(&r->flows, r->dp, &opts, err);
