@@ -202,10 +202,10 @@ static __always_inline __u32 reply_icmp(void *ctx, bool xdp, struct pkt *p, __u3
 	head[0] = v6 ? bpf_htonl(ICMP6_UNREACH << 24 | code << 16) :
 		       bpf_htonl(ICMP_UNREACH << 24 | code << 16);
 	head[1] = 0;
+	if (n < 20 || !load_some(ctx, xdp, p->l3, p->out + at, n, REJECT_QUOTE_V6))
+		return 0;
 	barrier_var(n);
 	n &= 2047;
-	if (n < 20 || n > REJECT_QUOTE_V6 || !load(ctx, xdp, p->l3, p->out + at, n))
-		return 0;
 	/* The sum is over 32-bit words. */
 	p->out[at + n] = p->out[at + n + 1] = p->out[at + n + 2] = 0;
 	barrier();
@@ -237,17 +237,17 @@ static __always_inline bool resize_skb(struct __sk_buff *skb, const struct pkt *
 static __always_inline bool reply_store(void *ctx, bool xdp, struct pkt *p, __u32 len)
 {
 	__s32 grow = (__s32)len - (__s32)p->frame_len;
+	__u64 last = len - 1ULL;
 
-	barrier_var(len);
-	len &= 2047;
-	if (len < 34 || len > PG_REPLY_MAX)
+	barrier_var(last); /* as in load_some() */
+	if (last >= PG_REPLY_MAX)
 		return false;
 	if (xdp) {
 		if (grow > 0 ? bpf_xdp_adjust_head(ctx, -grow) : bpf_xdp_adjust_tail(ctx, grow))
 			return false;
-		return !bpf_xdp_store_bytes(ctx, 0, p->out, len);
+		return !bpf_xdp_store_bytes(ctx, 0, p->out, last + 1);
 	}
-	return resize_skb(ctx, p, len) && !bpf_skb_store_bytes(ctx, 0, p->out, len, 0);
+	return resize_skb(ctx, p, len) && !bpf_skb_store_bytes(ctx, 0, p->out, last + 1, 0);
 }
 
 static __always_inline bool may_reply(void)
