@@ -39,6 +39,8 @@ WEB := $(sort $(wildcard user/web/*.html user/web/*.js user/web/*.css user/web/*
 UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o bpf/gen.o)
+# The programs by another compiler, beside those of $(CLANG).
+OTHER_CLANG := $(O)/clang-19
 BENCH_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 REFEREE_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(wildcard tests/referee/*.c))
 NET_TOOLS := $(addprefix $(O)/tests/,referee/referee net/send net/list net/states net/answers net/local \
@@ -68,7 +70,7 @@ test: deps ## install what is missing, then all tests: also BPF, namespaces, cap
 	$(Q)tests/run.sh all
 
 .PHONY: test-build
-test-build: portguard $(UNIT) $(BPF_TESTS) $(NET_TOOLS) fuzz-build
+test-build: portguard $(UNIT) $(BPF_TESTS) $(OTHER_CLANG)/test_load $(NET_TOOLS) fuzz-build
 	$(call give_back)
 
 # SEED=, ROUND=, STATES=, WINDOWS=, SPOIL= and FEATURES= as tests/referee/referee.c describes them.
@@ -93,7 +95,7 @@ soak: portguard $(O)/tests/net/send ## T=600 seconds of floods and commands: doe
 # The kernel table in README.md: `make test-vm && make kernel-table`.
 .PHONY: test-vm
 test-vm: | need-test
-test-vm: portguard deb $(if $(FULL),$(BPF_TESTS)) ## other kernels, emulated, and Debian's boot; FULL=1 the BPF tests, too (root)
+test-vm: portguard deb $(OTHER_CLANG)/portguard $(OTHER_CLANG)/test_load $(BPF_TESTS) ## other kernels, emulated, and Debian's boot; FULL=1 the BPF tests, too (root)
 	$(call give_back)
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env FULL=$(FULL) 'PG_KERNELS=$(PG_KERNELS)' tests/vm/matrix.sh
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env 'PG_KERNELS=$(PG_KERNELS)' tests/vm/units.sh || [ $$? = 77 ]
@@ -305,6 +307,28 @@ $(UNIT): $(O)/tests/unit/%: $(O)/tests/unit/%.o $(LIB_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 $(BPF_TESTS): $(O)/tests/bpf/%: $(O)/tests/bpf/%.o $(TEST_OBJ) $(LIB_OBJ)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+$(O)/clang-%/portguard.bpf.o: bpf/portguard.bpf.c $(O)/flags
+	$(call say,BPF)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang-$* $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/clang-%/portguard.skel.h: $(O)/clang-%/portguard.bpf.o
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name portguard_bpf > $@.tmp && mv $@.tmp $@
+
+# Nothing else includes the skeleton.
+$(O)/clang-%/dp_load.o: user/dp_load.c $(O)/clang-%/portguard.skel.h $(O)/flags
+	$(call say,CC)
+	$(Q)$(CC) -I$(@D) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/clang-%/portguard: $(O)/clang-%/dp_load.o $(filter-out %/dp_load.o,$(USER_OBJ))
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(O)/clang-%/test_load: $(O)/clang-%/dp_load.o $(O)/tests/bpf/test_load.o $(filter-out %/dp_load.o,$(LIB_OBJ))
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 

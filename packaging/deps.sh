@@ -37,6 +37,7 @@ table() {
 	build  lib   libcap          libcap-dev          libcap-devel
 	build  lib   ncursesw        libncurses-dev      ncurses-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
+	test   cmd   clang-19        clang-19            clang19
 	test   fuzz  -               libclang-rt-dev     compiler-rt
 	test   file  /etc/services   netbase             setup
 	test   file  /etc/protocols  netbase             setup

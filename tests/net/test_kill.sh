@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # SIGKILL at any system call of any command: the policy in force is the old one or the new one, the
 # filter is never off, and the next command mends what is left in the state directory.
-# PG_POINTS: at how many calls of each command (of those that load programs, a tenth); "all": at each.
-export PG_TEST_TIMEOUT=${PG_TEST_TIMEOUT:-1200}
+# PG_POINTS: at how many calls of each command (of those that load programs, a tenth); "all": at each,
+# which takes hours. PG_CASES: only of these cases (change, confirm, …).
+export PG_TEST_TIMEOUT=${PG_TEST_TIMEOUT:-$([ "${PG_POINTS:-}" = all ] && echo 0 || echo 1200)}
 . "$(dirname "$0")/lib.sh"
 
 need jq ethtool
@@ -61,6 +62,7 @@ ends() {
 	local name=$1 points=$2 n bad=0
 	shift 2
 
+	[[ " ${PG_CASES:-$name} " == *" $name "* ]] || return
 	"before_$name"
 	for n in $(calls "$points" "$@"); do
 		"before_$name"
