@@ -90,6 +90,9 @@ frames() {
 		test=$(basename "$test" .c)
 		"$@" "bpf/$test" "${root[@]}" ".output/tests/bpf/$test"
 	done
+	for test in .output/clang-*/test_load; do
+		"$@" "bpf/test_load, ${test:8:8}" "${root[@]}" "$test"
+	done
 	for test in $COMMANDS; do
 		"$@" "net/$test" "${root[@]}" bash "tests/net/$test.sh"
 	done

@@ -135,6 +135,13 @@ check "status tells whether it has TCX" test "$(tc filter show dev pgv egress | 
 check "and so in words" test "$("$PG" status | grep -c 'no TCX')" = "$(jq 'if index("tcx") then 1 else 0 end' <<<"$lacks")"
 check "detached before the policy" "$PG" detach --all
 
+for build in .output/clang-*/portguard; do
+	[ -x "$build" ] || continue
+	PG=$build
+	build=${build%/portguard}
+	scenario "${build##*/}" pgv 10.9.3.1 tc
+done
+PG=./portguard
 for one in ${PG_VM_SCENARIOS:-tc native skb}; do
 	case $one in
 	tc) scenario veth-tc pgv 10.9.3.1 tc ;;

@@ -1,21 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Every kernel of kernels.sh in turn: e2e.sh in a machine of its own; with FULL=1 also `doctor` and the BPF tests.
-# Writes the README's table to .output/vm/table.md. The last line is "N passed, N failed, N skipped".
+# Every kernel of kernels.sh in turn: e2e.sh in a machine of its own, and in another the BPF programs of both
+# compilers, loaded in every form; with FULL=1 also `doctor` and all BPF tests. Writes the README's table
+# to .output/vm/table.md: of kernels that are not run now, what was found the last time. The last line is
+# "N passed, N failed, N skipped".
 #   PG_KERNELS   which kernels, instead of all
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
-BPF_TESTS="test_parse test_classify test_set"
+TESTS=test_load
+[ -z "${FULL:-}" ] || TESTS=$(cd tests/bpf && echo test_*.c)
+BPF_TESTS=$(printf ' .output/tests/bpf/%s' ${TESTS//.c/})
 passed=0 failed=0 skipped=0
 mkdir -p .output/vm
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
 
-# cell COLUMN: what the machine said of it
+# value COLUMN: what the kernel's machines said of it
 value() {
-	sed -n "s/^cell $1 //p" "$log" | tail -n 1
+	sed -n "s/^cell $1 //p" "$cells" | tail -n 1
 }
 
 count() { # LOG: add the sum that a suite ended with
@@ -32,6 +36,7 @@ machine() {
 
 	tests/vm/run.sh "$@" >"$log" 2>&1
 	rc=$?
+	grep '^cell ' "$log" >>"$cells"
 	if [ $rc = 77 ]; then
 		skipped=$((skipped + 1))
 		grep '^skip: ' "$log"
@@ -47,29 +52,34 @@ machine() {
 }
 
 row() {
-	printf '| %s | %s | %s | %s | %s | %s |\n' "$(value kernel)" "$(value load)" "$(value veth-tc)" \
-		"$(value virtio-native)" "$(value vmxnet3-skb)" "$1"
+	printf '| %s |' "$(value kernel)"
+	for column in load veth-tc clang-19 virtio-native vmxnet3-skb tc-links bpf; do
+		printf ' %s |' "$(value $column)"
+	done
+	echo
 }
 
-{
-	echo '| Kernel | loads | TC, veth | native XDP, virtio_net | generic XDP, vmxnet3 | TC links |'
-	echo '|---|---|---|---|---|---|'
-} >.output/vm/table.tmp
 for kernel in ${PG_KERNELS:-$(tests/vm/kernels.sh list)}; do
-	machine "$kernel" tests/vm/e2e.sh
+	cells=.output/vm/cells
+	: >"$cells"
+	PG_VM_TIMEOUT=1200 machine "$kernel" tests/vm/e2e.sh .output/clang-*/portguard
 	[ $? = 77 ] && continue
-	row "$(value tc-links)" >>.output/vm/table.tmp
-	if [ -n "${FULL:-}" ] && [ "$(value load)" = yes ]; then # asked before the next machine's log
-		PG_VM_TIMEOUT=900 machine "$kernel" tests/vm/doctor.sh
-		for test in $BPF_TESTS; do
-			# shellcheck disable=SC2016
-			printf '#!/bin/sh\nTEST=%s\n%s\n' "$test" 'exec sh tests/vm/bpf.sh "$TEST"' >.output/vm/script
-			chmod +x .output/vm/script
-			PG_VM_TIMEOUT=1500 machine "$kernel" .output/vm/script ".output/tests/bpf/$test"
-		done
+	if [ "$(value load)" = yes ]; then
+		[ -z "${FULL:-}" ] || PG_VM_TIMEOUT=1800 machine "$kernel" tests/vm/doctor.sh
+		# shellcheck disable=SC2086 # names are words
+		PG_VM_MEMORY=2560 PG_VM_TIMEOUT=${FULL:+3}600 \
+			machine "$kernel" tests/vm/bpf.sh .output/clang-*/test_load $BPF_TESTS
 	fi
+	mv "$cells" ".output/vm/cells-$kernel"
 done
-mv .output/vm/table.tmp .output/vm/table.md
+{
+	echo '| Kernel | loads | TC, veth | by clang 19 | native XDP, virtio_net | generic XDP, vmxnet3 | TC links | BPF tests |'
+	echo '|---|---|---|---|---|---|---|---|'
+	for kernel in $(tests/vm/kernels.sh list); do
+		cells=.output/vm/cells-$kernel
+		[ ! -e "$cells" ] || row
+	done
+} >.output/vm/table.md
 sed 's/^/table: /' .output/vm/table.md
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

@@ -75,7 +75,7 @@ rm -rf "$root"
 
 passed=0 failed=0
 for boot in first second; do
-	PG_VM_DISK=$work/disk PG_VM_TIMEOUT=${PG_VM_TIMEOUT:-900} tests/vm/run.sh "$kernel" tests/vm/units_inside.sh >"$work/said" 2>&1
+	PG_VM_DISK=$work/disk PG_VM_TIMEOUT=${PG_VM_TIMEOUT:-3000} tests/vm/run.sh "$kernel" tests/vm/units_inside.sh >"$work/said" 2>&1
 	rc=$?
 	[ $rc != 77 ] || skip "$(sed -n 's/^skip: //p' "$work/said")"
 	grep -E '^(ok|FAILED|    )' "$work/said" | if [ -n "${V:-}" ]; then cat; else grep -A 40 '^FAILED'; fi
