@@ -254,20 +254,19 @@ static __always_inline int peek_in(const struct pg_flow_key *key, __u32 index, _
 				   const struct pg_flow_ctl *ctl)
 {
 	struct pg_flow_bucket *b = bucket_at(index);
+	__u32 i, tag;
 
 	if (!b)
 		return -1;
-	NO_UNROLL for (__u32 i = 0; i < PG_FLOW_WAYS; i++) {
-		__u32 tag = *(volatile __u32 *)&b->tag[i].tag;
-
-		if (!same_tag(tag, tag_of) || is_busy(tag) || !same_key(&b->flow[i].key, key))
-			continue;
-		if ((tag & PG_TAG_TIMEOUT) == PG_TIMEOUT_KILLED ||
-		    has_expired(&b->flow[i], tag, b->tag[i].last, flow_tick(), ctl))
-			return -1;
-		return b->flow[i].status & PG_FLOW_TCP_STATE;
+	NO_UNROLL for (i = 0; i < PG_FLOW_WAYS; i++) {
+		tag = *(volatile __u32 *)&b->tag[i].tag;
+		if (same_tag(tag, tag_of) && !is_busy(tag) && same_key(&b->flow[i].key, key))
+			break;
 	}
-	return -1;
+	if (i >= PG_FLOW_WAYS || (tag & PG_TAG_TIMEOUT) == PG_TIMEOUT_KILLED ||
+	    has_expired(&b->flow[i], tag, b->tag[i].last, flow_tick(), ctl))
+		return -1;
+	return b->flow[i].status & PG_FLOW_TCP_STATE;
 }
 
 /* Is there a flow of this key? Its enum pg_tcp_state; -1: no. Nothing is changed. */

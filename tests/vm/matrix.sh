@@ -67,7 +67,7 @@ for kernel in ${PG_KERNELS:-$(tests/vm/kernels.sh list)}; do
 	if [ "$(value load)" = yes ]; then
 		[ -z "${FULL:-}" ] || PG_VM_TIMEOUT=1800 machine "$kernel" tests/vm/doctor.sh
 		# shellcheck disable=SC2086 # names are words
-		PG_VM_MEMORY=2560 PG_VM_TIMEOUT=${FULL:+3}600 \
+		PG_VM_MEMORY=2560 PG_VM_TIMEOUT=${FULL:+3}900 \
 			machine "$kernel" tests/vm/bpf.sh .output/clang-*/test_load $BPF_TESTS
 	fi
 	mv "$cells" ".output/vm/cells-$kernel"
