@@ -97,7 +97,7 @@ soak: portguard $(O)/tests/net/send ## T=600 seconds of floods and commands: doe
 test-vm: | need-test
 test-vm: portguard deb $(OTHER_CLANG)/portguard $(OTHER_CLANG)/test_load $(BPF_TESTS) ## other kernels, emulated, and Debian's boot; FULL=1 the BPF tests, too (root)
 	$(call give_back)
-	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env FULL=$(FULL) 'PG_KERNELS=$(PG_KERNELS)' tests/vm/matrix.sh
+	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env 'FULL=$(FULL)' 'PG_KERNELS=$(PG_KERNELS)' tests/vm/matrix.sh
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env 'PG_KERNELS=$(PG_KERNELS)' tests/vm/units.sh || [ $$? = 77 ]
 
 .PHONY: kernel-table

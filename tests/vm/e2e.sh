@@ -137,6 +137,8 @@ check "detached before the policy" "$PG" detach --all
 
 for build in .output/clang-*/portguard; do
 	[ -x "$build" ] || continue
+	# Its programs need 544 bytes of 512 of stack, as 6.1 counts; only to be told so takes minutes here.
+	[[ $(uname -r) != 6.1.* ]] || { cell clang-19 "no (stack)"; continue; }
 	PG=$build
 	build=${build%/portguard}
 	scenario "${build##*/}" pgv 10.9.3.1 tc

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Every kernel of kernels.sh in turn: e2e.sh in a machine of its own, and in another the BPF programs of both
-# compilers, loaded in every form; with FULL=1 also `doctor` and all BPF tests. Writes the README's table
-# to .output/vm/table.md: of kernels that are not run now, what was found the last time. The last line is
-# "N passed, N failed, N skipped".
+# compilers, loaded in every form; with FULL=1 also `doctor` and all BPF tests, with FULL="test_set test_drops" these.
+# Writes the README's table to .output/vm/table.md: of kernels that are not run now, what was found the last time.
+# The last line is "N passed, N failed, N skipped".
 #   PG_KERNELS   which kernels, instead of all
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
-TESTS=test_load
-[ -z "${FULL:-}" ] || TESTS=$(cd tests/bpf && echo test_*.c)
+TESTS="test_load ${FULL:-}"
+[ "${FULL:-}" != 1 ] || TESTS=$(cd tests/bpf && echo test_*.c)
 BPF_TESTS=$(printf ' .output/tests/bpf/%s' ${TESTS//.c/})
 passed=0 failed=0 skipped=0
 mkdir -p .output/vm
@@ -65,10 +65,11 @@ for kernel in ${PG_KERNELS:-$(tests/vm/kernels.sh list)}; do
 	PG_VM_TIMEOUT=1200 machine "$kernel" tests/vm/e2e.sh .output/clang-*/portguard
 	[ $? = 77 ] && continue
 	if [ "$(value load)" = yes ]; then
-		[ -z "${FULL:-}" ] || PG_VM_TIMEOUT=1800 machine "$kernel" tests/vm/doctor.sh
+		[ "${FULL:-}" != 1 ] || PG_VM_TIMEOUT=1800 machine "$kernel" tests/vm/doctor.sh
 		# shellcheck disable=SC2086 # names are words
 		PG_VM_MEMORY=2560 PG_VM_TIMEOUT=${FULL:+3}900 \
-			machine "$kernel" tests/vm/bpf.sh .output/clang-*/test_load $BPF_TESTS
+			machine "$kernel" tests/vm/bpf.sh .output/clang-*/test_load $BPF_TESTS &&
+			[ "${FULL:-}" = 1 ] && echo cell bpf all >>"$cells"
 	fi
 	mv "$cells" ".output/vm/cells-$kernel"
 done
