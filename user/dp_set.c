@@ -667,25 +667,35 @@ static void clear_outer(struct pg_dp *dp, __u32 number, bool net)
 	bpf_map_delete_elem(outer_fd(dp, net), &number);
 }
 
-/* fd: of its map, where that is another than before; otherwise -1. */
-static int install(struct pg_dp *dp, const struct pg_set *set, __u32 number, int fd)
+/*
+ * The maps of sets that have another than before, of one kind, in one system call: between the two of a
+ * swap a command that is killed would leave both sets with the same map.
+ */
+static int install_maps(struct pg_dp *dp, const struct pg_sets *sets, const struct plan *p, bool net)
 {
-	struct pg_set_info *info = &infos(dp)[number];
+	__u32 number[PG_SETS], n = 0;
+	int fd[PG_SETS];
 
-	if (!set->info.type) {
-		*info = (struct pg_set_info){};
-		clear_outer(dp, number, false);
-		clear_outer(dp, number, true);
-		return 0;
+	for (__u32 i = 0; i < PG_SETS; i++) {
+		const struct pg_set *set = &sets->set[i];
+
+		if (!set->dirty || !set->info.type || set->info.net != net ||
+		    (!p->built[i] && set->origin == (int)i))
+			continue;
+		number[n] = i;
+		fd[n++] = p->fd[i];
 	}
-	if (fd >= 0) {
-		if (bpf_map_update_elem(outer_fd(dp, set->info.net), &number, &fd, BPF_ANY))
-			return -errno;
-		if (info->type && info->net != set->info.net)
-			clear_outer(dp, number, info->net);
-	}
-	*info = set->info;
-	return 0;
+	return n && bpf_map_update_batch(outer_fd(dp, net), number, fd, &n, NULL) ? -errno : 0;
+}
+
+static void install_info(struct pg_dp *dp, const struct pg_set *set, __u32 number)
+{
+	struct pg_set_info *info = &infos(dp)[number], was = *info;
+
+	*info = set->info.type ? set->info : (struct pg_set_info){};
+	for (int net = 0; net < 2; net++)
+		if (was.type && was.net == net && (!set->info.type || set->info.net != net))
+			clear_outer(dp, number, net);
 }
 
 int pg_dp_sets_commit(struct pg_dp *dp, struct pg_sets *sets, struct pg_err *err)
@@ -695,11 +705,11 @@ int pg_dp_sets_commit(struct pg_dp *dp, struct pg_sets *sets, struct pg_err *err
 
 	if (!r)
 		r = change_in_place(sets, &p);
-	for (__u32 i = 0; !r && i < PG_SETS; i++) {
-		bool moved = p.built[i] || sets->set[i].origin != (int)i;
-
-		if (sets->set[i].dirty)
-			r = install(dp, &sets->set[i], i, moved ? p.fd[i] : -1);
+	for (int net = 0; !r && net < 2; net++) {
+		r = install_maps(dp, sets, &p, net);
+		for (__u32 i = 0; !r && i < PG_SETS; i++)
+			if (sets->set[i].dirty && sets->set[i].info.net == net)
+				install_info(dp, &sets->set[i], i);
 	}
 	pg_dp_sets_unpin(dp, false); /* what is no set's any more, or has not become one */
 	if (r == -ENOMEM)
