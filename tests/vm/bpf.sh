@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Runs in a test machine: those of tests/bpf that are here, with few random frames, for emulation is slow. Prints
-# "cell bpf" with those that passed, or that failed. The last line is "N passed, N failed, N skipped".
+# "cell bpf" with those that passed and those that failed. The last line is "N passed, N failed, N skipped".
 set -u
 export PG_N=${PG_N:-3000}
 passed=0 failed=0 skipped=0 good= bad=
@@ -25,6 +25,6 @@ for test in .output/clang-*/test_load .output/tests/bpf/test_*; do
 	echo "FAILED $name: exit status $rc"
 	grep -v '^\[ \(RUN\|      OK\)' /tmp/log | tail -n 40
 done
-echo "cell bpf ${bad:+not }${bad:-$good}"
+echo "cell bpf $good${bad:+; not $bad}"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Every kernel of kernels.sh in turn: e2e.sh in a machine of its own, and in another the BPF programs of both
-# compilers, loaded in every form; with FULL=1 also `doctor` and all BPF tests, with FULL="test_set test_drops" these.
+# Every kernel of kernels.sh in turn: e2e.sh in a machine of its own; with FULL=1 in others `doctor` and all BPF tests, with
+# FULL="test_set test_drops" these and test_load, of both compilers' builds.
 # Writes the README's table to .output/vm/table.md: of kernels that are not run now, what was found the last time.
 # The last line is "N passed, N failed, N skipped".
 #   PG_KERNELS   which kernels, instead of all
@@ -64,10 +64,10 @@ for kernel in ${PG_KERNELS:-$(tests/vm/kernels.sh list)}; do
 	: >"$cells"
 	PG_VM_TIMEOUT=1200 machine "$kernel" tests/vm/e2e.sh .output/clang-*/portguard
 	[ $? = 77 ] && continue
-	if [ "$(value load)" = yes ]; then
+	if [ "$(value load)" = yes ] && [ -n "${FULL:-}" ]; then
 		[ "${FULL:-}" != 1 ] || PG_VM_TIMEOUT=1800 machine "$kernel" tests/vm/doctor.sh
 		# shellcheck disable=SC2086 # names are words
-		PG_VM_MEMORY=2560 PG_VM_TIMEOUT=${FULL:+3}900 \
+		PG_VM_MEMORY=2560 PG_VM_TIMEOUT=3900 \
 			machine "$kernel" tests/vm/bpf.sh .output/clang-*/test_load $BPF_TESTS &&
 			[ "${FULL:-}" = 1 ] && echo cell bpf all >>"$cells"
 	fi
