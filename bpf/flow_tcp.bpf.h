@@ -85,6 +85,7 @@ enum flow_effect {
 	FLOW_GOES_ON,
 	FLOW_STAYS,   /* the packet is the flow's, and changes nothing but what was seen last */
 	FLOW_REFUSES, /* the packet is INVALID */
+	FLOW_SPOILS,  /* likewise, but what of it came before changes the flow */
 	FLOW_ENDS,
 	FLOW_REOPENS, /* it has ended, and the packet begins the next with the same ends */
 };

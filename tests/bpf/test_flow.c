@@ -735,8 +735,6 @@ static void datagrams_are_established_by_an_answer(void **state)
 	assert_int_equal(life_of(key), 30);
 	PLAY(OUT(NEW, FROM_SERVER6(), UDP()),
 	     IN(ESTABLISHED, FROM_CLIENT6(), UDP(.sport = 53, .dport = 40000)));
-	PLAY(IN(NEW, FROM_CLIENT(), SCTP()),
-	     OUT(ESTABLISHED, FROM_SERVER(), SCTP(.sport = 2905, .dport = 40000)));
 }
 
 static void a_stream_of_datagrams_lives_longer(void **state)
