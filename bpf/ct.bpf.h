@@ -67,6 +67,7 @@ __noinline int flow_view(struct pkt *p, __u64 status)
 {
 	const struct pg_flow_ctl *ctl = flow_ctl();
 	struct pg_flow_bucket *b;
+	struct pg_flow *flow;
 	struct flow_pkt *f;
 	__u32 opener = !!(status & PG_FLOW_OPENER), way;
 	__s32 left;
@@ -76,15 +77,16 @@ __noinline int flow_view(struct pkt *p, __u64 status)
 	f = &p->flow;
 	way = f->way & 7;
 	b = bucket_at(f->bucket);
-	if (!b)
+	flow = flow_at(f->bucket, way);
+	if (!b || !flow)
 		return 0;
 	view_ends(p, f->from == opener);
-	left = ticks_left(&b->flow[way], b->tag[way].tag, b->tag[way].last, f->tick, ctl);
+	left = ticks_left(flow, b->tag[way].tag, b->tag[way].last, f->tick, ctl);
 	p->ct.field[PG_CT_STATUS] = ct_status(status);
 	p->ct.field[PG_CT_EXPIRES] =
 		left > 0 ? ((__u64)left << PG_FLOW_TICK_SHIFT) / 1000000000 : 0;
-	p->ct.sent[0] = b->flow[way].sent[opener];
-	p->ct.sent[1] = b->flow[way].sent[opener ^ 1];
+	p->ct.sent[0] = flow->sent[opener];
+	p->ct.sent[1] = flow->sent[opener ^ 1];
 	return 0;
 }
 

@@ -447,10 +447,9 @@ static __always_inline __u8 timeout_of(const struct flow_pkt *f)
 #define FLOW_TRIES 4
 
 /* f->effect, and from f->old to f->status. False: another flow has taken the place. */
-static __always_inline bool step_flow(struct pg_flow_bucket *b, __u32 way, struct pkt *p,
-				      const struct pg_flow_ctl *ctl)
+static __always_inline bool step_flow(struct pg_flow_bucket *b, __u32 way, struct pg_flow *flow,
+				      struct pkt *p, const struct pg_flow_ctl *ctl)
 {
-	struct pg_flow *flow = &b->flow[way];
 	struct flow_pkt *f = &p->flow;
 	bool reply;
 
@@ -469,9 +468,11 @@ static __always_inline bool step_flow(struct pg_flow_bucket *b, __u32 way, struc
 		barrier();
 		if (f->effect == FLOW_REFUSES || f->effect == FLOW_REOPENS)
 			return true;
-		if (reply && f->effect != FLOW_SPOILS)
-			f->status |= PG_FLOW_SEEN_REPLY;
-		f->status |= (__u64)f->flags << (PG_FLOW_FLAGS_SHIFT + 8 * (f->from & 1));
+		if (f->effect != FLOW_SPOILS) {
+			if (reply)
+				f->status |= PG_FLOW_SEEN_REPLY;
+			f->status |= (__u64)f->flags << (PG_FLOW_FLAGS_SHIFT + 8 * (f->from & 1));
+		}
 		if (f->status == f->old ||
 		    __sync_val_compare_and_swap(&flow->status, f->old, f->status) == f->old)
 			return true;
@@ -525,11 +526,11 @@ static __always_inline bool is_killed(__u32 tag)
  * others, which begin nothing, for some time. 0: the packet begins the next.
  */
 static __always_inline __u8 refuse_killed(struct pg_flow_bucket *b, __u32 way, __u32 tag,
-					  struct flow_pkt *f)
+					  const struct pg_flow *flow, struct flow_pkt *f)
 {
 	if (f->proto == IPPROTO_TCP ? f->event == PG_SEG_SYN :
 	    f->proto == IPPROTO_SCTP && f->chunks & CHUNK(INIT)) {
-		free_place(b, way, tag);
+		free_place(b, way, tag, flow);
 		return 0;
 	}
 	if (f->proto == IPPROTO_TCP)
@@ -553,16 +554,17 @@ static __always_inline void touch(struct pg_flow_tag *t, const struct flow_pkt *
 }
 
 /* Whatever the packet does to its flow's state, it is the flow's. */
-static __always_inline void account(struct pg_flow_bucket *b, __u32 way, const struct pkt *p)
+static __always_inline void account(struct pg_flow *flow, const struct pkt *p)
 {
 	const struct flow_pkt *f = &p->flow;
-	struct pg_flow *flow = &b->flow[way];
+	struct pg_flow_trouble *trouble;
 	__u32 from = f->from & 1;
 
 	__sync_fetch_and_add(&flow->sent[from].packets, p->packets);
 	__sync_fetch_and_add(&flow->sent[from].bytes, p->bytes);
-	if (f->trouble)
-		add_trouble(&b->trouble[way][from], f->trouble);
+	trouble = f->trouble ? trouble_at(f->bucket, f->way) : NULL;
+	if (trouble)
+		add_trouble(&trouble->end[from], f->trouble);
 	if (f->moves)
 		count_moves(opened_port(&f->key, f->old), f->moves);
 }
@@ -573,6 +575,7 @@ __noinline int flow_advance(struct pkt *p)
 	const struct pg_flow_ctl *ctl = flow_ctl();
 	struct pg_flow_stats *stats = flow_stats();
 	struct pg_flow_bucket *b;
+	struct pg_flow *flow;
 	struct flow_pkt *f;
 	__u32 way, tag;
 
@@ -581,19 +584,20 @@ __noinline int flow_advance(struct pkt *p)
 	f = &p->flow;
 	b = bucket_at(f->bucket);
 	way = f->way & 7;
+	flow = flow_at(f->bucket, way);
 	f->out_of_window = 0;
-	if (!b)
+	if (!b || !flow)
 		return 0;
 	tag = *(volatile __u32 *)&b->tag[way].tag;
 	if (is_killed(tag) && same_tag(tag, f->tag))
-		return refuse_killed(b, way, tag, f);
-	if (!step_flow(b, way, p, ctl))
+		return refuse_killed(b, way, tag, flow, f);
+	if (!step_flow(b, way, flow, p, ctl))
 		return 0;
 	barrier();
 	if (f->effect == FLOW_GOES_ON || f->out_of_window || f->proto == IPPROTO_SCTP) {
 		if (f->proto == IPPROTO_TCP || f->proto == IPPROTO_SCTP) {
-			set_window(&b->flow[way].win[f->from & 1], &f->snd_was, &f->snd);
-			set_window(&b->flow[way].win[(f->from ^ 1) & 1], &f->rcv_was, &f->rcv);
+			set_window(&flow->win[f->from & 1], &f->snd_was, &f->snd);
+			set_window(&flow->win[(f->from ^ 1) & 1], &f->rcv_was, &f->rcv);
 		}
 	}
 	barrier();
@@ -602,7 +606,7 @@ __noinline int flow_advance(struct pkt *p)
 		return PG_CT_INVALID;
 	}
 	if (f->effect != FLOW_REOPENS) {
-		account(b, way, p);
+		account(flow, p);
 		tag = *(volatile __u32 *)&b->tag[way].tag;
 		if (is_half_open(f) && is_given_up(tag, f))
 			flow_follow(p);
@@ -610,20 +614,20 @@ __noinline int flow_advance(struct pkt *p)
 	if (f->effect == FLOW_REOPENS) {
 		tag = *(volatile __u32 *)&b->tag[way].tag;
 		if (same_tag(tag, f->tag) && !is_busy(tag))
-			free_place(b, way, tag);
+			free_place(b, way, tag, flow);
 		return 0;
 	}
 	if (f->effect == FLOW_GOES_ON) {
 		f->timeout = timeout_of(f);
 		touch(&b->tag[way], f);
 		if (f->proto == IPPROTO_TCP)
-			take_time(&b->flow[way], f);
+			take_time(flow, f);
 	}
 	if (f->effect == FLOW_ENDS) {
 		view_flow(p, f->status); /* while it is there */
 		tag = *(volatile __u32 *)&b->tag[way].tag;
 		if (same_tag(tag, f->tag) && !is_busy(tag))
-			free_place(b, way, tag);
+			free_place(b, way, tag, flow);
 	}
 	return f->old & PG_FLOW_SEEN_REPLY || f->from != !!(f->old & PG_FLOW_OPENER) ?
 		       PG_CT_ESTABLISHED :
@@ -649,13 +653,13 @@ static __always_inline void follow_up(struct pkt *p)
  */
 static __always_inline __u8 passing_state(struct pkt *p)
 {
-	struct pg_flow_bucket *b = bucket_at(p->flow.bucket);
+	const struct pg_flow *flow = flow_at(p->flow.bucket, p->flow.way);
 	bool from_opener;
 	__u64 status;
 
-	if (!b)
+	if (!flow)
 		return PG_CT_INVALID;
-	status = b->flow[p->flow.way & 7].status;
+	status = flow->status;
 	from_opener = p->flow.from == !!(status & PG_FLOW_OPENER);
 	if (p->flow.kind != FLOW_QUOTED && status & PG_FLOW_PASSING && from_opener)
 		return 0;

@@ -5,14 +5,26 @@
  */
 #pragma once
 
-/* The place of the flow in b; PG_FLOW_WAYS: it is not there, or not for us. */
-static __always_inline __u32 fast_find(const struct pg_flow_bucket *b, const struct pg_flow_key *key,
-				       __u32 wanted)
+/* As same_key(); a key without a tag is that of a flow with any. */
+static __always_inline bool fast_same_key(const struct pg_flow_key *a, const struct pg_flow_key *b)
+{
+	__u32 differ = (a->port[0] ^ b->port[0]) | (a->port[1] ^ b->port[1]) |
+		       (a->space ^ b->space) | (a->proto ^ b->proto);
+
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		if (!i || b->space & PG_FLOW_V6)
+			differ |= (a->addr[0][i] ^ b->addr[0][i]) | (a->addr[1][i] ^ b->addr[1][i]);
+	return !differ;
+}
+
+/* Where the flow is in the bucket; PG_FLOW_WAYS: it is not there, or not for us. */
+static __always_inline __u32 fast_find(const struct pg_flow_bucket *b, __u32 wanted)
 {
 	NO_UNROLL for (__u32 i = 0; i < PG_FLOW_WAYS; i++) {
 		__u32 tag = *(volatile __u32 *)&b->tag[i].tag;
 
-		if (same_tag(tag, wanted) && !is_busy(tag) && same_key(&b->flow[i].key, key))
+		if (same_tag(tag, wanted) && !is_busy(tag))
 			return i;
 	}
 	return PG_FLOW_WAYS;
@@ -66,95 +78,103 @@ static __always_inline bool fast_datagram(__u64 status, const struct fast_flow *
 	return !reply && !(status & PG_FLOW_SEEN_REPLY);
 }
 
-/* 1: the packet is its flow's, which is established, and was counted there. */
-__noinline int flow_fast(struct pkt *p)
+/* True: the packet is its flow's, which is established, and was counted there. */
+static __always_inline bool fast_advance(const struct fast_flow *q)
 {
 	const struct pg_flow_ctl *ctl = flow_ctl();
-	struct fast_flow *q;
+	__u32 index, way, tag, tick = flow_tick();
 	struct pg_flow_bucket *b;
 	struct pg_flow *flow;
-	__u32 way, tag, tick, index;
 	__u64 hash, status;
 
-	if (!p || !ctl)
-		return 0;
-	q = &p->fast;
+	if (!ctl)
+		return false;
 	hash = pg_flow_hash(&q->key, ctl->seed);
-	tick = flow_tick();
 	index = hash >> 32 & (cfg.flow_buckets - 1);
 	b = bucket_at(index);
 	if (!b)
-		return 0;
-	way = fast_find(b, &q->key, pg_flow_tag_of(hash));
+		return false;
+	way = fast_find(b, pg_flow_tag_of(hash));
 	if (way >= PG_FLOW_WAYS)
-		return 0;
-	flow = &b->flow[way];
+		return false;
+	flow = flow_at(index, way);
+	if (!flow || !fast_same_key(&flow->key, &q->key))
+		return false; /* or two flows have the same tag, and ours is behind */
 	status = *(volatile __u64 *)&flow->status;
 	tag = *(volatile __u32 *)&b->tag[way].tag;
 	if (!same_tag(tag, pg_flow_tag_of(hash)) || is_killed(tag) ||
-	    has_expired(flow, tag, b->tag[way].last, tick, ctl))
-		return 0;
+	    (tick - b->tag[way].last >= PG_FLOW_SECOND &&
+	     has_expired(flow, tag, b->tag[way].last, tick, ctl)))
+		return false;
 	if (q->key.proto == IPPROTO_TCP) {
 		if ((tag & PG_TAG_TIMEOUT) != PG_TIMEOUT_TCP_ESTABLISHED ||
 		    !fast_segment(flow, status, q))
-			return 0;
+			return false;
 	} else if (!fast_datagram(status, q) || (q->established && !(status & PG_FLOW_SEEN_REPLY))) {
-		return 0;
+		return false;
 	}
 	__sync_fetch_and_add(&flow->sent[q->from & 1].packets, q->packets);
 	__sync_fetch_and_add(&flow->sent[q->from & 1].bytes, q->bytes);
 	if (b->tag[way].last != tick)
 		b->tag[way].last = tick;
-	return 1;
-}
-
-static __always_inline bool fast_comes_behind(const struct pkt *p)
-{
-#pragma unroll
-	for (int i = 0; i < 4; i++) {
-		if (p->saddr[i] != p->daddr[i])
-			return p->saddr[i] > p->daddr[i];
-		if (p->family == PG_FAMILY_V4)
-			break;
-	}
-	return p->sport > p->dport;
+	return true;
 }
 
 /*
- * Its flow is tracked. False: leave the packet to the general path. What is handed over lies in a map,
- * because the stack has no room for it.
+ * The packet's ends in their key's order, and which of them sent it: by arithmetic, because who comes
+ * first is not to be foretold, and a branch that is foretold wrong costs as much as the hash.
  */
-static __always_inline bool fast_track(const struct decision *d, const struct pkt *p, const void *l4)
+static __always_inline void fast_key(struct fast_flow *q, const struct pkt *p)
 {
-	const struct tcp_header *tcp = l4;
-	struct pkt *scratch = this_pkt();
-	__u32 first = fast_comes_behind(p);
-	struct fast_flow *q;
+	__u64 s = p->sport, d = p->dport;
+	__u32 swap;
 
-	if (!l4 || !scratch)
-		return false;
-	q = &scratch->fast;
-	q->established = d->track == TRACK_ESTABLISHED;
-	q->from = first;
+	if (p->family == PG_FAMILY_V4) {
+		s |= (__u64)p->saddr[0] << 16;
+		d |= (__u64)p->daddr[0] << 16;
+	} else {
+#pragma unroll
+		for (int i = 3; i >= 0; i--) {
+			if (p->saddr[i] == p->daddr[i])
+				continue;
+			s = p->saddr[i];
+			d = p->daddr[i];
+		}
+	}
+	q->from = (d - s) >> 63;
+	swap = -q->from;
+	barrier_var(swap);
 #pragma unroll
 	for (int i = 0; i < 4; i++) {
-		bool used = !i || p->family == PG_FAMILY_V6;
+		__u32 differ = i && p->family == PG_FAMILY_V4 ? 0 : (p->saddr[i] ^ p->daddr[i]) & swap;
 
-		q->key.addr[0][i] = !used ? 0 : first ? p->daddr[i] : p->saddr[i];
-		q->key.addr[1][i] = !used ? 0 : first ? p->saddr[i] : p->daddr[i];
+		q->key.addr[0][i] = p->saddr[i] ^ differ;
+		q->key.addr[1][i] = p->daddr[i] ^ differ;
 	}
-	q->key.port[0] = first ? p->dport : p->sport;
-	q->key.port[1] = first ? p->sport : p->dport;
+	swap &= p->sport ^ p->dport;
+	q->key.port[0] = p->sport ^ swap;
+	q->key.port[1] = p->dport ^ swap;
 	q->key.space = cfg.space | (p->family == PG_FAMILY_V6 ? PG_FLOW_V6 : 0);
 	q->key.proto = p->proto;
-	q->key.vlan = 0;
-	q->packets = p->packets;
-	q->bytes = p->bytes;
-	if (p->proto == IPPROTO_TCP) {
-		__u32 headers = p->family == PG_FAMILY_V4 ? sizeof(struct ip4_header) :
-							    sizeof(struct ip6_header);
+}
 
-		headers += (tcp->doff >> 4) * 4;
+/* A call, with what it needs in a map: the stack has no room for two long addresses. */
+__noinline int fast_advance6(struct pkt *p)
+{
+	return p && fast_advance(&p->fast);
+}
+
+/* False: leave the packet to the general path. */
+static __always_inline bool fast_fill(struct fast_flow *q, const struct decision *d,
+				      const struct pkt *p, const void *l4)
+{
+	const __u32 ip_header = p->family == PG_FAMILY_V4 ? sizeof(struct ip4_header) :
+							    sizeof(struct ip6_header);
+	const struct tcp_header *tcp = l4;
+
+	if (p->proto == IPPROTO_TCP) {
+		__u32 headers = ip_header + (tcp->doff >> 4) * 4;
+
 		if (p->ip_len < headers)
 			return false;
 		q->seq = bpf_ntohl(tcp->seq);
@@ -167,10 +187,26 @@ static __always_inline bool fast_track(const struct decision *d, const struct pk
 		__u32 len = bpf_ntohs(udp->len);
 
 		/* As udp_is_sound(): otherwise it is INVALID. */
-		if (len < sizeof(*udp) ||
-		    len > p->ip_len - (p->family == PG_FAMILY_V4 ? sizeof(struct ip4_header) :
-								  sizeof(struct ip6_header)))
+		if (len < sizeof(*udp) || len > p->ip_len - ip_header)
 			return false;
 	}
-	return flow_fast(scratch);
+	q->established = d->track == TRACK_ESTABLISHED;
+	q->packets = p->packets;
+	q->bytes = p->bytes;
+	fast_key(q, p);
+	return true;
+}
+
+/* Its flow is tracked. False: leave the packet to the general path. */
+static __always_inline bool fast_track(const struct decision *d, const struct pkt *p, const void *l4)
+{
+	struct pkt *scratch;
+	struct fast_flow q;
+
+	if (!l4)
+		return false;
+	if (p->family == PG_FAMILY_V4)
+		return fast_fill(&q, d, p, l4) && fast_advance(&q);
+	scratch = this_pkt();
+	return scratch && fast_fill(&scratch->fast, d, p, l4) && fast_advance6(scratch);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Where flows are kept: pg_flows, an array of buckets of eight places, each with a tag of its flow's
- * hash in the bucket's first cache line. A flow is in the one bucket that its hash names or in none.
+ * Where flows are kept: pg_flows, places of which eight each make a bucket. The bucket itself, a cache
+ * line, has a tag of the hash of the flow in each. A flow is in the one bucket that its hash names or in none.
  *
  *	flow_find()	its place, into pkt.flow; one that has expired is freed on the way
  *	flow_insert()	a place for a new one, filled from pkt.flow
@@ -20,7 +20,26 @@
 
 static __always_inline struct pg_flow_bucket *bucket_at(__u32 index)
 {
-	return bpf_map_lookup_elem(&pg_flows, &index);
+	return bpf_map_lookup_elem(&pg_flow_buckets, &index);
+}
+
+static __always_inline __u32 place_of(__u32 bucket, __u32 way)
+{
+	return pg_flow_place(bucket, way, cfg.flow_buckets + PG_HALF_OPEN_BUCKETS);
+}
+
+static __always_inline struct pg_flow *flow_at(__u32 bucket, __u32 way)
+{
+	__u32 place = place_of(bucket, way);
+
+	return bpf_map_lookup_elem(&pg_flows, &place);
+}
+
+static __always_inline struct pg_flow_trouble *trouble_at(__u32 bucket, __u32 way)
+{
+	__u32 place = place_of(bucket, way);
+
+	return bpf_map_lookup_elem(&pg_flow_trouble, &place);
 }
 
 static __always_inline __u32 bucket_of(const struct flow_pkt *f, bool half_open)
@@ -194,11 +213,12 @@ static __always_inline bool has_expired(const struct pg_flow *flow, __u32 tag, _
 }
 
 /* False: another CPU has changed the place. */
-static __always_inline bool free_place(struct pg_flow_bucket *b, __u32 way, __u32 tag)
+static __always_inline bool free_place(struct pg_flow_bucket *b, __u32 way, __u32 tag,
+				       const struct pg_flow *flow)
 {
 	if (__sync_val_compare_and_swap(&b->tag[way & 7].tag, tag, 0) != tag)
 		return false;
-	count_leaving(&b->flow[way & 7]);
+	count_leaving(flow);
 	return true;
 }
 
@@ -206,17 +226,21 @@ static __always_inline bool find_in(struct flow_pkt *f, __u32 index, const struc
 {
 	struct pg_flow_bucket *b = bucket_at(index);
 	struct pg_flow_stats *stats;
+	struct pg_flow *flow;
 
 	if (!b)
 		return false;
 	NO_UNROLL for (__u32 i = 0; i < PG_FLOW_WAYS; i++) {
 		__u32 tag = *(volatile __u32 *)&b->tag[i].tag;
 
-		if (!same_tag(tag, f->tag) || is_busy(tag) || !same_key(&b->flow[i].key, &f->key))
+		if (!same_tag(tag, f->tag) || is_busy(tag))
 			continue;
-		if (has_expired(&b->flow[i], tag, b->tag[i].last, f->tick, ctl)) {
+		flow = flow_at(index, i);
+		if (!flow || !same_key(&flow->key, &f->key))
+			continue;
+		if (has_expired(flow, tag, b->tag[i].last, f->tick, ctl)) {
 			stats = flow_stats();
-			if (free_place(b, i, tag) && stats)
+			if (free_place(b, i, tag, flow) && stats)
 				stats->collected[index >= cfg.flow_buckets]++;
 			return false;
 		}
@@ -254,18 +278,22 @@ static __always_inline int peek_in(const struct pg_flow_key *key, __u32 index, _
 				   const struct pg_flow_ctl *ctl)
 {
 	struct pg_flow_bucket *b = bucket_at(index);
+	struct pg_flow *flow;
 
 	if (!b)
 		return -1;
 	NO_UNROLL for (__u32 i = 0; i < PG_FLOW_WAYS; i++) {
 		__u32 tag = *(volatile __u32 *)&b->tag[i].tag;
 
-		if (!same_tag(tag, tag_of) || is_busy(tag) || !same_key(&b->flow[i].key, key))
+		if (!same_tag(tag, tag_of) || is_busy(tag))
+			continue;
+		flow = flow_at(index, i);
+		if (!flow || !same_key(&flow->key, key))
 			continue;
 		if ((tag & PG_TAG_TIMEOUT) == PG_TIMEOUT_KILLED ||
-		    has_expired(&b->flow[i], tag, b->tag[i].last, flow_tick(), ctl))
+		    has_expired(flow, tag, b->tag[i].last, flow_tick(), ctl))
 			return -1;
-		return b->flow[i].status & PG_FLOW_TCP_STATE;
+		return flow->status & PG_FLOW_TCP_STATE;
 	}
 	return -1;
 }
@@ -324,18 +352,19 @@ static __always_inline bool choose(struct flow_pkt *f, const struct pg_flow_buck
 }
 
 /* Whatever was there is gone. */
-static __always_inline void count_claimed(const struct flow_pkt *f, const struct pg_flow_bucket *b,
-					  __u32 way, bool half_open, const struct pg_flow_ctl *ctl)
+static __always_inline void count_claimed(const struct flow_pkt *f, __u32 last,
+					  const struct pg_flow *flow, bool half_open,
+					  const struct pg_flow_ctl *ctl)
 {
 	struct pg_flow_stats *stats = flow_stats();
 
-	if (!f->claimed || !stats)
+	if (!f->claimed || !stats || !flow)
 		return;
-	if (has_expired(&b->flow[way], f->claimed, b->tag[way].last, f->tick, ctl))
+	if (has_expired(flow, f->claimed, last, f->tick, ctl))
 		stats->collected[half_open]++;
 	else
 		stats->evicted[half_open]++;
-	count_leaving(&b->flow[way]);
+	count_leaving(flow);
 }
 
 /* Looks at a place that another CPU is filling, some 100 ns each: it may have to wait for its memory. */
@@ -351,6 +380,7 @@ __noinline int flow_give_way(struct pkt *p, __u32 index)
 	struct pg_flow_bucket *b = bucket_at(index);
 	__u32 way, i, tag;
 	struct flow_pkt *f;
+	struct pg_flow *flow;
 
 	if (!p || !b)
 		return 0;
@@ -377,7 +407,8 @@ __noinline int flow_give_way(struct pkt *p, __u32 index)
 		bpf_ktime_get_ns();
 		bpf_ktime_get_ns();
 	}
-	if (f->twin || !same_tag(tag, f->tag) || is_busy(tag) || !same_key(&b->flow[i].key, &f->key))
+	flow = flow_at(index, i);
+	if (f->twin || !same_tag(tag, f->tag) || is_busy(tag) || !flow || !same_key(&flow->key, &f->key))
 		return f->twin;
 	__sync_lock_test_and_set(&b->tag[way].tag, 0);
 	f->twin = 1;
@@ -406,7 +437,7 @@ static __always_inline bool claim(struct pkt *p, bool half_open)
 		if (__sync_val_compare_and_swap(&b->tag[way].tag, f->claimed, f->tag | PG_TAG_BUSY) !=
 		    f->claimed)
 			continue;
-		count_claimed(f, b, way, half_open, ctl);
+		count_claimed(f, b->tag[way].last, flow_at(index, way), half_open, ctl);
 		if (flow_give_way(p, index))
 			return false;
 		f->bucket = index;
@@ -427,12 +458,16 @@ static __always_inline void publish(const struct flow_pkt *f, struct pg_flow_buc
 /* Should two CPUs have made the flow in spite of give_way(), the one in front stays. */
 static __always_inline void drop_twin(const struct flow_pkt *f, struct pg_flow_bucket *b)
 {
+	struct pg_flow *flow;
 	bool found = false;
 
 	NO_UNROLL for (__u32 i = 0; i < PG_FLOW_WAYS; i++) {
 		__u32 tag = *(volatile __u32 *)&b->tag[i].tag;
 
-		if (!same_tag(tag, f->tag) || is_busy(tag) || !same_key(&b->flow[i].key, &f->key))
+		if (!same_tag(tag, f->tag) || is_busy(tag))
+			continue;
+		flow = flow_at(f->bucket, i);
+		if (!flow || !same_key(&flow->key, &f->key))
 			continue;
 		if (found)
 			__sync_val_compare_and_swap(&b->tag[i].tag, tag, 0);
@@ -449,6 +484,7 @@ static __always_inline __u64 next_reuse(__u64 status)
 __noinline int flow_insert(struct pkt *p, __u32 half_open)
 {
 	struct pg_flow_stats *stats = flow_stats();
+	struct pg_flow_trouble *trouble;
 	struct pg_flow_bucket *b;
 	struct pg_flow *flow;
 	struct flow_pkt *f;
@@ -458,12 +494,13 @@ __noinline int flow_insert(struct pkt *p, __u32 half_open)
 		return 0;
 	f = &p->flow;
 	barrier();
-	b = bucket_at(f->bucket);
-	if (!b)
-		return 0;
 	way = f->way & 7;
+	b = bucket_at(f->bucket);
+	flow = flow_at(f->bucket, way);
+	trouble = trouble_at(f->bucket, way);
+	if (!b || !flow || !trouble)
+		return 0;
 	from = f->from & 1;
-	flow = &b->flow[way];
 	flow->key = f->key;
 	flow->first = f->tick;
 	flow->last_end = f->end;
@@ -477,7 +514,7 @@ __noinline int flow_insert(struct pkt *p, __u32 half_open)
 	flow->sent[from ^ 1].packets = flow->sent[from ^ 1].bytes = 0;
 	flow->win[from] = f->snd;
 	flow->win[from ^ 1] = f->rcv;
-	b->trouble[way][0] = b->trouble[way][1] = 0;
+	trouble->end[0] = trouble->end[1] = 0;
 	flow->status = f->status | next_reuse(flow->status);
 	publish(f, b, way, f->tick);
 	drop_twin(f, b);
@@ -486,17 +523,19 @@ __noinline int flow_insert(struct pkt *p, __u32 half_open)
 }
 
 /* Whoever takes counters from an entry that is given up takes each of them once. */
-static __always_inline void move_counters(struct pg_flow_bucket *from, __u32 from_way,
-					  struct pg_flow_bucket *to, __u32 way)
+static __always_inline void move_counters(__u32 from, __u32 from_way, __u32 to, __u32 way)
 {
-	NO_UNROLL for (__u32 end = 0; end < 2; end++) {
-		struct pg_count *old = &from->flow[from_way & 7].sent[end],
-				*new = &to->flow[way & 7].sent[end];
+	struct pg_flow *old = flow_at(from, from_way), *new = flow_at(to, way);
+	struct pg_flow_trouble *had = trouble_at(from, from_way), *has = trouble_at(to, way);
 
-		__sync_fetch_and_add(&new->packets, __sync_lock_test_and_set(&old->packets, 0));
-		__sync_fetch_and_add(&new->bytes, __sync_lock_test_and_set(&old->bytes, 0));
-		__sync_fetch_and_add(&to->trouble[way & 7][end],
-				     __sync_lock_test_and_set(&from->trouble[from_way & 7][end], 0));
+	if (!old || !new || !had || !has)
+		return;
+	NO_UNROLL for (__u32 end = 0; end < 2; end++) {
+		__sync_fetch_and_add(&new->sent[end].packets,
+				     __sync_lock_test_and_set(&old->sent[end].packets, 0));
+		__sync_fetch_and_add(&new->sent[end].bytes,
+				     __sync_lock_test_and_set(&old->sent[end].bytes, 0));
+		__sync_fetch_and_add(&has->end[end], __sync_lock_test_and_set(&had->end[end], 0));
 	}
 }
 
@@ -512,21 +551,24 @@ static __always_inline bool is_given_up(__u32 tag, const struct flow_pkt *f)
  */
 __noinline int flow_follow(struct pkt *p)
 {
-	struct pg_flow_bucket *from, *to;
+	struct pg_flow_bucket *to;
 	struct flow_pkt *f;
+	struct pg_flow *flow;
 
 	if (!p)
 		return 0;
 	f = &p->flow;
-	from = bucket_at(f->bucket);
 	to = bucket_at(bucket_of(f, false));
-	if (!from || !to)
+	if (!to)
 		return 0;
 	NO_UNROLL for (__u32 i = 0; i < PG_FLOW_WAYS; i++) {
 		__u32 tag = *(volatile __u32 *)&to->tag[i].tag;
 
-		if (same_tag(tag, f->tag) && !is_busy(tag) && same_key(&to->flow[i].key, &f->key)) {
-			move_counters(from, f->way, to, i);
+		if (!same_tag(tag, f->tag) || is_busy(tag))
+			continue;
+		flow = flow_at(bucket_of(f, false), i);
+		if (flow && same_key(&flow->key, &f->key)) {
+			move_counters(f->bucket, f->way, bucket_of(f, false), i);
 			return 1;
 		}
 	}
@@ -556,36 +598,41 @@ static __always_inline bool give_up(struct pg_flow_bucket *b, __u32 way, const s
 __noinline int flow_promote(struct pkt *p)
 {
 	struct pg_flow_bucket *from, *to;
+	struct pg_flow_trouble *trouble;
+	struct pg_flow *old, *new;
 	__u64 reuse, status, now;
-	__u32 from_way, way;
+	__u32 from_bucket, from_way;
 	struct flow_pkt *f;
 
 	if (!p)
 		return 0;
 	f = &p->flow;
-	from = bucket_at(f->bucket);
+	from_bucket = f->bucket;
 	from_way = f->way & 7;
-	if (!from || !claim(p, false))
+	from = bucket_at(from_bucket);
+	old = flow_at(from_bucket, from_way);
+	if (!from || !old || !claim(p, false))
 		return 0;
 	barrier();
 	to = bucket_at(f->bucket);
-	way = f->way & 7;
-	if (!to)
+	new = flow_at(f->bucket, f->way);
+	trouble = trouble_at(f->bucket, f->way);
+	if (!to || !new || !trouble)
 		return 0;
-	reuse = next_reuse(to->flow[way].status);
-	to->flow[way] = from->flow[from_way];
-	status = (to->flow[way].status & ~(15ULL << PG_FLOW_REUSE_SHIFT)) | reuse;
-	to->flow[way].status = status;
-	__builtin_memset(to->flow[way].sent, 0, sizeof(to->flow[way].sent));
-	to->trouble[way][0] = to->trouble[way][1] = 0;
-	publish(f, to, way, f->tick);
+	reuse = next_reuse(new->status);
+	*new = *old;
+	status = (new->status & ~(15ULL << PG_FLOW_REUSE_SHIFT)) | reuse;
+	new->status = status;
+	__builtin_memset(new->sent, 0, sizeof(new->sent));
+	trouble->end[0] = trouble->end[1] = 0;
+	publish(f, to, f->way & 7, f->tick);
 	drop_twin(f, to);
 	if (!give_up(from, from_way, f))
 		return 1;
-	now = (*(volatile __u64 *)&from->flow[from_way].status & ~(15ULL << PG_FLOW_REUSE_SHIFT)) | reuse;
+	now = (*(volatile __u64 *)&old->status & ~(15ULL << PG_FLOW_REUSE_SHIFT)) | reuse;
 	if (now != status)
-		__sync_val_compare_and_swap(&to->flow[way].status, status, now);
-	move_counters(from, from_way, to, way);
+		__sync_val_compare_and_swap(&new->status, status, now);
+	move_counters(from_bucket, from_way, f->bucket, f->way);
 	__sync_lock_test_and_set(&from->tag[from_way].tag, 0);
 	return 1;
 }

@@ -23,7 +23,7 @@ const volatile struct {
 	__u32 fast;	 /* enum pg_fast: which copy of the fast path */
 	__u32 space;	 /* number of the interface's network namespace: see pg_flow_key */
 	__u32 netns;	 /* its inode number */
-	__u32 flow_buckets; /* that pg_flows has for flows */
+	__u32 flow_buckets; /* that pg_flow_buckets has for flows */
 	__u32 role;	 /* enum pg_role */
 } cfg = { .shards = 1 };
 
@@ -251,7 +251,24 @@ struct {
 	__uint(max_entries, (PG_FLOWS + PG_HALF_OPEN) / PG_FLOW_WAYS);
 	__type(key, __u32);
 	__type(value, struct pg_flow_bucket);
+} pg_flow_buckets SEC(".maps");
+
+/* By pg_flow_place(), as the next one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PG_FLOWS + PG_HALF_OPEN);
+	__type(key, __u32);
+	__type(value, struct pg_flow);
 } pg_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PG_FLOWS + PG_HALF_OPEN);
+	__type(key, __u32);
+	__type(value, struct pg_flow_trouble);
+} pg_flow_trouble SEC(".maps");
 
 /* Written by the command. */
 struct {

@@ -112,12 +112,11 @@ struct flow_pkt {
 /* What tracking on the fast path needs of a packet. */
 struct fast_flow {
 	struct pg_flow_key key;
-	__u32 seq, ack, end;
+	__u32 seq, ack, end, window;
 	__u32 packets, bytes;
-	__u16 window;
-	__u8 flags, from;
-	__u32 established; /* it must be: a rule has been told so */
-	__u32 unused;
+	__u32 from;	  /* which end of the key sent it */
+	__u8 flags;
+	bool established; /* it must be: a rule has been told so */
 };
 
 /* What rules may ask of the packet's connection; filled in where PG_NEED_FLOW. */

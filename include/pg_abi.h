@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 7
+#define PG_ABI 8
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -906,6 +906,7 @@ struct pg_flow_window {
  * around after two years. When it was last seen, and which timeout holds, stands in its tag.
  */
 #define PG_FLOW_TICK_SHIFT 24
+#define PG_FLOW_SECOND (1000000000U >> PG_FLOW_TICK_SHIFT) /* no timeout is shorter */
 struct pg_flow {
 	struct pg_flow_key key;
 	__u64 status;	    /* PG_FLOW_* */
@@ -945,9 +946,21 @@ struct pg_flow_tag {
 #define PG_TAG_BUSY 0x1fU
 struct pg_flow_bucket {
 	struct pg_flow_tag tag[PG_FLOW_WAYS];
-	struct pg_flow flow[PG_FLOW_WAYS];
-	__u64 trouble[PG_FLOW_WAYS][2]; /* PG_TROUBLE_* */
 };
+
+/* Of each end; PG_TROUBLE_*. */
+struct pg_flow_trouble {
+	__u64 end[2];
+};
+
+/*
+ * Where a place is in pg_flows and pg_flow_trouble, of `buckets` in all: the first places of all buckets
+ * come first. Few flows are then on few pages, which is most of what many flows cost.
+ */
+static inline __u32 pg_flow_place(__u32 bucket, __u32 way, __u32 buckets)
+{
+	return (way % PG_FLOW_WAYS) * buckets + bucket;
+}
 
 #define PG_ENUM_TIMEOUT(sym, ...) PG_TIMEOUT_##sym,
 enum pg_timeout { PG_TIMEOUTS(PG_ENUM_TIMEOUT) _PG_TIMEOUT_MAX };
@@ -967,21 +980,17 @@ struct pg_flow_ctl {
  * The bucket is in the upper half, the tag in the lower. The end of each step is what spreads a
  * difference in high bits to low ones, which multiplication does not.
  */
+#define PG_FLOW_MIX(h, word) ((h ^ h >> 32 ^ (word)) * 0x9e3779b97f4a7c15ULL)
 static inline __u64 pg_flow_hash(const struct pg_flow_key *key, __u64 seed)
 {
-	const __u64 *addr = (const __u64 *)key->addr, k = 0x9e3779b97f4a7c15ULL;
-	__u64 ports = (__u64)key->space << 40 | (__u64)key->proto << 32 |
-		      (__u32)key->port[1] << 16 | key->port[0];
-	__u64 h = seed;
+	__u64 h = PG_FLOW_MIX(seed, (__u64)key->addr[1][0] << 32 | key->addr[0][0]);
 
-	h = (h ^ addr[0]) * k;
-	h = (h ^ h >> 32 ^ addr[2]) * k;
-	if (key->space & PG_FLOW_V6) {
-		h = (h ^ h >> 32 ^ addr[1]) * k;
-		h = (h ^ h >> 32 ^ addr[3]) * k;
-	}
-	h = (h ^ h >> 32 ^ ports) * k;
-	h = (h ^ h >> 32) * k;
+	if (key->space & PG_FLOW_V6)
+		for (int i = 1; i < 4; i++)
+			h = PG_FLOW_MIX(h, (__u64)key->addr[1][i] << 32 | key->addr[0][i]);
+	h = PG_FLOW_MIX(h, (__u64)key->space << 40 | (__u64)key->proto << 32 |
+			   (__u32)key->port[1] << 16 | key->port[0]);
+	h = PG_FLOW_MIX(h, 0);
 	return h ^ h >> 32;
 }
 
@@ -994,7 +1003,7 @@ static inline __u32 pg_flow_tag_of(__u64 hash)
 }
 
 /*
- * Two tables, in one array of buckets (pg_flows): first those of flows, as many as are left, then
+ * Two tables, in one array of buckets (pg_flow_buckets): first those of flows, as many as are left, then
  * PG_HALF_OPEN_BUCKETS; both powers of two. Flows, and TCP connections whose handshake has not been
  * answered and completed.
  */
@@ -1044,7 +1053,7 @@ struct pg_connlimit {
 
 _Static_assert(sizeof(struct pg_flow_key) == 40, "ABI");
 _Static_assert(sizeof(struct pg_flow) == 128, "ABI: two cache lines");
-_Static_assert(sizeof(struct pg_flow_bucket) == 64 + 8 * (128 + 16), "ABI: all of it in cache lines");
+_Static_assert(sizeof(struct pg_flow_bucket) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_flow_ctl) == 144, "ABI");
 _Static_assert(sizeof(struct pg_flow_stats) == 192, "ABI: cache lines of one CPU");
 _Static_assert(sizeof(struct pg_connlimit_key) == 40, "ABI");

@@ -214,6 +214,7 @@ static void read_for_ever(int sock, const struct pg_jail_user *user,
 
 	signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is the server's, whose end ends us */
 	signal(SIGCHLD, SIG_IGN);
+	pg_dp_kernel(); /* for the status, while we may */
 	if (pg_marker_start(opts->follow, user, sock, &opts->marker, &err) < 0 ||
 	    pg_jail_enter(PG_JAIL_READER, user, &err) < 0) {
 		told.exit_code = err.exit_code;

@@ -70,7 +70,7 @@ static int read_host(struct pg_doctor *d)
 	d->root = !geteuid();
 	d->bpffs = !statfs("/sys/fs/bpf", &fs) && fs.f_type == BPF_FS_MAGIC;
 	d->btf = !access("/sys/kernel/btf/vmlinux", R_OK);
-	pg_dp_kernel_probe(&d->bpf);
+	d->bpf = *pg_dp_kernel();
 	try_program(d);
 	d->flows_tracked = read_number("/proc/sys/net/netfilter/nf_conntrack_count");
 	d->flows_max = read_number("/proc/sys/net/netfilter/nf_conntrack_max");

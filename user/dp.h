@@ -147,7 +147,11 @@ int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err);
 struct pg_dp_kernel {
 	bool loop, frags, tcx, jit; /* bpf_loop(), multi-buffer XDP, TCX, the compiler is on */
 };
-void pg_dp_kernel_probe(struct pg_dp_kernel *ret);
+/*
+ * Found out once by loading small programs, so a process that is about to give up its privileges asks
+ * before. Who may load none sees .loop false.
+ */
+const struct pg_dp_kernel *pg_dp_kernel(void);
 
 /* A program on an interface, anybody's. */
 enum pg_dp_hook { PG_DP_HOOK_XDP_NATIVE, PG_DP_HOOK_XDP_SKB, PG_DP_HOOK_XDP_HW, PG_DP_HOOK_TCX_IN,

@@ -135,12 +135,12 @@ __u32 pg_dp_flow_space(const struct pg_dp *dp)
 
 static struct pg_flow_bucket *buckets(const struct pg_dp *dp)
 {
-	return dp->map[PG_MAP_FLOWS].mem;
+	return dp->map[PG_MAP_FLOW_BUCKETS].mem;
 }
 
 static __u32 bucket_count(const struct pg_dp *dp)
 {
-	return dp->map[PG_MAP_FLOWS].entries;
+	return dp->map[PG_MAP_FLOW_BUCKETS].entries;
 }
 
 static __u32 flow_buckets(const struct pg_dp *dp)
@@ -189,21 +189,39 @@ static void count_leaving(const struct pg_dp *dp, const struct pg_flow *flow)
 					   __ATOMIC_RELAXED);
 }
 
-static bool free_place(const struct pg_dp *dp, struct pg_flow_bucket *b, __u32 way, __u32 tag)
-{
-	if (!__atomic_compare_exchange_n(&b->tag[way].tag, &tag, 0, false, __ATOMIC_ACQ_REL,
-					 __ATOMIC_RELAXED))
-		return false;
-	count_leaving(dp, &b->flow[way]);
-	return true;
-}
-
 /* A place in the tables. */
 struct place {
 	struct pg_flow_bucket *b;
 	__u32 way, tag;
 	bool half_open;
 };
+
+/* In pg_flows and pg_flow_trouble. */
+static __u32 index_of(const struct pg_dp *dp, const struct place *at)
+{
+	return pg_flow_place((__u32)(at->b - buckets(dp)), at->way, bucket_count(dp));
+}
+
+static struct pg_flow *flow_at(const struct pg_dp *dp, const struct place *at)
+{
+	return (struct pg_flow *)dp->map[PG_MAP_FLOWS].mem + index_of(dp, at);
+}
+
+static struct pg_flow_trouble *trouble_at(const struct pg_dp *dp, const struct place *at)
+{
+	return (struct pg_flow_trouble *)dp->map[PG_MAP_FLOW_TROUBLE].mem + index_of(dp, at);
+}
+
+static bool free_place(const struct pg_dp *dp, const struct place *at)
+{
+	__u32 tag = at->tag;
+
+	if (!__atomic_compare_exchange_n(&at->b->tag[at->way].tag, &tag, 0, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return false;
+	count_leaving(dp, flow_at(dp, at));
+	return true;
+}
 
 static bool find_in(const struct pg_dp *dp, const struct pg_flow_key *key, bool half_open,
 		    struct place *ret)
@@ -212,11 +230,11 @@ static bool find_in(const struct pg_dp *dp, const struct pg_flow_key *key, bool 
 	struct pg_flow_bucket *b = &buckets(dp)[bucket_of(dp, hash, half_open)];
 
 	for (__u32 way = 0; way < PG_FLOW_WAYS; way++) {
-		__u32 tag = tag_at(b, way);
+		struct place at = { b, way, tag_at(b, way), half_open };
 
-		if (!((tag ^ pg_flow_tag_of(hash)) & ~PG_TAG_TIMEOUT) && !is_busy(tag) &&
-		    same_key(&b->flow[way].key, key)) {
-			*ret = (struct place){ b, way, tag, half_open };
+		if (!((at.tag ^ pg_flow_tag_of(hash)) & ~PG_TAG_TIMEOUT) && !is_busy(at.tag) &&
+		    same_key(&flow_at(dp, &at)->key, key)) {
+			*ret = at;
 			return true;
 		}
 	}
@@ -332,14 +350,14 @@ static __u32 place_number(const struct pg_dp *dp, const struct place *at)
 static bool read_place(const struct pg_dp *dp, const struct place *at, __u64 now,
 		       struct pg_dp_flow *ret)
 {
-	struct pg_flow flow = at->b->flow[at->way];
-	__u64 trouble[2] = { at->b->trouble[at->way][0], at->b->trouble[at->way][1] };
+	struct pg_flow_trouble trouble = *trouble_at(dp, at);
+	struct pg_flow flow = *flow_at(dp, at);
 	__u32 last = at->b->tag[at->way].last;
 
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if ((tag_at(at->b, at->way) ^ at->tag) & ~PG_TAG_TIMEOUT || is_busy(at->tag))
 		return false;
-	unpack(dp, &flow, trouble, at->tag, last, at->half_open, now, ret);
+	unpack(dp, &flow, trouble.end, at->tag, last, at->half_open, now, ret);
 	ret->place = place_number(dp, at);
 	ret->id = at->tag & ~PG_TAG_TIMEOUT;
 	return true;
@@ -405,7 +423,7 @@ int pg_dp_flows_walk(struct pg_dp *dp, pg_dp_flow_fn *fn, void *arg)
 
 static bool has_expired(const struct pg_dp *dp, const struct place *at, __u32 tick)
 {
-	const struct pg_flow *flow = &at->b->flow[at->way];
+	const struct pg_flow *flow = flow_at(dp, at);
 	__u32 since;
 	enum pg_timeout timeout =
 		timeout_of(dp, flow, at->tag, at->b->tag[at->way].last, &since);
@@ -426,7 +444,7 @@ static bool is_young(const struct pg_dp *dp, __u32 tag, __u32 last, __u32 tick)
 
 static int glance(struct pg_dp *dp, const struct place *at, void *arg)
 {
-	const struct pg_flow *flow = &at->b->flow[at->way];
+	const struct pg_flow *flow = flow_at(dp, at);
 	const struct walk *walk = arg;
 	struct pg_dp_flow *ret = walk->flow;
 	__u64 status = flow->status;
@@ -496,7 +514,8 @@ void pg_dp_flow_stats(struct pg_dp *dp, struct pg_dp_flow_info *ret)
 
 	*ret = (struct pg_dp_flow_info){
 		.capacity = { flow_buckets(dp) * PG_FLOW_WAYS, PG_HALF_OPEN },
-		.memory_bytes = dp->map[PG_MAP_FLOWS].bytes,
+		.memory_bytes = dp->map[PG_MAP_FLOW_BUCKETS].bytes + dp->map[PG_MAP_FLOWS].bytes +
+				dp->map[PG_MAP_FLOW_TROUBLE].bytes,
 		.tracking = pg_dp_policy_tracks(dp),
 	};
 	for (__u32 cpu = 0; cpu < stats->entries; cpu++) {
@@ -532,7 +551,7 @@ bool pg_dp_flow_kill(struct pg_dp *dp, const struct pg_flow_key *key)
 
 	/* Its timeout may change while we look. */
 	for (int tries = 0; tries < 100 && find_place(dp, key, &at); tries++)
-		if (free_place(dp, at.b, at.way, at.tag))
+		if (free_place(dp, &at))
 			return true;
 	return false;
 }
@@ -559,7 +578,7 @@ static int collect_place(struct pg_dp *dp, const struct place *at, void *arg)
 	struct pg_flow_stats *stats = dp->map[PG_MAP_FLOW_STATS].mem;
 	__u32 *n = arg;
 
-	if (has_expired(dp, at, tick_of(now_ns())) && free_place(dp, at->b, at->way, at->tag)) {
+	if (has_expired(dp, at, tick_of(now_ns())) && free_place(dp, at)) {
 		__atomic_fetch_add(&stats->collected[at->half_open], 1, __ATOMIC_RELAXED);
 		++*n;
 	}
@@ -578,8 +597,8 @@ static int forget_place(struct pg_dp *dp, const struct place *at, void *arg)
 {
 	const __u32 *space = arg;
 
-	if (!space || (at->b->flow[at->way].key.space & ~PG_FLOW_V6) == *space)
-		free_place(dp, at->b, at->way, at->tag);
+	if (!space || (flow_at(dp, at)->key.space & ~PG_FLOW_V6) == *space)
+		free_place(dp, at);
 	return 0;
 }
 
@@ -708,22 +727,20 @@ static bool claim(const struct pg_dp *dp, const struct pg_flow_key *key, bool ha
 
 int pg_dp_flow_put(struct pg_dp *dp, const struct pg_dp_flow *flow)
 {
-	struct pg_flow_bucket *b;
-	__u64 trouble[2], reuse;
-	struct pg_flow packed;
+	struct pg_flow packed, *place;
+	__u64 trouble[2];
 	struct place at;
 
 	pg_dp_flow_kill(dp, &flow->key);
 	if (!claim(dp, &flow->key, flow->half_open, &at))
 		return -ENOSPC;
-	b = at.b;
+	place = flow_at(dp, &at);
 	pack(flow, &packed, trouble);
-	reuse = ((b->flow[at.way].status >> PG_FLOW_REUSE_SHIFT) + 1) << PG_FLOW_REUSE_SHIFT;
-	packed.status |= reuse;
-	b->flow[at.way] = packed;
-	memcpy(b->trouble[at.way], trouble, sizeof(trouble));
-	b->tag[at.way].last = tick_of(flow->last_ns);
-	__atomic_store_n(&b->tag[at.way].tag, at.tag | timeout_for(flow), __ATOMIC_RELEASE);
+	packed.status |= ((place->status >> PG_FLOW_REUSE_SHIFT) + 1) << PG_FLOW_REUSE_SHIFT;
+	*place = packed;
+	memcpy(trouble_at(dp, &at)->end, trouble, sizeof(trouble));
+	at.b->tag[at.way].last = tick_of(flow->last_ns);
+	__atomic_store_n(&at.b->tag[at.way].tag, at.tag | timeout_for(flow), __ATOMIC_RELEASE);
 	return 0;
 }
 

@@ -20,7 +20,9 @@
 	X(STATES, pg_states)                                                                       \
 	X(EVENT_RATE, pg_event_rate)                                                               \
 	X(REPLY_RATE, pg_reply_rate)                                                               \
+	X(FLOW_BUCKETS, pg_flow_buckets)                                                           \
 	X(FLOWS, pg_flows)                                                                         \
+	X(FLOW_TROUBLE, pg_flow_trouble)                                                           \
 	X(FLOW_CTL, pg_flow_ctl)                                                                   \
 	X(FLOW_STATS, pg_flow_stats)                                                               \
 	X(PORT_STATES, pg_port_states)                                                             \

@@ -249,7 +249,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_ktime_get_coarse_ns, NULL) == 1;
 	skel->rodata->cfg.netns = (__u32)dp->netns;
 	skel->rodata->cfg.space = pg_dp_flow_space(dp);
-	skel->rodata->cfg.flow_buckets = dp->map[PG_MAP_FLOWS].entries - PG_HALF_OPEN_BUCKETS;
+	skel->rodata->cfg.flow_buckets = dp->map[PG_MAP_FLOW_BUCKETS].entries - PG_HALF_OPEN_BUCKETS;
 	skel->rodata->cfg.role = opts->role;
 	skel->rodata->cfg.fast = fast_path_for(opts, skel->rodata->cfg.atomic);
 	r = portguard_bpf__load(skel);
@@ -382,8 +382,11 @@ static __u32 elements(enum pg_map_id id, const struct bpf_map *m, __u32 shards, 
 	switch (id) {
 	case PG_MAP_SHARDS:
 		return shards;
-	case PG_MAP_FLOWS:
+	case PG_MAP_FLOW_BUCKETS:
 		return (flows + PG_HALF_OPEN) / PG_FLOW_WAYS;
+	case PG_MAP_FLOWS:
+	case PG_MAP_FLOW_TROUBLE:
+		return flows + PG_HALF_OPEN;
 	case PG_MAP_SCRATCH:
 	case PG_MAP_EVENT_RATE:
 	case PG_MAP_REPLY_RATE:

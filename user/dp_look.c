@@ -13,7 +13,7 @@
 #define LINK_TCX 11 /* BPF_LINK_TYPE_TCX */
 enum { PIN_DEPTH = 8, PINS_MAX = 4096 };
 
-void pg_dp_kernel_probe(struct pg_dp_kernel *ret)
+static void probe_kernel(struct pg_dp_kernel *ret)
 {
 	LIBBPF_OPTS(bpf_prog_query_opts, q);
 	_fclose_ FILE *f = fopen("/proc/sys/net/core/bpf_jit_enable", "re");
@@ -24,6 +24,15 @@ void pg_dp_kernel_probe(struct pg_dp_kernel *ret)
 	ret->tcx = !bpf_prog_query_opts(1, TCX_INGRESS, &q) || errno == EPERM;
 	/* A kernel that has nothing but the compiler has no such file for who may not read it. */
 	ret->jit = !f || fgetc(f) != '0';
+}
+
+const struct pg_dp_kernel *pg_dp_kernel(void)
+{
+	static struct pg_dp_kernel kernel;
+
+	if (!kernel.loop) /* without it there is no instance to ask about every second */
+		probe_kernel(&kernel);
+	return &kernel;
 }
 
 static void add(struct pg_dp_hooked *ret, size_t *n, enum pg_dp_hook hook, __u32 id)

@@ -173,7 +173,7 @@ static int open_maps(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err 
 
 int pg_dp_shadow_create(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err)
 {
-	__u32 flows = dp->map[PG_MAP_FLOWS].entries * PG_FLOW_WAYS - PG_HALF_OPEN;
+	__u32 flows = dp->map[PG_MAP_FLOWS].entries - PG_HALF_OPEN;
 	_cleanup_(pg_dp_closep) struct pg_dp *made = NULL, *shadow = NULL;
 	int r = pg_dp_shadow_stop(dp, err);
 

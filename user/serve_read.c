@@ -68,6 +68,8 @@ static double cpu_s(void)
 static unsigned what_for(enum pg_doc doc)
 {
 	switch (doc) {
+	case PG_DOC_STATUS:
+		return PG_SNAP_KERNEL;
 	case PG_DOC_PORTS:
 		return PG_SNAP_PORTS | PG_SNAP_LISTENERS;
 	case PG_DOC_FLOWS:

@@ -239,7 +239,7 @@ static int read_instance(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsi
 	if (r < 0)
 		return r;
 	if (what & PG_SNAP_KERNEL)
-		pg_dp_kernel_probe(&snap->has);
+		snap->has = *pg_dp_kernel();
 	snap->knows_kernel = snap->has.loop; /* without it there were no instance */
 	snap->memory_bytes = pg_dp_memory(dp);
 	snap->events_lost = pg_dp_events_lost(dp);

@@ -4,7 +4,7 @@
  * 100 000 rules, IPv4 and IPv6, one packet and packets that differ, and beside them the filters
  * that the distribution packages.
  *
- *   bench [--only GROUP,…] [--rounds N] [--repeat N] [--max-rules N] [--json FILE] [--svg FILE]
+ *   bench [--only GROUP,…] [--rounds N] [--repeat N] [--max-rules N] [--max-flows N] [--json FILE] [--svg FILE]
  *
  * Groups: hooks, repeat, spread, classbench, peers (beside the three before), commit, flows.
  * ClassBench sets are read from classbench/ in the folder that PG_TEST_DATA names.
@@ -54,6 +54,7 @@ static int parse_options(int argc, char **argv, struct bench_opts *opts, const c
 					       { "json", required_argument, NULL, 'j' },
 					       { "svg", required_argument, NULL, 's' },
 					       { "max-rules", required_argument, NULL, 'm' },
+					       { "max-flows", required_argument, NULL, 'f' },
 					       { 0 } };
 	int c, r = 0;
 
@@ -70,6 +71,8 @@ static int parse_options(int argc, char **argv, struct bench_opts *opts, const c
 			r = pg_parse_u32(optarg, 64, 100000000, &opts->repeat);
 		else if (c == 'm')
 			r = pg_parse_u32(optarg, 1, 100000, &opts->max_rules);
+		else if (c == 'f')
+			r = pg_parse_u32(optarg, 1, UINT32_MAX, &opts->max_flows);
 		else
 			return -EINVAL;
 		if (r && c != 'o')
@@ -112,6 +115,7 @@ int main(int argc, char **argv)
 		.rounds = 9,
 		.repeat = 1000000,
 		.max_rules = 100000,
+		.max_flows = UINT32_MAX,
 		.groups = BENCH_ALL,
 		.data = getenv("PG_TEST_DATA"),
 	};

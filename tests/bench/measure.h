@@ -24,7 +24,7 @@ enum bench_group {
 };
 
 struct bench_opts {
-	uint32_t rounds, repeat, max_rules;
+	uint32_t rounds, repeat, max_rules, max_flows;
 	unsigned groups;  /* enum bench_group */
 	const char *data; /* a folder that has classbench/; NULL: none */
 };

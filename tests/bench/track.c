@@ -132,10 +132,10 @@ static int make_flows(struct trial *tr, struct pg_err *err)
 	return r ? pg_fail(err, r, "out of memory") : 0;
 }
 
-/* Four places for each flow: hardly one finds its bucket full. */
+/* The default, or four places for each flow: hardly one finds its bucket full. */
 static uint32_t room_for(const struct kind *kind)
 {
-	uint32_t room = PG_FLOWS_MIN;
+	uint32_t room = kind->established ? PG_FLOWS : PG_FLOWS_MIN;
 
 	while (kind->established && room < 4 * kind->flows)
 		room *= 2;
@@ -446,21 +446,23 @@ int bench_flows(struct bench_table *t, struct bench_listing *ret, const struct b
 		struct pg_err *err)
 {
 	struct trial trials[ARRAY_SIZE(kinds)] = { 0 };
-	size_t from = t->n;
+	size_t from = t->n, n = 0;
 	int r = 0;
 
 	if (!(opts->groups & BENCH_FLOWS))
 		return 0;
 	fprintf(stderr, "bench: tracking\n");
 	for (size_t i = 0; !r && i < ARRAY_SIZE(kinds); i++) {
-		trials[i].kind = &kinds[i];
-		r = add_trial(t, from, &trials[i], err);
+		if (kinds[i].flows > opts->max_flows)
+			continue;
+		trials[n].kind = &kinds[i];
+		r = add_trial(t, from, &trials[n++], err);
 	}
 	if (!r)
 		r = bench_measure(t, from, opts, err);
 	if (!r)
-		r = finish(t, trials, ARRAY_SIZE(trials), ret, err);
-	for (size_t i = 0; i < ARRAY_SIZE(trials); i++)
+		r = finish(t, trials, n, ret, err);
+	for (size_t i = 0; i < n; i++)
 		free_trial(&trials[i]);
 	return r;
 }
