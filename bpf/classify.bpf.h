@@ -707,7 +707,7 @@ static __always_inline bool fast_take(const struct tables *t, __u64 found, enum 
 {
 	const struct pg_base *base = &t->gen->base[hook];
 	const struct pg_term_record *rec;
-	__u32 what = found, term = what & PG_FEW_TERM;
+	__u32 what = found, term = what & PG_FEW_TERM, brief;
 
 	if (what == TERM_UNSURE)
 		return false;
@@ -721,6 +721,12 @@ static __always_inline bool fast_take(const struct tables *t, __u64 found, enum 
 	if (what >= PG_FEW_LAST) {
 		d->slot = found >> 32;
 		d->verdict = what / PG_FEW_DROP & 1;
+		return true;
+	}
+	brief = t->map->brief[t->active & 1][term & (PG_MAX_TERMS - 1)];
+	if (brief) {
+		d->slot = brief & ~(PG_BRIEF | PG_BRIEF_DROP);
+		d->verdict = brief / PG_BRIEF_DROP & 1;
 		return true;
 	}
 	rec = record(t, term);

@@ -141,7 +141,9 @@ static __always_inline void fast_key(struct fast_flow *q, const struct pkt *p)
 			d = p->daddr[i];
 		}
 	}
-	q->from = (d - s) >> 63;
+	d -= s;
+	barrier_var(d); /* clang would make a branch of it */
+	q->from = d >> 63;
 	swap = -q->from;
 	barrier_var(swap);
 #pragma unroll

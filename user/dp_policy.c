@@ -146,6 +146,8 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 		memcpy(rows, t->rows, t->n_row_words * sizeof(*rows));
 	if (gen.terms)
 		memcpy(map->term[g], t->records, gen.terms * sizeof(*t->records));
+	for (__u32 i = 0; i < gen.terms; i++)
+		map->brief[g][i] = pg_brief(&t->records[i]);
 	if (t->n_spans)
 		memcpy(map->chain[g], t->spans, t->n_spans * sizeof(*t->spans));
 	if (t->n_checks)
