@@ -244,7 +244,7 @@ static __always_inline bool is_gone(const struct pg_connlimit *e)
 	if (tcp < 0)
 		return e->cpu == bpf_get_smp_processor_id() ||
 		       bpf_ktime_get_ns() - e->time_ns > CONNLIMIT_PENDING_NS;
-	return tcp == PG_TCP_TIME_WAIT || tcp == PG_TCP_CLOSE;
+	return e->flow.proto == IPPROTO_TCP && (tcp == PG_TCP_TIME_WAIT || tcp == PG_TCP_CLOSE);
 }
 
 static __always_inline bool is_own(const struct pg_connlimit *e, const struct pkt *p)

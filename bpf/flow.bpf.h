@@ -10,8 +10,7 @@
  * status changes by compare-and-swap, counters by atomic adds, and of times the last one wins.
  *
  * Not as the kernel: transport checksums are not looked at; a fragment
- * that is not the first is INVALID, because it is not put together here; SCTP has no states of its
- * own and GRE no calls; there are no helpers, so nothing but ICMP errors is RELATED. A packet on lo is
+ * that is not the first is INVALID, because it is not put together here; GRE has no calls; there are no helpers, so nothing but ICMP errors is RELATED. A packet on lo is
  * two packets: a FIN closes its flow twice as far, and the RST that ends an unanswered flow is INVALID
  * at the second.
  *
@@ -24,7 +23,6 @@
 #include "flow_table.bpf.h"
 
 #include "flow_tcp.bpf.h"
-
 
 struct icmp_query_header {
 	__u8 type, code;
@@ -408,6 +406,8 @@ __noinline int flow_scale_tc(struct __sk_buff *ctx, struct pkt *p)
 	return 0;
 }
 
+#include "flow_sctp.bpf.h"
+
 /* Going on ------------------------------------------------------------------------------------- */
 
 /* A datagram of other protocols than TCP. */
@@ -432,7 +432,7 @@ static __always_inline __u8 timeout_of(const struct flow_pkt *f)
 	case IPPROTO_UDPLITE:
 		return f->status & PG_FLOW_ASSURED ? PG_TIMEOUT_UDP_STREAM : PG_TIMEOUT_UDP;
 	case IPPROTO_SCTP:
-		return f->old & PG_FLOW_SEEN_REPLY ? PG_TIMEOUT_SCTP : PG_TIMEOUT_UDP;
+		return sctp_timeout(f);
 	case IPPROTO_GRE:
 		return f->status & PG_FLOW_SEEN_REPLY ? PG_TIMEOUT_GRE_STREAM : PG_TIMEOUT_GRE;
 	case IPPROTO_ICMP:
@@ -459,15 +459,20 @@ static __always_inline bool step_flow(struct pg_flow_bucket *b, __u32 way, struc
 			return false;
 		barrier();
 		reply = f->from != !!(f->old & PG_FLOW_OPENER);
-		f->effect = f->proto == IPPROTO_TCP ?
-				    tcp_step(p, flow, reply, ctl->options & PG_FLOW_OPT_LIBERAL) :
-				    datagram_step(f, flow);
+		if (f->proto == IPPROTO_TCP)
+			f->effect = tcp_step(p, flow, reply, ctl->options & PG_FLOW_OPT_LIBERAL);
+		else if (f->proto == IPPROTO_SCTP)
+			f->effect = sctp_step(p, flow, reply);
+		else
+			f->effect = datagram_step(f, flow);
 		barrier();
 		if (f->effect == FLOW_REFUSES || f->effect == FLOW_REOPENS)
 			return true;
-		if (reply)
-			f->status |= PG_FLOW_SEEN_REPLY;
-		f->status |= (__u64)f->flags << (PG_FLOW_FLAGS_SHIFT + 8 * (f->from & 1));
+		if (f->effect != FLOW_SPOILS) {
+			if (reply)
+				f->status |= PG_FLOW_SEEN_REPLY;
+			f->status |= (__u64)f->flags << (PG_FLOW_FLAGS_SHIFT + 8 * (f->from & 1));
+		}
 		if (f->status == f->old ||
 		    __sync_val_compare_and_swap(&flow->status, f->old, f->status) == f->old)
 			return true;
@@ -523,7 +528,8 @@ static __always_inline bool is_killed(__u32 tag)
 static __always_inline __u8 refuse_killed(struct pg_flow_bucket *b, __u32 way, __u32 tag,
 					  const struct pg_flow *flow, struct flow_pkt *f)
 {
-	if (f->proto == IPPROTO_TCP && f->event == PG_SEG_SYN) {
+	if (f->proto == IPPROTO_TCP ? f->event == PG_SEG_SYN :
+	    f->proto == IPPROTO_SCTP && f->chunks & CHUNK(INIT)) {
 		free_place(b, way, tag, flow);
 		return 0;
 	}
@@ -588,14 +594,14 @@ __noinline int flow_advance(struct pkt *p)
 	if (!step_flow(b, way, flow, p, ctl))
 		return 0;
 	barrier();
-	if (f->effect == FLOW_GOES_ON || f->out_of_window) {
-		if (f->proto == IPPROTO_TCP) {
+	if (f->effect == FLOW_GOES_ON || f->out_of_window || f->proto == IPPROTO_SCTP) {
+		if (f->proto == IPPROTO_TCP || f->proto == IPPROTO_SCTP) {
 			set_window(&flow->win[f->from & 1], &f->snd_was, &f->snd);
 			set_window(&flow->win[(f->from ^ 1) & 1], &f->rcv_was, &f->rcv);
 		}
 	}
 	barrier();
-	if (f->effect == FLOW_REFUSES) {
+	if (f->effect == FLOW_REFUSES || f->effect == FLOW_SPOILS) {
 		/* Asked for here, not above: 6.1 has no stack for one more value. */
 		stats = flow_stats();
 		if (stats)
@@ -667,8 +673,9 @@ static __always_inline __u8 passing_state(struct pkt *p)
 }
 
 /* Can a packet begin a flow? An ACK can: it may be of a connection that is older than we are. */
-static __always_inline bool can_open(const struct flow_pkt *f)
+static __always_inline bool can_open(struct pkt *p)
 {
+	const struct flow_pkt *f = &p->flow;
 	const struct pg_flow_ctl *ctl;
 
 	switch (f->proto) {
@@ -679,6 +686,8 @@ static __always_inline bool can_open(const struct flow_pkt *f)
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		return !f->from;
+	case IPPROTO_SCTP:
+		return flow_sctp_new(p);
 	}
 	return true;
 }
@@ -706,6 +715,9 @@ static __always_inline __u8 track(const struct source *s)
 		else
 			flow_scale_tc(s->ctx, p);
 	}
+	if (f->proto == IPPROTO_SCTP &&
+	    !(s->xdp ? flow_chunks_xdp(s->ctx, p) : flow_chunks_tc(s->ctx, p)))
+		return PG_CT_INVALID;
 	if (f->found) {
 		state = flow_advance(p);
 		if (!state && flow_find(p)) /* it was promoted meanwhile */
@@ -717,7 +729,7 @@ static __always_inline __u8 track(const struct source *s)
 	if (state)
 		return state;
 	/* Of what passes nobody knows here whether raw said NOTRACK where it arrived. */
-	f->opens = can_open(f) && !(p->passing && p->needs & PG_NEED_NOTRACK);
+	f->opens = can_open(p) && !(p->passing && p->needs & PG_NEED_NOTRACK);
 	if (f->opens)
 		view_new(p);
 	return f->opens ? PG_CT_NEW : PG_CT_INVALID;
@@ -787,7 +799,10 @@ __noinline int flow_open(struct pkt *p)
 		return 0;
 	f = &p->flow;
 	f->old = f->moves = 0;
-	f->status = f->from ? PG_FLOW_OPENER : 0;
+	if (f->proto != IPPROTO_SCTP) /* see flow_sctp_new() */
+		f->status = 0;
+	if (f->from)
+		f->status |= PG_FLOW_OPENER;
 	if (f->proto == IPPROTO_TCP) {
 		open_tcp(f);
 		f->status |= (__u64)f->flags << (PG_FLOW_FLAGS_SHIFT + 8 * (f->from & 1));

@@ -85,6 +85,7 @@ enum flow_effect {
 	FLOW_GOES_ON,
 	FLOW_STAYS,   /* the packet is the flow's, and changes nothing but what was seen last */
 	FLOW_REFUSES, /* the packet is INVALID */
+	FLOW_SPOILS,  /* likewise, but what of it came before changes the flow */
 	FLOW_ENDS,
 	FLOW_REOPENS, /* it has ended, and the packet begins the next with the same ends */
 };
@@ -376,6 +377,8 @@ static __always_inline enum flow_effect stay(struct flow_pkt *f, struct pg_flow 
 	f->status &= ~PG_FLOW_TIMING;
 	flow->last_end = f->end;
 	flow->last_win = f->window;
+	if (f->event == PG_SEG_ACK) /* it may challenge a SYN: see check_reset() */
+		flow->win[f->from & 1].max_ack = f->ack;
 	if (f->event == PG_SEG_SYN && !reply) {
 		flow->last_scale = f->scale;
 		if ((now & PG_FLOW_TCP_STATE) == PG_TCP_LAST_ACK)
@@ -430,6 +433,10 @@ static __always_inline enum reset_verdict check_reset(const struct flow_pkt *f,
 	if (((f->old & PG_FLOW_SEEN_REPLY && last == PG_SEG_SYN) ||
 	     (!(f->old & PG_FLOW_ASSURED) && last == PG_SEG_ACK)) &&
 	    f->ack == flow->last_end)
+		return RESET_IS_VALID;
+	/* It answers the ACK with which an end that knows an older connection has challenged the SYN. */
+	if (state == PG_TCP_SYN_SENT && last == PG_SEG_ACK &&
+	    f->seq == flow->win[!!(f->old & PG_FLOW_LAST_FROM_1)].max_ack)
 		return RESET_IS_VALID;
 	return RESET_IS_CHECKED;
 }
@@ -527,8 +534,13 @@ static __always_inline enum flow_effect tcp_step(struct pkt *p, struct pg_flow *
 		f->next = f->state;
 	window = reset == RESET_IS_VALID ? IN_WINDOW : flow_check_window(p, reply, liberal);
 	f->out_of_window = window;
-	if (window == OUT_OF_WINDOW)
-		return FLOW_REFUSES;
+	if (window == OUT_OF_WINDOW) {
+		/* Of an assured flow it is what came last all the same. */
+		if (!(f->old & PG_FLOW_ASSURED) || (f->event != PG_SEG_FIN && f->event != PG_SEG_RST))
+			return FLOW_REFUSES;
+		f->status = with_last(f->old, f);
+		return FLOW_SPOILS;
+	}
 	if (window == NEARLY_IN_WINDOW)
 		return FLOW_STAYS;
 	if (reset != RESET_CHANGES_NOTHING)

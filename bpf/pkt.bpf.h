@@ -88,6 +88,12 @@ struct flow_pkt {
 	struct pg_flow_window snd_was, rcv_was; /* and as it found them */
 	__u64 moves;	     /* changes of the ends' states, a byte each: from << 4 | to */
 	__u64 trouble;	     /* PG_TROUBLE_*: what it adds */
+	/* SCTP */
+	__be32 vtag, init_tag; /* the tag that it bears, and that its INIT or INIT-ACK asks for */
+	__u64 said;	       /* enum sctp_chunk of each that says something, 4 bits, the first lowest */
+	__u16 chunks;	       /* CHUNK() of all; 0: they cannot be */
+	__u8 n_said;
+	__u8 ignored; /* it does not prolong the association's life */
 	/* Where the flow is. */
 	__u32 tag;	/* that is looked for */
 	__u32 bucket;	/* and where it was found */
@@ -96,7 +102,7 @@ struct flow_pkt {
 	__u8 out_of_window; /* why it is INVALID */
 	__u8 state, next; /* enum pg_tcp_state, before and after */
 	__u8 killed;	/* it has been ended from outside: the packet is to be dropped */
-	__u8 unused[5];
+	__u8 unused;
 	__u32 tick, claimed;
 	__u64 hash;
 	__u64 old, status; /* of the flow, before and after */

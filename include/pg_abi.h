@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 7
+#define PG_ABI 8
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -848,6 +848,20 @@ enum pg_tcp_state {
 	_PG_TCP_MAX
 };
 
+/* An SCTP association's, likewise, as are its timeouts. NONE: not SCTP. */
+enum pg_sctp_state {
+	PG_SCTP_NONE,
+	PG_SCTP_ESTABLISHED,
+	PG_SCTP_CLOSED,
+	PG_SCTP_COOKIE_WAIT,
+	PG_SCTP_COOKIE_ECHOED,
+	PG_SCTP_SHUTDOWN_SENT, /* by the opener */
+	PG_SCTP_SHUTDOWN_RECD, /* by it from the other end */
+	PG_SCTP_SHUTDOWN_ACK_SENT,
+	PG_SCTP_HEARTBEAT_SENT, /* nothing else was seen: another path of an association */
+	_PG_SCTP_MAX
+};
+
 /*
  * pg_flow.status: one word, so that two CPUs change it by compare-and-swap. What there is one of
  * for each end of the key has its bits side by side, end 0's first.
@@ -872,6 +886,11 @@ enum pg_tcp_state {
 #define PG_FLOW_NO_WINDOW PG_FLOW_BIT(36)  /* it has announced a window of nothing */
 #define PG_FLOW_LIBERAL PG_FLOW_BIT(38)	   /* window scales are not known: nothing is out of window */
 #define PG_FLOW_PASSING PG_FLOW_BIT(40)	   /* what its opener sends is seen when it leaves only */
+/* What is TCP's above is for SCTP: */
+#define PG_FLOW_SCTP_STATE PG_FLOW_TCP_STATE  /* enum pg_sctp_state */
+#define PG_FLOW_SCTP_INIT PG_FLOW_BIT(6)      /* it has sent an INIT; << 1 for end 1 */
+#define PG_FLOW_SCTP_LOST_TAG PG_FLOW_BIT(8)  /* a HEARTBEAT with another tag awaits its answer */
+#define PG_FLOW_SCTP_LOST_TAG_FROM_1 PG_FLOW_BIT(9) /* it was sent by end 1 */
 #define PG_FLOW_FLAGS_SHIFT 44		   /* TCP flags ever seen of each end, 8 bits */
 #define PG_FLOW_REUSE_SHIFT 60		   /* grows when the place is taken by another flow */
 
@@ -885,7 +904,10 @@ enum pg_segment {
 	PG_SEG_RST
 };
 
-/* Of what one end sends and of what it lets the other send (nf_conntrack's td_*). */
+/*
+ * Of what one end sends and of what it lets the other send (nf_conntrack's td_*). SCTP: max_end is the
+ * verification tag, as on the wire, of all that it sends; 0: none is known.
+ */
 struct pg_flow_window {
 	__u32 end;     /* behind the last byte sent */
 	__u32 max_end; /* behind the last byte that the other end allows */
@@ -1053,6 +1075,8 @@ _Static_assert(sizeof(struct pg_connlimit) == 56, "ABI");
 _Static_assert(_PG_TCP_MAX <= PG_FLOW_TCP_STATE, "a state fits in its bits");
 _Static_assert(_PG_TIMEOUT_MAX <= PG_TAG_BUSY, "a timeout fits in its bits");
 _Static_assert((int)PG_TIMEOUT_TCP_SYN_SENT2 == (int)PG_TCP_SYN_SENT2, "timeouts of TCP by state");
+_Static_assert(PG_TIMEOUT_SCTP_HEARTBEAT_SENT - PG_TIMEOUT_SCTP_ESTABLISHED ==
+		       PG_SCTP_HEARTBEAT_SENT - PG_SCTP_ESTABLISHED, "timeouts of SCTP by state");
 _Static_assert(_PG_ODD_MAX <= 8 && _PG_TRANSITION_MAX <= 24, "counters have room for every name");
 /* End of flows --------------------------------------------------------------------------------- */
 

@@ -110,10 +110,17 @@ enum pg_frag { PG_FRAGS(PG_ENUM_FRAG) _PG_FRAG_MAX };
 	X(LAST_ACK, "LAST_ACK") X(TIME_WAIT, "TIME_WAIT") X(CLOSE, "CLOSE")                        \
 	X(SYN_SENT2, "SYN_SENT2")
 
+/* An SCTP association's, by enum pg_sctp_state. */
+#define PG_SCTP_STATES(X)                                                                          \
+	X(NONE, "NONE") X(ESTABLISHED, "ESTABLISHED") X(CLOSED, "CLOSED")                          \
+	X(COOKIE_WAIT, "COOKIE_WAIT") X(COOKIE_ECHOED, "COOKIE_ECHOED")                            \
+	X(SHUTDOWN_SENT, "SHUTDOWN_SENT") X(SHUTDOWN_RECD, "SHUTDOWN_RECD")                        \
+	X(SHUTDOWN_ACK_SENT, "SHUTDOWN_ACK_SENT") X(HEARTBEAT_SENT, "HEARTBEAT_SENT")
+
 /*
  * Timeouts of flows, with nf_conntrack's default values. Names are those of its sysctls. TCP's have
- * the numbers of enum pg_tcp_state. The last is our own: how long what still comes of a connection
- * that was ended is dropped.
+ * the numbers of enum pg_tcp_state, SCTP's the order of enum pg_sctp_state. The last is our own: how
+ * long what still comes of a connection that was ended is dropped.
  * X(symbol, name, seconds)
  */
 #define PG_TIMEOUTS(X)                                                                             \
@@ -133,7 +140,14 @@ enum pg_frag { PG_FRAGS(PG_ENUM_FRAG) _PG_FRAG_MAX };
 	X(UDP_STREAM, "udp_stream", 120)                                                           \
 	X(ICMP, "icmp", 30)                                                                        \
 	X(ICMPV6, "icmpv6", 30)                                                                    \
-	X(SCTP, "sctp_established", 210)                                                           \
+	X(SCTP_ESTABLISHED, "sctp_established", 210)                                               \
+	X(SCTP_CLOSED, "sctp_closed", 10)                                                          \
+	X(SCTP_COOKIE_WAIT, "sctp_cookie_wait", 3)                                                 \
+	X(SCTP_COOKIE_ECHOED, "sctp_cookie_echoed", 3)                                             \
+	X(SCTP_SHUTDOWN_SENT, "sctp_shutdown_sent", 3)                                             \
+	X(SCTP_SHUTDOWN_RECD, "sctp_shutdown_recd", 3)                                             \
+	X(SCTP_SHUTDOWN_ACK_SENT, "sctp_shutdown_ack_sent", 3)                                     \
+	X(SCTP_HEARTBEAT_SENT, "sctp_heartbeat_sent", 30)                                          \
 	X(GRE, "gre", 30)                                                                          \
 	X(GRE_STREAM, "gre_stream", 180)                                                           \
 	X(KILLED, "killed", 120)

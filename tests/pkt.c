@@ -242,7 +242,7 @@ static int emit_l4(struct build *b, const struct pkt_layer *l)
 	case PKT_SCTP:
 		put16(b, l->sctp.sport);
 		put16(b, l->sctp.dport);
-		put32(b, 1);
+		put32(b, l->sctp.tag);
 		put32(b, 0);
 		return l->sctp.cut;
 	case PKT_DCCP:

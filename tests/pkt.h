@@ -101,6 +101,7 @@ struct pkt_layer {
 		} udp;
 		struct {
 			int sport, dport, csum, cut;
+			uint32_t tag;
 		} sctp;
 		struct {
 			int sport, dport, doff, type, csum, cut;
@@ -162,7 +163,7 @@ struct pkt_layer {
 #define UDP(...) PKT_UDP_LAYER(17, ##__VA_ARGS__)
 #define UDPLITE(...) PKT_UDP_LAYER(136, ##__VA_ARGS__)
 #define SCTP(...)                                                                                  \
-	{ .kind = PKT_SCTP, .sctp = { .sport = 40000, .dport = 2905, .csum = PKT_AUTO,             \
+	{ .kind = PKT_SCTP, .sctp = { .sport = 40000, .dport = 2905, .csum = PKT_AUTO, .tag = 1,   \
 				      .cut = PKT_AUTO, ##__VA_ARGS__ } }
 #define DCCP(...)                                                                                  \
 	{ .kind = PKT_DCCP, .dccp = { .sport = 40000, .dport = 5001, .doff = 3, .csum = PKT_AUTO,  \

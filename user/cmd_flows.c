@@ -20,7 +20,7 @@ const struct pg_cmd pg_cmd_flows = {
 		"  --proto PROTO       tcp, udp, icmp, or a number\n"
 		"  --port PORT         of either end: 443, https, 8000-8010; --sport, --dport of one\n"
 		"  --src, --dst ADDR   192.0.2.1 or 2001:db8::/32; --addr for either end\n"
-		"  --state STATE,…     conntrack's (ESTABLISHED, TIME_WAIT), or one that either end is in\n"
+		"  --state STATE,…     conntrack's (ESTABLISHED, TIME_WAIT, COOKIE_WAIT), or one that either end is in\n"
 		"                      (FIN_WAIT_2); of other protocols UNREPLIED, REPLIED, ASSURED\n"
 		"  --iface IFACE       that its first packet was seen on\n"
 		"  --top N             only the first N, by bytes unless --by says otherwise\n"

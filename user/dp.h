@@ -370,6 +370,7 @@ struct pg_dp_flow {
 	enum pg_family family;
 	__u8 opener; /* end of the key that is end[0] */
 	enum pg_tcp_state tcp_state; /* conntrack's word; NONE: not TCP */
+	enum pg_sctp_state sctp_state; /* likewise */
 	bool half_open, seen_reply, assured, picked_up;
 	bool killed; /* pg_dp_flow_end() */
 	__u32 rtt_us[2]; /* SYN to SYN-ACK, SYN-ACK to ACK; 0: not measured */
@@ -410,8 +411,8 @@ typedef int pg_dp_flow_fn(void *arg, const struct pg_dp_flow *flow);
 int pg_dp_flows_walk(struct pg_dp *dp, pg_dp_flow_fn *fn, void *arg);
 /*
  * The same for `n` places only, and with those members of *flow alone that one takes for a look at all of
- * them: key, family, opener, tcp_state, half_open, seen_reply, assured, killed, first_ns, iface, place, id,
- * and of each end .addr, .port, .state and .sent.
+ * them: key, family, opener, tcp_state, sctp_state, half_open, seen_reply, assured, killed, first_ns, iface,
+ * place, id, and of each end .addr, .port, .state and .sent.
  */
 int pg_dp_flows_glance(struct pg_dp *dp, __u32 from, __u32 n, pg_dp_flow_fn *fn, void *arg);
 __u32 pg_dp_flow_places(const struct pg_dp *dp);

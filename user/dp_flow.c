@@ -299,6 +299,12 @@ static const __u64 unnamed_status = ~(PG_FLOW_TCP_STATE | PG_FLOW_SEEN_REPLY | P
 				      0xffffULL << PG_FLOW_FLAGS_SHIFT |
 				      15ULL << PG_FLOW_REUSE_SHIFT);
 
+/* TCP's, or with SCTP its own. */
+static __u8 pair_state(const struct pg_flow *flow, __u64 status, __u8 proto)
+{
+	return flow->key.proto == proto ? status & PG_FLOW_TCP_STATE : 0;
+}
+
 static void unpack(const struct pg_dp *dp, const struct pg_flow *flow, const __u64 *trouble,
 		   __u32 tag, __u32 last, bool half_open, __u64 now, struct pg_dp_flow *ret)
 {
@@ -311,7 +317,8 @@ static void unpack(const struct pg_dp *dp, const struct pg_flow *flow, const __u
 		.key = flow->key,
 		.family = flow->key.space & PG_FLOW_V6 ? PG_FAMILY_V6 : PG_FAMILY_V4,
 		.opener = opener,
-		.tcp_state = flow->status & PG_FLOW_TCP_STATE,
+		.tcp_state = pair_state(flow, flow->status, IPPROTO_TCP),
+		.sctp_state = pair_state(flow, flow->status, IPPROTO_SCTP),
 		.half_open = half_open,
 		.seen_reply = flow->status & PG_FLOW_SEEN_REPLY,
 		.assured = flow->status & PG_FLOW_ASSURED,
@@ -448,7 +455,8 @@ static int glance(struct pg_dp *dp, const struct place *at, void *arg)
 	ret->key = flow->key;
 	ret->family = flow->key.space & PG_FLOW_V6 ? PG_FAMILY_V6 : PG_FAMILY_V4;
 	ret->opener = !!(status & PG_FLOW_OPENER);
-	ret->tcp_state = status & PG_FLOW_TCP_STATE;
+	ret->tcp_state = pair_state(flow, status, IPPROTO_TCP);
+	ret->sctp_state = pair_state(flow, status, IPPROTO_SCTP);
 	ret->half_open = at->half_open;
 	ret->seen_reply = status & PG_FLOW_SEEN_REPLY;
 	ret->assured = status & PG_FLOW_ASSURED;
@@ -617,7 +625,7 @@ static __u64 pack_end(const struct pg_dp_flow_end *e, __u32 end)
 
 static __u64 pack_status(const struct pg_dp_flow *from)
 {
-	__u64 status = (from->status & unnamed_status) | from->tcp_state;
+	__u64 status = (from->status & unnamed_status) | from->tcp_state | from->sctp_state;
 
 	if (from->opener)
 		status |= PG_FLOW_OPENER;
@@ -682,7 +690,9 @@ static enum pg_timeout timeout_for(const struct pg_dp_flow *flow)
 	case IPPROTO_UDPLITE:
 		return flow->assured ? PG_TIMEOUT_UDP_STREAM : PG_TIMEOUT_UDP;
 	case IPPROTO_SCTP:
-		return flow->seen_reply ? PG_TIMEOUT_SCTP : PG_TIMEOUT_UDP;
+		return (enum pg_timeout)(PG_TIMEOUT_SCTP_ESTABLISHED +
+					 (flow->sctp_state ?: PG_SCTP_CLOSED) -
+					 PG_SCTP_ESTABLISHED);
 	case IPPROTO_GRE:
 		return flow->seen_reply ? PG_TIMEOUT_GRE_STREAM : PG_TIMEOUT_GRE;
 	case IPPROTO_ICMP:

@@ -759,7 +759,8 @@ static struct json_object *flow_before(const struct pg_explained *explained, boo
 	struct json_object *o = object(), *packets = json_object_new_array();
 
 	*oom |= !packets;
-	put_text(o, "state", pg_pair_state_name(flow->tcp_state), oom);
+	put_text(o, "state", flow->sctp_state ? pg_sctp_state_name(flow->sctp_state) :
+						pg_pair_state_name(flow->tcp_state), oom);
 	put(o, "assured", json_object_new_boolean(flow->assured), oom);
 	put(o, "seen_reply", json_object_new_boolean(flow->seen_reply), oom);
 	for (int i = 0; i < 2 && packets; i++)

@@ -42,6 +42,7 @@ void pg_flow_row_fill(struct pg_flow_row *row, const struct pg_dp_flow *flow,
 		.family = flow->family,
 		.proto = flow->key.proto,
 		.state = flow->tcp_state,
+		.sctp_state = flow->sctp_state,
 		.replied = flow->seen_reply,
 		.assured = flow->assured,
 		.half_open = flow->half_open,
@@ -128,6 +129,7 @@ static int glance(void *arg, const struct pg_dp_flow *flow)
 	row->family = flow->family;
 	row->proto = flow->key.proto;
 	row->state = flow->tcp_state;
+	row->sctp_state = flow->sctp_state;
 	row->replied = flow->seen_reply;
 	row->assured = flow->assured;
 	row->half_open = flow->half_open;

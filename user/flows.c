@@ -20,6 +20,11 @@ enum pg_flow_word pg_flow_word(const struct pg_flow_row *row)
 {
 	if (row->state != PG_TCP_NONE)
 		return (enum pg_flow_word)row->state;
+	if (row->sctp_state == PG_SCTP_ESTABLISHED)
+		return (enum pg_flow_word)PG_TCP_ESTABLISHED;
+	if (row->sctp_state != PG_SCTP_NONE)
+		return (enum pg_flow_word)(PG_FLOW_WORD_SCTP_CLOSED + row->sctp_state -
+					   PG_SCTP_CLOSED);
 	if (row->assured)
 		return PG_FLOW_WORD_ASSURED;
 	return row->replied ? PG_FLOW_WORD_REPLIED : PG_FLOW_WORD_UNREPLIED;
@@ -35,6 +40,8 @@ const char *pg_flow_word_name(enum pg_flow_word word)
 	case PG_FLOW_WORD_ASSURED:
 		return "ASSURED";
 	default:
+		if (word >= PG_FLOW_WORD_SCTP_CLOSED)
+			return pg_sctp_state_name(word - PG_FLOW_WORD_SCTP_CLOSED + PG_SCTP_CLOSED);
 		return pg_pair_state_name(word);
 	}
 }
@@ -115,16 +122,17 @@ static bool same_state(const char *name, const char *text)
 
 static int add_state(const char *text, struct pg_flow_query *query)
 {
-	bool found = false;
+	bool found = false, both = false;
 
 	for (unsigned w = PG_TCP_NONE + 1; w < _PG_FLOW_WORD_MAX; w++) {
 		if (!same_state(pg_flow_word_name((enum pg_flow_word)w), text))
 			continue;
 		query->words |= 1U << w;
 		found = true;
+		both |= w < PG_FLOW_WORD_SCTP_CLOSED;
 	}
-	/* Words that both have mean the pair's state. */
-	for (unsigned e = 0; !found && e < _PG_END_MAX; e++) {
+	/* Words that pairs and ends of TCP have mean the pair's state. */
+	for (unsigned e = 0; !both && e < _PG_END_MAX; e++) {
 		if (!same_state(pg_end_state_name((enum pg_end_state)e), text))
 			continue;
 		query->ends |= 1U << e;

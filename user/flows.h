@@ -20,6 +20,7 @@ struct pg_flow_row {
 	uint8_t family;	     /* enum pg_family */
 	uint8_t proto;
 	uint8_t state;	      /* enum pg_tcp_state; NONE: not TCP */
+	uint8_t sctp_state;   /* enum pg_sctp_state; NONE: not SCTP */
 	uint8_t end_state[2]; /* enum pg_end_state, TCP only */
 	uint8_t flags[2];     /* seen, TCP only */
 	bool replied, assured, half_open, picked_up;
@@ -38,12 +39,16 @@ struct pg_flow_row {
 	uint32_t netns;	      /* inode number */
 };
 
-/* State of the pair: conntrack's word for TCP; for others UNREPLIED, REPLIED or ASSURED. */
+/*
+ * State of the pair: conntrack's word for TCP and SCTP, of which ESTABLISHED is the same; for others
+ * UNREPLIED, REPLIED or ASSURED.
+ */
 enum pg_flow_word {
 	PG_FLOW_WORD_UNREPLIED = _PG_TCP_MAX,
 	PG_FLOW_WORD_REPLIED,
 	PG_FLOW_WORD_ASSURED,
-	_PG_FLOW_WORD_MAX
+	PG_FLOW_WORD_SCTP_CLOSED, /* and so on in the order of enum pg_sctp_state */
+	_PG_FLOW_WORD_MAX = PG_FLOW_WORD_SCTP_CLOSED + _PG_SCTP_MAX - PG_SCTP_CLOSED
 };
 enum pg_flow_word pg_flow_word(const struct pg_flow_row *row);
 const char *pg_flow_word_name(enum pg_flow_word word);

@@ -19,6 +19,7 @@ static const char *const frag_names[] = { PG_FRAGS(NAME) };
 static const char *const flag_names[] = { PG_TCP_FLAGS(NAME) };
 static const char *const end_names[] = { PG_END_STATES(NAME) };
 static const char *const pair_names[] = { PG_PAIR_STATES(NAME) };
+static const char *const sctp_names[] = { PG_SCTP_STATES(NAME) };
 static const char *const timeout_names[] = { PG_TIMEOUTS(NAME) };
 static const char *const odd_names[] = { PG_ODD_FLAGS(NAME) };
 static const char *const odd_helps[] = { PG_ODD_FLAGS(HELP) };
@@ -84,6 +85,11 @@ const char *pg_end_state_name(enum pg_end_state state)
 const char *pg_pair_state_name(unsigned tcp_state)
 {
 	return LOOKUP(pair_names, tcp_state);
+}
+
+const char *pg_sctp_state_name(unsigned sctp_state)
+{
+	return LOOKUP(sctp_names, sctp_state);
 }
 
 const char *pg_timeout_name(unsigned timeout)

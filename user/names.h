@@ -17,6 +17,7 @@ const char *pg_frag_name(enum pg_frag frag);
 const char *pg_flag_name(enum pg_tcp_flag flag);
 const char *pg_end_state_name(enum pg_end_state state);
 const char *pg_pair_state_name(unsigned tcp_state); /* enum pg_tcp_state */
+const char *pg_sctp_state_name(unsigned sctp_state); /* enum pg_sctp_state */
 const char *pg_timeout_name(unsigned timeout);	     /* enum pg_timeout */
 const char *pg_fragments_name(unsigned setting);	     /* enum pg_fragments */
 const char *pg_odd_flags_name(enum pg_odd_flags odd);

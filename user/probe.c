@@ -102,7 +102,12 @@ static struct pg_dp_flow flow_for(const struct pg_trace *trace, const struct pg_
 				  trace->has_flags && (trace->tcp_flags & syn_ack) == syn_ack;
 	struct pg_dp_flow flow;
 
+	if (p->proto == IPPROTO_SCTP && ct_state == PG_CT_INVALID)
+		answers = true; /* an INIT is none to a HEARTBEAT */
 	pg_dp_flow_new(key, answers ? !from : from, &flow);
+	if (p->proto == IPPROTO_SCTP)
+		flow.sctp_state = ct_state == PG_CT_INVALID ? PG_SCTP_HEARTBEAT_SENT :
+							      PG_SCTP_ESTABLISHED;
 	if (ct_state != PG_CT_INVALID) {
 		flow.seen_reply = flow.assured = true;
 		if (p->proto == IPPROTO_TCP)
@@ -161,7 +166,7 @@ static int put_flow(struct pg_probe *probe, const struct pg_trace *trace, const 
 	}
 	if (!want)
 		return take_over(probe, &packet, err);
-	if (want == PG_CT_INVALID && packet.proto != IPPROTO_TCP)
+	if (want == PG_CT_INVALID && packet.proto != IPPROTO_TCP && packet.proto != IPPROTO_SCTP)
 		return 0; /* no flow makes others INVALID */
 	flow = flow_for(want == PG_CT_RELATED ? &(struct pg_trace){ 0 } : trace, &packet, &key, from,
 			want);

@@ -111,7 +111,7 @@ bool pg_flow_is_open(const struct pg_flow_row *row)
 {
 	switch (row->state) {
 	case PG_TCP_NONE:
-		return row->replied;
+		return row->sctp_state ? row->sctp_state == PG_SCTP_ESTABLISHED : row->replied;
 	case PG_TCP_ESTABLISHED:
 	case PG_TCP_FIN_WAIT:
 	case PG_TCP_CLOSE_WAIT:

@@ -112,6 +112,7 @@ static void add_flow(struct pg_text *t, const struct pg_answer *answer,
 	else
 		pg_text_add(t, "%s%s, %llu and %llu packets, for %" PRIu64 " s more",
 			    flow->tcp_state ? pg_pair_state_name(flow->tcp_state) :
+			    flow->sctp_state ? pg_sctp_state_name(flow->sctp_state) :
 			    flow->seen_reply ? "answered" : "not answered",
 			    flow->assured ? ", assured" : "", flow->end[0].sent.packets,
 			    flow->end[1].sent.packets,

@@ -26,6 +26,13 @@
 #define TEST_IP4(...) IP4(.src = "10.77.0.2", .dst = "10.77.0.1", ##__VA_ARGS__)
 #define TEST_IP6(...) IP6(.src = "fd77::2", .dst = "fd77::1", ##__VA_ARGS__)
 
+/* A chunk of SCTP that asks for a tag. */
+#define ASKING(type, tag) BYTES(type "\0\0\24\0\0\0" tag "\0\0\0\0\0\1\0\1\0\0\0\1", 20)
+#define SCTP_IN(...) PKT(TEST_ETH(), TEST_IP4(), SCTP(.tag = 0), __VA_ARGS__)
+#define SCTP_ANSWER(...)                                                                           \
+	PKT(TEST_ETH(), IP4(.src = "10.77.0.1", .dst = "10.77.0.2"),                               \
+	    SCTP(.sport = 2905, .dport = 40000, .tag = 3), __VA_ARGS__)
+
 #define GSO_FLAGS (PKT_FIN | PKT_PSH | PKT_ACK | PKT_CWR)
 
 static const struct {
@@ -63,6 +70,13 @@ static const struct {
 			     IP4(.src = "10.77.0.1", .dst = "10.77.0.9"), UDP()) },
 	{ "esp", PKT(TEST_ETH(), TEST_IP4(.proto = 50), PAYLOAD(32)) },
 	{ "dccp", PKT(TEST_ETH(), TEST_IP4(), DCCP()) },
+	{ "sctp-init", SCTP_IN(ASKING("\1", "\3")) },
+	{ "sctp-init-ack", SCTP_ANSWER(ASKING("\2", "\2")) },
+	{ "sctp-init-ack-other", SCTP_ANSWER(ASKING("\2", "\4")) },
+	{ "sctp-cookie-ack", SCTP_ANSWER(BYTES("\13\0\0\4", 4)) },
+	{ "sctp-data", SCTP_IN(BYTES("\0\3\0\20\0\0\0\1\0\0\0\0\0\0\0\0", 16)) },
+	{ "sctp-abort", SCTP_IN(BYTES("\6\0\0\4", 4)) },
+	{ "sctp-bare", PKT(TEST_ETH(), TEST_IP4(), SCTP()) },
 	{ "echo-reply-ip6", PKT(TEST_ETH(), TEST_IP6(), ICMP6(.type = 129)) },
 	{ "neighbour-ip6", PKT(TEST_ETH(), TEST_IP6(.hop = 255), ICMP6(.type = 136), PAYLOAD(16)) },
 	{ "report-ip6", PKT(TEST_ETH(), TEST_IP6(.hop = 1), ICMP6(.type = 143)) },

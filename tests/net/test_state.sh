@@ -195,8 +195,9 @@ send() {
 	done
 }
 compare "what begins nothing" "in INVALID" send syn-ack fin rst null xmas tcp-long-header tcp-cut \
-	udp-long udp-short echo-reply router-advertisement stray-error echo-reply-ip6 stray-error-ip6
-compare "what does" "in NEW,out ESTABLISHED" send tcp80 tcp80 ack udp53 timestamp esp dccp tcp80-ip6
+	udp-long udp-short sctp-data sctp-abort sctp-bare echo-reply router-advertisement stray-error echo-reply-ip6 stray-error-ip6
+compare "what does" "in NEW,out ESTABLISHED" send tcp80 tcp80 ack udp53 timestamp esp dccp \
+	sctp-init sctp-data sctp-init sctp-abort tcp80-ip6
 compare "neighbours and multicast listeners" "in UNTRACKED" send neighbour-ip6 report-ip6
 
 stop_states

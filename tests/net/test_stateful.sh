@@ -32,8 +32,7 @@ in_ns c ip route add default via 10.6.0.1
 in_ns c ip -6 route add default via fd06::1
 # Not of the interface: what comes from c may be larger.
 in_ns r ip route change 10.6.0.0/24 dev pgr2 src 10.6.0.1 mtu lock 1300
-in_ns r ip -6 route replace fd06::/64 dev pgr2 mtu lock 1300
-in_ns r ip -6 route show fd06::/64 | grep -qv 'mtu lock' && in_ns r ip -6 route del fd06::/64 dev pgr2 proto kernel 2>/dev/null
+in_ns r ip -6 route add fd06::/64 dev pgr2 metric 1 mtu lock 1300 # before the kernel's, whenever that comes
 wait_for "the way" in_ns s ping -c 1 -W 1 10.6.0.2
 wait_for "the way by IPv6" in_ns s ping -c 1 -W 1 fd06::2
 

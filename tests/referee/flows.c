@@ -6,7 +6,7 @@
 
 #include "pkt.h"
 
-enum { TALKS = 40, QUOTED_MAX = 68, PROTO_TEST = 253 };
+enum { TALKS = 40, QUOTED_MAX = 68, PROTO_TEST = 253, CHUNKS_MAX = 256 };
 
 /* The receiver's, as test_referee.sh sets them up. */
 static const char *const hosts[2][5] = {
@@ -20,11 +20,12 @@ struct talk {
 	const char *host[2];
 	int port[2]; /* of queries: id, and which one of the family's queries it is */
 	unsigned at; /* in the script */
+	uint32_t tag[2]; /* SCTP: that each end puts */
 };
 
 struct flows {
 	struct gen *g;
-	bool v6, windows;
+	bool v6, windows, sctp;
 	struct talk talk[TALKS];
 };
 
@@ -32,7 +33,7 @@ struct flows {
 struct making {
 	struct pkt_layer layer[8];
 	size_t n;
-	uint8_t quoted[QUOTED_MAX];
+	uint8_t quoted[QUOTED_MAX], chunks[CHUNKS_MAX];
 };
 
 #define PUSH(m, ...) ((m)->layer[(m)->n++] = (struct pkt_layer)__VA_ARGS__)
@@ -45,11 +46,14 @@ static bool chance(struct flows *f, unsigned percent)
 
 static void begin_talk(struct flows *f, struct talk *t)
 {
-	static const int protos[] = { 6, 6, 6, 6, 6, 6, 17, 17, 17, 1, 1, 136, 50, PROTO_TEST };
+	static const int protos[] = { 6, 6, 6, 6, 6, 6, 17, 17, 17, 1, 1, 136, 50, 132, 132, 132, 132,
+				      PROTO_TEST };
 	static const int ports[] = { 1, 22, 53, 80, 443, 8080, 65535 };
 	unsigned first = gen_below(f->g, 5);
 
-	t->proto = PICK(f, protos);
+	do {
+		t->proto = PICK(f, protos);
+	} while (t->proto == 132 && !f->sctp);
 	if (t->proto == 1 && f->v6)
 		t->proto = 58;
 	t->host[0] = hosts[f->v6][first];
@@ -57,9 +61,11 @@ static void begin_talk(struct flows *f, struct talk *t)
 	t->port[0] = 40000 + (int)gen_below(f->g, 30);
 	t->port[1] = PICK(f, ports);
 	t->at = chance(f, 80) ? 0 : gen_below(f->g, 12);
+	for (int end = 0; end < 2; end++)
+		t->tag[end] = 1 + gen_below(f->g, 3);
 }
 
-struct flows *flows_new(struct gen *g, bool v6, bool windows)
+struct flows *flows_new(struct gen *g, bool v6, bool windows, bool sctp)
 {
 	struct flows *f = calloc(1, sizeof(*f));
 
@@ -68,6 +74,7 @@ struct flows *flows_new(struct gen *g, bool v6, bool windows)
 	f->g = g;
 	f->v6 = v6;
 	f->windows = windows;
+	f->sctp = sctp;
 	for (size_t i = 0; i < TALKS; i++)
 		begin_talk(f, &f->talk[i]);
 	return f;
@@ -123,6 +130,78 @@ static unsigned push_tcp(struct flows *f, struct making *m, struct talk *t, unsi
 	return end;
 }
 
+/* Chunks by type; with a length of its own where it has one. */
+enum { DATA, INIT, INIT_ACK, SACK, HEARTBEAT, HEARTBEAT_ACK, ABORT, SHUTDOWN, SHUTDOWN_ACK, ERROR, COOKIE_ECHO,
+       COOKIE_ACK, SHUTDOWN_COMPLETE = 14, FORWARD_TSN = 192 };
+
+static const struct {
+	unsigned end;
+	int chunk;
+} associations[][16] = {
+	{ { 0, INIT }, { 1, INIT_ACK }, { 0, COOKIE_ECHO }, { 1, COOKIE_ACK }, { 0, DATA }, { 1, SACK },
+	  { 1, DATA }, { 0, HEARTBEAT }, { 1, HEARTBEAT_ACK }, { 0, SHUTDOWN }, { 1, SHUTDOWN_ACK },
+	  { 0, SHUTDOWN_COMPLETE } },
+	{ { 0, INIT }, { 1, INIT_ACK }, { 0, COOKIE_ECHO }, { 1, COOKIE_ACK }, { 1, DATA }, { 0, SACK },
+	  { 1, SHUTDOWN }, { 0, SHUTDOWN_ACK }, { 1, SHUTDOWN_COMPLETE }, { 0, INIT }, { 1, INIT_ACK },
+	  { 1, ABORT } },
+	{ { 0, HEARTBEAT }, { 1, HEARTBEAT_ACK }, { 0, DATA }, { 1, SACK }, { 1, HEARTBEAT },
+	  { 0, HEARTBEAT_ACK }, { 1, DATA }, { 0, INIT }, { 1, INIT_ACK }, { 0, COOKIE_ECHO },
+	  { 1, ERROR }, { 0, ABORT } },
+	{ { 0, INIT }, { 1, INIT }, { 0, INIT_ACK }, { 1, INIT_ACK }, { 0, COOKIE_ECHO }, { 1, COOKIE_ACK },
+	  { 0, HEARTBEAT }, { 0, HEARTBEAT }, { 1, HEARTBEAT_ACK }, { 0, DATA }, { 1, SHUTDOWN_ACK },
+	  { 0, SHUTDOWN_COMPLETE } },
+};
+enum { ASSOCIATIONS = sizeof(associations) / sizeof(associations[0]), ASSOCIATION = 12 };
+
+/* An INIT asks for the tag of the other end. Returns the bytes. */
+static size_t put_chunk(struct flows *f, uint8_t *at, int type, uint32_t init_tag)
+{
+	bool init = type == INIT || type == INIT_ACK;
+	size_t len = init ? 20 : 4 + gen_below(f->g, 9), whole = (len + 3) & ~3U;
+
+	memset(at, 0, whole);
+	at[0] = (uint8_t)type;
+	at[1] = chance(f, 30);
+	at[3] = (uint8_t)(chance(f, 98) ? len : gen_below(f->g, 24));
+	if (init)
+		at[7] = (uint8_t)init_tag;
+	return init && chance(f, 2) ? 4 + gen_below(f->g, 16) : whole;
+}
+
+/* The next chunk, the last one again, or any; now and then with others, or with a tag that is not its. */
+static unsigned push_sctp(struct flows *f, struct making *m, struct talk *t, unsigned end, int cut)
+{
+	static const int any[] = { DATA, INIT, INIT_ACK, SACK, HEARTBEAT, HEARTBEAT, HEARTBEAT_ACK, HEARTBEAT_ACK,
+				   ABORT, SHUTDOWN, SHUTDOWN_ACK, ERROR, COOKIE_ECHO, COOKIE_ACK, 12, 13,
+				   SHUTDOWN_COMPLETE, 15, 63, FORWARD_TSN };
+	const unsigned which = (unsigned)t->port[0] % ASSOCIATIONS;
+	int chunk = PICK(f, any);
+	uint32_t tag, asked;
+	size_t n = 0;
+
+	if (chance(f, 85)) {
+		t->at += t->at && chance(f, 15) ? 0 : 1;
+		end = associations[which][(t->at - 1) % ASSOCIATION].end;
+		chunk = associations[which][(t->at - 1) % ASSOCIATION].chunk;
+	}
+	tag = chunk == INIT ? 0 : t->tag[end];
+	asked = t->tag[!end];
+	if (chance(f, 8))
+		tag = gen_below(f->g, 4);
+	if (chance(f, 5))
+		asked = gen_below(f->g, 4);
+	while (cut == PKT_AUTO && n < CHUNKS_MAX / 2) {
+		n += put_chunk(f, m->chunks + n, chunk, asked);
+		if (chance(f, 80))
+			break;
+		chunk = PICK(f, any);
+	}
+	PUSH(m, SCTP(.sport = t->port[end], .dport = t->port[!end], .tag = tag, .cut = cut));
+	if (n)
+		PUSH(m, BYTES(m->chunks, n - (chance(f, 3) ? gen_below(f->g, n) : 0)));
+	return end;
+}
+
 /* Echo mostly; a type that asks and the one that answers. */
 static void push_query(struct flows *f, struct making *m, const struct talk *t, unsigned end, int cut)
 {
@@ -145,6 +224,8 @@ static unsigned push_l4(struct flows *f, struct making *m, struct talk *t, unsig
 	switch (t->proto) {
 	case 6:
 		return push_tcp(f, m, t, end, cut);
+	case 132:
+		return push_sctp(f, m, t, end, cut);
 	case 17:
 		PUSH(m, UDP(.sport = t->port[end], .dport = t->port[!end], .cut = cut));
 		break;

@@ -87,11 +87,18 @@ static void tell_history(const struct hearing *h, size_t last)
 		const struct frame *f = &h->frame[i];
 		int way = same_talk(&h->frame[last], f, h->rules->v6);
 
-		if (way)
-			fprintf(stderr, "  %4zu %s flags %02x seq %u ack %u: state %x, by %u\n", i + 1,
-				way > 0 ? "->" : "<-", f->len > tcp + 13 ? f->data[tcp + 13] : 0,
-				word_at(f, tcp + 4), word_at(f, tcp + 8),
-				h->kernel[i].state, h->kernel[i].decided ? h->kernel[i].number : 0);
+		if (!way)
+			continue;
+		fprintf(stderr, "  %4zu %s ", i + 1, way > 0 ? "->" : "<-");
+		if (f->data[tcp - (h->rules->v6 ? 34 : 11)] == IPPROTO_SCTP)
+			fprintf(stderr, "tag %u chunk %08x %u", word_at(f, tcp + 4),
+				word_at(f, tcp + 12), word_at(f, tcp + 16));
+		else
+			fprintf(stderr, "flags %02x seq %u ack %u",
+				f->len > tcp + 13 ? f->data[tcp + 13] : 0, word_at(f, tcp + 4),
+				word_at(f, tcp + 8));
+		fprintf(stderr, ": state %x, by %u\n", h->kernel[i].state,
+			h->kernel[i].decided ? h->kernel[i].number : 0);
 	}
 }
 
@@ -306,22 +313,19 @@ static void compare_counts(struct hearing *h)
 
 static void make_flows(struct judge *j, struct gen *g, bool v6, struct frame *frame, size_t n)
 {
-	struct flows *flows = flows_new(g, v6, j->windows);
+	struct flows *flows = flows_new(g, v6, j->windows, j->sctp);
 
 	for (size_t i = 0; i < n; i++)
 		flows_frame(flows, kernel_mac(j->kernel), i + 1, &frame[i]);
 	flows_free(flows);
 }
 
-/*
- * Comes to INPUT of a host that has all addresses, and whole: the kernel's tracking joins fragments.
- * SCTP has states of its own in the kernel, and is any protocol's flow to portguard.
- */
-static bool is_to_host(const uint8_t *frame, bool v6)
+/* Comes to INPUT of a host that has all addresses, and whole: the kernel's tracking joins fragments. */
+static bool is_to_host(const uint8_t *frame, bool v6, bool sctp)
 {
 	const uint8_t *ip = frame + 14;
 
-	if (ip[v6 ? 6 : 9] == IPPROTO_SCTP)
+	if (!sctp && ip[v6 ? 6 : 9] == IPPROTO_SCTP)
 		return false;
 	if (v6)
 		return ip[6] != 0 && ip[6] != 44 && ip[8] != 0xff && ip[24] != 0xff && ip[8] && ip[24];
@@ -350,7 +354,7 @@ static size_t replay_captures(const struct judge *j, const struct captures *capt
 	for (size_t i = 0; i < captures_count(captures, v6) && n < max; i++) {
 		const uint8_t *data = captures_at(captures, v6, i, &len);
 
-		if (!is_to_host(data, v6) || is_stricter(j, empty, data, len))
+		if (!is_to_host(data, v6, j->sctp) || is_stricter(j, empty, data, len))
 			continue;
 		frame_readdress(data, len, kernel_mac(j->kernel), n + 1, &frame[n]);
 		n++;
@@ -371,6 +375,14 @@ static void make_frames(struct judge *j, struct aim *aim, struct frame *frame, s
 	pg_ruleset_free(empty);
 }
 
+/* As in the kernel, no association is to expire in a round: see test_referee.sh. */
+static void forget_flows(struct harness *p)
+{
+	harness_forget_flows(p);
+	for (int i = PG_TIMEOUT_SCTP_ESTABLISHED; i <= PG_TIMEOUT_SCTP_HEARTBEAT_SENT; i++)
+		pg_dp_timeout_set(p->dp, (enum pg_timeout)i, 600);
+}
+
 static void load(struct hearing *h)
 {
 	struct judge *j = h->judge;
@@ -384,7 +396,7 @@ static void load(struct hearing *h)
 		harness_load_sets(&j->portguard[p], h->rules->sets);
 		harness_load_as(&j->portguard[p], h->rules->v6 ? PG_V6 : PG_V4, h->text);
 		if (h->rules->tracks)
-			harness_forget_flows(&j->portguard[p]);
+			forget_flows(&j->portguard[p]);
 	}
 	explained_begin(&j->explained, &j->portguard[JUDGED_GENERAL]);
 	harness_load_sets(&j->explained.probe, h->rules->sets);

@@ -17,6 +17,7 @@ struct judge {
 	struct explained explained;
 	char iface[IFNAMSIZ];
 	bool windows;	  /* some segments are out of their receiver's */
+	bool sctp;	  /* associations are among the connections */
 	bool replays;	  /* a tracking rule set meets the captures from their begin to their end */
 	bool with_oracle; /* the rule set is one that tests/bpf/oracle.c knows */
 	char where[128];  /* how to run it again, for messages */

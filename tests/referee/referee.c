@@ -12,6 +12,7 @@
  *	PG_STATES	1: rules that ask for connections' states, and frames of connections; 2: rule
  *			files, and all captures from begin to end, as either end of each sees them
  *	PG_WINDOWS	1: with these, also segments out of their windows
+ *	PG_SCTP		0: no SCTP with these, because the kernel is an older one
  *	PG_SPOIL	how many of a hundred frames have flipped bits or are cut; 3 unless given
  *	PG_FEATURES	"all,-limit", "chains,ports": see random.c; KNOWN below unless given, with
  *			PG_STATES those of TRACKED alone
@@ -203,6 +204,7 @@ int main(int argc, char **argv)
 	t.tracks = env_number("PG_STATES", 0);
 	t.replays = t.judge.replays = env_number("PG_STATES", 0) == 2;
 	t.judge.windows = env_number("PG_WINDOWS", 0);
+	t.judge.sctp = env_number("PG_SCTP", 1);
 	t.features = random_features(features && *features ? features : KNOWN);
 	if (t.tracks)
 		t.features &= random_features(TRACKED);

@@ -12,6 +12,7 @@
 
 #include "addr.h"
 #include "export_json.h"
+#include "names.h"
 #include "view_flows.h"
 
 #define S 1000000000ULL
@@ -177,6 +178,36 @@ static void states_are_the_pairs_or_an_ends(void **state)
 	assert_int_equal(pg_flow_states_from_str("NONE", &q), -EINVAL);
 	assert_int_equal(pg_flow_states_from_str("ESTABLISHE", &q), -EINVAL);
 	assert_int_equal(pg_flow_states_from_str("ESTABLISHED,", &q), -EINVAL);
+}
+
+static bool is_wanted(const char *states, const struct pg_flow_row *row)
+{
+	struct pg_flow_query q = { 0 };
+
+	assert_int_equal(pg_flow_states_from_str(states, &q), 0);
+	return pg_flow_wanted(&q, row);
+}
+
+static void associations_of_sctp_have_states_of_their_own(void **state)
+{
+	struct pg_flow_row row = { .proto = 132, .port = { 40000, 2905 }, .replied = true };
+	const struct pg_flow_row closed = { .proto = 6, .state = PG_TCP_TIME_WAIT,
+					    .end_state = { PG_END_TIME_WAIT, PG_END_CLOSED } };
+
+	(void)state;
+	for (unsigned s = PG_SCTP_NONE + 1; s < _PG_SCTP_MAX; s++) {
+		row.sctp_state = (uint8_t)s;
+		assert_true(pg_flow_word(&row) < _PG_FLOW_WORD_MAX);
+		assert_string_equal(pg_flow_word_name(pg_flow_word(&row)), pg_sctp_state_name(s));
+		assert_true(is_wanted(pg_sctp_state_name(s), &row));
+	}
+	assert_true(is_wanted("cookie-wait,heartbeat-sent,heartbeat_sent", &row));
+	assert_false(is_wanted("replied", &row));
+	/* A word that an end of TCP has too. */
+	assert_true(is_wanted("CLOSED", &closed));
+	row.sctp_state = PG_SCTP_ESTABLISHED;
+	assert_int_equal(pg_flow_word(&row), PG_TCP_ESTABLISHED);
+	assert_false(is_wanted("CLOSED", &row));
 }
 
 static void the_first_by_a_key(void **state)
@@ -457,6 +488,7 @@ int main(void)
 		cmocka_unit_test(a_port_is_either_ends_and_never_an_icmp_type),
 		cmocka_unit_test(addresses_are_those_of_the_end_that_is_named),
 		cmocka_unit_test(states_are_the_pairs_or_an_ends),
+		cmocka_unit_test(associations_of_sctp_have_states_of_their_own),
 		cmocka_unit_test(the_first_by_a_key),
 		cmocka_unit_test(the_first_of_many_are_those_that_sorting_finds),
 		cmocka_unit_test(flows_in_one_line_where_there_is_room),
