@@ -469,6 +469,8 @@ static __always_inline bool step_flow(struct pg_flow_bucket *b, __u32 way, struc
 		if (f->effect == FLOW_REFUSES || f->effect == FLOW_REOPENS)
 			return true;
 		if (f->effect != FLOW_SPOILS) {
+			if (reply && p->passing && !(f->old & PG_FLOW_SEEN_REPLY))
+				f->status |= PG_FLOW_ANSWERS_PASS;
 			if (reply)
 				f->status |= PG_FLOW_SEEN_REPLY;
 			f->status |= (__u64)f->flags << (PG_FLOW_FLAGS_SHIFT + 8 * (f->from & 1));
@@ -651,20 +653,31 @@ static __always_inline void follow_up(struct pkt *p)
 }
 
 /*
+ * Is a packet that passes news to its flow? Not if it was told where the packet arrived; but that was
+ * another flow if the packet had other addresses there (NAT), and none where nothing is attached. So of an
+ * answer that nobody has told of yet. What raw keeps from its flow where it arrives, it keeps from it here.
+ */
+static __always_inline bool is_told_of_passing(const struct pkt *p, __u64 status)
+{
+	if (p->flow.from == !!(status & PG_FLOW_OPENER))
+		return status & PG_FLOW_PASSING;
+	return status & PG_FLOW_ANSWERS_PASS ||
+	       !(status & PG_FLOW_SEEN_REPLY || p->needs & PG_NEED_NOTRACK);
+}
+
+/*
  * The state of a packet that its flow is not told of: an ICMP error about it, or one that passes. 0:
- * it is told, because its flow was opened by what passes.
+ * it is told.
  */
 static __always_inline __u8 passing_state(struct pkt *p)
 {
 	const struct pg_flow *flow = flow_at(p->flow.bucket, p->flow.way);
-	bool from_opener;
 	__u64 status;
 
 	if (!flow)
 		return PG_CT_INVALID;
 	status = flow->status;
-	from_opener = p->flow.from == !!(status & PG_FLOW_OPENER);
-	if (p->flow.kind != FLOW_QUOTED && status & PG_FLOW_PASSING && from_opener)
+	if (p->flow.kind != FLOW_QUOTED && is_told_of_passing(p, status))
 		return 0;
 	view_flow(p, status);
 	if (p->flow.kind == FLOW_QUOTED)
