@@ -9,14 +9,15 @@
  * kernel too has done its tracking when it asks the rules. Two CPUs may work on one flow at once:
  * status changes by compare-and-swap, counters by atomic adds, and of times the last one wins.
  *
- * Not as the kernel: transport checksums are not looked at; a fragment
- * that is not the first is INVALID, because it is not put together here; GRE has no calls; there are no helpers, so nothing but ICMP errors is RELATED. A packet on lo is
- * two packets: a FIN closes its flow twice as far, and the RST that ends an unanswered flow is INVALID
- * at the second.
+ * Not as the kernel: transport checksums are not looked at; a fragment that is not the first is INVALID,
+ * because it is not put together here; GRE has no calls; there are no helpers, so nothing but ICMP errors
+ * is RELATED. A packet on lo is two packets: a FIN closes its flow twice as far, and the RST that ends an
+ * unanswered flow is INVALID at the second.
  *
  * A packet that is forwarded is its flow's where it arrives, and passes when it leaves. Only if its
  * flow is not known there (its addresses have been translated on the way) does it open one, which is then
- * told of what passes from that side; the answers are what arrives.
+ * told of what passes from that side; the answers are what arrives. They in turn are told to the flow on
+ * the other side when they pass: see is_told_of_passing().
  */
 #pragma once
 
