@@ -34,7 +34,7 @@ static __always_inline enum pg_verdict fast_decide(const struct cursor *c, struc
 
 	if (c->dir == PG_DIR_OUT ? !depart_fast(c, p, &d) : !classify_fast(p, &d))
 		return _PG_VERDICT_MAX;
-	if (d.track && (trace || !fast_track(&d, p, l4)))
+	if (d.track && (trace || !fast_track(&d, p, c->dir, l4)))
 		return _PG_VERDICT_MAX;
 	/* Copies, in which the reason and with it the total's place are constants. */
 	if (c->dir == PG_DIR_OUT && d.reason == PG_REASON_FORWARDED) {

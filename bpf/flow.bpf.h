@@ -323,7 +323,7 @@ static __always_inline void set_dhcp_ends(struct pkt *p)
 	if (p->hook == PG_STAGE_OUTPUT && p->sport == DHCP_CLIENT && p->dport == DHCP_SERVER &&
 	    p->daddr[0] == DHCP_EVERYBODY)
 		p->flow.addr[0][0] = 0;
-	if (p->hook == PG_STAGE_FILTER && p->sport == DHCP_SERVER && p->dport == DHCP_CLIENT &&
+	if (p->hook == PG_STAGE_FILTER && !p->passing && p->sport == DHCP_SERVER && p->dport == DHCP_CLIENT &&
 	    dhcp_has_asked()) {
 		p->flow.addr[0][0] = DHCP_EVERYBODY;
 		p->flow.addr[1][0] = 0;
@@ -470,10 +470,9 @@ static __always_inline bool step_flow(struct pg_flow_bucket *b, __u32 way, struc
 		if (f->effect == FLOW_REFUSES || f->effect == FLOW_REOPENS)
 			return true;
 		if (f->effect != FLOW_SPOILS) {
-			if (reply && p->passing && !(f->old & PG_FLOW_SEEN_REPLY))
-				f->status |= PG_FLOW_ANSWERS_PASS;
 			if (reply)
-				f->status |= PG_FLOW_SEEN_REPLY;
+				f->status |= PG_FLOW_SEEN_REPLY |
+					     (p->departs ? 0 : PG_FLOW_ANSWERS_ARRIVE);
 			f->status |= (__u64)f->flags << (PG_FLOW_FLAGS_SHIFT + 8 * (f->from & 1));
 		}
 		if (f->status == f->old ||
@@ -655,15 +654,14 @@ static __always_inline void follow_up(struct pkt *p)
 
 /*
  * Is a packet that passes news to its flow? Not if it was told where the packet arrived; but that was
- * another flow if the packet had other addresses there (NAT), and none where nothing is attached. So of an
- * answer that nobody has told of yet. What raw keeps from its flow where it arrives, it keeps from it here.
+ * another flow if the packet had other addresses there (NAT). So of answers, as long as none has arrived.
+ * What raw keeps from its flow where it arrives, it keeps from it here.
  */
 static __always_inline bool is_told_of_passing(const struct pkt *p, __u64 status)
 {
 	if (p->flow.from == !!(status & PG_FLOW_OPENER))
 		return status & PG_FLOW_PASSING;
-	return status & PG_FLOW_ANSWERS_PASS ||
-	       !(status & PG_FLOW_SEEN_REPLY || p->needs & PG_NEED_NOTRACK);
+	return !(status & PG_FLOW_ANSWERS_ARRIVE || p->needs & PG_NEED_NOTRACK);
 }
 
 /*

@@ -102,6 +102,9 @@ static __always_inline bool fast_advance(const struct fast_flow *q)
 		return false; /* or two flows have the same tag, and ours is behind */
 	status = *(volatile __u64 *)&flow->status;
 	tag = *(volatile __u32 *)&b->tag[way].tag;
+	/* The first answer that arrives is to be noted: see is_told_of_passing(). */
+	if (q->arrives && !(status & PG_FLOW_ANSWERS_ARRIVE) && q->from != !!(status & PG_FLOW_OPENER))
+		return false;
 	if (!same_tag(tag, pg_flow_tag_of(hash)) || is_killed(tag) ||
 	    (tick - b->tag[way].last >= PG_FLOW_SECOND &&
 	     has_expired(flow, tag, b->tag[way].last, tick, ctl)))
@@ -172,7 +175,7 @@ __noinline int fast_advance_called(struct pkt *p)
 
 /* False: leave the packet to the general path. */
 static __always_inline bool fast_fill(struct fast_flow *q, const struct decision *d,
-				      const struct pkt *p, const void *l4)
+				      const struct pkt *p, enum pg_dir dir, const void *l4)
 {
 	const __u32 ip_header = p->family == PG_FAMILY_V4 ? sizeof(struct ip4_header) :
 							    sizeof(struct ip6_header);
@@ -196,6 +199,7 @@ static __always_inline bool fast_fill(struct fast_flow *q, const struct decision
 		if (len < sizeof(*udp) || len > p->ip_len - ip_header)
 			return false;
 	}
+	q->arrives = dir == PG_DIR_IN;
 	q->established = d->track == TRACK_ESTABLISHED;
 	q->packets = p->packets;
 	q->bytes = p->bytes;
@@ -204,7 +208,8 @@ static __always_inline bool fast_fill(struct fast_flow *q, const struct decision
 }
 
 /* Its flow is tracked. False: leave the packet to the general path. */
-static __always_inline bool fast_track(const struct decision *d, const struct pkt *p, const void *l4)
+static __always_inline bool fast_track(const struct decision *d, const struct pkt *p, enum pg_dir dir,
+				       const void *l4)
 {
 	struct pkt *scratch;
 	struct fast_flow q;
@@ -212,7 +217,7 @@ static __always_inline bool fast_track(const struct decision *d, const struct pk
 	if (!l4)
 		return false;
 	if (p->family == PG_FAMILY_V4 && TRACKS_INLINE)
-		return fast_fill(&q, d, p, l4) && fast_advance(&q);
+		return fast_fill(&q, d, p, dir, l4) && fast_advance(&q);
 	scratch = this_pkt();
-	return scratch && fast_fill(&scratch->fast, d, p, l4) && fast_advance_called(scratch);
+	return scratch && fast_fill(&scratch->fast, d, p, dir, l4) && fast_advance_called(scratch);
 }

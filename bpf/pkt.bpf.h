@@ -116,6 +116,7 @@ struct fast_flow {
 	__u32 packets, bytes;
 	__u32 from;	  /* which end of the key sent it */
 	__u8 flags;
+	bool arrives;
 	bool established; /* it must be: a rule has been told so */
 };
 
@@ -166,6 +167,7 @@ struct pkt {
 		};
 	};
 	__u8 hook;    /* enum pg_stage: filter's chain that it meets */
+	__u8 departs;
 	__u8 passing; /* departs, and was asked about when it arrived by another of our interfaces */
 	__u32 frag_at; /* IPv6: of the fragment header in the frame */
 	struct pg_fragment_key frag_key;

@@ -80,7 +80,7 @@ static __always_inline struct pkt *new_pkt(void)
 	p->gso_size = p->gso_segs = 0;
 	p->l3 = p->l4 = 0;
 	p->mark = p->pkttype = p->has_l2 = 0;
-	p->hook = p->passing = 0;
+	p->hook = p->passing = p->departs = 0;
 	if (cfg.trace)
 		p->n_path = 0;
 	__builtin_memset(&p->found, 0, sizeof(p->found));
@@ -393,6 +393,7 @@ static __always_inline enum pg_verdict try_skb(struct __sk_buff *skb, enum pg_di
 		take_l2(p, eth);
 		p->ethertype = p->l3_type = bpf_ntohs(eth->type);
 	}
+	p->departs = dir == PG_DIR_OUT;
 	p->mark = p->mark_was = skb->mark;
 	p->pkttype = skb->pkt_type;
 	if (skb->vlan_present) {

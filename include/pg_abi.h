@@ -886,7 +886,7 @@ enum pg_sctp_state {
 #define PG_FLOW_NO_WINDOW PG_FLOW_BIT(36)  /* it has announced a window of nothing */
 #define PG_FLOW_LIBERAL PG_FLOW_BIT(38)	   /* window scales are not known: nothing is out of window */
 #define PG_FLOW_PASSING PG_FLOW_BIT(40)	   /* what its opener sends is seen when it leaves only */
-#define PG_FLOW_ANSWERS_PASS PG_FLOW_BIT(41) /* and so is what the other end sends */
+#define PG_FLOW_ANSWERS_ARRIVE PG_FLOW_BIT(41) /* what the other end sends is seen when it arrives */
 /* What is TCP's above is for SCTP: */
 #define PG_FLOW_SCTP_STATE PG_FLOW_TCP_STATE  /* enum pg_sctp_state */
 #define PG_FLOW_SCTP_INIT PG_FLOW_BIT(6)      /* it has sent an INIT; << 1 for end 1 */

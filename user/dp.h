@@ -148,7 +148,7 @@ struct pg_dp_kernel {
 	bool loop, frags, tcx, jit; /* bpf_loop(), multi-buffer XDP, TCX, the compiler is on */
 };
 /*
- * Found out once by loading small programs, so a process that is about to give up its privileges asks
+ * All but .jit is found out once, by loading small programs, so a process that is about to give up its privileges asks
  * before. Who may load none sees .loop false.
  */
 const struct pg_dp_kernel *pg_dp_kernel(void);

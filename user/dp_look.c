@@ -16,22 +16,22 @@ enum { PIN_DEPTH = 8, PINS_MAX = 4096 };
 static void probe_kernel(struct pg_dp_kernel *ret)
 {
 	LIBBPF_OPTS(bpf_prog_query_opts, q);
-	_fclose_ FILE *f = fopen("/proc/sys/net/core/bpf_jit_enable", "re");
 
 	pg_dp_libbpf_listen(false);
 	ret->loop = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_loop, NULL) == 1;
 	ret->frags = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
 	ret->tcx = !bpf_prog_query_opts(1, TCX_INGRESS, &q) || errno == EPERM;
-	/* A kernel that has nothing but the compiler has no such file for who may not read it. */
-	ret->jit = !f || fgetc(f) != '0';
 }
 
 const struct pg_dp_kernel *pg_dp_kernel(void)
 {
 	static struct pg_dp_kernel kernel;
+	_fclose_ FILE *f = fopen("/proc/sys/net/core/bpf_jit_enable", "re");
 
 	if (!kernel.loop) /* without it there is no instance to ask about every second */
 		probe_kernel(&kernel);
+	/* A setting. A kernel that has nothing but the compiler has no such file for who may not read it. */
+	kernel.jit = !f || fgetc(f) != '0';
 	return &kernel;
 }
 

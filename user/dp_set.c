@@ -688,29 +688,38 @@ static int install_maps(struct pg_dp *dp, const struct pg_sets *sets, const stru
 	return n && bpf_map_update_batch(outer_fd(dp, net), number, fd, &n, NULL) ? -errno : 0;
 }
 
-static void install_info(struct pg_dp *dp, const struct pg_set *set, __u32 number)
+/* All of them without a system call in between. Which sets' maps nobody asks any more: into `cleared`. */
+static void install_infos(struct pg_dp *dp, const struct pg_sets *sets, bool (*cleared)[2])
 {
-	struct pg_set_info *info = &infos(dp)[number], was = *info;
+	for (__u32 i = 0; i < PG_SETS; i++) {
+		const struct pg_set *set = &sets->set[i];
+		struct pg_set_info *info = &infos(dp)[i], was = *info;
 
-	*info = set->info.type ? set->info : (struct pg_set_info){};
-	for (int net = 0; net < 2; net++)
-		if (was.type && was.net == net && (!set->info.type || set->info.net != net))
-			clear_outer(dp, number, net);
+		if (!set->dirty)
+			continue;
+		*info = set->info.type ? set->info : (struct pg_set_info){};
+		cleared[i][was.net & 1] = was.type && (!set->info.type || set->info.net != was.net);
+	}
 }
 
 int pg_dp_sets_commit(struct pg_dp *dp, struct pg_sets *sets, struct pg_err *err)
 {
 	_cleanup_(close_plan) struct plan p = {};
+	bool cleared[PG_SETS][2] = { 0 };
 	int r = prepare(dp, sets, &p);
 
 	if (!r)
 		r = change_in_place(sets, &p);
-	for (int net = 0; !r && net < 2; net++) {
-		r = install_maps(dp, sets, &p, net);
-		for (__u32 i = 0; !r && i < PG_SETS; i++)
-			if (sets->set[i].dirty && sets->set[i].info.net == net)
-				install_info(dp, &sets->set[i], i);
-	}
+	if (!r)
+		r = install_maps(dp, sets, &p, false);
+	if (!r)
+		r = install_maps(dp, sets, &p, true);
+	if (!r)
+		install_infos(dp, sets, cleared);
+	for (__u32 i = 0; i < PG_SETS; i++)
+		for (int net = 0; net < 2; net++)
+			if (cleared[i][net])
+				clear_outer(dp, i, net);
 	pg_dp_sets_unpin(dp, false); /* what is no set's any more, or has not become one */
 	if (r == -ENOMEM)
 		return pg_fail(err, r, "Kernel error received: Cannot allocate memory");

@@ -45,6 +45,29 @@ seen() {
 		"\(.state) \(if .packets[1] > 2 then "both ways" else "one way" end)"][-1]'
 }
 
+# A connection that has begun when only the host's side was attached hears what it says repeated.
+goes_on() {
+	mkfifo "$WORK/echo" "$WORK/say"
+	in_ns w sh -c "exec timeout 30 nc -l 10.2.0.2 82 0<>$WORK/echo 1>&0" &
+	wait_for "a server that repeats" listening w tcp 82
+	in_ns h timeout 30 nc 10.2.0.2 82 <"$WORK/say" >"$WORK/heard" &
+	exec 9>"$WORK/say"
+	echo before >&9
+	wait_for "an answer before" grep -q before "$WORK/heard"
+	pg r attach pgr2 --mode "$1" >/dev/null
+	for word in one two three; do
+		echo $word >&9
+		wait_for "an answer behind it" grep -q $word "$WORK/heard" || break
+	done
+	exec 9>&-
+	rm -f "$WORK/echo" "$WORK/say"
+	[ "$(tr '\n' ' ' <"$WORK/heard")" = "before one two three " ]
+}
+# What came back, as often as the client heard it.
+counted() {
+	pg r flows --json | jq '[.flows[] | select(.src == "10.1.0.2" and .dport == 82) | .retransmits | add] | add'
+}
+
 cat >"$WORK/policy" <<'RULES'
 *filter
 :INPUT DROP [0:0]
@@ -75,5 +98,17 @@ for mode in native tc; do
 			pg r detach "$iface" >/dev/null
 		done
 	done
+	for nat in translated plain; do
+		in_ns r iptables-legacy -w -t nat -F
+		[ $nat = plain ] || in_ns r iptables-legacy -w -t nat -A POSTROUTING -o pgr2 -j MASQUERADE
+		[ $nat = translated ] || in_ns w ip route add 10.1.0.0/24 via 10.2.0.1
+		expect_ok "$mode, $nat: attach pgr1 alone" pg r attach pgr1 --mode $mode
+		expect_ok "$mode, $nat: restore" pg r restore "$WORK/policy"
+		expect_ok "$mode, $nat: a connection goes on when pgr2 is attached, too" goes_on $mode
+		expect "$mode, $nat: and nothing of it was seen twice" "$(counted)" 0
+		pg r detach --all >/dev/null
+	done
+	in_ns r iptables-legacy -w -t nat -A POSTROUTING -o pgr2 -j MASQUERADE
+	in_ns w ip route del 10.1.0.0/24
 done
 summary
