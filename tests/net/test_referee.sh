@@ -62,9 +62,9 @@ associations() {
 	local frame
 
 	in_ns b sh -c 'for f in /proc/sys/net/netfilter/nf_conntrack_sctp_timeout_*; do echo 600 >$f; done'
-	in_ns b iptables-legacy -A INPUT -p sctp -m conntrack --ctstate INVALID -j DROP
-	in_ns b iptables-legacy -A INPUT -p sctp -j DROP
-	in_ns b iptables-legacy -I INPUT -p sctp -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT
+	in_ns b iptables-legacy -w -A INPUT -p sctp -m conntrack --ctstate INVALID -j DROP
+	in_ns b iptables-legacy -w -A INPUT -p sctp -j DROP
+	in_ns b iptables-legacy -w -I INPUT -p sctp -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT
 	for frame in sctp-init sctp-init-ack sctp-cookie-ack sctp-init sctp-init-ack-other; do
 		in_ns a "$TOOLS/net/send" pgsrc0 $frame
 	done
@@ -74,7 +74,7 @@ associations() {
 		export PG_SCTP=0
 		skip "this kernel's SCTP is an older one"
 	}
-	in_ns b iptables-legacy -F
+	in_ns b iptables-legacy -w -F
 }
 
 # Whoever the frames of a capture are for. While no rule is there, the kernel has one table of both
