@@ -62,6 +62,8 @@ associations() {
 	local frame
 
 	in_ns b sh -c 'for f in /proc/sys/net/netfilter/nf_conntrack_sctp_timeout_*; do echo 600 >$f; done'
+	in_ns b iptables-legacy -w -t raw -F
+	in_ns b iptables-legacy -w -F # what was judged before has rules of its own
 	in_ns b iptables-legacy -w -A INPUT -p sctp -m conntrack --ctstate INVALID -j DROP
 	in_ns b iptables-legacy -w -A INPUT -p sctp -j DROP
 	in_ns b iptables-legacy -w -I INPUT -p sctp -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT
@@ -69,7 +71,7 @@ associations() {
 		in_ns a "$TOOLS/net/send" pgsrc0 $frame
 	done
 	wait_for "frames of SCTP" eval '[ "$(in_ns b iptables-legacy-save -c | tr "[:]" " " |
-		awk "/-p sctp/ { n += \$1 } END { print n }")" = 5 ]'
+		awk "/-A INPUT -p sctp/ { n += \$1 } END { print n }")" = 5 ]'
 	in_ns b iptables-legacy-save -c | grep -q '^\[4:.*NEW,ESTABLISHED' || {
 		export PG_SCTP=0
 		skip "this kernel's SCTP is an older one"
