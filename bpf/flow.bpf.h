@@ -571,6 +571,16 @@ static __always_inline void account(struct pg_flow *flow, const struct pkt *p)
 		count_moves(opened_port(&f->key, f->old), f->moves);
 }
 
+/* The place is free, unless it is another flow's by now. */
+static __always_inline void leave_place(struct pg_flow_bucket *b, __u32 way, const struct pg_flow *flow,
+					const struct flow_pkt *f)
+{
+	__u32 tag = *(volatile __u32 *)&b->tag[way].tag;
+
+	if (same_tag(tag, f->tag) && !is_busy(tag))
+		free_place(b, way, tag, flow);
+}
+
 /* A packet of the flow that was found. 0: it is no more, and the packet begins the next. */
 __noinline int flow_advance(struct pkt *p)
 {
@@ -617,9 +627,7 @@ __noinline int flow_advance(struct pkt *p)
 			flow_follow(p);
 	}
 	if (f->effect == FLOW_REOPENS) {
-		tag = *(volatile __u32 *)&b->tag[way].tag;
-		if (same_tag(tag, f->tag) && !is_busy(tag))
-			free_place(b, way, tag, flow);
+		leave_place(b, way, flow, f);
 		return 0;
 	}
 	if (f->effect == FLOW_GOES_ON) {
@@ -630,9 +638,7 @@ __noinline int flow_advance(struct pkt *p)
 	}
 	if (f->effect == FLOW_ENDS) {
 		view_flow(p, f->status); /* while it is there */
-		tag = *(volatile __u32 *)&b->tag[way].tag;
-		if (same_tag(tag, f->tag) && !is_busy(tag))
-			free_place(b, way, tag, flow);
+		leave_place(b, way, flow, f);
 	}
 	return f->old & PG_FLOW_SEEN_REPLY || f->from != !!(f->old & PG_FLOW_OPENER) ?
 		       PG_CT_ESTABLISHED :

@@ -11,10 +11,10 @@
  * Two CPUs may be at one bucket, and at one flow, at any time. A place belongs to who changes its
  * tag by compare-and-swap: from what it was to BUSY, then it is filled, then the tag is written whole.
  * Whoever works on a flow has compared its key, read its status, and seen its tag again after that, and
- * changes the status by compare-and-swap; that of a flow that took the place meanwhile has another count of reuse. Who
- * has claimed a place for a new flow looks whether another CPU makes the same one: one of them gives
- * way, and its packet goes on in the other's entry. What may go wrong is that a packet is counted in
- * an entry that ends or was replaced in this moment, or in none if the other CPU takes its time.
+ * changes the status by compare-and-swap; that of a flow that took the place meanwhile has another count
+ * of reuse. Who has claimed a place for a new flow looks whether another CPU makes the same one: one of
+ * them gives way, and its packet goes on in the other's entry. What may go wrong is that a packet is
+ * counted in an entry that ends or was replaced in this moment, or in none if the other CPU takes its time.
  */
 #pragma once
 

@@ -63,8 +63,8 @@ goes_on() {
 	rm -f "$WORK/echo" "$WORK/say"
 	[ "$(tr '\n' ' ' <"$WORK/heard")" = "before one two three " ]
 }
-# What came back, as often as the client heard it.
-counted() {
+# Of that connection: what was told twice looks like a segment that came again.
+repeated() {
 	pg r flows --json | jq '[.flows[] | select(.src == "10.1.0.2" and .dport == 82) | .retransmits | add] | add'
 }
 
@@ -105,7 +105,7 @@ for mode in native tc; do
 		expect_ok "$mode, $nat: attach pgr1 alone" pg r attach pgr1 --mode $mode
 		expect_ok "$mode, $nat: restore" pg r restore "$WORK/policy"
 		expect_ok "$mode, $nat: a connection goes on when pgr2 is attached, too" goes_on $mode
-		expect "$mode, $nat: and nothing of it was seen twice" "$(counted)" 0
+		expect "$mode, $nat: and nothing of it was seen twice" "$(repeated)" 0
 		pg r detach --all >/dev/null
 	done
 	in_ns r iptables-legacy -w -t nat -A POSTROUTING -o pgr2 -j MASQUERADE
