@@ -610,10 +610,47 @@ static void what_is_out_of_the_window_is_invalid(void **state)
 	GO_ON(C(ESTABLISHED, RST));
 	expect_ends(PG_END_ESTABLISHED, PG_END_ESTABLISHED);
 	end[PG_DIR_IN].next = next[0];
+	/* As nf_conntrack, what lies before the reset may be acknowledged, and is waited for. */
 	GO_ON(C(ESTABLISHED, ACK));
-	expect_tcp(PG_TCP_ESTABLISHED, 432000, false);
+	expect_tcp(PG_TCP_ESTABLISHED, 300, false);
 	GO_ON(C(ESTABLISHED, RST));
 	expect_tcp(PG_TCP_CLOSE, 10, false);
+}
+
+/* Where a reset was is not where the sender's next byte is: the same one again closes nothing. */
+static void a_guessed_reset_does_not_open_the_way_for_the_next(void **state)
+{
+	uint32_t next;
+
+	(void)state;
+	PLAY(HANDSHAKE, DATA(ESTABLISHED, 100), S(ESTABLISHED, ACK));
+	next = end[PG_DIR_IN].next;
+	end[PG_DIR_IN].next += 1000;
+	GO_ON(C(ESTABLISHED, RST), C(ESTABLISHED, RST));
+	expect_ends(PG_END_ESTABLISHED, PG_END_ESTABLISHED);
+	end[PG_DIR_IN].next = next;
+	GO_ON(DATA(ESTABLISHED, 500), DATA(ESTABLISHED, 600), S(ESTABLISHED, ACK));
+	expect_trouble(0, 0, 0);
+	expect_tcp(PG_TCP_ESTABLISHED, 432000, false);
+	GO_ON(DATA(ESTABLISHED, 10), C(ESTABLISHED, RST));
+	expect_tcp(PG_TCP_CLOSE, 10, false);
+}
+
+/* Both ends say that it is over, out of the window: nobody knows, so it is not remembered for days. */
+static void ends_out_of_the_window_both_ways_shorten_a_life(void **state)
+{
+	(void)state;
+	PLAY(HANDSHAKE, DATA(ESTABLISHED, 100), S(ESTABLISHED, ACK));
+	end[PG_DIR_IN].next += 200000;
+	GO_ON(C(INVALID, FIN), C(INVALID, RST));
+	expect_tcp(PG_TCP_ESTABLISHED, 432000, false);
+	end[PG_DIR_IN].next -= 200000;
+	end[PG_DIR_OUT].next += 200000;
+	GO_ON(S(INVALID, FIN));
+	expect_tcp(PG_TCP_ESTABLISHED, 300, false);
+	end[PG_DIR_OUT].next -= 200000;
+	GO_ON(C(ESTABLISHED, ACK));
+	expect_tcp(PG_TCP_ESTABLISHED, 432000, false);
 }
 
 /* A receiver may take more than it said: what goes a little beyond passes, and may be acknowledged. */
@@ -1036,6 +1073,8 @@ int main(void)
 		cmocka_unit_test(what_leaves_a_gap_is_out_of_order),
 		cmocka_unit_test(windows_of_nothing_are_counted),
 		cmocka_unit_test(what_is_out_of_the_window_is_invalid),
+		cmocka_unit_test(a_guessed_reset_does_not_open_the_way_for_the_next),
+		cmocka_unit_test(ends_out_of_the_window_both_ways_shorten_a_life),
 		cmocka_unit_test(a_little_beyond_the_window_may_be_acknowledged),
 		cmocka_unit_test(the_window_may_be_left_unchecked),
 		cmocka_unit_test(strictly_nothing_is_picked_up),
