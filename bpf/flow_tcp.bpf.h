@@ -463,7 +463,7 @@ static __always_inline enum reset_verdict check_reset(const struct flow_pkt *f,
 		return RESET_IS_CHECKED;
 	}
 	/* It answers a SYN or an ACK that was let through unbelieved. */
-	if (((f->old & PG_FLOW_SEEN_REPLY && last == PG_SEG_SYN) ||
+	if (((f->old & PG_FLOW_SEEN_REPLY && last == PG_SEG_SYN && !last_is_same_end(f)) ||
 	     (!(f->old & PG_FLOW_ASSURED) && last == PG_SEG_ACK)) &&
 	    f->ack == last_end)
 		return RESET_IS_VALID;

@@ -6,7 +6,7 @@
 
 #include "pkt.h"
 
-enum { TALKS = 40, QUOTED_MAX = 68, PROTO_TEST = 253, CHUNKS_MAX = 256 };
+enum { TALKS = 40, QUOTED_MAX = 68, PROTO_TEST = 253, CHUNKS_MAX = 256, ODD_MAX = 512 };
 
 /* The receiver's, as test_referee.sh sets them up. */
 static const char *const hosts[2][5] = {
@@ -27,6 +27,8 @@ struct flows {
 	struct gen *g;
 	bool v6, windows, sctp;
 	struct talk talk[TALKS];
+	struct talk odd[ODD_MAX]; /* of which an end has acknowledged what is not the other's last byte */
+	size_t n_odd;
 };
 
 /* A frame in the making. */
@@ -106,6 +108,33 @@ static uint32_t number(struct flows *f, uint32_t right)
 	return right + (f->windows && chance(f, 10) ? PICK(f, off) : 0);
 }
 
+static bool is_odd(const struct flows *f, const struct talk *t)
+{
+	for (size_t i = 0; i < f->n_odd; i++)
+		for (unsigned end = 0; end < 2; end++)
+			if (f->odd[i].host[end] == t->host[0] && f->odd[i].host[!end] == t->host[1] &&
+			    f->odd[i].port[end] == t->port[0] && f->odd[i].port[!end] == t->port[1])
+				return true;
+	return f->n_odd == ODD_MAX;
+}
+
+/* Of such a connection no RST is where an end's last byte may be: flows.h says why. */
+static uint32_t sequence(struct flows *f, const struct talk *t, int flags)
+{
+	if (flags & PKT_RST && is_odd(f, t))
+		return number(f, 1501);
+	return number(f, flags & PKT_SYN ? 1000 : 1001);
+}
+
+static uint32_t acknowledgement(struct flows *f, const struct talk *t, int flags)
+{
+	uint32_t ack = flags & PKT_ACK ? number(f, 1001) : 0;
+
+	if (ack && ack != 1001 && !is_odd(f, t))
+		f->odd[f->n_odd++] = *t;
+	return ack;
+}
+
 /*
  * The next segment, the last one again, or any; who sends it. Every number is that of a connection on
  * which nothing but SYN has been acknowledged yet, so none is out of a window that is not to be.
@@ -123,8 +152,7 @@ static unsigned push_tcp(struct flows *f, struct making *m, struct talk *t, unsi
 		flags = script[(t->at - 1) % SCRIPT].flags;
 	}
 	PUSH(m, TCP(.sport = t->port[end], .dport = t->port[!end], .flags = flags, .cut = cut,
-		    .seq = number(f, flags & PKT_SYN ? 1000 : 1001),
-		    .ack = flags & PKT_ACK ? number(f, 1001) : 0));
+		    .seq = sequence(f, t, flags), .ack = acknowledgement(f, t, flags)));
 	if (flags & PKT_PSH && cut == PKT_AUTO)
 		PUSH(m, PAYLOAD(gen_below(f->g, 30)));
 	return end;
