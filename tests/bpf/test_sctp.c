@@ -208,6 +208,12 @@ static void chunks_have_their_places(void **state)
 #define FOUR(chunk) chunk chunk chunk chunk
 	PLAY(HANDSHAKE, C(FOUR(FOUR(HEARTBEAT)) FOUR(FOUR(FOUR(SACK))), ESTABLISHED),
 	     C(FOUR(FOUR(HEARTBEAT)) HEARTBEAT, INVALID));
+	/* Of many, those that come first are read. */
+	GO_ON(C(FOUR(FOUR(DATA)) FOUR(FOUR(DATA)) ABORT, ESTABLISHED));
+	expect(PG_SCTP_ESTABLISHED, 210);
+	GO_ON(C(FOUR(FOUR(DATA)) FOUR(FOUR(SACK)) "\3\0\0\0", ESTABLISHED),
+	      C(FOUR(FOUR(DATA)) FOUR(DATA DATA DATA) DATA DATA DATA ABORT, ESTABLISHED));
+	expect(PG_SCTP_CLOSED, 10);
 }
 
 static void an_init_again_does_not_prolong_its_life(void **state)

@@ -135,6 +135,10 @@ static uint32_t acknowledgement(struct flows *f, const struct talk *t, int flags
 	return ack;
 }
 
+/* A window scale, that SACKs are permitted, what is nothing, and what ends before it does. */
+static const char *const tcp_options[] = { "\3\3\2\1", "\3\3\7\0", "\1\3\3\17", "\4\2\1\1", "\1\1\1\1",
+					   "\3\4\1\1", "\1\1\1\3" };
+
 /*
  * The next segment, the last one again, or any; who sends it. Every number is that of a connection on
  * which nothing but SYN has been acknowledged yet, so none is out of a window that is not to be.
@@ -144,6 +148,8 @@ static unsigned push_tcp(struct flows *f, struct making *m, struct talk *t, unsi
 	static const int any[] = { PKT_SYN, PKT_SYN, PKT_SYN | PKT_ACK, PKT_ACK, PKT_ACK, PKT_RST,
 				   PKT_RST | PKT_ACK, PKT_FIN | PKT_ACK, PKT_FIN | PKT_ACK, PKT_URG | PKT_ACK,
 				   PKT_SYN | PKT_FIN, PKT_FIN, 0, 0xff };
+	static const int small[] = { 0, 1, 300, 20000 };
+	bool has_options = f->windows && cut == PKT_AUTO && chance(f, 30);
 	int flags = PICK(f, any);
 
 	if (chance(f, 75)) {
@@ -152,7 +158,11 @@ static unsigned push_tcp(struct flows *f, struct making *m, struct talk *t, unsi
 		flags = script[(t->at - 1) % SCRIPT].flags;
 	}
 	PUSH(m, TCP(.sport = t->port[end], .dport = t->port[!end], .flags = flags, .cut = cut,
+		    .doff = has_options ? 6 : PKT_AUTO,
+		    .window = f->windows && chance(f, 15) ? PICK(f, small) : 65535,
 		    .seq = sequence(f, t, flags), .ack = acknowledgement(f, t, flags)));
+	if (has_options)
+		PUSH(m, BYTES(PICK(f, tcp_options), 4));
 	if (flags & PKT_PSH && cut == PKT_AUTO)
 		PUSH(m, PAYLOAD(gen_below(f->g, 30)));
 	return end;
