@@ -259,8 +259,8 @@ static __always_inline void note_trouble(struct flow_pkt *f, const struct pkt *p
 		f->trouble = 1ULL << PG_TROUBLE_ZERO_WINDOWS;
 	if (f->end == f->seq || !s->max_win || f->old & of_end(PG_FLOW_RST_AHEAD, f->from))
 		return;
-	/* What the other end has acknowledged is not known before it is heard. */
-	if (f->old & PG_FLOW_PICKED_UP && !(f->old & PG_FLOW_SEEN_REPLY))
+	/* Picked up in mid-stream, its window does not move before the other end is heard. */
+	if (f->old & PG_FLOW_PICKED_UP && !(f->old & of_end(PG_FLOW_HAS_ACK, f->from)))
 		return;
 	/* Where both ends opened, a SYN-ACK follows the SYN with its number. */
 	if (f->event == PG_SEG_SYN_ACK && end_state(f->old, f->from) == PG_END_SYN_SENT)

@@ -617,6 +617,18 @@ static void what_is_out_of_the_window_is_invalid(void **state)
 	expect_tcp(PG_TCP_CLOSE, 10, false);
 }
 
+/* Nothing was lost of what is picked up, although its window does not move before it is answered. */
+static void what_is_picked_up_is_no_trouble(void **state)
+{
+	(void)state;
+	PLAY(DATA(NEW, 100), DATA(NEW, 100), S(ESTABLISHED, ACK), DATA(ESTABLISHED, 100), S(ESTABLISHED, ACK),
+	     DATA(ESTABLISHED, 100));
+	expect_trouble(0, 0, 0);
+	end[PG_DIR_IN].next -= 100;
+	GO_ON(DATA(ESTABLISHED, 100));
+	expect_trouble(1, 0, 0);
+}
+
 /* Where a reset was is not where the sender's next byte is: the same one again closes nothing. */
 static void a_guessed_reset_does_not_open_the_way_for_the_next(void **state)
 {
@@ -1073,6 +1085,7 @@ int main(void)
 		cmocka_unit_test(what_leaves_a_gap_is_out_of_order),
 		cmocka_unit_test(windows_of_nothing_are_counted),
 		cmocka_unit_test(what_is_out_of_the_window_is_invalid),
+		cmocka_unit_test(what_is_picked_up_is_no_trouble),
 		cmocka_unit_test(a_guessed_reset_does_not_open_the_way_for_the_next),
 		cmocka_unit_test(ends_out_of_the_window_both_ways_shorten_a_life),
 		cmocka_unit_test(a_little_beyond_the_window_may_be_acknowledged),
