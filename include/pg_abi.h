@@ -889,6 +889,7 @@ enum pg_sctp_state {
 #define PG_FLOW_LIBERAL PG_FLOW_BIT(38)	   /* window scales are not known: nothing is out of window */
 #define PG_FLOW_PASSING PG_FLOW_BIT(40)	   /* what its opener sends is seen when it leaves only */
 #define PG_FLOW_ANSWERS_ARRIVE PG_FLOW_BIT(41) /* what the other end sends is seen when it arrives */
+#define PG_FLOW_RST_AHEAD PG_FLOW_BIT(42) /* its pg_flow_window.end is where a RST was, not data; << 1 */
 /* What is TCP's above is for SCTP: */
 #define PG_FLOW_SCTP_STATE PG_FLOW_TCP_STATE  /* enum pg_sctp_state */
 #define PG_FLOW_SCTP_INIT PG_FLOW_BIT(6)      /* it has sent an INIT; << 1 for end 1 */
@@ -938,6 +939,7 @@ struct pg_flow {
 };
 #define PG_LAST_SCALE 0xfU
 #define PG_LAST_HAS_SCALE 0x10U
+#define PG_LAST_OPTIONS 0x20U /* it has any */
 
 /* Times up to half an hour in 16 bits: 11 of them are kept. */
 static inline __u32 pg_rtt_us(__u16 rtt)
