@@ -180,22 +180,22 @@ changed() {
 	printf '*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n' >"$WORK/open"
 	expect_ok "try one without rules" pg s apply "$WORK/open" --shadow
 	send udp53 4
-	expect "both are told apart" "$(told)" $'RULE_A 4\n4 false 1 1'
+	expect "both are told apart" "$(told)" $'RULE_A 4\n4 false 2 2'
 	expect_ok "another policy, for a while" pg s apply "$WORK/open" --confirm 60
 	send udp53 2
-	expect "what meets that is not compared" "$(told)" $'RULE_A 4\n4 true 1 2'
+	expect "what meets that is not compared" "$(told)" $'RULE_A 4\n4 true 2 3'
 	expect_ok "shadow --json says so, too" eval 'pg s shadow --json >/dev/null; [ $? = 1 ]'
 	expect_ok "take it back" pg s rollback
 	send udp53 3
-	expect "and on it goes" "$(told)" $'RULE_A 7\n7 false 1 1'
+	expect "and on it goes" "$(told)" $'RULE_A 7\n7 false 2 2'
 	expect_ok "no more than a note" pg s shadow
 	expect "status" "$(json s status .policy.shadow_stopped)" false
 
 	expect_ok "another rule in its place" eval "pg s -D INPUT 1; pg s -A INPUT $RULE_B; pg s -A INPUT $RULE_A"
 	send tcp80 3
 	send udp53 5
-	expect "the rule is still the one that it was" "$(told)" $'RULE_A 7\n7 true 1 5'
-	expect "for people" "$(pg s shadow | grep -c '^Stopped .*generation 1, now 5')" 1
+	expect "the rule is still the one that it was" "$(told)" $'RULE_A 7\n7 true 2 6'
+	expect "for people" "$(pg s shadow | grep -c '^Stopped .*generation 2, now 6')" 1
 	expect_ok "the exit code tells" eval 'pg s shadow >/dev/null; [ $? = 1 ]'
 	expect "status tells" "$(json s status .policy.shadow_stopped) $(pg s status |
 		grep -c '^Shadow .* nothing more is compared')" "true 1"
@@ -233,7 +233,7 @@ elsewhere() {
 		"Not on pgc0, which is in another network namespace."
 	expect "shadow tells" "$(pg s shadow | grep -c '^Left out  *pgc0: in another network namespace')" 1
 	expect "whoever asks" "$(json s shadow .left_out[]) $(json c shadow .left_out[])" "pgc0 pgc0"
-	expect_ok "detach it all" eval "pg c detach --all; pg s detach --all"
+	expect_ok "detach it all" pg s detach --all
 }
 
 try_in tc
