@@ -78,7 +78,9 @@ static int read_references(struct pg_dp *dp, const struct pg_set_info *infos, ui
 	if (r || pg_dp_shadow_state(dp, &since) != PG_SHADOW_ON)
 		return r;
 	r = pg_dp_shadow_open(dp, &tried, err);
-	return r ? r : add_references(tried, infos, sum, err);
+	if (r)
+		return r == -ENOENT ? 0 : r; /* it has just been ended */
+	return add_references(tried, infos, sum, err);
 }
 
 /* Changing ------------------------------------------------------------------------------------- */
