@@ -500,7 +500,7 @@ struct pg_ctl {
 	__s32 tai_offset; /* seconds that TAI is ahead of UTC */
 	__u32 taken_back; /* number of the last generation that was not confirmed or rolled back */
 	__u32 fragments;  /* enum pg_fragments */
-	/* Programs of PG_ROLE_BESIDE count: the generation that was in force when that began, + 1. */
+	/* Programs of PG_ROLE_BESIDE count while that generation is in force: its number + 1; 0: none. */
 	__u32 comparing;
 	/* By interface slot: jiffies at which the kernel last said that it forwards nothing from it. */
 	__u32 not_forwarding[PG_MAX_IFACES][_PG_FAMILY_MAX];
