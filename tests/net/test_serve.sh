@@ -58,7 +58,7 @@ wait_for "what was sent" is 'dropped_packets_total{reason="bad-checksum"}' 5
 sleep 0.3 # the last FIN
 
 expect "packets of a port" "$(metric 'port_packets_total{proto="udp",port="53",direction="in"}')" 77
-expect "its drops" "$(metric 'port_dropped_packets_total{proto="udp",port="53"}')" 77
+expect "its drops" "$(metric 'port_dropped_packets_total{proto="udp",port="53",direction="in"}')" 77
 expect "its bytes" "$(metric 'port_bytes_total{proto="udp",port="53",direction="in"}')" $((77 * 38))
 expect "a rule with its comment" \
 	"$(metric 'rule_packets_total{table="filter",chain="INPUT",rule="2",comment="no \"resolver\""}')" 77
