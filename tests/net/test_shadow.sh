@@ -144,7 +144,7 @@ unfinished() {
 	before=$(prog_ids)
 	expect_ok "a trial" pg s apply "$WORK/new" --shadow
 	expect "doctor tells of it" "$(pg s doctor pgs0 --json | jq -r '.findings[] | select(.code == "shadow") |
-		"\(.severity) \(.mend)"')" "info portguard shadow --stop"
+		"\(.severity) \(.mend)"')" "info portguard --state $STATE shadow --stop"
 	expect_exit "no upgrade meanwhile" 1 'being tried' pg s upgrade --force
 	rm "$STATE/shadow/started"
 	expect_exit "a trial that was not finished" 1 'not come to its end' pg s shadow
