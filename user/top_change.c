@@ -94,16 +94,19 @@ static int commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_top *t
 {
 	_cleanup_(pg_text_free) struct pg_text warning = {};
 	const struct pg_top_ask *ask = &top->ask;
-	char but[160];
+	char but[160], time[32] = "";
 	int r = edit->dp ? pg_ssh_guard(edit->dp, set, &warning, err) : 0;
 
 	if (!r)
 		r = pg_edit_commit_for(edit, set, ask->seconds, err);
 	if (r < 0)
 		return r;
+	top->frozen = false; /* what it does is to be seen */
 	name_exceptions(log, but, sizeof(but));
-	snprintf(top->message, sizeof(top->message), "%u/%s is %s%s%s%s", ask->port.port,
-		 pg_port_proto_name(ask->port.proto), ask->deny ? "denied" : "allowed", but,
+	if (ask->seconds)
+		snprintf(time, sizeof(time), " for %u s", ask->seconds);
+	snprintf(top->message, sizeof(top->message), "%u/%s is %s%s%s%s%s", ask->port.port,
+		 pg_port_proto_name(ask->port.proto), ask->deny ? "denied" : "allowed", time, but,
 		 warning.len ? "; " : "", warning.len ? warning.buf : "");
 	return 0;
 }
