@@ -216,7 +216,6 @@ static int answer_stream(struct reader *reader, struct pg_dp *dp, FILE *f, struc
 {
 	struct live *live = reader->live;
 	struct pg_snapshot *snap = NULL;
-	struct timespec t = { 0 };
 	struct utsname uts;
 	struct pg_stream_more more = {
 		.host = uname(&uts) ? "" : uts.nodename,
@@ -227,8 +226,6 @@ static int answer_stream(struct reader *reader, struct pg_dp *dp, FILE *f, struc
 	int r = dp ? read_live(reader, dp, &snap, err) :
 		     pg_snapshot_read(NULL, pg_dp_follow_dir(reader->opts->follow), 0, NULL, &snap, err);
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	more.now_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 	if (!r)
 		r = pg_stream_write(f, &live->stream, snap, &more, err);
 	if (dp)

@@ -157,11 +157,11 @@ function poll(task) {
 }
 
 poll(async () => {
-	const { chains } = await ask('/api/v1/rules'), at = performance.now() / 1000;
+	const { chains, time_ms } = await ask('/api/v1/rules'), at = time_ms / 1000;
 
 	dropping = droppers(chains);
 	droppingAt = at;
-	if (model.last)
+	if (model.last && time_ms >= model.last.time_ms)
 		leftOver(model.last.drops, dropping, gone);
 	show();
 	return rules.show(chains, at) > 1000 ? 10000 : 2000;

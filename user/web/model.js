@@ -181,6 +181,6 @@ export function dropCauses(drops, time, list, at, gone) {
 	for (const [name, total] of Object.entries(gone))
 		if (total)
 			causes.push({ key: `gone ${name}`, what: `an earlier ${name}`,
-				why: 'not in force any more', total, at });
+				why: 'not in force any more', total, at, still: true });
 	return causes.sort((a, b) => b.total - a.total || (a.key < b.key ? -1 : 1));
 }
