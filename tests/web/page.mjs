@@ -101,6 +101,11 @@ async function marks(page) {
 		Object.entries(expected.marks).filter(([, m]) => m === 'unused').map(([key]) => key));
 	await page.locator('#filter').fill('');
 	await page.locator('#filter').blur();
+	await page.locator('#ports-marked').click();
+	check('all that are marked', (await page.locator('#ports-table tbody button').allTextContents()).sort(),
+		Object.keys(expected.marks).sort());
+	check('their number', await page.locator('#ports-marked').textContent(), `${Object.keys(expected.marks).length} marked`);
+	await page.locator('#ports-marked').click();
 }
 
 // None and why; then the test has the kernel measure it, and it is a plausible number.

@@ -193,10 +193,13 @@ function pause() {
 	show();
 }
 
-$('filter').addEventListener('input', e => {
-	ports.filter = e.target.value;
+function setFilter(text) {
+	$('filter').value = ports.filter = text;
 	ports.show();
-});
+}
+
+$('filter').addEventListener('input', e => setFilter(e.target.value));
+$('ports-marked').addEventListener('click', () => setFilter(ports.filter === 'marked' ? '' : 'marked'));
 for (const input of document.querySelectorAll('input[name=unit]'))
 	input.addEventListener('change', () => setTotal(input.value === 'total'));
 $('pause').addEventListener('click', pause);

@@ -43,7 +43,7 @@ class Port {
 	text() {
 		const [pid, comm, address] = this.listener ?? ['', '', ''];
 
-		return `${this.key} ${this.service} ${comm} ${pid} ${address} ${this.mark ?? ''}`.toLowerCase();
+		return `${this.key} ${this.service} ${comm} ${pid} ${address} ${this.mark ? `marked ${this.mark}` : ''}`.toLowerCase();
 	}
 }
 
