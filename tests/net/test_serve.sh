@@ -131,10 +131,15 @@ ns=$(get /metrics | awk '/^portguard_program_run_seconds_total{interface="pgs0".
 in_ns s timeout 20 curl -sN "$url/api/v1/stream" 2>/dev/null | grep --line-buffered '^data' | head -n 2 |
 	sed 's/^data: //' >"$WORK/stream"
 expect "a snapshot a second" "$(jq -s '.[1].time_ms - .[0].time_ms | . > 0 and . < 10000' "$WORK/stream")" true
+expect "rules have their time, too" "$(get /api/v1/rules | jq --argjson then "$(head -n 1 "$WORK/stream" | jq .time_ms)" \
+	'.time_ms >= $then')" true
 expect "with what was counted" "$(head -n 1 "$WORK/stream" |
 	jq -c '.ports[] | select(.[1] == 53) | [.[0], .[3], .[5]]')" '["udp",77,77]'
 expect "and who listens" "$(head -n 1 "$WORK/stream" | jq -r '.ports[] | select(.[1] == 443) | .[11][1]')" nc
 expect "its cost" "$(head -n 1 "$WORK/stream" | jq '.ifaces[0] | .[9] > 0 and .[10] >= 10 * .[9]')" true
+pg s drops --last 2 --json | jq -cs . >"$WORK/last"
+expect "drops, as the command says" "$(get '/api/v1/drops?last=2' | jq -c .drops)" "$(cat "$WORK/last")"
+expect "two of them" "$(jq length "$WORK/last")" 2
 expect "the last drop" "$(head -n 1 "$WORK/stream" | jq -c '.last_drops[0][2:8]')" \
 	'["pgs0","bad-checksum","-","tcp","10.77.0.2:40000","10.77.0.1:80"]'
 

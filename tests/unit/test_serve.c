@@ -121,6 +121,9 @@ static void questions(void **state)
 	assert_int_equal(ask(PG_DOC_PORTS, &q, &err, "sort", "bytes", "port", "53/udp", NULL), 0);
 	assert_int_equal(q.ports.sort, PG_SORT_BYTES);
 	assert_int_equal(q.ports.n_filter, 1);
+	assert_int_equal(ask(PG_DOC_DROPS, &q, &err, "last", "5", NULL), 0);
+	assert_int_equal(q.last_drops, 5);
+	assert_int_equal(ask(PG_DOC_DROPS, &q, &err, "last", "0", NULL), -EINVAL);
 	assert_int_equal(ask(PG_DOC_STATES, &q, &err, "port", "1-2", "port", "9", NULL), 0);
 	assert_int_equal(q.states.n, 2);
 	assert_int_equal(q.states.port[0].hi, 2);

@@ -12,7 +12,7 @@ const SHORT = ['CLOSED', 'LISTEN', 'SYN SENT', 'SYN RECV', 'ESTAB', 'FIN 1', 'FI
 
 // Rates of counters that come in their own time: {key, total, at}, `at` in the server's seconds. Sets .rate;
 // of what is `still`, which is only known better as time goes by, to 0.
-class Rates {
+export class Rates {
 	constructor() {
 		this.last = new Map();
 	}
