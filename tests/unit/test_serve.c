@@ -176,7 +176,7 @@ static struct json_object *stream(struct pg_stream *last, const struct pg_snapsh
 					   .state = PG_TCP_ESTABLISHED, .count = { { 1, 100 }, { 2, 200 } },
 					   .rate = { { 1, 10 }, { 2, 20 } } };
 	const struct pg_flow_sample flows = { .open = open, .list = { .row = &flow, .n = 1 } };
-	const struct pg_stream_more more = { "ho\"st\n", 1234, &flows, &drops, "" };
+	const struct pg_stream_more more = { "ho\"st\n", &flows, &drops, "" };
 	const struct pg_top_drop drop = { .time_ms = 77, .iface = "e\"\n", .who = "<b>INPUT</b> 1",
 					  .proto = "tcp", .end = { "192.0.2.1:1", "192.0.2.2:22" },
 					  .length = 40 };
