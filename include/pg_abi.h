@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 8
+#define PG_ABI 9
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -152,6 +152,7 @@ static inline __u32 pg_brief(const struct pg_term_record *rec)
  */
 #define PG_LEAF (1U << 31)
 #define PG_FEW_LEAF (1U << 30)
+#define PG_FEW_OWN (1U << 29)
 #define PG_NO_TERM 0xffffffffU
 
 /* A term by its number, and conditions without which it does not hold for a whole TCP or UDP header. */
@@ -236,7 +237,7 @@ struct pg_gen {
 	__u32 few_none;		      /* leaf: the row of few that names none */
 	__u32 lent; /* of needs: the other generation's, until this one is confirmed */
 	__u32 verify; /* 1: bitmaps don't know all conditions that records know */
-	__u32 unused;
+	__u32 homes; /* 1: some terms are at home in one of their addresses */
 	__u32 whole[_PG_FAMILY_MAX][_PG_PORT_PROTO_MAX]; /* leaf: whole TCP or UDP headers */
 	/* Entries at which a walk starts: by address bytes, most significant first. */
 	__u32 saddr[_PG_FAMILY_MAX];

@@ -129,6 +129,12 @@ static void rebase_blocks(__u64 *rows, const struct pg_tables *t, __u32 row_base
 	}
 }
 
+static void rebase_own_rows(__u64 *rows, const struct pg_tables *t, __u32 row_base)
+{
+	for (size_t i = 0; i < t->n_own_rows; i++)
+		((struct pg_few *)(rows + t->own_row[i]))->slot += row_base;
+}
+
 /* Write the tables into half `g`; nothing reads it yet. */
 static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 number)
 {
@@ -154,6 +160,7 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 		memcpy(map->check[g], t->checks, t->n_checks * sizeof(*t->checks));
 	if (gen.form == PG_FORM_HUGE)
 		rebase_blocks(rows, t, row_base);
+	rebase_own_rows(rows, t, row_base);
 	rebase_all(gen.saddr, _PG_FAMILY_MAX, node_base, leaf_base);
 	rebase_all(gen.daddr, _PG_FAMILY_MAX, node_base, leaf_base);
 	for (int f = 0; f < _PG_FAMILY_MAX; f++)

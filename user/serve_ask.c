@@ -90,7 +90,8 @@ static int read_filter(enum pg_doc doc, struct pg_question *q, const char *name,
 	}
 }
 
-int pg_ask_read(const struct pg_ask *ask, size_t n, struct pg_question *ret, struct pg_err *err)
+static int read_question(const struct pg_ask *ask, size_t n, struct pg_question *ret,
+			 struct pg_err *err)
 {
 	const char *p = ask->text, *end;
 
@@ -115,4 +116,16 @@ int pg_ask_read(const struct pg_ask *ask, size_t n, struct pg_question *ret, str
 		p = value + strlen(value) + 1;
 	}
 	return 0;
+}
+
+int pg_ask_read(const struct pg_ask *ask, size_t n, struct pg_question *ret, struct pg_err *err)
+{
+	int r = read_question(ask, n, ret, err);
+	struct pg_err shown;
+
+	if (r) { /* what was wrong is repeated to who asked, whose terminal may take it for orders */
+		shown = *err;
+		pg_printable(shown.text, err->text, sizeof(err->text));
+	}
+	return r;
 }

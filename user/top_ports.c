@@ -166,7 +166,7 @@ static void put_name(const struct pg_port_row *row, struct pg_frame *f, unsigned
 
 	process_text(row, process, sizeof(process));
 	if (row->has_listener && w < 12 && row->listener.pid)
-		process[strcspn(process, "[")] = '\0';
+		*strrchr(process, '[') = '\0'; /* its name may have one, too */
 	if (process[0])
 		pg_frame_put(f, x, y, w, PG_LOOK_STRONG, process);
 	else if (w < 12 && row->service[0])
@@ -290,6 +290,7 @@ static void put_direction(const struct pg_top_model *model, const struct pg_port
 	const struct pg_history *h = model->history;
 	const struct pg_port_rate *rate = pg_history_port(h, row->proto, row->port);
 	const struct pg_count *count = dir == PG_DIR_IN ? &row->in : &row->out;
+	uint64_t dropped = dir == PG_DIR_IN ? row->in_dropped : row->out_dropped;
 	char packets[16], bits[16];
 	unsigned x;
 
@@ -302,9 +303,8 @@ static void put_direction(const struct pg_top_model *model, const struct pg_port
 	x = pg_frame_printf(f, 0, y, PG_LOOK_PLAIN, "%-4s %6s/s %6sb/s   %llu packets, %llu bytes",
 			    dir == PG_DIR_IN ? "in" : "out", packets, bits,
 			    (unsigned long long)count->packets, (unsigned long long)count->bytes);
-	if (dir == PG_DIR_IN && row->in_dropped)
-		pg_frame_printf(f, x, y, PG_LOOK_BAD, ", %llu dropped",
-				(unsigned long long)row->in_dropped);
+	if (dropped)
+		pg_frame_printf(f, x, y, PG_LOOK_BAD, ", %llu dropped", (unsigned long long)dropped);
 }
 
 static void put_flags(const struct pg_port_row *row, struct pg_frame *f, unsigned y)

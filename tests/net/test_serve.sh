@@ -58,7 +58,7 @@ wait_for "what was sent" is 'dropped_packets_total{reason="bad-checksum"}' 5
 sleep 0.3 # the last FIN
 
 expect "packets of a port" "$(metric 'port_packets_total{proto="udp",port="53",direction="in"}')" 77
-expect "its drops" "$(metric 'port_dropped_packets_total{proto="udp",port="53"}')" 77
+expect "its drops" "$(metric 'port_dropped_packets_total{proto="udp",port="53",direction="in"}')" 77
 expect "its bytes" "$(metric 'port_bytes_total{proto="udp",port="53",direction="in"}')" $((77 * 38))
 expect "a rule with its comment" \
 	"$(metric 'rule_packets_total{table="filter",chain="INPUT",rule="2",comment="no \"resolver\""}')" 77
@@ -107,6 +107,20 @@ expect "a name that was made to point here" "$(code / -H 'Host: evil.example.org
 expect "localhost" "$(code / -H 'Host: localhost:9180')" 200
 expect "no Host" "$(printf 'GET / HTTP/1.0\r\n\r\n' | in_ns s nc -q 2 127.0.0.1 "${url##*:}" | head -n 1 |
 	tr -d '\r')" "HTTP/1.1 403 Forbidden"
+
+# drip METHOD HEADER: how a body that never ends is answered, and that this ends the connection
+drip() {
+	# shellcheck disable=SC2016
+	in_ns s timeout 30 bash -c 'exec 3<>"/dev/tcp/$1/$2"; trap "" PIPE
+		printf "$3 / HTTP/1.1\r\nHost: localhost\r\n$4\r\n\r\n" >&3
+		read -r _ code _ <&3 && echo "$code"
+		while printf x >&3; do sleep 0.2; done; echo ended' - "${url:7:9}" "${url##*:}" "$@" 2>/dev/null |
+		paste -sd' '
+}
+expect "a POST's body is not waited for" "$(drip POST 'Content-Length: 100000')" "405 ended"
+expect "nor a GET's" "$(drip GET 'Content-Length: 100000')" "413 ended"
+expect "nor one of unknown length" "$(drip GET 'Transfer-Encoding: chunked')" "413 ended"
+expect "GET with an empty one" "$(code / -H 'Content-Length: 0')" 200
 
 # What programs cost: only known while somebody has it measured ------------------------------------
 
@@ -256,6 +270,7 @@ expect "for all of it" "$(code /api/v1/stream)" 401
 expect "not another one" "$(code /metrics -H 'Authorization: Bearer 0123456789abcdef-secreT')" 401
 expect "as a bearer" "$(code /metrics -H 'Authorization: Bearer 0123456789abcdef-secret')" 200
 expect "as a password" "$(code /metrics -u x:0123456789abcdef-secret)" 200
+expect "without one a body is not waited for" "$(drip POST 'Content-Length: 100000')" "401 ended"
 grep -q 'without TLS' "$WORK/serve.err" && pass "a warning" || fail "a warning" "$(cat "$WORK/serve.err")"
 refused 1 'cannot listen on' --listen "${url#http://}" --token "$WORK/token"
 stop_serve

@@ -218,6 +218,10 @@ expect "replay --against: what differs" "$(pg s replay "$WORK/two.pcap" --policy
 	'[1,["in",17,53,"accept",1,"drop",1,1,1]]'
 expect_exit "replay --against: it differs" 1 '^$' pg s replay "$WORK/two.pcap" --policy "$WORK/drop9" \
 	--against "$WORK/accept53"
+# The first frame was 300000 bytes long on the wire.
+{ head -c 36 "$WORK/two.pcap"; printf '\xe0\x93\x04\0'; tail -c +41 "$WORK/two.pcap"; } >"$WORK/long.pcap"
+expect_exit "replay --against: however long it is" 1 '^$' pg s replay "$WORK/long.pcap" --policy "$WORK/drop9" \
+	--against "$WORK/accept53"
 expect_exit "replay --against: no such capture" 2 'cannot open' pg s replay "$WORK/nosuch" --policy "$WORK/drop9" \
 	--against "$WORK/accept53"
 expect_exit "replay --against: no such policy" 2 'cannot open' pg s replay "$WORK/two.pcap" --policy "$WORK/drop9" \

@@ -54,7 +54,7 @@ static struct pg_port_row ports[] = {
 	},
 	{
 		.proto = PG_PORT_UDP, .port = 65535,
-		.in = { 40, 2400 }, .out = { UINT64_MAX, UINT64_MAX }, .in_dropped = 40,
+		.in = { 40, 2400 }, .out = { UINT64_MAX, UINT64_MAX }, .in_dropped = 30, .out_dropped = 10,
 	},
 };
 
@@ -359,9 +359,9 @@ static void json_of_ports(void **state)
 	       "\"ack\":386,\"urg\":0,\"ece\":0,\"cwr\":0},\"listener\":{\"pid\":812,"
 	       "\"comm\":\"ng?nx\",\"address\":\"0.0.0.0\"}},{\"proto\":\"udp\","
 	       "\"port\":65535,\"service\":\"\",\"range\":\"dynamic\","
-	       "\"in\":{\"packets\":40,\"bytes\":2400,\"dropped\":40},"
+	       "\"in\":{\"packets\":40,\"bytes\":2400,\"dropped\":30},"
 	       "\"out\":{\"packets\":18446744073709551615,"
-	       "\"bytes\":18446744073709551615,\"dropped\":0},\"flags\":{\"fin\":0,"
+	       "\"bytes\":18446744073709551615,\"dropped\":10},\"flags\":{\"fin\":0,"
 	       "\"syn\":0,\"rst\":0,\"psh\":0,\"ack\":0,\"urg\":0,\"ece\":0,\"cwr\":0},"
 	       "\"listener\":null}]}\n");
 }

@@ -81,7 +81,7 @@ export class Ports {
 			{ name: 'Out', title: 'packets that were sent', ...this.number('outP') },
 			{ name: 'Out bits', title: 'IP bytes that were sent', wide: true,
 				...this.number('outB', true) },
-			{ name: 'Dropped', title: 'arrivals that were dropped or rejected', class: 'dropped',
+			{ name: 'Dropped', title: 'packets that were dropped or rejected, both ways', class: 'dropped',
 				...this.number('drop'),
 				fill: (td, p) => {
 					const n = (this.total ? p.total : p.rate).drop;
