@@ -371,6 +371,7 @@ static __always_inline void read_scale(const struct source *s)
 	if (p->l4 + 20 + len > p->l3 + p->ip_len ||
 	    !load_some(s->ctx, s->xdp, p->l4 + 20, opts, len, 40))
 		return;
+	p->flow.scale = len ? PG_LAST_OPTIONS : 0;
 	p->ext_off = 0; /* in memory, so that the verifier takes it for any number */
 	NO_UNROLL for (int n = 0; n < 40; n++) {
 		__u32 i;
@@ -380,7 +381,7 @@ static __always_inline void read_scale(const struct source *s)
 		if (i >= len || !opts[i])
 			break;
 		if (opts[i] == 3 && len - i >= 3 && opts[i + 1] == 3) {
-			p->flow.scale = PG_LAST_HAS_SCALE | (opts[i + 2] > 14 ? 14 : opts[i + 2]);
+			p->flow.scale |= PG_LAST_HAS_SCALE | (opts[i + 2] > 14 ? 14 : opts[i + 2]);
 			break;
 		}
 		if (opts[i] != 1 && opts[i + 1] < 2)
@@ -555,6 +556,17 @@ static __always_inline void touch(struct pg_flow_tag *t, const struct flow_pkt *
 					    (tag & ~PG_TAG_TIMEOUT) | (f->timeout & PG_TAG_TIMEOUT));
 }
 
+/* As nf_tcp_handle_invalid(): it is not remembered for longer than what is not acknowledged. */
+static __always_inline void shorten(struct pg_flow_tag *t, const struct pg_flow *flow, struct flow_pkt *f,
+				    const struct pg_flow_ctl *ctl)
+{
+	__s32 left = ticks_left(flow, *(volatile __u32 *)&t->tag, t->last, f->tick, ctl);
+
+	f->timeout = PG_TIMEOUT_TCP_UNACKNOWLEDGED;
+	if (left >= (__s32)(120 * PG_FLOW_SECOND) && left > (__s32)ctl->timeout[f->timeout])
+		touch(t, f);
+}
+
 /* Whatever the packet does to its flow's state, it is the flow's. */
 static __always_inline void account(struct pg_flow *flow, const struct pkt *p)
 {
@@ -618,6 +630,8 @@ __noinline int flow_advance(struct pkt *p)
 		stats = flow_stats();
 		if (stats)
 			stats->out_of_window += f->out_of_window == OUT_OF_WINDOW;
+		if (f->effect == FLOW_SPOILS && f->proto == IPPROTO_TCP && f->shortens)
+			shorten(&b->tag[way], flow, f, ctl);
 		return PG_CT_INVALID;
 	}
 	if (f->effect != FLOW_REOPENS) {
@@ -802,7 +816,6 @@ static __always_inline void open_tcp(struct flow_pkt *f)
 			     PG_FLOW_LIBERAL << 1 | (__u64)PG_END_ESTABLISHED << end_shift |
 			     (__u64)PG_END_ESTABLISHED << other_shift;
 		f->snd.max_end += f->snd.max_win;
-		f->rcv.end = f->rcv.max_end = f->ack;
 	}
 	f->status = with_last(f->status, f);
 }
@@ -823,6 +836,8 @@ __noinline int flow_open(struct pkt *p)
 		f->status |= PG_FLOW_OPENER;
 	if (f->proto == IPPROTO_TCP) {
 		open_tcp(f);
+		if (f->event == PG_SEG_ACK)
+			flow_check_window(p, 0, 1);
 		f->status |= (__u64)f->flags << (PG_FLOW_FLAGS_SHIFT + 8 * (f->from & 1));
 	}
 	if (p->passing)

@@ -134,7 +134,7 @@ static inline __u32 pg_brief(const struct pg_term_record *rec)
 /*
  * Tables are tries of 256-entry nodes, one byte a step. An entry with PG_LEAF set is the offset in
  * bytes of a row among the rows; without it, the offset in bytes of the next node among the nodes.
- * IPv4 addresses and TCP and UDP ports begin with a wide node: 65 536 entries, two bytes at once.
+ * IPv4 addresses and TCP and UDP ports may begin with a wide node: 65 536 entries, two bytes at once.
  * Offsets are absolute: each generation owns one half of the nodes and one half of the rows.
  *
  * A row is the set of terms that a value satisfies: one word in the WORD form; in the TREE form a
@@ -153,6 +153,7 @@ static inline __u32 pg_brief(const struct pg_term_record *rec)
 #define PG_LEAF (1U << 31)
 #define PG_FEW_LEAF (1U << 30)
 #define PG_FEW_OWN (1U << 29)
+#define PG_WIDE (1U << 28) /* of an entry that leads to a node, where a walk starts: it is wide */
 #define PG_NO_TERM 0xffffffffU
 
 /* A term by its number, and conditions without which it does not hold for a whole TCP or UDP header. */
@@ -499,7 +500,7 @@ struct pg_ctl {
 	__s32 tai_offset; /* seconds that TAI is ahead of UTC */
 	__u32 taken_back; /* number of the last generation that was not confirmed or rolled back */
 	__u32 fragments;  /* enum pg_fragments */
-	/* Programs of PG_ROLE_BESIDE count: the generation that was in force when that began, + 1. */
+	/* Programs of PG_ROLE_BESIDE count while that generation is in force: its number + 1; 0: none. */
 	__u32 comparing;
 	/* By interface slot: jiffies at which the kernel last said that it forwards nothing from it. */
 	__u32 not_forwarding[PG_MAX_IFACES][_PG_FAMILY_MAX];
@@ -888,6 +889,7 @@ enum pg_sctp_state {
 #define PG_FLOW_LIBERAL PG_FLOW_BIT(38)	   /* window scales are not known: nothing is out of window */
 #define PG_FLOW_PASSING PG_FLOW_BIT(40)	   /* what its opener sends is seen when it leaves only */
 #define PG_FLOW_ANSWERS_ARRIVE PG_FLOW_BIT(41) /* what the other end sends is seen when it arrives */
+#define PG_FLOW_RST_AHEAD PG_FLOW_BIT(42) /* its pg_flow_window.end is where a RST was, not data; << 1 */
 /* What is TCP's above is for SCTP: */
 #define PG_FLOW_SCTP_STATE PG_FLOW_TCP_STATE  /* enum pg_sctp_state */
 #define PG_FLOW_SCTP_INIT PG_FLOW_BIT(6)      /* it has sent an INIT; << 1 for end 1 */
@@ -937,6 +939,7 @@ struct pg_flow {
 };
 #define PG_LAST_SCALE 0xfU
 #define PG_LAST_HAS_SCALE 0x10U
+#define PG_LAST_OPTIONS 0x20U /* it has any */
 
 /* Times up to half an hour in 16 bits: 11 of them are kept. */
 static inline __u32 pg_rtt_us(__u16 rtt)

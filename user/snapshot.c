@@ -234,6 +234,15 @@ static int read_flows(struct pg_dp *dp, unsigned what, const struct pg_flow_quer
 	return r;
 }
 
+/* Who may not look into the directory (serve) knows of it nevertheless. */
+static void read_shadow(struct pg_dp *dp, struct pg_dp_policy_info *policy)
+{
+	enum pg_shadow_state state = pg_dp_shadow_state(dp, &policy->shadow_since);
+
+	if (state != PG_SHADOW_NONE)
+		policy->shadow = state;
+}
+
 static int read_instance(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsigned what,
 			 const struct pg_flow_query *query, struct pg_snapshot *snap,
 			 struct pg_err *err)
@@ -246,8 +255,10 @@ static int read_instance(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsi
 		r = read_flows(dp, what, query, snap, err);
 	if (r < 0)
 		return r;
-	if (what & PG_SNAP_KERNEL)
+	if (what & PG_SNAP_KERNEL) {
 		snap->has = *pg_dp_kernel();
+		read_shadow(dp, &snap->policy);
+	}
 	snap->knows_kernel = snap->has.loop; /* without it there were no instance */
 	snap->memory_bytes = pg_dp_memory(dp);
 	snap->events_lost = pg_dp_events_lost(dp);

@@ -74,7 +74,7 @@ struct pg_snapshot {
 #define PG_SNAP_STATES (1U << 3)
 #define PG_SNAP_STATES_TOTAL (1U << 8) /* without ports */
 #define PG_SNAP_COST (1U << 4)
-#define PG_SNAP_KERNEL (1U << 5)
+#define PG_SNAP_KERNEL (1U << 5) /* and all about a policy that is tried */
 
 /*
  * dp NULL: there is no instance. `query` says which flows, NULL: all. The caller frees with
