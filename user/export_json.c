@@ -426,6 +426,7 @@ int pg_json_rules(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
 	bool oom = false;
 	struct json_object *doc = chains(snap->rules, &oom);
 
+	put_number(doc, "time_ms", snap->time_ms, &oom);
 	return done(f, doc, oom, false, "\n", err);
 }
 

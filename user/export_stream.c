@@ -242,7 +242,7 @@ int pg_stream_write(FILE *f, struct pg_stream *stream, const struct pg_snapshot 
 
 	fprintf(f, "{\"time_ms\":%" PRIu64 ",\"exists\":%s,\"generation\":%u,\"rules\":%zu,"
 		   "\"confirm_s\":%u,\"tried\":%s",
-		more->now_ms, snap->exists ? "true" : "false", snap->policy.generation, snap->n_rules,
+		snap->time_ms, snap->exists ? "true" : "false", snap->policy.generation, snap->n_rules,
 		snap->policy.confirm_s, snap->policy.shadow == PG_SHADOW_ON ? "true" : "false");
 	fputs(",\"host\":", f);
 	put_text(f, more->host);

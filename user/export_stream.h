@@ -16,7 +16,6 @@
 /* What goes with a snapshot. */
 struct pg_stream_more {
 	const char *host; /* this machine's name */
-	uint64_t now_ms;  /* since 1970 */
 	const struct pg_flow_sample *flows;
 	const struct pg_top_drops *drops;
 	const char *marks_error; /* why ports have no marks; "": they have */

@@ -95,7 +95,7 @@ static const struct {
 	{ "/metrics", PG_DOC_METRICS },	      { "/api/v1/status", PG_DOC_STATUS },
 	{ "/api/v1/ports", PG_DOC_PORTS },    { "/api/v1/rules", PG_DOC_RULES },
 	{ "/api/v1/reasons", PG_DOC_REASONS }, { "/api/v1/flows", PG_DOC_FLOWS },
-	{ "/api/v1/states", PG_DOC_STATES },
+	{ "/api/v1/states", PG_DOC_STATES },  { "/api/v1/drops", PG_DOC_DROPS },
 };
 
 static enum MHD_Result add_filter(void *arg, enum MHD_ValueKind kind, const char *name,

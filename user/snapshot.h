@@ -42,6 +42,7 @@ struct pg_snapshot {
 	char state_dir[256];
 	char kernel[65];
 	uint64_t time_ns;  /* CLOCK_MONOTONIC */
+	uint64_t time_ms;  /* the same moment, since 1970 */
 	uint64_t instance; /* another one, made anew in the same place, has another number */
 	bool exists; /* there is an instance; otherwise everything below is empty */
 	struct pg_iface_row *iface;

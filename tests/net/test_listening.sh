@@ -49,6 +49,15 @@ expect "one family" "$(pg s ports -l -6 --json | jq -c '[.listening[] | select(.
 	"[6001,8080]"
 expect "one mapped into IPv6 is the other's" "$(pg s ports -l -4 --json |
 	jq -c '[.listening[] | select(.port == 23) | .address]')" '["::ffff:10.77.0.1"]'
+mkfifo "$WORK/dual"
+in_ns s perl -MIO::Socket::IP -e 'my $s = IO::Socket::IP->new(LocalHost => "::", LocalPort => 5201,
+	Listen => 1, V6Only => 0) or die; <STDIN>' <"$WORK/dual" &
+exec 8>"$WORK/dual"
+wait_for "one for both families" listening s tcp 5201
+expect "is found for IPv4, too" "$(pg s ports -l -4 :5201 --json | jq -c '[.listening[].address]')" '["::"]'
+exec 8>&-
+wait_for "its end" eval '! listening s tcp 5201'
+expect "nobody" "$(pg s ports -l :9998 2>&1 >/dev/null)" "portguard: nobody listens there"
 expect_exit "-4 without it" 2 'go with --listening' pg s ports -4
 expect_exit "with --sort" 2 'does not go with' pg s ports -l --sort bytes
 

@@ -33,7 +33,7 @@ is() {
 
 start_serve --listen 127.0.0.1:0
 expect "no instance: metrics say so" "$(metric instance_present)" 0
-expect "no ports" "$(get /api/v1/rules)" "$(pg s rules --json)"
+expect "no ports" "$(get /api/v1/rules | jq -c .chains)" "$(pg s rules --json | jq -c .chains)"
 
 # Attached while it runs --------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ else
 	fail "promtool" "$(cat "$WORK/lint")"
 fi
 for doc in status ports rules reasons states; do
-	expect "$doc is the command's" "$(get /api/v1/$doc)" "$(pg s $doc --json)"
+	expect "$doc is the command's" "$(get /api/v1/$doc | jq -cS 'del(.time_ms)')" "$(pg s $doc --json | jq -cS 'del(.time_ms)')"
 done
 without_time() { # ages go on from one call to the next
 	jq -c '.flows | map(del(.age_s, .idle_s, .expires_s)) | sort'
@@ -145,10 +145,15 @@ ns=$(get /metrics | awk '/^portguard_program_run_seconds_total{interface="pgs0".
 in_ns s timeout 20 curl -sN "$url/api/v1/stream" 2>/dev/null | grep --line-buffered '^data' | head -n 2 |
 	sed 's/^data: //' >"$WORK/stream"
 expect "a snapshot a second" "$(jq -s '.[1].time_ms - .[0].time_ms | . > 0 and . < 10000' "$WORK/stream")" true
+expect "rules have their time, too" "$(get /api/v1/rules | jq --argjson before "$(head -n 1 "$WORK/stream" | jq .time_ms)" \
+	'.time_ms >= $before')" true
 expect "with what was counted" "$(head -n 1 "$WORK/stream" |
 	jq -c '.ports[] | select(.[1] == 53) | [.[0], .[3], .[5]]')" '["udp",77,77]'
 expect "and who listens" "$(head -n 1 "$WORK/stream" | jq -r '.ports[] | select(.[1] == 443) | .[11][1]')" nc
 expect "its cost" "$(head -n 1 "$WORK/stream" | jq '.ifaces[0] | .[9] > 0 and .[10] >= 10 * .[9]')" true
+pg s drops --last 2 --json | jq -cs . >"$WORK/last"
+expect "drops, as the command says" "$(get '/api/v1/drops?last=2' | jq -c .drops)" "$(cat "$WORK/last")"
+expect "two of them" "$(jq length "$WORK/last")" 2
 expect "the last drop" "$(head -n 1 "$WORK/stream" | jq -c '.last_drops[0][2:8]')" \
 	'["pgs0","bad-checksum","-","tcp","10.77.0.2:40000","10.77.0.1:80"]'
 

@@ -333,6 +333,7 @@ refused 'has 40 to 65535 bytes' --length 39
 refused 'given before' --syn --tcp-flags ACK
 refused '--frame says all' --frame 00 --dport 80
 refused 'exclude each other' --frame 00 --frame-from x
+refused 'counted from 1' --frame-from "$WORK/two.pcap:0"
 refused 'two hexadecimal digits' --frame 0
 refused 'shorter than an Ethernet header' --frame 0000
 refused 'extension header' -6 -p ipv6-frag

@@ -121,6 +121,9 @@ static void questions(void **state)
 	assert_int_equal(ask(PG_DOC_PORTS, &q, &err, "sort", "bytes", "port", "53/udp", NULL), 0);
 	assert_int_equal(q.ports.sort, PG_SORT_BYTES);
 	assert_int_equal(q.ports.n_filter, 1);
+	assert_int_equal(ask(PG_DOC_DROPS, &q, &err, "last", "5", NULL), 0);
+	assert_int_equal(q.last_drops, 5);
+	assert_int_equal(ask(PG_DOC_DROPS, &q, &err, "last", "0", NULL), -EINVAL);
 	assert_int_equal(ask(PG_DOC_STATES, &q, &err, "port", "1-2", "port", "9", NULL), 0);
 	assert_int_equal(q.states.n, 2);
 	assert_int_equal(q.states.port[0].hi, 2);
@@ -177,7 +180,7 @@ static struct json_object *stream(struct pg_stream *last, const struct pg_snapsh
 					   .state = PG_TCP_ESTABLISHED, .count = { { 1, 100 }, { 2, 200 } },
 					   .rate = { { 1, 10 }, { 2, 20 } } };
 	const struct pg_flow_sample flows = { .open = open, .list = { .row = &flow, .n = 1 } };
-	const struct pg_stream_more more = { "ho\"st\n", 1234, &flows, &drops, "" };
+	const struct pg_stream_more more = { "ho\"st\n", &flows, &drops, "" };
 	const struct pg_top_drop drop = { .time_ms = 77, .iface = "e\"\n", .who = "<b>INPUT</b> 1",
 					  .proto = "tcp", .end = { "192.0.2.1:1", "192.0.2.2:22" },
 					  .length = 40 };

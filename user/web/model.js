@@ -49,7 +49,7 @@ class Port {
 	text() {
 		const [pid, comm, address] = this.listener ?? ['', '', ''];
 
-		return `${this.key} ${this.service} ${comm} ${pid} ${address} ${this.mark ?? ''}`.toLowerCase();
+		return `${this.key} ${this.service} ${comm} ${pid} ${address} ${this.mark ? `marked ${this.mark}` : ''}`.toLowerCase();
 	}
 }
 
@@ -189,6 +189,6 @@ export function dropCauses(drops, time, list, at, gone) {
 	for (const [name, total] of Object.entries(gone))
 		if (total)
 			causes.push({ key: `gone ${name}`, what: `an earlier ${name}`,
-				why: 'not in force any more', total, at });
+				why: 'not in force any more', total, at, still: true });
 	return causes.sort((a, b) => b.total - a.total || (a.key < b.key ? -1 : 1));
 }
