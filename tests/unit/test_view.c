@@ -382,7 +382,7 @@ static void json_of_rules(void **state)
 	       "\"packets\":0,\"bytes\":0}]},{\"table\":\"filter\",\"name\":\"FORWARD\","
 	       "\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,\"rules\":[]},"
 	       "{\"table\":\"filter\",\"name\":\"OUTPUT\",\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,"
-	       "\"rules\":[]}]}\n");
+	       "\"rules\":[]}],\"time_ms\":0}\n");
 }
 
 static void json_of_nothing(void **state)
