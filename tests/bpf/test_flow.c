@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
+#include "group.h"
 #include "play.h"
 
 #define STEP(from, want, ...) { from, want, PKT(ETH(), __VA_ARGS__) }
@@ -1050,12 +1050,6 @@ static void a_flood_of_syns_leaves_the_established(void **state)
 	GO_ON(S(ESTABLISHED, ACK), C(ESTABLISHED, ACK));
 }
 
-static void skips_without_bpf(void **state)
-{
-	(void)state;
-	skip();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1111,15 +1105,8 @@ int main(void)
 		cmocka_unit_test(an_expired_flow_is_none),
 		cmocka_unit_test(a_flood_of_syns_leaves_the_established),
 	};
-	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
-	int failed;
 
-	if (!harness_open_general(&h, "", &err)) {
-		print_message("skipped: %s\n", err.text);
-		return cmocka_run_group_tests(skipped, NULL, NULL);
-	}
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	harness_close(&h);
-	return failed;
+	return group_run(&h, harness_open_general(&h, "", &err), &err, tests, ARRAY_SIZE(tests),
+			 NULL);
 }

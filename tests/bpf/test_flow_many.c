@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
+#include "group.h"
 #include "play.h"
 
 static struct harness h;
@@ -253,12 +253,6 @@ static void two_cpus_at_both_ways_of_a_connection(void **state)
 	assert_int_equal(whole, 1);
 }
 
-static void skips_without_bpf(void **state)
-{
-	(void)state;
-	skip();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,15 +260,8 @@ int main(void)
 		cmocka_unit_test(two_cpus_at_one_handshake_lose_nothing),
 		cmocka_unit_test(two_cpus_at_both_ways_of_a_connection),
 	};
-	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
-	int failed;
 
-	if (!harness_open_general(&h, "", &err)) {
-		print_message("skipped: %s\n", err.text);
-		return cmocka_run_group_tests(skipped, NULL, NULL);
-	}
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	harness_close(&h);
-	return failed;
+	return group_run(&h, harness_open_general(&h, "", &err), &err, tests, ARRAY_SIZE(tests),
+			 NULL);
 }

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "gen.h"
-#include "harness.h"
+#include "group.h"
 #include "oracle.h"
 
 enum { RULES_MAX = 200, FRAMES = 120, FRAME_MAX = 4096, FRAMES_DEFAULT = 180000 };
@@ -251,12 +251,6 @@ static void so_they_are_without_the_fast_path(void **state)
 	run_sets(4);
 }
 
-static void skips_without_bpf(void **state)
-{
-	(void)state;
-	skip();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,17 +260,9 @@ int main(void)
 		cmocka_unit_test(so_they_are_where_rules_have_homes),
 		cmocka_unit_test(so_they_are_without_the_fast_path),
 	};
-	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
-	int failed;
 
 	seed = getenv("PG_SEED") ? strtoull(getenv("PG_SEED"), NULL, 10) : 1;
 	print_message("seed %llu\n", (unsigned long long)seed);
-	if (!harness_open(&h, "pgref0", &err)) {
-		print_message("skipped: %s\n", err.text);
-		return cmocka_run_group_tests(skipped, NULL, NULL);
-	}
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	harness_close(&h);
-	return failed;
+	return group_run(&h, harness_open(&h, "pgref0", &err), &err, tests, ARRAY_SIZE(tests), NULL);
 }

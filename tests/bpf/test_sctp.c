@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "harness.h"
+#include "group.h"
 #include "play.h"
 
 /* Chunks without padding, as strings; an INIT asks for a tag. */
@@ -263,12 +263,6 @@ static void what_is_ended_is_dropped_until_an_init_begins_anew(void **state)
 	expect(PG_SCTP_ESTABLISHED, 210);
 }
 
-static void skips_without_bpf(void **state)
-{
-	(void)state;
-	skip();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,15 +277,8 @@ int main(void)
 		cmocka_unit_test(heartbeats_open_other_paths),
 		cmocka_unit_test(what_is_ended_is_dropped_until_an_init_begins_anew),
 	};
-	const struct CMUnitTest none[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
-	int failed;
 
-	if (!harness_open_general(&h, "", &err)) {
-		print_message("skipped: %s\n", err.text);
-		return cmocka_run_group_tests(none, NULL, NULL);
-	}
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	harness_close(&h);
-	return failed;
+	return group_run(&h, harness_open_general(&h, "", &err), &err, tests, ARRAY_SIZE(tests),
+			 NULL);
 }
