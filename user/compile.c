@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "addr.h"
 #include "chains.h"
 #include "homes.h"
 #include "terms.h"

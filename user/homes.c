@@ -6,13 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "addr.h"
 #include "util.h"
 
 /* Below that many terms, looking at some words in vain costs no more than looking at names. */
 #define HOMES_FROM 1024
 
 struct home {
-	uint8_t prefix[16], len; /* the bits behind the first `len` are 0 */
+	const struct pg_addr *addr; /* a prefix */
+	int len;
 	uint32_t term;
 };
 
@@ -66,15 +68,7 @@ static int home_cmp(const void *a, const void *b)
 {
 	const struct home *x = a, *y = b;
 
-	return memcmp(x->prefix, y->prefix, sizeof(x->prefix)) ?: x->len - y->len;
-}
-
-static bool is_in(const struct home *inner, const struct home *outer)
-{
-	unsigned bytes = outer->len / 8, bits = outer->len % 8;
-
-	return !memcmp(outer->prefix, inner->prefix, bytes) &&
-	       (!bits || !((outer->prefix[bytes] ^ inner->prefix[bytes]) >> (8 - bits)));
+	return memcmp(x->addr->addr, y->addr->addr, sizeof(x->addr->addr)) ?: x->len - y->len;
 }
 
 /* Those of one prefix live together, if with all those around it they are no more than PG_FEW. */
@@ -86,7 +80,7 @@ static void settle(const struct home *list, size_t n, __u32 dim, __u8 *home)
 	for (size_t i = 0; i < n; i = end) {
 		for (end = i + 1; end < n && !home_cmp(&list[i], &list[end]); end++)
 			;
-		while (depth && !is_in(&list[i], around[depth - 1]))
+		while (depth && !pg_prefix_covers(around[depth - 1]->addr, list[i].addr))
 			depth--;
 		if (depth + end - i > PG_FEW)
 			continue;
@@ -113,14 +107,9 @@ int pg_find_homes(const struct pg_term *term, const struct pg_term_record *recor
 
 		for (size_t i = 0; i < n; i++) {
 			const struct pg_addr *a = source ? &term[i].rule->src : &term[i].rule->dst;
-			struct home *h = &list[found];
 
-			if (term[i].families != family || !may_live(&term[i], &record[i], source))
-				continue;
-			*h = (struct home){ .len = addr_len(a, addr_bytes(&term[i])), .term = i };
-			for (unsigned b = 0; b < addr_bytes(&term[i]); b++)
-				h->prefix[b] = a->addr[b] & a->mask[b];
-			found++;
+			if (term[i].families == family && may_live(&term[i], &record[i], source))
+				list[found++] = (struct home){ a, addr_len(a, addr_bytes(&term[i])), i };
 		}
 		qsort(list, found, sizeof(*list), home_cmp);
 		settle(list, found, source ? PG_DIM_SADDR : PG_DIM_DADDR, home);

@@ -219,16 +219,9 @@ void pg_short_free(struct pg_short *s)
 /* Does `a` hold for every address that `b` holds for? */
 static bool addr_covers(const struct pg_addr *a, const struct pg_addr *b)
 {
-	size_t n = a->family == PG_V4 ? 4 : 16;
-
 	if (!a->set)
 		return true;
-	if (a->invert || !b->set || b->invert || a->family != b->family)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (a->mask[i] & ~b->mask[i] || (b->addr[i] & a->mask[i]) != a->addr[i])
-			return false;
-	return true;
+	return !a->invert && b->set && !b->invert && pg_prefix_covers(a, b);
 }
 
 /* Does match `a` hold for every packet to the ports of `b`, which is one of a short form? */
@@ -365,14 +358,7 @@ static int put_decision(struct pg_chain *chain, size_t at, const struct pg_rule 
 /* Can both be for the same source address? */
 static bool addr_meet(const struct pg_addr *a, const struct pg_addr *b)
 {
-	size_t n = a->family == PG_V4 ? 4 : 16;
-
-	if (!a->set || !b->set || a->invert || b->invert || a->family != b->family)
-		return true;
-	for (size_t i = 0; i < n; i++)
-		if ((a->addr[i] ^ b->addr[i]) & a->mask[i] & b->mask[i])
-			return false;
-	return true;
+	return !a->set || !b->set || a->invert || b->invert || !pg_prefixes_differ(a, b);
 }
 
 /* Can a packet that begins a connection, and that `deny` is for, match `a`? */

@@ -305,15 +305,3 @@ bool pg_ranges_is_all(const struct pg_ranges *s)
 {
 	return s->n == 1 && s->r[0].lo == 0 && s->r[0].hi == 65535;
 }
-
-int pg_prefix_len(const uint8_t *mask, unsigned bytes)
-{
-	unsigned n = 0;
-
-	while (n < bytes * 8 && mask[n / 8] >> (7 - n % 8) & 1)
-		n++;
-	for (unsigned i = n; i < bytes * 8; i++)
-		if (mask[i / 8] >> (7 - i % 8) & 1)
-			return -1;
-	return n;
-}

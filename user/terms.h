@@ -73,6 +73,3 @@ int pg_icmp_ranges(const struct pg_term *term, enum pg_match_kind kind,
 
 /* Every number from 0 to 65535. */
 bool pg_ranges_is_all(const struct pg_ranges *s);
-
-/* Number of leading one bits of a mask; -1: there are gaps, no prefix describes it. */
-int pg_prefix_len(const uint8_t *mask, unsigned bytes);

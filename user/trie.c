@@ -509,10 +509,10 @@ static __u32 leaf_with(struct walk *w, size_t n_named, size_t n)
 
 	if (t->err)
 		return 0;
-	if (!n_named || n <= few_max(t)) {
+	if (n <= few_max(t))
 		qsort(w->term, n, sizeof(*w->term), term_cmp);
+	if (!n_named || n <= few_max(t))
 		return leaf_of(t, w->base, w->term, n);
-	}
 	own = n > n_named ? bitmap_of(t, w->base, w->term + n_named, n - n_named) : 0;
 	return t->err ? 0 : naming_leaf(t, w->term, n_named, own);
 }
