@@ -333,13 +333,19 @@ static __always_inline __s32 ticks_left_at(const struct pg_flow_bucket *b, __u32
 	return (__s32)(ctl->timeout[tag & PG_TAG_TIMEOUT] - (tick - b->tag[way & 7].last));
 }
 
+/* More ticks than any timeout has. */
+#define LONGEST_LIFE 0x40000000
+
 /*
  * The place that can be spared most: a free one, or the one that expires soonest; but for another flow
- * none that is kept (PG_KEPT). Into f->way and f->claimed, its tag. False: there is none.
+ * none that is kept (PG_KEPT). Of half-open connections that have not expired it is the one that was silent
+ * for longest: an answered SYN's timeout is shorter, and it is not worth less. Into f->way and f->claimed,
+ * its tag. False: there is none.
  */
 static __always_inline bool choose(struct flow_pkt *f, const struct pg_flow_bucket *b, __u32 index,
 				   const struct pg_flow_ctl *ctl)
 {
+	const bool half_open = index >= cfg.flow_buckets;
 	__s32 least = 0x7fffffff;
 
 	f->way = PG_FLOW_WAYS;
@@ -355,7 +361,11 @@ static __always_inline bool choose(struct flow_pkt *f, const struct pg_flow_buck
 		if (is_busy(tag))
 			continue;
 		left = ticks_left_at(b, index, i, tag, f->tick, ctl);
-		if (left >= least || (left > 0 && PG_KEPT & 1U << (tag & PG_TAG_TIMEOUT)))
+		if (left > 0 && PG_KEPT & 1U << (tag & PG_TAG_TIMEOUT))
+			continue;
+		if (half_open && left > 0)
+			left = LONGEST_LIFE - (__s32)(f->tick - b->tag[i].last);
+		if (left >= least)
 			continue;
 		least = left;
 		f->way = i;
@@ -384,6 +394,15 @@ static __always_inline void count_claimed(const struct flow_pkt *f, __u32 last,
 /* Looks at a place that another CPU is filling, some 100 ns each: it may have to wait for its memory. */
 #define TWIN_TRIES 64
 
+/* Is a place that has our tag known to be a flow with another key? */
+static __always_inline bool is_another(const struct flow_pkt *f, const struct pg_flow_bucket *b, __u32 index,
+				       __u32 way)
+{
+	const struct pg_flow *flow = flow_at(index, way);
+
+	return !is_busy(*(volatile __u32 *)&b->tag[way & 7].tag) && flow && !same_key(&flow->key, &f->key);
+}
+
 /*
  * Of the place that was claimed: does another CPU make the same flow, or has it? Then ours is given
  * back, and theirs is to be seen. Of two that are at it each sees the other or is seen; who is in front
@@ -407,7 +426,7 @@ __noinline int flow_give_way(struct pkt *p, __u32 index)
 	barrier_var(i);
 	if (i >= PG_FLOW_WAYS)
 		return 0;
-	f->twin = i < way;
+	f->twin = i < way && !is_another(f, b, index, i);
 	/* Read again: comparing leads Linux 6.1 also where a way below 8 is more than 7. */
 	barrier();
 	way = f->way & 7;

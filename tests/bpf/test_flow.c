@@ -1083,22 +1083,38 @@ static void an_expired_flow_is_none(void **state)
 	expect_tcp(PG_TCP_ESTABLISHED, 300, true);
 }
 
-/* More of them than there is room for, and then all of it again. */
-static void a_flood_of_syns_leaves_the_established(void **state)
+/* SYNs from another address and port each time; departures' checksums are not looked at. */
+static void flood(unsigned from, unsigned to)
 {
+	size_t len = pkt_build(PKT(ETH(), FROM_CLIENT(), TCP()), frame, sizeof(frame));
 	struct pg_trace t;
-	size_t len;
 
-	(void)state;
-	PLAY(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
-	len = pkt_build(PKT(ETH(), FROM_CLIENT(), TCP()), frame, sizeof(frame));
-	for (unsigned i = 0; i < 2 * PG_HALF_OPEN; i++) {
-		/* Another address and port each time; departures' checksums are not looked at. */
+	for (unsigned i = from; i < to; i++) {
 		frame[26] = i >> 8 & 0x7f, frame[27] = i;
 		frame[34] = 0x80 | i >> 15;
 		harness_run(&h, PG_DIR_OUT, frame, len, &t);
 		assert_int_equal(t.ct_state, NEW);
 	}
+}
+
+/* An answered SYN has less time left than those before it, and is not the first to go. */
+static void a_handshake_outlives_older_syns(void **state)
+{
+	(void)state;
+	start(ACCEPT_ALL);
+	flood(0, 2 * PG_HALF_OPEN);
+	nanosleep(&(struct timespec){ .tv_nsec = 40000000 }, NULL);
+	GO_ON(C(NEW, SYN), S(ESTABLISHED, SYNACK));
+	flood(2 * PG_HALF_OPEN, 2 * PG_HALF_OPEN + PG_HALF_OPEN / 4);
+	expect_tcp(PG_TCP_SYN_RECV, 60, true);
+}
+
+/* More of them than there is room for, and then all of it again. */
+static void a_flood_of_syns_leaves_the_established(void **state)
+{
+	(void)state;
+	PLAY(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
+	flood(0, 2 * PG_HALF_OPEN);
 	expect_tcp(PG_TCP_ESTABLISHED, 432000, false);
 	GO_ON(S(ESTABLISHED, ACK), C(ESTABLISHED, ACK));
 }
@@ -1160,6 +1176,7 @@ int main(void)
 		cmocka_unit_test(what_is_ended_does_not_hide_the_rule_that_drops),
 		cmocka_unit_test(an_expired_flow_is_none),
 		cmocka_unit_test(a_flood_of_syns_leaves_the_established),
+		cmocka_unit_test(a_handshake_outlives_older_syns),
 	};
 	struct pg_err err = { 0 };
 
