@@ -112,10 +112,17 @@ cat >"$WORK/policy" <<'RULES'
 COMMIT
 RULES
 
+# Nothing is tracked, so that the next policy that asks for states forgets all and takes over anew.
+untrack() {
+	printf '*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n' >"$WORK/open"
+	expect_ok "no rule asks for states" pg s restore "$WORK/open"
+	expect "so nothing is tracked" "$(pg s status --json | jq .flows.tracking)" false
+}
+
 # Sockets are known without conntrack.
 talk own s udp 10.5.0.2 7 # of the router itself
 talk ssh c tcp 10.6.0.1 7
-expect_ok "attach" pg s attach pgr1 pgr2 --mode tc
+expect_ok "attach with few places" pg s attach pgr1 pgr2 --mode tc --flows 2048
 expect_ok "strict" pg s track strict
 for name in own ssh; do
 	expect "before: $name" "$(said $name zero)" zero
@@ -124,7 +131,7 @@ expect_ok "restore" pg s restore "$WORK/policy"
 for name in own ssh; do
 	expect "a socket's goes on: $name" "$(said $name one)" one
 done
-expect_ok "detach" pg s detach --all
+untrack
 
 # The kernel tracks while a rule of its own asks for states.
 for tables in iptables-legacy ip6tables-legacy; do
@@ -139,8 +146,6 @@ for name in tcp4 tcp6 udp4 udp6 own ssh; do
 	expect "before: $name" "$(said $name one)" one
 done
 
-expect_ok "attach with conntrack" pg s attach pgr1 pgr2 --mode tc
-expect_ok "strict with conntrack" pg s track strict
 expect_ok "restore with conntrack" pg s restore "$WORK/policy"
 flow() { # FILTER: of the flows to the echo servers
 	pg s flows --json --dport 7 | jq -c "[.flows[] | select($1)] | length"
@@ -153,7 +158,7 @@ done
 in_ns c timeout 1 nc -w 1 10.5.0.2 7 </dev/null >/dev/null 2>&1 &&
 	fail "nothing new is passed on" || pass "nothing new is passed on"
 
-expect_ok "detach again" pg s detach --all
+untrack
 
 # More than there is room for: buckets of eight are full long before all of the table is.
 cat >"$WORK/many.py" <<'PY'
@@ -173,22 +178,20 @@ mkfifo "$WORK/hold"
 in_ns s timeout 60 python3 "$WORK/many.py" <"$WORK/hold" >"$WORK/many" &
 exec {hold}>"$WORK/hold"
 wait_for "2500 connections" grep -q open "$WORK/many"
-expect_ok "attach with few places" pg s attach pgr1 pgr2 --mode tc --flows 2048
 warned=$(pg s restore "$WORK/policy" 2>&1)
 expect "restore with too many connections" $? 0
 [[ $warned =~ ^portguard:\ warning:\ [0-9]+\ of\ [0-9]+\ connections\ that\ exist\ found\ no\ place ]] &&
 	pass "says how many found no place" || fail "says how many found no place" "$warned"
 [ "$(pg s status --json | jq .flows.refused)" -gt 0 ] && pass "they are counted" || fail "they are counted"
 expect "it is in force" "$(pg s save | grep -c ESTABLISHED)" 2
-expect_ok "track on" pg s track on
 
 # Where departures are not seen.
-expect_ok "detach before the last" pg s detach --all
 exec {hold}>&-
+untrack
 expect_ok "attach without egress" pg s attach pgr1 --mode tc --no-egress
-expect "no rule asks for states" "$(pg s status | grep -c 'departures are not seen')" 0
+expect "no word of it yet" "$(pg s status | grep -c 'departures are not seen')" 0
 expect_exit "the first that does" 0 'pgr1: departures are not seen' pg s restore "$WORK/policy"
 expect_exit "not again" 0 '^$' pg s restore "$WORK/policy"
 expect "status says so" "$(pg s status | grep -c 'departures are not seen')" 1
-expect_exit "attach says so" 0 'pgr2: departures are not seen' pg s attach pgr2 --mode tc --no-egress
+expect_exit "attach says so" 0 'pgr1: departures are not seen' pg s attach pgr1 --mode tc --no-egress
 summary
