@@ -480,6 +480,7 @@ static __always_inline bool step_flow(struct pg_flow_bucket *b, __u32 way, struc
 		    __sync_val_compare_and_swap(&flow->status, f->old, f->status) == f->old)
 			return true;
 	}
+	f->moves = 0; /* others went ahead each time: the packet counts, its step was not taken */
 	return true;
 }
 
@@ -526,14 +527,13 @@ static __always_inline bool is_killed(__u32 tag)
 
 /*
  * What still comes of it is dropped: of TCP until an end begins anew, or both have fallen silent; of
- * others, which begin nothing, for some time. 0: the packet begins the next.
+ * others, which begin nothing, for some time. 0: the packet begins the next, if it is accepted.
  */
-static __always_inline __u8 refuse_killed(struct pg_flow_bucket *b, __u32 way, __u32 tag,
-					  const struct pg_flow *flow, struct flow_pkt *f)
+static __always_inline __u8 refuse_killed(struct pg_flow_bucket *b, __u32 way, struct flow_pkt *f)
 {
 	if (f->proto == IPPROTO_TCP ? f->event == PG_SEG_SYN :
 	    f->proto == IPPROTO_SCTP && f->chunks & CHUNK(INIT)) {
-		free_place(b, way, tag, flow);
+		f->succeeds = 1;
 		return 0;
 	}
 	if (f->proto == IPPROTO_TCP)
@@ -614,7 +614,7 @@ __noinline int flow_advance(struct pkt *p)
 		return 0;
 	tag = *(volatile __u32 *)&b->tag[way].tag;
 	if (is_killed(tag) && same_tag(tag, f->tag))
-		return refuse_killed(b, way, tag, flow, f);
+		return refuse_killed(b, way, f);
 	if (!step_flow(b, way, flow, p, ctl))
 		return 0;
 	barrier();
@@ -771,7 +771,7 @@ static __always_inline int find_state(const struct source *s)
 {
 	struct pkt *p = s->p;
 
-	p->flow.opens = p->flow.killed = p->ct.known = p->ct.keyed = 0;
+	p->flow.opens = p->flow.killed = p->flow.succeeds = p->ct.known = p->ct.keyed = 0;
 	p->flow.kind = read_flow(s);
 	barrier(); /* it is read back, so that the ways to it become one */
 	if (p->flow.kind == FLOW_UNTRACKED)
@@ -820,6 +820,15 @@ static __always_inline void open_tcp(struct flow_pkt *f)
 	f->status = with_last(f->status, f);
 }
 
+static __always_inline void leave_killed(const struct flow_pkt *f)
+{
+	struct pg_flow_bucket *b = bucket_at(f->bucket);
+	const struct pg_flow *flow = flow_at(f->bucket, f->way & 7);
+
+	if (b && flow && is_killed(*(volatile __u32 *)&b->tag[f->way & 7].tag))
+		leave_place(b, f->way & 7, flow, f);
+}
+
 /* 0: there is no room, or another CPU was faster: p->flow.twin. */
 __noinline int flow_open(struct pkt *p)
 {
@@ -829,6 +838,8 @@ __noinline int flow_open(struct pkt *p)
 	if (!p || !stats)
 		return 0;
 	f = &p->flow;
+	if (f->succeeds)
+		leave_killed(f);
 	f->old = f->moves = 0;
 	if (f->proto != IPPROTO_SCTP) /* see flow_sctp_new() */
 		f->status = 0;

@@ -146,14 +146,26 @@ static __always_inline void move_sender(struct flow_pkt *f)
 	move_end(f, f->from, from, end_sends[f->event & 7][state]);
 }
 
+/*
+ * Is the SYN acknowledged that the receiver has sent? Data that came with it (RFC 7413) need not be.
+ * What a SYN begins has the number behind it in max_ack, until there is an acknowledgement to note.
+ */
+static __always_inline bool acks_syn(const struct flow_pkt *f)
+{
+	return f->acks_all || (!(f->status & of_end(PG_FLOW_HAS_ACK, f->from ^ 1)) &&
+			       !after(f->rcv.max_ack, f->ack));
+}
+
 static __always_inline void move_receiver(struct flow_pkt *f)
 {
 	__u32 end = f->from ^ 1, state = end_state(f->status, end), from = state, acked = 0, fin = 0;
 
-	if (f->acks_all)
-		acked = state == PG_END_SYN_SENT && f->event == PG_SEG_SYN_ACK ?
-				PG_END_ESTABLISHED + 1 :
-				end_receives[END_IS_ACKED][state];
+	if (state == PG_END_SYN_SENT && f->event == PG_SEG_SYN_ACK && acks_syn(f))
+		acked = PG_END_ESTABLISHED + 1;
+	/* A segment with ACK in the window acknowledges the SYN-ACK, perhaps not the data behind that. */
+	else if (f->acks_all || (state == PG_END_SYN_RECEIVED && f->event != PG_SEG_SYN_ACK &&
+				 f->flags & 1 << PG_FLAG_ACK))
+		acked = end_receives[END_IS_ACKED][state];
 	if (acked && state == PG_END_SYN_RECEIVED) { /* a FIN may follow in the same segment */
 		move_end(f, end, state, acked);
 		from = acked - 1;
@@ -231,6 +243,8 @@ static __always_inline void begin_sender(struct flow_pkt *f, bool reply)
 	begin_window(&f->snd, f->end, f->window);
 	if (f->scale)
 		now = with_scale(now & ~of_end(PG_FLOW_HAS_ACK, f->from), f->from, f->scale);
+	if (!(now & of_end(PG_FLOW_HAS_ACK, f->from)))
+		f->snd.max_ack = f->seq + 1; /* see acks_syn() */
 	if (reply && (now & both) != both)
 		now &= ~(255ULL << PG_FLOW_SCALE_SHIFT);
 	f->status = now;
@@ -430,7 +444,7 @@ static __always_inline void resync(struct flow_pkt *f, const struct pg_flow *flo
 		       of_end(PG_FLOW_LIBERAL, f->from ^ 1) | 255ULL << PG_FLOW_SCALE_SHIFT);
 	f->status = with_scale(f->status, f->from ^ 1, flow->last_scale);
 	begin_window(&f->rcv, flow->last_end, flow->last_win);
-	f->rcv.max_ack = 0;
+	f->rcv.max_ack = flow->last_end; /* without data, as nearly every SYN */
 	__builtin_memset(&f->snd, 0, sizeof(f->snd));
 }
 
@@ -472,6 +486,16 @@ static __always_inline enum reset_verdict check_reset(const struct flow_pkt *f,
 	    f->seq == flow->win[!!(f->old & PG_FLOW_LAST_FROM_1)].max_ack)
 		return RESET_IS_VALID;
 	return RESET_IS_CHECKED;
+}
+
+/*
+ * The pair closes by any RST while its ends are closing, as nf_conntrack's does; an end only by one where
+ * it expects the next byte, or its keep-alive's, or behind its sender's last.
+ */
+static __always_inline bool reset_misses_ends(const struct flow_pkt *f)
+{
+	return f->old & of_end(PG_FLOW_HAS_ACK, f->from ^ 1) && f->seq != f->rcv.max_ack &&
+	       f->seq + 1 != f->rcv.max_ack && f->seq != f->snd.end;
 }
 
 /* The pair's state behind a segment that is believed, from `state` to `next`. */
@@ -586,7 +610,7 @@ static __always_inline enum flow_effect tcp_step(struct pkt *p, struct pg_flow *
 	}
 	if (window == NEARLY_IN_WINDOW)
 		return FLOW_STAYS;
-	if (reset != RESET_CHANGES_NOTHING)
+	if (reset != RESET_CHANGES_NOTHING && !(reset == RESET_IS_VALID && reset_misses_ends(f)))
 		flow_move_ends(p);
 	barrier();
 	take_state(f, f->state, f->next & PG_FLOW_TCP_STATE);

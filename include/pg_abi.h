@@ -983,6 +983,14 @@ static inline __u32 pg_flow_place(__u32 bucket, __u32 way, __u32 buckets)
 #define PG_ENUM_TIMEOUT(sym, ...) PG_TIMEOUT_##sym,
 enum pg_timeout { PG_TIMEOUTS(PG_ENUM_TIMEOUT) _PG_TIMEOUT_MAX };
 
+/*
+ * By the timeout that holds, which flows live as long as it says, whoever else wants their place: as the
+ * kernel's, those that both ends have shown to be theirs; and ended ones, which would be picked up again.
+ */
+#define PG_KEPT                                                                                    \
+	(1U << PG_TIMEOUT_TCP_ESTABLISHED | 1U << PG_TIMEOUT_UDP_STREAM |                          \
+	 1U << PG_TIMEOUT_SCTP_ESTABLISHED | 1U << PG_TIMEOUT_GRE_STREAM | 1U << PG_TIMEOUT_KILLED)
+
 /* Settings of tracking, in pg_flow_ctl; written by the command. */
 #define PG_FLOW_OPT_TRACK (1U << 0)   /* also when no rule asks for states */
 #define PG_FLOW_OPT_LIBERAL (1U << 1) /* out of window is not INVALID (nf_conntrack_tcp_be_liberal) */

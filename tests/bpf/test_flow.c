@@ -467,6 +467,40 @@ static void every_move_of_an_end_is_counted(void **state)
 	MOVES("", C(NEW, ACK), S(ESTABLISHED, ACK));
 }
 
+/* RFC 7413: the SYN has data, and the answer need not acknowledge more than the SYN; nor need the client's. */
+static void data_in_a_syn_need_not_be_acknowledged(void **state)
+{
+	(void)state;
+	PLAY(IN(NEW, FROM_CLIENT(), TCP(.flags = SYN), PAYLOAD(100)));
+	end[PG_DIR_IN].next -= 100;
+	GO_ON(S(ESTABLISHED, SYNACK),
+	      OUT(ESTABLISHED, FROM_SERVER(), TCP(.sport = 80, .dport = 40000, .flags = ACK), PAYLOAD(50)));
+	expect_ends(PG_END_ESTABLISHED, PG_END_SYN_RECEIVED);
+	end[PG_DIR_OUT].next -= 50;
+	GO_ON(C(ESTABLISHED, ACK));
+	expect_ends(PG_END_ESTABLISHED, PG_END_ESTABLISHED);
+	expect_tcp(PG_TCP_ESTABLISHED, 300, false); /* there is data that is not acknowledged */
+
+	PLAY(IN(NEW, FROM_CLIENT(), TCP(.flags = SYN), PAYLOAD(100)));
+	end[PG_DIR_IN].next -= 101; /* not even that */
+	GO_ON(S(ESTABLISHED, SYNACK));
+	expect_ends(PG_END_SYN_SENT, PG_END_SYN_RECEIVED);
+}
+
+/* The pair closes all the same, as the kernel's. */
+static void a_reset_from_elsewhere_closes_no_end(void **state)
+{
+	(void)state;
+	PLAY(HANDSHAKE, C(ESTABLISHED, FIN));
+	end[PG_DIR_OUT].next += 5000;
+	GO_ON(S(ESTABLISHED, RST));
+	expect_tcp(PG_TCP_CLOSE, 10, false);
+	expect_ends(PG_END_FIN_WAIT_1, PG_END_CLOSE_WAIT);
+	end[PG_DIR_OUT].next -= 5000;
+	GO_ON(S(ESTABLISHED, RST));
+	expect_ends(PG_END_CLOSED, PG_END_CLOSED);
+}
+
 /* Both FINs are on their way at once: neither acknowledges the other. */
 static void both_ends_may_close_at_once(void **state)
 {
@@ -997,6 +1031,25 @@ static void what_is_ended_is_dropped_until_a_syn_begins_anew(void **state)
 	GO_ON(IN(NEW, FROM_CLIENT(), UDP(.dport = 53)));
 }
 
+#define STATEFUL "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n"
+#define COMMIT "COMMIT\n"
+
+static void what_is_ended_stays_so_if_the_syn_is_dropped(void **state)
+{
+	struct pg_flow_key tcp = TCP_KEY;
+
+	(void)state;
+	start(STATEFUL COMMIT);
+	GO_ON(HANDSHAKE);
+	assert_true(pg_dp_flow_end(h.dp, &tcp));
+	harness_load(&h, STATEFUL "-A INPUT -p tcp --syn -j DROP\n" COMMIT);
+	GO_ON(C(NEW, SYN));
+	harness_load(&h, STATEFUL COMMIT);
+	expect_killed(PG_DIR_IN, PKT(ETH(), FROM_CLIENT(), TCP(.flags = ACK)));
+	GO_ON(C(NEW, SYN));
+	expect_tcp(PG_TCP_SYN_SENT, 120, true);
+}
+
 /* What the policy drops anyway counts where it always did. */
 static void what_is_ended_does_not_hide_the_rule_that_drops(void **state)
 {
@@ -1071,6 +1124,8 @@ int main(void)
 		cmocka_unit_test(lengths_that_cannot_be_are_invalid),
 		cmocka_unit_test(each_end_has_its_state),
 		cmocka_unit_test(every_move_of_an_end_is_counted),
+		cmocka_unit_test(data_in_a_syn_need_not_be_acknowledged),
+		cmocka_unit_test(a_reset_from_elsewhere_closes_no_end),
 		cmocka_unit_test(both_ends_may_close_at_once),
 		cmocka_unit_test(time_wait_ends_when_its_ports_are_used_again),
 		cmocka_unit_test(time_wait_ends_when_it_is_collected),
@@ -1101,6 +1156,7 @@ int main(void)
 		cmocka_unit_test(what_is_dropped_makes_no_entry),
 		cmocka_unit_test(fragments_are_tracked_by_their_first),
 		cmocka_unit_test(what_is_ended_is_dropped_until_a_syn_begins_anew),
+		cmocka_unit_test(what_is_ended_stays_so_if_the_syn_is_dropped),
 		cmocka_unit_test(what_is_ended_does_not_hide_the_rule_that_drops),
 		cmocka_unit_test(an_expired_flow_is_none),
 		cmocka_unit_test(a_flood_of_syns_leaves_the_established),
