@@ -52,6 +52,7 @@ table() {
 	test   cmd   mount           mount               util-linux-core
 	test   cmd   ethtool         ethtool             ethtool
 	test   cmd   jq              jq                  jq
+	test   cmd   python3         python3             python3
 	test   cmd   tshark          tshark              wireshark-cli
 	test   cmd   tcpdump         tcpdump             tcpdump
 	test   cmd   nc              netcat-openbsd      netcat

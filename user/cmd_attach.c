@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "edit.h"
 #include "ifaces.h"
 #include "names.h"
 #include "options.h"
@@ -321,7 +322,11 @@ static int attach(struct pg_ctx *ctx, const struct options *o, struct before *be
 		return r;
 	}
 	r = attach_all(dp, o, policy, before, name, n, err);
-	return r < 0 ? r : report(dp, name, n, err);
+	if (r >= 0)
+		r = report(dp, name, n, err);
+	if (r >= 0)
+		pg_edit_warn(dp, true);
+	return r;
 }
 
 static int run_attach(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)

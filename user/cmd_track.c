@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "edit.h"
 #include "options.h"
 
 static int run_track(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
@@ -129,8 +130,14 @@ static int run_track(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *e
 	r = pg_dp_open(&opts, &dp, err);
 	if (r < 0 && (changes || r != -ENOENT))
 		return r;
-	if (changes)
-		return set(dp, &change, err);
+	if (changes) {
+		bool tracked = pg_dp_policy_tracks(dp);
+
+		r = set(dp, &change, err);
+		if (r >= 0)
+			pg_edit_warn(dp, !tracked);
+		return r;
+	}
 	show(ctx, dp);
 	return 0;
 }

@@ -309,11 +309,14 @@ __u64 pg_dp_memory(struct pg_dp *dp);
 /* Flows ---------------------------------------------------------------------------------------- */
 
 /*
- * Put the TCP connections of this network namespace that are not tracked yet among the flows, so
- * that their packets are ESTABLISHED. Before a policy that asks for states is in force, and once more
- * behind it, for those that opened in between: what the programs track themselves is left alone.
+ * Put the connections of this network namespace that are not tracked yet among the flows, so that
+ * their packets are ESTABLISHED: of its TCP sockets, of nf_conntrack where that has any, of its
+ * connected UDP sockets. Before a policy that asks for states is in force, and once more behind it, for
+ * those that opened in between: what the programs track themselves is left alone. Those that find no
+ * place are no error: pg_dp_flow_homeless() of `*ret_of` by the last call.
  */
 int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err);
+__u32 pg_dp_flow_homeless(const struct pg_dp *dp, __u32 *ret_of);
 /*
  * Forget all flows: what an earlier policy tracked is out of date when the one in force does not
  * track. Before the first pg_dp_flow_adopt() of a policy that asks for states, if the one before it

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Connections that were there before us. The programs know a connection from its first packet on;
- * those that are older are taken from the kernel's own sockets, through sock_diag.
+ * those that are older are taken from the kernel's own TCP sockets, through sock_diag; then from its
+ * conntrack, where that has any (dp_adopt_ct.c); then from its UDP sockets. Who knows more comes first.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,14 +12,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "dp_adopt.h"
 #include "dp_impl.h"
 #include "netlink.h"
 
 struct adoption {
 	struct pg_dp *dp;
 	bool listening[PG_PORTS]; /* local ports: who connects to them opened the connection */
-	__u64 now_ns;
-	int r; /* of the first connection that could not be stored */
 };
 
 /*
@@ -49,13 +49,31 @@ static bool is_ip4(const struct inet_diag_msg *msg)
 	       IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)msg->id.idiag_src);
 }
 
+bool pg_dp_adopt_knows(struct pg_dp *dp, const struct pg_flow_key *key)
+{
+	struct timespec now;
+	struct pg_dp_flow flow;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return pg_dp_flow_get(dp, key, &flow) &&
+	       flow.expires_ns > (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec;
+}
+
+void pg_dp_adopt_one(struct pg_dp *dp, const struct pg_dp_flow *flow)
+{
+	dp->adopted++;
+	if (pg_dp_flow_put(dp, flow)) /* perhaps over one that has expired */
+		dp->homeless++;
+}
+
 /* Returns the end of the key that is this machine's. */
-static __u8 key_of(const struct pg_dp *dp, const struct inet_diag_msg *msg, struct pg_flow_key *ret)
+static __u8 key_of(const struct pg_dp *dp, const struct inet_diag_msg *msg, __u8 proto,
+		   struct pg_flow_key *ret)
 {
 	__u32 at = is_ip4(msg) && msg->idiag_family != AF_INET ? 3 : 0;
 	const struct pg_flow_packet sent = {
 		.family = is_ip4(msg) ? PG_FAMILY_V4 : PG_FAMILY_V6,
-		.proto = IPPROTO_TCP,
+		.proto = proto,
 		.addr = { msg->id.idiag_src + at, msg->id.idiag_dst + at },
 		.port = { ntohs(msg->id.idiag_sport), ntohs(msg->id.idiag_dport) },
 	};
@@ -71,14 +89,13 @@ static int take_connection(const struct nlmsghdr *nlh, void *data)
 	struct pg_flow_key key;
 	struct pg_dp_flow flow;
 	__u8 local, opener;
-	int r;
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg) ||
 	    msg->idiag_state >= ARRAY_SIZE(states_of) || !states_of[msg->idiag_state].pair)
 		return MNL_CB_OK;
 	states = &states_of[msg->idiag_state];
-	local = key_of(a->dp, msg, &key);
-	if (pg_dp_flow_get(a->dp, &key, &flow) && flow.expires_ns > a->now_ns)
+	local = key_of(a->dp, msg, IPPROTO_TCP, &key);
+	if (pg_dp_adopt_knows(a->dp, &key))
 		return MNL_CB_OK;
 	opener = a->listening[ntohs(msg->id.idiag_sport)] ? !local : local;
 	pg_dp_flow_new(&key, opener, &flow);
@@ -88,9 +105,30 @@ static int take_connection(const struct nlmsghdr *nlh, void *data)
 	flow.half_open = states->pair == PG_TCP_SYN_SENT || states->pair == PG_TCP_SYN_RECV;
 	flow.seen_reply = states->pair != PG_TCP_SYN_SENT;
 	flow.assured = !flow.half_open;
-	r = pg_dp_flow_put(a->dp, &flow); /* perhaps over one that has expired */
-	if (r && !a->r)
-		a->r = r;
+	pg_dp_adopt_one(a->dp, &flow);
+	return MNL_CB_OK;
+}
+
+/*
+ * A connected UDP socket: whether either end has sent is not known. It is as after one packet of ours,
+ * which is what one connects for: the peer's answers are ESTABLISHED, and what we send is NEW until one
+ * has come. Should nothing come, it expires as one that nobody has answered.
+ */
+static int take_datagrams(const struct nlmsghdr *nlh, void *data)
+{
+	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
+	struct adoption *a = data;
+	struct pg_flow_key key;
+	struct pg_dp_flow flow;
+	__u8 local;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg) || !msg->id.idiag_dport)
+		return MNL_CB_OK;
+	local = key_of(a->dp, msg, IPPROTO_UDP, &key);
+	if (pg_dp_adopt_knows(a->dp, &key))
+		return MNL_CB_OK;
+	pg_dp_flow_new(&key, local, &flow);
+	pg_dp_adopt_one(a->dp, &flow);
 	return MNL_CB_OK;
 }
 
@@ -104,14 +142,14 @@ static int take_listener(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-static int dump_families(struct mnl_socket *nl, uint32_t states, mnl_cb_t callback,
+static int dump_families(struct mnl_socket *nl, uint8_t proto, uint32_t states, mnl_cb_t callback,
 			 struct adoption *a)
 {
-	int r = pg_netlink_socks(nl, AF_INET, IPPROTO_TCP, states, callback, a);
+	int r = pg_netlink_socks(nl, AF_INET, proto, states, callback, a);
 
 	if (r)
 		return r;
-	r = pg_netlink_socks(nl, AF_INET6, IPPROTO_TCP, states, callback, a);
+	r = pg_netlink_socks(nl, AF_INET6, proto, states, callback, a);
 	return r == -ENOENT ? 0 : r; /* a kernel without IPv6, or booted with it off */
 }
 
@@ -119,17 +157,18 @@ static int adopt(struct adoption *a)
 {
 	const uint32_t listening = 1U << TCP_LISTEN;
 	_cleanup_(pg_netlink_closep) struct mnl_socket *nl = NULL;
-	struct timespec now;
 	int r = pg_netlink_open(NETLINK_SOCK_DIAG, &nl);
 
+	if (!r)
+		r = dump_families(nl, IPPROTO_TCP, listening, take_listener, a);
+	if (!r)
+		r = dump_families(nl, IPPROTO_TCP, ~listening, take_connection, a);
 	if (r)
 		return r;
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	a->now_ns = (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec;
-	r = dump_families(nl, listening, take_listener, a);
-	if (!r)
-		r = dump_families(nl, ~listening, take_connection, a);
-	return r ? r : a->r;
+	pg_dp_adopt_conntrack(a->dp);
+	/* Connected is ESTABLISHED with UDP, too. A kernel may be without udp_diag. */
+	r = dump_families(nl, IPPROTO_UDP, 1U << TCP_ESTABLISHED, take_datagrams, a);
+	return r == -ENOENT ? 0 : r;
 }
 
 int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err)
@@ -139,8 +178,15 @@ int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err)
 
 	if (!a)
 		return pg_fail(err, -ENOMEM, "out of memory");
+	dp->adopted = dp->homeless = 0;
 	a->dp = dp;
 	r = adopt(a);
 	free(a);
 	return r ? pg_dp_fail(err, r, "cannot take over the connections that exist") : 0;
+}
+
+__u32 pg_dp_flow_homeless(const struct pg_dp *dp, __u32 *ret_of)
+{
+	*ret_of = dp->adopted;
+	return dp->homeless;
 }

@@ -91,8 +91,10 @@ int pg_dp_flow_options_set(struct pg_dp *dp, __u32 options, struct pg_err *err)
 		return r;
 	__atomic_store_n(&flow_ctl(dp)->options, options, __ATOMIC_RELAXED);
 	pg_dp_policy_track(dp);
-	/* Once more, for those that opened in between. */
-	return begins ? pg_dp_flow_adopt(dp, err) : 0;
+	/* Once more, for those that opened in between; what is in force already does not fail by it. */
+	if (begins)
+		pg_dp_flow_adopt(dp, NULL);
+	return 0;
 }
 
 void pg_dp_flow_settings_copy(struct pg_dp *dp, const struct pg_dp *from)
@@ -676,8 +678,7 @@ static void pack(const struct pg_dp_flow *from, struct pg_flow *ret, __u64 *ret_
 	}
 }
 
-/* As timeout_of() of the programs, for a flow in this state. */
-static enum pg_timeout timeout_for(const struct pg_dp_flow *flow)
+enum pg_timeout pg_dp_flow_timeout(const struct pg_dp_flow *flow)
 {
 	if (flow->killed)
 		return PG_TIMEOUT_KILLED;
@@ -703,25 +704,58 @@ static enum pg_timeout timeout_for(const struct pg_dp_flow *flow)
 	return PG_TIMEOUT_GENERIC;
 }
 
-/* Take a place that is free, or whose flow has expired. */
+/* As choose() of the programs: a free place, or what expires soonest, but nothing established. */
+static bool choose(const struct pg_dp *dp, struct place *at, __u32 tick)
+{
+	const __u32 *timeout = flow_ctl(dp)->timeout;
+	__s32 least = INT32_MAX;
+	bool found = false;
+
+	for (__u32 way = 0; way < PG_FLOW_WAYS; way++) {
+		__u32 tag = tag_at(at->b, way), holds = tag & PG_TAG_TIMEOUT;
+		__s32 left = tag ? (__s32)(timeout[holds] - (tick - at->b->tag[way].last)) : INT32_MIN;
+
+		if (is_busy(tag) || (found && left >= least) ||
+		    (tag && left > 0 && holds == PG_TIMEOUT_TCP_ESTABLISHED))
+			continue;
+		found = true;
+		least = left;
+		at->way = way;
+		at->tag = tag;
+	}
+	return found;
+}
+
+/* Times that a place is lost to a program before the flow is refused. */
+#define CLAIM_TRIES 3
+
 static bool claim(const struct pg_dp *dp, const struct pg_flow_key *key, bool half_open,
 		  struct place *ret)
 {
+	struct pg_flow_stats *stats = dp->map[PG_MAP_FLOW_STATS].mem;
 	__u64 hash = pg_flow_hash(key, flow_ctl(dp)->seed);
 	struct place at = { &buckets(dp)[bucket_of(dp, hash, half_open)], 0, 0, half_open };
+	__u32 tick = tick_of(now_ns());
 
-	for (; at.way < PG_FLOW_WAYS; at.way++) {
-		at.tag = tag_at(at.b, at.way);
-		if (is_busy(at.tag) || (at.tag && !has_expired(dp, &at, tick_of(now_ns()))))
+	for (int i = 0; i < CLAIM_TRIES && choose(dp, &at, tick); i++) {
+		__u32 tag = at.tag;
+		bool expired = tag && has_expired(dp, &at, tick);
+
+		if (!__atomic_compare_exchange_n(&at.b->tag[at.way].tag, &tag,
+						 pg_flow_tag_of(hash) | PG_TAG_BUSY, false,
+						 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;
-		if (__atomic_compare_exchange_n(&at.b->tag[at.way].tag, &at.tag,
-						pg_flow_tag_of(hash) | PG_TAG_BUSY, false,
-						__ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-			at.tag = pg_flow_tag_of(hash);
-			*ret = at;
-			return true;
+		if (at.tag) {
+			__atomic_fetch_add(expired ? &stats->collected[half_open] :
+						     &stats->evicted[half_open],
+					   1, __ATOMIC_RELAXED);
+			count_leaving(dp, flow_at(dp, &at));
 		}
+		at.tag = pg_flow_tag_of(hash);
+		*ret = at;
+		return true;
 	}
+	__atomic_fetch_add(&stats->refused[half_open], 1, __ATOMIC_RELAXED);
 	return false;
 }
 
@@ -740,7 +774,7 @@ int pg_dp_flow_put(struct pg_dp *dp, const struct pg_dp_flow *flow)
 	*place = packed;
 	memcpy(trouble_at(dp, &at)->end, trouble, sizeof(trouble));
 	at.b->tag[at.way].last = tick_of(flow->last_ns);
-	__atomic_store_n(&at.b->tag[at.way].tag, at.tag | timeout_for(flow), __ATOMIC_RELEASE);
+	__atomic_store_n(&at.b->tag[at.way].tag, at.tag | pg_dp_flow_timeout(flow), __ATOMIC_RELEASE);
 	return 0;
 }
 

@@ -66,6 +66,7 @@ struct pg_dp {
 	bool unreadable; /* of another layout, or damaged: only to be removed */
 	struct pg_map map[_PG_MAP_MAX];
 	__u64 netns; /* ours */
+	__u32 adopted, homeless; /* of the last pg_dp_flow_adopt(): connections, those without a place */
 	/* A private instance: its programs, and a policy text of its own. */
 	struct portguard_bpf *skel;
 	void *private_text;
@@ -164,6 +165,8 @@ void pg_dp_flow_init(struct pg_dp *dp);
  * one that no other has.
  */
 __u32 pg_dp_flow_space(const struct pg_dp *dp);
+/* As timeout_of() of the programs, for a flow in this state. */
+enum pg_timeout pg_dp_flow_timeout(const struct pg_dp_flow *flow);
 /* Does this network namespace have an interface of the instance? */
 bool pg_dp_flow_has_space(const struct pg_dp *dp);
 /* Forget what was tracked in a namespace that had this number before. */

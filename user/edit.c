@@ -2,7 +2,10 @@
 #include <errno.h>
 
 #include "edit.h"
+#include "ifaces.h"
+#include "kernel_words.h"
 #include "kill.h"
+#include "print.h"
 
 int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edit *ret,
 		 struct pg_err *err)
@@ -31,7 +34,7 @@ int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t co
 		       struct pg_err *err)
 {
 	bool kills = !confirm_s && (edit->kill_all || pg_kill_wanted(set, true));
-	bool created = !edit->dp;
+	bool created = !edit->dp, tracked;
 	int r;
 
 	if (created) {
@@ -40,6 +43,7 @@ int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t co
 		if (r < 0)
 			return r;
 	}
+	tracked = pg_dp_policy_tracks(edit->dp);
 	/* An instance that was just made has counters that the policy read before does not know. */
 	if (created || set == edit->set)
 		r = pg_policy_commit_for(edit->dp, set, confirm_s, err);
@@ -47,6 +51,8 @@ int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t co
 		r = pg_policy_commit_over(edit->dp, set, edit->set, confirm_s, err);
 	if (r < 0 && created)
 		pg_dp_destroy(edit->dp, NULL);
+	if (r >= 0 && !edit->quiet)
+		pg_edit_warn(edit->dp, !tracked);
 	if (r < 0 || !kills)
 		return r;
 	return pg_kill_forbidden(edit->dp, set, edit->kill_all, edit->kill_ssh, err);
@@ -55,6 +61,23 @@ int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t co
 int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err)
 {
 	return pg_edit_commit_for(edit, set, 0, err);
+}
+
+void pg_edit_warn(struct pg_dp *dp, bool begins)
+{
+	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
+	char name[4 * IFNAMSIZ + 1];
+	__u32 of, homeless = pg_dp_flow_homeless(dp, &of);
+
+	if (homeless)
+		fprintf(stderr, "portguard: warning: %u of %u connections that exist found no place "
+			"among the flows: they are new to the policy\n", homeless, of);
+	if (!iface || !begins || !pg_dp_policy_tracks(dp) || pg_dp_ifaces(dp, iface, NULL))
+		return;
+	for (int i = 0; i < PG_MAX_IFACES; i++)
+		if (iface[i].here && pg_dp_iface_is_deaf(&iface[i]))
+			fprintf(stderr, "portguard: warning: %s: " PG_WORDS_NO_EGRESS "\n",
+				pg_printable(iface[i].abi.name, name, sizeof(name)));
 }
 
 void pg_edit_say_waiting(const struct pg_ruleset *set, uint32_t confirm_s)

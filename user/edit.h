@@ -15,6 +15,7 @@ struct pg_edit {
 	 * `-j DROP --kill` forbid; with kill_all, those that any of its rules and policies do.
 	 */
 	bool kill_all, kill_ssh; /* also the SSH connection that one is on */
+	bool quiet; /* the terminal is in use: no pg_edit_warn() by the commit */
 };
 
 /*
@@ -27,6 +28,11 @@ int pg_edit_open(const struct pg_ctx *ctx, bool write, int wait_s, struct pg_edi
 int pg_edit_commit_for(struct pg_edit *edit, struct pg_ruleset *set, uint32_t confirm_s,
 		       struct pg_err *err);
 int pg_edit_commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_err *err);
+/*
+ * What is not as one expects now that flows are tracked, a line each on standard error: connections
+ * that were not taken over; with `begins`, interfaces whose departures are not seen.
+ */
+void pg_edit_warn(struct pg_dp *dp, bool begins);
 /* To people: that it waits now, and for what. */
 void pg_edit_say_waiting(const struct pg_ruleset *set, uint32_t confirm_s);
 

@@ -24,3 +24,10 @@ static inline const struct pg_dp_iface *pg_iface_find(const struct pg_dp_iface *
 	}
 	return gone;
 }
+
+/* Attached, but its departures are not seen (--no-egress). */
+static inline bool pg_dp_iface_is_deaf(const struct pg_dp_iface *iface)
+{
+	return iface->abi.netns && iface->abi.mode != PG_MODE_NONE && !iface->gone &&
+	       !iface->egress_prog_id;
+}

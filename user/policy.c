@@ -714,8 +714,9 @@ int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct
 		return r;
 	fresh_start(dp, &fresh);
 	pg_dp_flip(dp, confirm_s);
-	/* Again, for those that began while the old policy was still in force. */
-	return adopt(dp, tables, false, err);
+	/* Again, for those that began while the old policy was still in force; the new one is by now. */
+	adopt(dp, tables, false, NULL);
+	return 0;
 }
 
 int pg_policy_commit_for(struct pg_dp *dp, struct pg_ruleset *set, uint32_t confirm_s,

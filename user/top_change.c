@@ -120,6 +120,7 @@ int pg_top_apply(struct pg_ctx *ctx, struct pg_top *top, struct pg_err *err)
 	bool changed = true;
 	int r = pg_edit_open(ctx, true, 0, &edit, err);
 
+	edit.quiet = true;
 	if (!r)
 		r = change(edit.set, &top->ask, &set, &log, &changed, err);
 	if (r < 0)

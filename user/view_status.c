@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "ifaces.h"
 #include "kernel_words.h"
 #include "names.h"
 #include "print.h"
@@ -17,7 +18,7 @@ static void add_prog(struct pg_table *table, __u32 id)
 }
 
 /* Why the mode is what it is, and what is wrong with the interface: text from the kernel's side. */
-static void add_notes(struct pg_table *table, const struct pg_dp_iface *iface)
+static void add_notes(struct pg_table *table, const struct pg_dp_iface *iface, bool tracking)
 {
 	char reason[sizeof(iface->abi.mode_reason)];
 
@@ -31,6 +32,8 @@ static void add_notes(struct pg_table *table, const struct pg_dp_iface *iface)
 	if (iface->outdated)
 		pg_table_note(table, "its programs are another version's: 'portguard upgrade' "
 				     "replaces them");
+	if (tracking && pg_dp_iface_is_deaf(iface))
+		pg_table_note(table, "WARNING: " PG_WORDS_NO_EGRESS);
 	if (!iface->here)
 		pg_table_note(table, "in another network namespace");
 }
@@ -60,7 +63,7 @@ static void add_ifaces(struct pg_text *t, const struct pg_snapshot *snap, unsign
 		add_prog(table, row->iface.egress_prog_id);
 		pg_table_number(table, row->count[PG_DIR_OUT].packets);
 		pg_table_number(table, row->count[PG_DIR_OUT].bytes);
-		add_notes(table, &row->iface);
+		add_notes(table, &row->iface, snap->flow.tracking);
 	}
 	pg_table_print(t, table, width);
 }
@@ -139,7 +142,15 @@ static void add_flow_warnings(struct pg_text *t, const struct pg_dp_flow_info *i
 				       "their packets were decided all the same\n",
 				    "WARNING", (uint64_t)info->stats.refused[i], names[i]);
 	}
-	/* Half-open ones make room for each other, as they are meant to; others should not have to. */
+	/*
+	 * Half-open ones make room for each other, as they are meant to: that is worth a word while it
+	 * goes on, which is while buckets are full. Others should not have to.
+	 */
+	if (info->stats.evicted[PG_HALF_OPEN_TABLE] &&
+	    info->count[PG_HALF_OPEN_TABLE] >= info->capacity[PG_HALF_OPEN_TABLE] / 2)
+		pg_text_add(t, "%-10s  half-open connections make room for each other: %" PRIu64
+			       " were forgotten early, as under a flood of SYNs\n",
+			    "WARNING", (uint64_t)info->stats.evicted[PG_HALF_OPEN_TABLE]);
 	if (info->stats.evicted[PG_FLOW_TABLE])
 		pg_text_add(t, "%-10s  %" PRIu64 " flows were forgotten early to make room for others\n",
 			    "WARNING", (uint64_t)info->stats.evicted[PG_FLOW_TABLE]);

@@ -263,8 +263,21 @@ static void status_warns_of_full_tables(void **state)
 	       "WARNING     the table of flows is nearly full: 235930 of 262144\n"
 	       "WARNING     the table of half-open connections is full: 65536 of 65536\n"
 	       "WARNING     7 half-open connections found no room and were not tracked; their packets were decided all the same\n"
+	       "WARNING     half-open connections make room for each other: 9 were forgotten early, as under a flood of SYNs\n"
 	       "WARNING     5 flows were forgotten early to make room for others\n"
 	       "Memory      12345678 bytes in all maps\n");
+	pg_text_free(&t);
+
+	/* What an old flood has left is not told for ever. */
+	full.flow.count[PG_HALF_OPEN_TABLE] = 32767;
+	pg_view_status(&t, &full, 80);
+	assert_non_null(t.buf);
+	assert_null(strstr(t.buf, "make room for each other"));
+	pg_text_free(&t);
+	full.flow.count[PG_HALF_OPEN_TABLE] = 32768;
+	pg_view_status(&t, &full, 80);
+	assert_non_null(strstr(t.buf, "make room for each other"));
+	assert_null(strstr(t.buf, "connections is nearly full"));
 	pg_text_free(&t);
 
 	full.flow.tracking = false;
@@ -272,6 +285,28 @@ static void status_warns_of_full_tables(void **state)
 	assert_string_equal(strstr(t.buf, "Flows"),
 	       "Flows       not tracked: no rule asks for a connection's state\n"
 	       "Memory      12345678 bytes in all maps\n");
+	pg_text_free(&t);
+}
+
+static void status_warns_where_departures_are_not_seen(void **state)
+{
+	struct pg_iface_row deaf = ifaces[0];
+	struct pg_snapshot one = snap;
+	struct pg_text t = { 0 };
+
+	(void)state;
+	deaf.iface.egress_prog_id = 0;
+	one.iface = &deaf;
+	one.n_iface = 1;
+	pg_view_status(&t, &one, 80);
+	assert_non_null(t.buf);
+	assert_non_null(strstr(t.buf, "      WARNING: departures are not seen (--no-egress)"));
+	pg_text_free(&t);
+
+	one.flow.tracking = false;
+	pg_view_status(&t, &one, 80);
+	assert_non_null(t.buf);
+	assert_null(strstr(t.buf, "departures are not seen"));
 	pg_text_free(&t);
 }
 
@@ -507,6 +542,7 @@ int main(void)
 		cmocka_unit_test(rules_with_their_chain),
 		cmocka_unit_test(status_of_two_interfaces),
 		cmocka_unit_test(status_warns_of_full_tables),
+		cmocka_unit_test(status_warns_where_departures_are_not_seen),
 		cmocka_unit_test(views_of_nothing),
 		cmocka_unit_test(json_of_status),
 		cmocka_unit_test(json_of_ports),
