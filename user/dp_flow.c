@@ -704,7 +704,10 @@ enum pg_timeout pg_dp_flow_timeout(const struct pg_dp_flow *flow)
 	return PG_TIMEOUT_GENERIC;
 }
 
-/* As choose() of the programs: a free place, or what expires soonest, but nothing established. */
+/* More ticks than any timeout has. */
+#define LONGEST_LIFE 0x40000000
+
+/* As choose() of the programs. */
 static bool choose(const struct pg_dp *dp, struct place *at, __u32 tick)
 {
 	const __u32 *timeout = flow_ctl(dp)->timeout;
@@ -713,10 +716,17 @@ static bool choose(const struct pg_dp *dp, struct place *at, __u32 tick)
 
 	for (__u32 way = 0; way < PG_FLOW_WAYS; way++) {
 		__u32 tag = tag_at(at->b, way), holds = tag & PG_TAG_TIMEOUT;
-		__s32 left = tag ? (__s32)(timeout[holds] - (tick - at->b->tag[way].last)) : INT32_MIN;
+		__u32 idle = tick - at->b->tag[way].last;
+		__s32 left = at->half_open ? LONGEST_LIFE - (__s32)idle : (__s32)(timeout[holds] - idle);
+		const struct place here = { at->b, way, tag, at->half_open };
 
-		if (is_busy(tag) || (found && left >= least) ||
-		    (tag && left > 0 && holds == PG_TIMEOUT_TCP_ESTABLISHED))
+		if (is_busy(tag))
+			continue;
+		if (!tag || has_expired(dp, &here, tick))
+			left = tag ? 0 : -1;
+		else if (PG_KEPT & 1U << holds)
+			continue;
+		if (found && left >= least)
 			continue;
 		found = true;
 		least = left;
