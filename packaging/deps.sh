@@ -35,6 +35,7 @@ table() {
 	build  lib   libmicrohttpd   libmicrohttpd-dev   libmicrohttpd-devel
 	build  lib   libseccomp      libseccomp-dev      libseccomp-devel
 	build  lib   libcap          libcap-dev          libcap-devel
+	build  lib   libxdp          libxdp-dev          libxdp-devel
 	build  lib   ncursesw        libncurses-dev      ncurses-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
 	test   cmd   clang-19        clang-19            clang19
@@ -78,7 +79,7 @@ table() {
 	pack   cmd   cppcheck        cppcheck            cppcheck
 	pack   cmd   shellcheck      shellcheck          ShellCheck
 	pack   cmd   valgrind        valgrind            valgrind
-	pack   cmd   xdp-filter      xdp-tools           xdp-tools
+	pack   cmd   xdp-loader      xdp-tools           xdp-tools
 	pack   cmd   mke2fs          e2fsprogs           e2fsprogs
 	pack   cmd   mmdebstrap      mmdebstrap          mmdebstrap
 	test   cmd   openssl         openssl             openssl

@@ -133,6 +133,8 @@ struct pg_load_opts {
 int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portguard_bpf **ret_skel,
 	       struct pg_err *err);
 int pg_dp_prog_fd(const struct portguard_bpf *skel, enum pg_prog prog);
+/* Do XDP programs get packets of several pieces, so that they are loaded for these? */
+bool pg_dp_has_frags(void);
 /* What tells these programs from another build's. */
 __u64 pg_dp_build(void);
 /* Programs that were loaded as PG_ROLE_FED: put them together. The fds stay the skeleton's. */

@@ -209,6 +209,11 @@ static int refused(const struct pg_dp *dp, int r, struct pg_err *err)
 		       libbpf.why, hint);
 }
 
+bool pg_dp_has_frags(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+}
+
 int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portguard_bpf **ret_skel,
 	       struct pg_err *err)
 {
@@ -224,8 +229,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	r = reuse_maps(skel, dp) ?: use_shadow(skel, opts->shadow, opts->role == PG_ROLE_FED);
 	if (r)
 		return pg_dp_fail(err, r, "cannot use the instance's maps");
-	frags = opts->progs & PG_PROG_XDP &&
-		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+	frags = opts->progs & PG_PROG_XDP && pg_dp_has_frags();
 	for (unsigned p = PG_PROG_XDP; p <= PG_PROG_TC_OUT; p <<= 1)
 		bpf_program__set_autoload(skel_prog(skel, p), opts->progs & p);
 	/* Not by the section's name: what that says, libbpf adds again when it loads. */
@@ -233,6 +237,8 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 				  opts->role == PG_ROLE_FED && opts->progs & PG_PROG_XDP);
 	bpf_program__set_autoload(skel->progs.portguard_feed_tc,
 				  opts->role == PG_ROLE_FED && !(opts->progs & PG_PROG_XDP));
+	/* As entry.bpf.c's is: only such go on to each other. */
+	bpf_program__set_expected_attach_type(skel->progs.portguard_xdp, 0);
 	if (frags) {
 		bpf_program__set_flags(skel->progs.portguard_xdp, BPF_F_XDP_HAS_FRAGS);
 		bpf_program__set_flags(skel->progs.portguard_feed, BPF_F_XDP_HAS_FRAGS);

@@ -73,11 +73,11 @@ policy() {
 	RULES
 }
 
-# scenario NAME INTERFACE ADDRESS MODE: MODE is what must come of it
+# scenario NAME INTERFACE ADDRESS MODE [OPTION]: MODE is what must come of it
 scenario() {
 	local name=$1 iface=$2 addr=$3 mode=$4 before=$failed
 
-	"$PG" attach "$iface" --mode "$mode" 2>/tmp/err >/tmp/out || cat /tmp/out /tmp/err
+	"$PG" attach "$iface" --mode "$mode" "${@:5}" 2>/tmp/err >/tmp/out || cat /tmp/out /tmp/err
 	check "$name: attached" json status ".interfaces[0].name == \"$iface\" and .interfaces[0].mode == \"$mode\""
 	[ $failed = "$before" ] || { cell "$name" no; $PG detach --all; return; }
 	$PG set create bad hash:ip && $PG set add bad "${addr%.*}.2"
@@ -94,6 +94,31 @@ scenario() {
 	check "$name: detached" "$PG" detach --all
 	check "$name: nothing is filtered any more" fetch "$addr" 8003
 	cell "$name" "$([ $failed = "$before" ] && echo yes || echo no)"
+}
+
+# Is what libxdp's dispatcher has on pgv just these programs?
+runs() { [ "$(xdp-loader status pgv | awk '$1 == "=>" { print $3 }' | xargs)" = "$*" ]; }
+loads() { xdp-loader load -m skb pgv .output/tests/vm/other.bpf.o; }
+
+# Beside another tool's program, each coming and going before the other.
+multiprog() {
+	local before=$failed
+
+	check "multiprog: another program" loads
+	check "multiprog: a second is refused, with words" bash -c "! $PG attach pgv --mode skb 2>&1 | grep -q -- --multiprog"
+	scenario multiprog pgv 10.9.3.1 skb --multiprog
+	check "multiprog: the other stays" runs other
+	check "multiprog: and drops" dropped 10.9.3.1 8004
+	check "multiprog: joined again" "$PG" attach pgv --multiprog
+	check "multiprog: both" runs portguard_entry other
+	check "multiprog: both filter" dropped 10.9.3.1 8004
+	check "multiprog: programs are replaced in place" "$PG" upgrade --all
+	check "multiprog: the other goes" xdp-loader unload pgv -i "$(xdp-loader status pgv | awk '$3 == "other" { print $4 }')"
+	check "multiprog: and leaves us" json status '.interfaces[0] | .mode == "skb" and (.gone | not)'
+	check "multiprog: an accepted connection" fetch 10.9.3.1 8004
+	check "multiprog: the last one" "$PG" detach --all
+	check "multiprog: nothing is left" bash -c "! ip link show pgv | grep -q xdp"
+	[ $failed = "$before" ] || cell multiprog no
 }
 
 busybox dd if=/dev/urandom of=/tmp/file bs=1024 count=2048 2>/dev/null
@@ -144,7 +169,7 @@ for build in .output/clang-*/portguard; do
 	scenario "${build##*/}" pgv 10.9.3.1 tc
 done
 PG=./portguard
-for one in ${PG_VM_SCENARIOS:-tc native skb}; do
+for one in ${PG_VM_SCENARIOS:-tc native skb multiprog}; do
 	case $one in
 	tc) scenario veth-tc pgv 10.9.3.1 tc ;;
 	veth) scenario veth-native pgv 10.9.3.1 native ;;
@@ -154,6 +179,7 @@ for one in ${PG_VM_SCENARIOS:-tc native skb}; do
 		cell queues "$queues"
 		;;
 	skb) scenario vmxnet3-skb eth2 10.9.2.1 skb ;;
+	multiprog) [ -z "$(command -v xdp-loader)" ] || multiprog ;;
 	esac
 done
 echo "$passed passed, $failed failed, 0 skipped"

@@ -17,7 +17,7 @@ cd "$(dirname "$0")/../.." || exit 1
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 TOOLS="bash ip ss tc nc jq ethtool timeout unshare nsenter setsid flock mktemp sort sha256sum
-	sysctl stat awk cmp"
+	sysctl stat awk cmp xdp-loader"
 MODULES="virtio_pci virtio_net vmxnet3 veth dummy tun 8021q sch_ingress cls_bpf sch_fq_codel nf_tables
 	ip_tables iptable_filter ip6table_filter tcp_diag udp_diag"
 [ -z "${PG_VM_DISK:-}" ] || MODULES+=" virtio_blk ext4"
