@@ -408,6 +408,22 @@ static int replace_progs(struct pg_dp *dp, __u32 slot, const struct portguard_bp
 	return r;
 }
 
+/* May XDP be attached as asked for? *ret_foreign: the program that it is to replace, by --force. */
+static int check_xdp(const struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
+		     const struct pg_attach_opts *opts, __u32 *ret_foreign, struct pg_err *err)
+{
+	bool multi = pg_multi_is(dp, slot);
+	__u32 foreign = foreign_xdp(dp, nic, slot);
+
+	if (is_live(dp, slot) && (multi || (opts->multi && pg_dp_slots(dp)[slot].mode != PG_MODE_TC)))
+		return pg_fail(err, -EBUSY, "%s: attached %s libxdp's dispatcher: detach it first", nic->name,
+			       multi ? "to" : "without");
+	if (!foreign || (opts->multi && is_dispatcher(foreign)))
+		return 0;
+	*ret_foreign = foreign;
+	return opts->force ? 0 : refuse_foreign(nic, foreign, err);
+}
+
 /* Only what differs from what is asked for is touched, and nothing before all is loaded. */
 static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 		       const struct pg_attach_opts *opts, struct pg_err *err)
@@ -419,30 +435,23 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	const struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	struct portguard_bpf *skel = NULL;
 	struct job job = { .nic = nic, .slot = slot, .multi = opts->multi };
-	bool live, multi, ingress, egress;
-	__u32 foreign;
+	bool ingress, egress;
+	__u32 foreign = 0;
 	int r;
 
 	pg_hook_settle(dp, nic, slot, PG_DIR_IN);
 	pg_hook_settle(dp, nic, slot, PG_DIR_OUT);
-	live = is_live(dp, slot);
-	multi = live && pg_multi_is(dp, slot);
-	ingress = !live || (opts->mode != PG_MODE_NONE && opts->mode != f->mode) || (opts->multi && !multi);
+	ingress = !is_live(dp, slot) || (opts->mode != PG_MODE_NONE && opts->mode != f->mode) ||
+		  (opts->multi && !pg_multi_is(dp, slot));
 	egress = !!pg_hook_prog_id(dp, slot, PG_DIR_OUT, NULL) == opts->no_egress;
 	if (!ingress && !egress && f->build == pg_dp_build())
 		return 0;
 	r = pg_dp_refuse_shadow(dp, err);
 	if (r)
 		return r;
-	if (ingress && live && opts->mode != PG_MODE_TC && (multi || (opts->multi && f->mode != PG_MODE_TC)))
-		return pg_fail(err, -EBUSY, "%s: attached %s libxdp's dispatcher: detach it first", nic->name,
-			       multi ? "to" : "without");
-	foreign = ingress && opts->mode != PG_MODE_TC ? foreign_xdp(dp, nic, slot) : 0;
-	if (foreign && opts->multi && is_dispatcher(foreign))
-		foreign = 0;
-	if (foreign && !opts->force)
-		return refuse_foreign(nic, foreign, err);
-	r = pg_dp_load(dp, &load, &skel, err);
+	if (ingress && opts->mode != PG_MODE_TC)
+		r = check_xdp(dp, nic, slot, opts, &foreign, err);
+	r = r ?: pg_dp_load(dp, &load, &skel, err);
 	if (r)
 		return r;
 	if (foreign && bpf_xdp_detach(nic->ifindex, 0, NULL) && force_off_link(nic->ifindex)) {

@@ -263,18 +263,25 @@ static bool is_xdp(enum pg_mode mode)
 void pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir)
 {
 	_close_ int link = open_pin(dp, "link", slot, dir), left = open_pin(dp, "new", slot, dir);
+	_close_ int prog = open_pin(dp, "prog", slot, dir);
 	__u32 *mode = &pg_dp_slots(dp)[slot].mode;
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 	struct bpf_link_info info = { 0 };
 	__u32 len = sizeof(info);
 
-	if (link >= 0 && !bpf_obj_get_info_by_fd(link, &info, &len) && info.xdp.ifindex) {
+	if (link >= 0)
+		bpf_obj_get_info_by_fd(link, &info, &len);
+	if (dir == PG_DIR_IN && (info.xdp.ifindex || prog >= 0))
+		pg_multi_remove(dp, slot); /* TC filters: it was not joined yet, or was to be left */
+	if (info.xdp.ifindex) {
 		drop_link(dp, "new", slot, dir);
 	} else if (left >= 0) {
 		remove_pin(dp, "link", slot, dir);
 		len = sizeof(info);
 		if (rename_pin(dp, "new", "link", slot, dir) || bpf_obj_get_info_by_fd(left, &info, &len))
 			return;
+	} else if (dir == PG_DIR_IN && prog < 0 && pg_multi_is(dp, slot)) {
+		info.type = BPF_LINK_TYPE_XDP;
 	} else {
 		return;
 	}

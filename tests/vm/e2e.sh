@@ -105,7 +105,7 @@ multiprog() {
 	local before=$failed
 
 	check "multiprog: another program" loads
-	check "multiprog: a second is refused, with words" bash -c "! $PG attach pgv --mode skb 2>&1 | grep -q -- --multiprog"
+	check "multiprog: a second is refused, with words" bash -c "$PG attach pgv --mode skb 2>&1 | grep -q -- --multiprog"
 	scenario multiprog pgv 10.9.3.1 skb --multiprog
 	check "multiprog: the other stays" runs other
 	check "multiprog: and drops" dropped 10.9.3.1 8004
