@@ -237,8 +237,6 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 				  opts->role == PG_ROLE_FED && opts->progs & PG_PROG_XDP);
 	bpf_program__set_autoload(skel->progs.portguard_feed_tc,
 				  opts->role == PG_ROLE_FED && !(opts->progs & PG_PROG_XDP));
-	/* As entry.bpf.c's is: only such go on to each other. */
-	bpf_program__set_expected_attach_type(skel->progs.portguard_xdp, 0);
 	if (frags) {
 		bpf_program__set_flags(skel->progs.portguard_xdp, BPF_F_XDP_HAS_FRAGS);
 		bpf_program__set_flags(skel->progs.portguard_feed, BPF_F_XDP_HAS_FRAGS);

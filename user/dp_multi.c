@@ -171,6 +171,14 @@ static int prepare(struct pg_dp *dp, __u32 slot, int prog_fd, struct entry_bpf *
 	return r;
 }
 
+static int refuse_kernel(const struct pg_nic *nic, struct pg_err *err)
+{
+	return pg_fail(err, -EOPNOTSUPP,
+		       "%s: this kernel can't replace functions of BPF programs (freplace), which libxdp's "
+		       "dispatcher needs: leave out --multiprog, or use --mode tc",
+		       nic->name);
+}
+
 static int attach(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum xdp_attach_mode mode,
 		  struct xdp_program *prog, struct pg_err *err)
 {
@@ -186,13 +194,8 @@ static int attach(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum x
 		return 0;
 	if (!r) { /* libxdp has attached it alone */
 		xdp_program__detach(prog, nic->ifindex, mode, 0);
-		r = -EOPNOTSUPP;
+		return refuse_kernel(nic, err);
 	}
-	if (r == -EOPNOTSUPP)
-		return pg_fail(err, r,
-			       "%s: this kernel can't replace functions of BPF programs (freplace), which "
-			       "libxdp's dispatcher needs: leave out --multiprog, or use --mode tc",
-			       nic->name);
 	return pg_fail(err, r, "%s: libxdp's dispatcher refuses: %s", nic->name,
 		       pg_printable(said[0] ? said : strerror(-r), why, sizeof(why)));
 }
@@ -206,13 +209,13 @@ int pg_multi_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enu
 
 	if (r)
 		return pg_dp_fail(err, r, "cannot leave libxdp's dispatcher");
+	if (libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL) != 1)
+		return refuse_kernel(nic, err);
 	libxdp_set_print(hear);
 	pg_dp_libbpf_listen(dp->verbose);
 	skel = entry_bpf__open();
 	if (!skel)
 		return pg_dp_fail(err, -errno, "cannot open the BPF program");
-	/* Whichever way it is attached, so that it may go on to our program. */
-	bpf_program__set_expected_attach_type(skel->progs.portguard_entry, 0);
 	if (pg_dp_has_frags())
 		bpf_program__set_flags(skel->progs.portguard_entry, BPF_F_XDP_HAS_FRAGS);
 	r = prepare(dp, slot, prog_fd, skel);

@@ -112,7 +112,7 @@ multiprog() {
 	check "multiprog: joined again" "$PG" attach pgv --multiprog
 	check "multiprog: both" runs portguard_entry other
 	check "multiprog: both filter" dropped 10.9.3.1 8004
-	check "multiprog: programs are replaced in place" "$PG" upgrade --all
+	check "multiprog: programs are replaced in place" "$PG" upgrade --force
 	check "multiprog: the other goes" xdp-loader unload pgv -i "$(xdp-loader status pgv | awk '$3 == "other" { print $4 }')"
 	check "multiprog: and leaves us" json status '.interfaces[0] | .mode == "skb" and (.gone | not)'
 	check "multiprog: an accepted connection" fetch 10.9.3.1 8004

@@ -58,6 +58,9 @@ tree() {
 		file=$(command -v "$file") && install -D "$(realpath "$file")" "$root/usr/bin/${file##*/}" &&
 			install_programs "$file"
 	done
+	for file in /usr/lib/*/bpf/xdp-dispatcher.o; do # which libxdp loads
+		[ ! -e "$file" ] || install -D -m 644 "$file" "$root$file"
+	done
 	ln -sf busybox "$root/bin/sh"
 	ln -sf ../usr/bin/bash "$root/bin/bash"
 	install -m 644 -t "$root/etc" /etc/services /etc/protocols
