@@ -123,7 +123,7 @@ static int detach_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 
 	if (r)
 		return pg_fail(err, r,
-			       "%s is in another network namespace, and this kernel's TC can be "
+			       "%s is in another network namespace, and what is attached to it can be "
 			       "reached only from there",
 			       pg_printable(f->name, shown, sizeof(shown)));
 	memcpy(name, f->name, sizeof(name));
@@ -431,7 +431,8 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	struct pg_load_opts load = { .progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
 				     .iface = slot,
 				     .ifindex = nic->ifindex,
-				     .no_l2 = !nic->ethernet };
+				     .no_l2 = !nic->ethernet,
+				     .multi = opts->multi || pg_multi_prog_id(dp, slot, NULL) };
 	const struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	struct portguard_bpf *skel = NULL;
 	struct job job = { .nic = nic, .slot = slot, .multi = opts->multi };
@@ -504,6 +505,7 @@ static int upgrade_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 		return r;
 	load.ifindex = nic.ifindex;
 	load.no_l2 = !nic.ethernet;
+	load.multi = pg_multi_is(dp, slot);
 	r = pg_dp_load(dp, &load, &skel, err);
 	if (!r)
 		r = replace_progs(dp, slot, skel, none, err);

@@ -124,6 +124,7 @@ struct pg_load_opts {
 	__u32 iface;	/* slot that this copy is for */
 	__u32 ifindex;
 	bool no_l2, trace, skip_csum, no_fast;
+	bool multi; /* XDP for libxdp's dispatcher */
 	enum pg_role role;
 	const struct pg_shadow_maps *shadow; /* NULL with ALONE */
 };
