@@ -237,7 +237,9 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 				  opts->role == PG_ROLE_FED && opts->progs & PG_PROG_XDP);
 	bpf_program__set_autoload(skel->progs.portguard_feed_tc,
 				  opts->role == PG_ROLE_FED && !(opts->progs & PG_PROG_XDP));
-	/* libxdp's dispatcher has the flag instead of its programs, which can't go on to one that has it. */
+	/* Only what is alike goes on to each other, and entry.bpf.c's has neither type nor flag: these are the dispatcher's. */
+	if (opts->multi)
+		bpf_program__set_expected_attach_type(skel->progs.portguard_xdp, 0);
 	if (frags && !opts->multi) {
 		bpf_program__set_flags(skel->progs.portguard_xdp, BPF_F_XDP_HAS_FRAGS);
 		bpf_program__set_flags(skel->progs.portguard_feed, BPF_F_XDP_HAS_FRAGS);
