@@ -169,7 +169,7 @@ for build in .output/clang-*/portguard; do
 	scenario "${build##*/}" pgv 10.9.3.1 tc
 done
 PG=./portguard
-for one in ${PG_VM_SCENARIOS:-tc native skb multiprog}; do
+for one in ${PG_VM_SCENARIOS:-tc native skb}; do
 	case $one in
 	tc) scenario veth-tc pgv 10.9.3.1 tc ;;
 	veth) scenario veth-native pgv 10.9.3.1 native ;;
