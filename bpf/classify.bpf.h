@@ -114,9 +114,9 @@ static __always_inline const struct pg_few *few_at(const struct tables *t, __u32
 }
 
 /* What is left of a set of terms; in the TINY form the leaf's other bits are one itself. */
-static __always_inline __u64 narrow(const struct tables *t, __u64 set, __u32 leaf, bool tiny)
+static __always_inline __u64 narrow(const struct tables *t, __u64 set, __u32 leaf, enum pg_form form)
 {
-	return set & (tiny ? leaf : row_word(t, leaf, 0));
+	return set & (form == PG_FORM_TINY ? leaf : row_word(t, leaf, 0));
 }
 
 /*
@@ -155,11 +155,11 @@ static __always_inline __u32 iface_leaf(const struct tables *t, const struct pkt
 
 /*
  * The rows of a packet, and the first word of their intersection: in the WORD and TINY forms the
- * whole set of terms that match. `whole`: it has a whole TCP or UDP header. `saddr`: where its source
- * leads, if anybody asks for that.
+ * whole set of terms that match. `form`: TREE stands for any but TINY. `whole`: it has a whole TCP or
+ * UDP header. `saddr`: where its source leads, if anybody asks for that.
  */
 static __always_inline __u64 find_rows(const struct tables *t, const struct pkt *p, __u32 saddr,
-				       bool whole, bool tiny, struct rows *r)
+				       bool whole, enum pg_form form, struct rows *r)
 {
 	const struct pg_gen *gen = t->gen;
 	/* The verifier must see that these stay within their arrays. */
@@ -172,24 +172,24 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 		r->proto = gen->whole[v6][p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP];
 	else
 		r->proto = step(t, gen->proto[v6][l4], p->proto);
-	word = tiny ? r->proto & ~PG_LEAF : row_word(t, r->proto, 0);
+	word = form == PG_FORM_TINY ? r->proto & ~PG_LEAF : row_word(t, r->proto, 0);
 	r->saddr = r->daddr = r->sport = r->dport = r->detail = r->iface = any;
 	r->few[FEW_SADDR] = r->few[FEW_DADDR] = r->few[FEW_SPORT] = r->few[FEW_DPORT] = few_none;
 	if (dims & PG_DIM_SADDR) {
 		r->saddr = saddr;
 		leaves |= r->saddr;
-		if (!tiny)
+		if (form == PG_FORM_TREE)
 			r->saddr = sort_leaf(r->saddr, gen->saddr_base[v6], few_none,
 					     &r->few[FEW_SADDR]);
-		word = narrow(t, word, r->saddr, tiny);
+		word = narrow(t, word, r->saddr, form);
 	}
 	if (dims & PG_DIM_DPORT) {
 		r->dport = walk_port(t, gen->dport[space], space, p->dport);
 		leaves |= r->dport;
-		if (!tiny)
+		if (form == PG_FORM_TREE)
 			r->dport = sort_leaf(r->dport, gen->dport_base[space], few_none,
 					     &r->few[FEW_DPORT]);
-		word = narrow(t, word, r->dport, tiny);
+		word = narrow(t, word, r->dport, form);
 	}
 	r->name_few = leaves & PG_FEW_LEAF;
 	/* Most policies ask for the two above or fewer: one test for the four others. */
@@ -198,29 +198,29 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	if (dims & PG_DIM_DADDR) {
 		r->daddr = walk_addr(t, gen->daddr, v6, p->daddr);
 		leaves |= r->daddr;
-		if (!tiny)
+		if (form == PG_FORM_TREE)
 			r->daddr = sort_leaf(r->daddr, gen->daddr_base[v6], few_none,
 					     &r->few[FEW_DADDR]);
-		word = narrow(t, word, r->daddr, tiny);
+		word = narrow(t, word, r->daddr, form);
 	}
 	if (dims & PG_DIM_SPORT) {
 		r->sport = walk_port(t, gen->sport[space], space, p->sport);
 		leaves |= r->sport;
-		if (!tiny)
+		if (form == PG_FORM_TREE)
 			r->sport = sort_leaf(r->sport, gen->sport_base[space], few_none,
 					     &r->few[FEW_SPORT]);
-		word = narrow(t, word, r->sport, tiny);
+		word = narrow(t, word, r->sport, form);
 	}
 	r->name_few = leaves & PG_FEW_LEAF;
 	if (dims & PG_DIM_DETAIL) {
 		r->detail = p->has_flags ?
 				    step(t, gen->detail[space], p->tcp_flags) :
 				    walk_u16(t, gen->detail[space], p->sport << 8 | p->dport);
-		word = narrow(t, word, r->detail, tiny);
+		word = narrow(t, word, r->detail, form);
 	}
 	if (dims & PG_DIM_IFACE) {
 		r->iface = iface_leaf(t, p);
-		word = narrow(t, word, r->iface, tiny);
+		word = narrow(t, word, r->iface, form);
 	}
 	return word;
 }
@@ -505,9 +505,14 @@ static __always_inline __u64 query_few(const struct tables *t, struct query *q, 
 		if (term >= q->cursor &&
 		    (!q->whole ||
 		     few_may_hold(f, q->saddr[what >> PG_FEW_WORD_SHIFT & 3], q->dport, bit))) {
+			const struct pg_term_record *rec = record(t, term);
+
 			if (q->whole && what & PG_FEW_SURE)
 				return sure(f);
-			if (term_holds(q, term))
+			/* The call is for what records don't know. */
+			if (q->whole && !rec->rows ?
+				    header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr) :
+				    term_holds(q, term))
 				return term;
 		}
 		if (what & PG_FEW_LAST)
@@ -646,6 +651,31 @@ __noinline __u64 search_rows(struct query *q, __u64 best)
 	return search_words(&t, q, rows, best, false, false);
 }
 
+static __always_inline void take_own_row(const struct tables *t, __u32 *few, __u32 *row)
+{
+	if (*few & PG_FEW_OWN)
+		*row = few_at(t, *few, -1)->slot;
+	*few &= ~PG_FEW_OWN;
+}
+
+/* find_rows() took the base row for every row of few. (To do it there takes stack that is not there.) */
+static __always_inline void take_own_rows(const struct tables *t, struct query *q)
+{
+	struct rows *r = &q->rows;
+
+	if (!((r->few[FEW_SADDR] | r->few[FEW_DADDR]) & PG_FEW_OWN))
+		return;
+	take_own_row(t, &r->few[FEW_SADDR], &r->saddr);
+	take_own_row(t, &r->few[FEW_DADDR], &r->daddr);
+	q->first = intersect(t, r, 0, true);
+}
+
+/* How many terms a bit of rows' first words stands for. */
+static __always_inline __u32 summary_terms(const struct pg_gen *gen)
+{
+	return gen->form == PG_FORM_HUGE ? PG_BLOCK_TERMS : 64 << (gen->pairs & 1);
+}
+
 /*
  * The first term from the cursor on that holds. The lower half is its number (below PG_FEW_LAST: no
  * more than that; else as sure() has it); PG_NO_TERM: none; TERM_UNSURE: not before the
@@ -662,13 +692,14 @@ __noinline __u64 next_term(struct query *q)
 		word = q->first & from_cursor(q->cursor, 0, 1);
 		return word ? lowest_bit(word) : PG_NO_TERM;
 	}
+	take_own_rows(&t, q);
 	best = query_few(&t, q, q->rows.few[FEW_SADDR], best);
 	best = query_few(&t, q, q->rows.few[FEW_DPORT], best);
 	if (t.gen->dims & (PG_DIM_DADDR | PG_DIM_SPORT)) {
 		best = query_few(&t, q, q->rows.few[FEW_DADDR], best);
 		best = query_few(&t, q, q->rows.few[FEW_SPORT], best);
 	}
-	if (!q->first)
+	if (!q->first || lowest_bit(q->first) * summary_terms(t.gen) >= (best & PG_FEW_TERM))
 		return best;
 	if (!t.gen->verify)
 		return search_rows(q, best);
@@ -762,7 +793,7 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 	struct pkt *scratch = this_pkt();
 	__u32 saddr = walk_saddr(t, p), v6 = p->family & 1;
 	bool alone = !cursor && p->has_ports && saddr & PG_FEW_LEAF &&
-		     t->gen->saddr_base[v6] == t->gen->none;
+		     t->gen->saddr_base[v6] == t->gen->none && !t->gen->homes;
 	__u64 found = TERM_UNSURE;
 	struct query *q;
 
@@ -778,7 +809,7 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 	}
 	if ((__u32)found != TERM_UNSURE)
 		return found;
-	q->first = find_rows(t, p, saddr, p->has_ports, false, &q->rows);
+	q->first = find_rows(t, p, saddr, p->has_ports, PG_FORM_TREE, &q->rows);
 	q->cursor = cursor;
 	if (q->rows.name_few || t->gen->verify) {
 		fill_query(q, p, t->active);
@@ -810,9 +841,9 @@ static __always_inline __u64 first_term(const struct tables *t, const struct pkt
 	__u64 word;
 
 	if (t->gen->form == PG_FORM_TINY)
-		word = find_rows(t, p, walk_saddr(t, p), p->has_ports, true, &r);
+		word = find_rows(t, p, walk_saddr(t, p), p->has_ports, PG_FORM_TINY, &r);
 	else if (t->gen->form == PG_FORM_WORD)
-		word = find_rows(t, p, walk_saddr(t, p), p->has_ports, false, &r);
+		word = find_rows(t, p, walk_saddr(t, p), p->has_ports, PG_FORM_WORD, &r);
 	else
 		return ask_tables(t, p, cursor);
 	word &= from_cursor(cursor, 0, 1);
@@ -1175,9 +1206,11 @@ static __always_inline bool begin(struct pkt *p)
 	p->query.whole = p->has_ports && p->l4_state == PG_L4_FULL &&
 			 (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP);
 	if (t.gen->form == PG_FORM_TINY)
-		p->query.first = find_rows(&t, p, walk_saddr(&t, p), false, true, &p->query.rows);
+		p->query.first = find_rows(&t, p, walk_saddr(&t, p), false, PG_FORM_TINY,
+					   &p->query.rows);
 	else
-		p->query.first = find_rows(&t, p, walk_saddr(&t, p), false, false, &p->query.rows);
+		p->query.first = find_rows(&t, p, walk_saddr(&t, p), false, PG_FORM_TREE,
+					   &p->query.rows);
 	at->cannot = unanswerable(p, &missing_why);
 	at->missing_why = missing_why;
 	at->check = at->checks_end = 0;

@@ -371,6 +371,7 @@ static __always_inline void read_scale(const struct source *s)
 	if (p->l4 + 20 + len > p->l3 + p->ip_len ||
 	    !load_some(s->ctx, s->xdp, p->l4 + 20, opts, len, 40))
 		return;
+	p->flow.scale = len ? PG_LAST_OPTIONS : 0;
 	p->ext_off = 0; /* in memory, so that the verifier takes it for any number */
 	NO_UNROLL for (int n = 0; n < 40; n++) {
 		__u32 i;
@@ -380,7 +381,7 @@ static __always_inline void read_scale(const struct source *s)
 		if (i >= len || !opts[i])
 			break;
 		if (opts[i] == 3 && len - i >= 3 && opts[i + 1] == 3) {
-			p->flow.scale = PG_LAST_HAS_SCALE | (opts[i + 2] > 14 ? 14 : opts[i + 2]);
+			p->flow.scale |= PG_LAST_HAS_SCALE | (opts[i + 2] > 14 ? 14 : opts[i + 2]);
 			break;
 		}
 		if (opts[i] != 1 && opts[i + 1] < 2)
@@ -479,6 +480,7 @@ static __always_inline bool step_flow(struct pg_flow_bucket *b, __u32 way, struc
 		    __sync_val_compare_and_swap(&flow->status, f->old, f->status) == f->old)
 			return true;
 	}
+	f->moves = 0; /* others went ahead each time: the packet counts, its step was not taken */
 	return true;
 }
 
@@ -525,14 +527,13 @@ static __always_inline bool is_killed(__u32 tag)
 
 /*
  * What still comes of it is dropped: of TCP until an end begins anew, or both have fallen silent; of
- * others, which begin nothing, for some time. 0: the packet begins the next.
+ * others, which begin nothing, for some time. 0: the packet begins the next, if it is accepted.
  */
-static __always_inline __u8 refuse_killed(struct pg_flow_bucket *b, __u32 way, __u32 tag,
-					  const struct pg_flow *flow, struct flow_pkt *f)
+static __always_inline __u8 refuse_killed(struct pg_flow_bucket *b, __u32 way, struct flow_pkt *f)
 {
 	if (f->proto == IPPROTO_TCP ? f->event == PG_SEG_SYN :
 	    f->proto == IPPROTO_SCTP && f->chunks & CHUNK(INIT)) {
-		free_place(b, way, tag, flow);
+		f->succeeds = 1;
 		return 0;
 	}
 	if (f->proto == IPPROTO_TCP)
@@ -553,6 +554,17 @@ static __always_inline void touch(struct pg_flow_tag *t, const struct flow_pkt *
 	    !is_killed(tag))
 		__sync_val_compare_and_swap(&t->tag, tag,
 					    (tag & ~PG_TAG_TIMEOUT) | (f->timeout & PG_TAG_TIMEOUT));
+}
+
+/* As nf_tcp_handle_invalid(): it is not remembered for longer than what is not acknowledged. */
+static __always_inline void shorten(struct pg_flow_tag *t, const struct pg_flow *flow, struct flow_pkt *f,
+				    const struct pg_flow_ctl *ctl)
+{
+	__s32 left = ticks_left(flow, *(volatile __u32 *)&t->tag, t->last, f->tick, ctl);
+
+	f->timeout = PG_TIMEOUT_TCP_UNACKNOWLEDGED;
+	if (left >= (__s32)(120 * PG_FLOW_SECOND) && left > (__s32)ctl->timeout[f->timeout])
+		touch(t, f);
 }
 
 /* Whatever the packet does to its flow's state, it is the flow's. */
@@ -602,7 +614,7 @@ __noinline int flow_advance(struct pkt *p)
 		return 0;
 	tag = *(volatile __u32 *)&b->tag[way].tag;
 	if (is_killed(tag) && same_tag(tag, f->tag))
-		return refuse_killed(b, way, tag, flow, f);
+		return refuse_killed(b, way, f);
 	if (!step_flow(b, way, flow, p, ctl))
 		return 0;
 	barrier();
@@ -618,6 +630,8 @@ __noinline int flow_advance(struct pkt *p)
 		stats = flow_stats();
 		if (stats)
 			stats->out_of_window += f->out_of_window == OUT_OF_WINDOW;
+		if (f->effect == FLOW_SPOILS && f->proto == IPPROTO_TCP && f->shortens)
+			shorten(&b->tag[way], flow, f, ctl);
 		return PG_CT_INVALID;
 	}
 	if (f->effect != FLOW_REOPENS) {
@@ -757,7 +771,7 @@ static __always_inline int find_state(const struct source *s)
 {
 	struct pkt *p = s->p;
 
-	p->flow.opens = p->flow.killed = p->ct.known = p->ct.keyed = 0;
+	p->flow.opens = p->flow.killed = p->flow.succeeds = p->ct.known = p->ct.keyed = 0;
 	p->flow.kind = read_flow(s);
 	barrier(); /* it is read back, so that the ways to it become one */
 	if (p->flow.kind == FLOW_UNTRACKED)
@@ -802,9 +816,17 @@ static __always_inline void open_tcp(struct flow_pkt *f)
 			     PG_FLOW_LIBERAL << 1 | (__u64)PG_END_ESTABLISHED << end_shift |
 			     (__u64)PG_END_ESTABLISHED << other_shift;
 		f->snd.max_end += f->snd.max_win;
-		f->rcv.end = f->rcv.max_end = f->ack;
 	}
 	f->status = with_last(f->status, f);
+}
+
+static __always_inline void leave_killed(const struct flow_pkt *f)
+{
+	struct pg_flow_bucket *b = bucket_at(f->bucket);
+	const struct pg_flow *flow = flow_at(f->bucket, f->way & 7);
+
+	if (b && flow && is_killed(*(volatile __u32 *)&b->tag[f->way & 7].tag))
+		leave_place(b, f->way & 7, flow, f);
 }
 
 /* 0: there is no room, or another CPU was faster: p->flow.twin. */
@@ -816,6 +838,8 @@ __noinline int flow_open(struct pkt *p)
 	if (!p || !stats)
 		return 0;
 	f = &p->flow;
+	if (f->succeeds)
+		leave_killed(f);
 	f->old = f->moves = 0;
 	if (f->proto != IPPROTO_SCTP) /* see flow_sctp_new() */
 		f->status = 0;
@@ -823,6 +847,8 @@ __noinline int flow_open(struct pkt *p)
 		f->status |= PG_FLOW_OPENER;
 	if (f->proto == IPPROTO_TCP) {
 		open_tcp(f);
+		if (f->event == PG_SEG_ACK)
+			flow_check_window(p, 0, 1);
 		f->status |= (__u64)f->flags << (PG_FLOW_FLAGS_SHIFT + 8 * (f->from & 1));
 	}
 	if (p->passing)

@@ -40,7 +40,8 @@ static __always_inline bool fast_segment(struct pg_flow *flow, __u64 status,
 	const __u64 steady = PG_FLOW_TCP_STATE | PG_FLOW_SEEN_REPLY | PG_FLOW_ASSURED |
 			     PG_FLOW_TIMING | PG_FLOW_LAST | PG_FLOW_LAST_FROM_1 |
 			     255ULL << PG_FLOW_END_SHIFT | PG_FLOW_HAS_ACK | PG_FLOW_HAS_ACK << 1 |
-			     PG_FLOW_NO_WINDOW | PG_FLOW_NO_WINDOW << 1;
+			     PG_FLOW_NO_WINDOW | PG_FLOW_NO_WINDOW << 1 | PG_FLOW_RST_AHEAD |
+			     PG_FLOW_RST_AHEAD << 1;
 	const __u64 wanted = PG_TCP_ESTABLISHED | PG_FLOW_SEEN_REPLY | PG_FLOW_ASSURED |
 			     (PG_END_ESTABLISHED * 0x11ULL) << PG_FLOW_END_SHIFT |
 			     PG_FLOW_HAS_ACK | PG_FLOW_HAS_ACK << 1;

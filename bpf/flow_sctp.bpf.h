@@ -44,8 +44,11 @@ enum sctp_chunk {
 /* How many of them in one packet; one with more is INVALID: no SCTP sends it. */
 #define SCTP_SAID 16U
 
-/* Chunks of a packet that are looked at: as many as the longest has room for. */
-#define SCTP_CHUNKS 16384U
+/*
+ * How many chunks of a packet are looked at, so that one full of tiny ones costs no more. What says
+ * anything comes before DATA (RFC 9260, 6.10).
+ */
+#define SCTP_CHUNKS 32U
 
 /*
  * What a chunk makes of the state, by type, by whether the opener (0) or the other end (1) sent it, and by

@@ -320,11 +320,24 @@ __noinline int flow_peek(const struct pg_flow_key *key)
 /* Times that a place is lost to another CPU before the flow is refused. */
 #define CLAIM_TRIES 3
 
+/* Ticks left of what is in a place. A look at the flow is a cache miss: only where its timeout may be shortened. */
+static __always_inline __s32 ticks_left_at(const struct pg_flow_bucket *b, __u32 index, __u32 way, __u32 tag,
+					   __u32 tick, const struct pg_flow_ctl *ctl)
+{
+	const struct pg_flow *flow = NULL;
+
+	if ((tag & PG_TAG_TIMEOUT) == PG_TIMEOUT_TCP_ESTABLISHED)
+		flow = flow_at(index, way);
+	if (flow)
+		return ticks_left(flow, tag, b->tag[way & 7].last, tick, ctl);
+	return (__s32)(ctl->timeout[tag & PG_TAG_TIMEOUT] - (tick - b->tag[way & 7].last));
+}
+
 /*
- * The place that can be spared most: a free one, or the one that expires soonest; but no established
- * connection for another flow. Into f->way and f->claimed, its tag. False: there is none.
+ * The place that can be spared most: a free one, or the one that expires soonest; but for another flow
+ * none that is kept (PG_KEPT). Into f->way and f->claimed, its tag. False: there is none.
  */
-static __always_inline bool choose(struct flow_pkt *f, const struct pg_flow_bucket *b,
+static __always_inline bool choose(struct flow_pkt *f, const struct pg_flow_bucket *b, __u32 index,
 				   const struct pg_flow_ctl *ctl)
 {
 	__s32 least = 0x7fffffff;
@@ -339,9 +352,10 @@ static __always_inline bool choose(struct flow_pkt *f, const struct pg_flow_buck
 			f->claimed = 0;
 			return true;
 		}
-		left = (__s32)(ctl->timeout[tag & PG_TAG_TIMEOUT] - (f->tick - b->tag[i].last));
-		if (is_busy(tag) || left >= least ||
-		    (left > 0 && (tag & PG_TAG_TIMEOUT) == PG_TIMEOUT_TCP_ESTABLISHED))
+		if (is_busy(tag))
+			continue;
+		left = ticks_left_at(b, index, i, tag, f->tick, ctl);
+		if (left >= least || (left > 0 && PG_KEPT & 1U << (tag & PG_TAG_TIMEOUT)))
 			continue;
 		least = left;
 		f->way = i;
@@ -430,7 +444,7 @@ static __always_inline bool claim(struct pkt *p, bool half_open)
 	NO_UNROLL for (int i = 0; i < CLAIM_TRIES; i++) {
 		__u32 way;
 
-		if (!choose(f, b, ctl))
+		if (!choose(f, b, index, ctl))
 			break;
 		barrier();
 		way = f->way & 7;
@@ -443,7 +457,7 @@ static __always_inline bool claim(struct pkt *p, bool half_open)
 		f->bucket = index;
 		return true;
 	}
-	stats->refused[half_open]++;
+	stats->refused[half_open] += !(f->old & PG_FLOW_ASSURED); /* one that is promoted asks again and again */
 	return false;
 }
 

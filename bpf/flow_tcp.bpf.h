@@ -6,7 +6,8 @@
  *
  * Not as the kernel: selective acknowledgements are not read, so the window reaches from what is
  * acknowledged in sequence; a segment that repeats the last does not shorten the flow's life, which
- * data that is not acknowledged does anyway.
+ * data that is not acknowledged does anyway; of an established flow nobody notes which end was the last,
+ * so a RST behind its sender's last byte is believed also if the other end has sent since.
  */
 #pragma once
 
@@ -145,14 +146,26 @@ static __always_inline void move_sender(struct flow_pkt *f)
 	move_end(f, f->from, from, end_sends[f->event & 7][state]);
 }
 
+/*
+ * Is the SYN acknowledged that the receiver has sent? Data that came with it (RFC 7413) need not be.
+ * What a SYN begins has the number behind it in max_ack, until there is an acknowledgement to note.
+ */
+static __always_inline bool acks_syn(const struct flow_pkt *f)
+{
+	return f->acks_all || (!(f->status & of_end(PG_FLOW_HAS_ACK, f->from ^ 1)) &&
+			       !after(f->rcv.max_ack, f->ack));
+}
+
 static __always_inline void move_receiver(struct flow_pkt *f)
 {
 	__u32 end = f->from ^ 1, state = end_state(f->status, end), from = state, acked = 0, fin = 0;
 
-	if (f->acks_all)
-		acked = state == PG_END_SYN_SENT && f->event == PG_SEG_SYN_ACK ?
-				PG_END_ESTABLISHED + 1 :
-				end_receives[END_IS_ACKED][state];
+	if (state == PG_END_SYN_SENT && f->event == PG_SEG_SYN_ACK && acks_syn(f))
+		acked = PG_END_ESTABLISHED + 1;
+	/* A segment with ACK in the window acknowledges the SYN-ACK, perhaps not the data behind that. */
+	else if (f->acks_all || (state == PG_END_SYN_RECEIVED && f->event != PG_SEG_SYN_ACK &&
+				 f->flags & 1 << PG_FLAG_ACK))
+		acked = end_receives[END_IS_ACKED][state];
 	if (acked && state == PG_END_SYN_RECEIVED) { /* a FIN may follow in the same segment */
 		move_end(f, end, state, acked);
 		from = acked - 1;
@@ -195,8 +208,11 @@ static __always_inline void restart_ends(struct flow_pkt *f)
 /* A window announced is never taken to be smaller than the kernel's MAXACKWINCONST here. */
 #define LEAST_ACK_WINDOW 66000
 
-/* Nearly: too old, or a little too much. It is the flow's, and moves nothing. */
-enum window_verdict { IN_WINDOW, OUT_OF_WINDOW, NEARLY_IN_WINDOW };
+/*
+ * Nearly: too old, or a little too much. It is the flow's, and moves nothing. LET_IN: it is out, and
+ * moves the flow's state all the same, but no window.
+ */
+enum window_verdict { IN_WINDOW, OUT_OF_WINDOW, NEARLY_IN_WINDOW, LET_IN };
 
 static __always_inline __u32 scale_of(__u64 status, __u32 end)
 {
@@ -218,13 +234,17 @@ static __always_inline void begin_window(struct pg_flow_window *w, __u32 end, __
 	w->max_win = window ?: 1;
 }
 
-/* From a SYN or SYN-ACK. Windows are scaled if both ends offer it. */
+/* From a SYN or SYN-ACK. Windows are scaled if both ends offer it; one without options offers what it did. */
 static __always_inline void begin_sender(struct flow_pkt *f, bool reply)
 {
 	const __u64 both = PG_FLOW_HAS_SCALE | PG_FLOW_HAS_SCALE << 1;
-	__u64 now = with_scale(f->status, f->from, f->scale);
+	__u64 now = f->status;
 
 	begin_window(&f->snd, f->end, f->window);
+	if (f->scale)
+		now = with_scale(now & ~of_end(PG_FLOW_HAS_ACK, f->from), f->from, f->scale);
+	if (!(now & of_end(PG_FLOW_HAS_ACK, f->from)))
+		f->snd.max_ack = f->seq + 1; /* see acks_syn() */
 	if (reply && (now & both) != both)
 		now &= ~(255ULL << PG_FLOW_SCALE_SHIFT);
 	f->status = now;
@@ -251,7 +271,10 @@ static __always_inline void note_trouble(struct flow_pkt *f, const struct pkt *p
 		return;
 	if (!f->window)
 		f->trouble = 1ULL << PG_TROUBLE_ZERO_WINDOWS;
-	if (f->end == f->seq || !s->max_win)
+	if (f->end == f->seq || !s->max_win || f->old & of_end(PG_FLOW_RST_AHEAD, f->from))
+		return;
+	/* Picked up in mid-stream, its window does not move before the other end is heard. */
+	if (f->old & PG_FLOW_PICKED_UP && !(f->old & of_end(PG_FLOW_HAS_ACK, f->from)))
 		return;
 	/* Where both ends opened, a SYN-ACK follows the SYN with its number. */
 	if (f->event == PG_SEG_SYN_ACK && end_state(f->old, f->from) == PG_END_SYN_SENT)
@@ -260,6 +283,14 @@ static __always_inline void note_trouble(struct flow_pkt *f, const struct pkt *p
 		f->trouble += (__u64)p->packets << PG_TROUBLE_RETRANSMITS;
 	else if (after(f->seq, s->end) && f->event != PG_SEG_SYN && f->event != PG_SEG_SYN_ACK)
 		f->trouble += 1ULL << PG_TROUBLE_OUT_OF_ORDER;
+}
+
+/* A RST that says so is not where the sender's next byte is: see check_reset(). */
+static __always_inline __u64 with_sent(__u64 status, struct flow_pkt *f, __u32 end)
+{
+	f->snd.end = end;
+	status &= ~of_end(PG_FLOW_RST_AHEAD, f->from);
+	return f->event == PG_SEG_RST ? status | of_end(PG_FLOW_RST_AHEAD, f->from) : status;
 }
 
 /* What a segment that is in the window leaves of the windows. */
@@ -272,8 +303,8 @@ static __always_inline void use_segment(struct flow_pkt *f, __u32 ack, __u32 end
 
 	if (s->max_win < window)
 		s->max_win = window;
-	if (after(end, s->end) && f->event != PG_SEG_RST)
-		s->end = end;
+	if (after(end, s->end))
+		now = with_sent(now, f, end);
 	if (f->flags & 1 << PG_FLAG_ACK) {
 		if (!(now & of_end(PG_FLOW_HAS_ACK, f->from)) || after(ack, s->max_ack))
 			s->max_ack = ack;
@@ -328,15 +359,15 @@ static __always_inline enum window_verdict check_window(struct flow_pkt *f, bool
 	if (after(seq, s->max_end)) {
 		if (!seq_is_old && !ack_is_late && end - s->max_end + 1 <= r->max_win &&
 		    !after(ack, r->end)) {
-			s->end = end;
-			return liberal ? IN_WINDOW : NEARLY_IN_WINDOW;
+			f->status = with_sent(f->status, f, end);
+			return liberal ? LET_IN : NEARLY_IN_WINDOW;
 		}
-		return liberal ? IN_WINDOW : OUT_OF_WINDOW;
+		return liberal ? LET_IN : OUT_OF_WINDOW;
 	}
 	if (after(ack, r->end))
-		return liberal ? IN_WINDOW : OUT_OF_WINDOW;
+		return liberal ? LET_IN : OUT_OF_WINDOW;
 	if (seq_is_old || ack_is_late)
-		return liberal ? IN_WINDOW : NEARLY_IN_WINDOW;
+		return liberal ? LET_IN : NEARLY_IN_WINDOW;
 	use_segment(f, ack, end);
 	return IN_WINDOW;
 }
@@ -353,14 +384,24 @@ static __always_inline enum pg_segment last_of(__u64 status)
 	return status >> PG_FLOW_LAST_SHIFT & 7;
 }
 
+static __always_inline bool is_end_of_it(__u32 event)
+{
+	return event == PG_SEG_FIN || event == PG_SEG_RST;
+}
+
+static __always_inline bool last_is_same_end(const struct flow_pkt *f)
+{
+	return !(f->old & PG_FLOW_LAST_FROM_1) == !f->from;
+}
+
 /*
- * Of an assured flow only SYN and RST matter for what comes next; of the others also ACK. So the
- * status of most flows stays what it is.
+ * Of an assured flow an ACK does not matter for what comes next. So the status of most flows stays
+ * what it is.
  */
 static __always_inline __u64 with_last(__u64 status, const struct flow_pkt *f)
 {
 	status &= ~(PG_FLOW_LAST | PG_FLOW_LAST_FROM_1);
-	if (status & PG_FLOW_ASSURED && f->event != PG_SEG_SYN && f->event != PG_SEG_RST)
+	if (status & PG_FLOW_ASSURED && f->event != PG_SEG_SYN && !is_end_of_it(f->event))
 		return status;
 	status |= (__u64)f->event << PG_FLOW_LAST_SHIFT;
 	return f->from ? status | PG_FLOW_LAST_FROM_1 : status;
@@ -381,25 +422,29 @@ static __always_inline enum flow_effect stay(struct flow_pkt *f, struct pg_flow 
 		flow->win[f->from & 1].max_ack = f->ack;
 	if (f->event == PG_SEG_SYN && !reply) {
 		flow->last_scale = f->scale;
+		f->status &= ~(PG_FLOW_SIMULTANEOUS | PG_FLOW_CHALLENGE);
 		if ((now & PG_FLOW_TCP_STATE) == PG_TCP_LAST_ACK)
 			f->status |= PG_FLOW_CHALLENGE;
 	}
 	return FLOW_STAYS;
 }
 
-/* The answer to a SYN that was not believed: both ends begin anew, so we do. */
+/*
+ * The answer to a SYN that was not believed: both ends begin anew, so we do. As the kernel, of a flow
+ * that was picked up in mid-stream the end that answers is taken at its word ever after.
+ */
 static __always_inline void resync(struct flow_pkt *f, const struct pg_flow *flow)
 {
-	const __u64 of_ends = PG_FLOW_HAS_SCALE | PG_FLOW_HAS_ACK | PG_FLOW_NO_WINDOW | PG_FLOW_LIBERAL;
+	const __u64 of_ends = PG_FLOW_HAS_SCALE | PG_FLOW_HAS_ACK | PG_FLOW_NO_WINDOW | PG_FLOW_RST_AHEAD;
 
 	if (flow->last_end != f->rcv.end) /* or it was but the same SYN again */
 		restart_ends(f);
 	barrier();
-	f->status &= ~(PG_FLOW_CLOSING | PG_FLOW_SIMULTANEOUS | PG_FLOW_CHALLENGE | of_ends |
-		       of_ends << 1 | 255ULL << PG_FLOW_SCALE_SHIFT);
+	f->status &= ~(PG_FLOW_CLOSING | PG_FLOW_CHALLENGE | of_ends | of_ends << 1 |
+		       of_end(PG_FLOW_LIBERAL, f->from ^ 1) | 255ULL << PG_FLOW_SCALE_SHIFT);
 	f->status = with_scale(f->status, f->from ^ 1, flow->last_scale);
 	begin_window(&f->rcv, flow->last_end, flow->last_win);
-	f->rcv.max_ack = 0;
+	f->rcv.max_ack = flow->last_end; /* without data, as nearly every SYN */
 	__builtin_memset(&f->snd, 0, sizeof(f->snd));
 }
 
@@ -416,6 +461,7 @@ static __always_inline enum reset_verdict check_reset(const struct flow_pkt *f,
 	__u8 state = f->old & PG_FLOW_TCP_STATE;
 	__u32 last = last_of(f->old);
 	bool established = (f->old & both) == (PG_TCP_ESTABLISHED | PG_FLOW_ASSURED);
+	__u32 last_end = f->old & PG_FLOW_TIMING ? 0 : flow->last_end;
 
 	/* The connection is closing, and its ports may be in use again. */
 	if (state >= PG_TCP_FIN_WAIT && state <= PG_TCP_CLOSE)
@@ -425,20 +471,31 @@ static __always_inline enum reset_verdict check_reset(const struct flow_pkt *f,
 			return RESET_IS_CHECKED;
 		if (after(f->rcv.max_ack, f->seq))
 			return RESET_IS_INVALID;
-		if (established && f->seq != f->rcv.max_ack && f->seq != f->snd.end)
+		if (established && f->seq != f->rcv.max_ack &&
+		    (f->seq != f->snd.end || f->old & of_end(PG_FLOW_RST_AHEAD, f->from)))
 			return RESET_CHANGES_NOTHING;
 		return RESET_IS_CHECKED;
 	}
 	/* It answers a SYN or an ACK that was let through unbelieved. */
-	if (((f->old & PG_FLOW_SEEN_REPLY && last == PG_SEG_SYN) ||
+	if (((f->old & PG_FLOW_SEEN_REPLY && last == PG_SEG_SYN && !last_is_same_end(f)) ||
 	     (!(f->old & PG_FLOW_ASSURED) && last == PG_SEG_ACK)) &&
-	    f->ack == flow->last_end)
+	    f->ack == last_end)
 		return RESET_IS_VALID;
 	/* It answers the ACK with which an end that knows an older connection has challenged the SYN. */
 	if (state == PG_TCP_SYN_SENT && last == PG_SEG_ACK &&
 	    f->seq == flow->win[!!(f->old & PG_FLOW_LAST_FROM_1)].max_ack)
 		return RESET_IS_VALID;
 	return RESET_IS_CHECKED;
+}
+
+/*
+ * The pair closes by any RST while its ends are closing, as nf_conntrack's does; an end only by one where
+ * it expects the next byte, or its keep-alive's, or behind its sender's last.
+ */
+static __always_inline bool reset_misses_ends(const struct flow_pkt *f)
+{
+	return f->old & of_end(PG_FLOW_HAS_ACK, f->from ^ 1) && f->seq != f->rcv.max_ack &&
+	       f->seq + 1 != f->rcv.max_ack && f->seq != f->snd.end;
 }
 
 /* The pair's state behind a segment that is believed, from `state` to `next`. */
@@ -453,9 +510,10 @@ static __always_inline void take_state(struct flow_pkt *f, __u8 state, __u8 next
 	if (next == PG_TCP_ESTABLISHED && f->old & PG_FLOW_SEEN_REPLY &&
 	    (state == PG_TCP_SYN_RECV || state == PG_TCP_ESTABLISHED))
 		now |= PG_FLOW_ASSURED;
-	now &= ~PG_FLOW_TIMING;
-	if (f->event == PG_SEG_SYN || f->event == PG_SEG_SYN_ACK)
+	if (f->event == PG_SEG_SYN_ACK)
 		now |= PG_FLOW_TIMING;
+	else if (f->event != PG_SEG_SYN) /* behind a challenge pg_flow.last_end is still that one's */
+		now &= ~PG_FLOW_TIMING;
 	f->status = (now & ~PG_FLOW_TCP_STATE) | next;
 }
 
@@ -463,13 +521,12 @@ static __always_inline void take_state(struct flow_pkt *f, __u8 state, __u8 next
 static __always_inline __u8 next_state(struct flow_pkt *f, const struct pg_flow *flow, bool reply)
 {
 	__u8 state = f->old & PG_FLOW_TCP_STATE, next = tcp_next[f->event & 7][reply][state];
-	bool last_is_same_end = !(f->old & PG_FLOW_LAST_FROM_1) == !f->from;
-	bool answers_syn = last_of(f->old) == PG_SEG_SYN && !last_is_same_end;
+	bool answers_syn = last_of(f->old) == PG_SEG_SYN && !last_is_same_end(f);
 
 	f->state = state;
 	if (next == PG_TCP_SYN_SENT && state != PG_TCP_SYN_SENT)
 		return f->old & PG_FLOW_CLOSING ||
-				       (last_of(f->old) == PG_SEG_RST && last_is_same_end) ?
+				       (last_of(f->old) == PG_SEG_RST && last_is_same_end(f)) ?
 			       TCP_REOPENED :
 			       TCP_IGNORED;
 	if (next == TCP_IGNORED && f->event == PG_SEG_SYN_ACK && answers_syn &&
@@ -486,6 +543,19 @@ static __always_inline __u8 next_state(struct flow_pkt *f, const struct pg_flow 
 	    f->old & PG_FLOW_SIMULTANEOUS)
 		return PG_TCP_ESTABLISHED;
 	return next;
+}
+
+/*
+ * A FIN or RST of an assured flow that is out of the window is what came last all the same. Where either
+ * end says so we may be out of step with them, and are not to remember the flow for days.
+ */
+static __always_inline void note_spoiler(struct flow_pkt *f)
+{
+	if (!(f->old & PG_FLOW_ASSURED) || !is_end_of_it(f->event))
+		return;
+	f->shortens = is_end_of_it(last_of(f->old)) && !last_is_same_end(f);
+	if (!f->shortens)
+		f->status = with_last(f->status, f);
 }
 
 static __always_inline void take_windows(struct flow_pkt *f, const struct pg_flow *flow)
@@ -509,7 +579,7 @@ static __always_inline enum flow_effect tcp_step(struct pkt *p, struct pg_flow *
 	enum window_verdict window;
 
 	f->moves = 0;
-	f->acks_all = 0;
+	f->acks_all = f->shortens = 0;
 	f->status = f->old;
 	take_windows(f, flow);
 	note_trouble(f, p);
@@ -535,15 +605,12 @@ static __always_inline enum flow_effect tcp_step(struct pkt *p, struct pg_flow *
 	window = reset == RESET_IS_VALID ? IN_WINDOW : flow_check_window(p, reply, liberal);
 	f->out_of_window = window;
 	if (window == OUT_OF_WINDOW) {
-		/* Of an assured flow it is what came last all the same. */
-		if (!(f->old & PG_FLOW_ASSURED) || (f->event != PG_SEG_FIN && f->event != PG_SEG_RST))
-			return FLOW_REFUSES;
-		f->status = with_last(f->old, f);
+		note_spoiler(f);
 		return FLOW_SPOILS;
 	}
 	if (window == NEARLY_IN_WINDOW)
 		return FLOW_STAYS;
-	if (reset != RESET_CHANGES_NOTHING)
+	if (reset != RESET_CHANGES_NOTHING && !(reset == RESET_IS_VALID && reset_misses_ends(f)))
 		flow_move_ends(p);
 	barrier();
 	take_state(f, f->state, f->next & PG_FLOW_TCP_STATE);
@@ -585,7 +652,8 @@ static __always_inline void take_time(struct pg_flow *flow, const struct flow_pk
 	__u32 now;
 
 	if (!((f->old | f->status) & PG_FLOW_TIMING)) {
-		if (!(f->status & PG_FLOW_ASSURED))
+		if (!(f->status & PG_FLOW_ASSURED) && f->event == PG_SEG_ACK &&
+		    f->out_of_window == IN_WINDOW)
 			flow->last_end = f->end;
 		return;
 	}

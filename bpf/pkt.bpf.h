@@ -102,7 +102,8 @@ struct flow_pkt {
 	__u8 out_of_window; /* why it is INVALID */
 	__u8 state, next; /* enum pg_tcp_state, before and after */
 	__u8 killed;	/* it has been ended from outside: the packet is to be dropped */
-	__u8 unused;
+	__u8 succeeds;	/* likewise, and the packet begins the next: the place is free once it is accepted */
+	__u8 shortens;	/* the flow's life, by what the packet is INVALID for */
 	__u32 tick, claimed;
 	__u64 hash;
 	__u64 old, status; /* of the flow, before and after */

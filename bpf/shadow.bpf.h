@@ -84,7 +84,7 @@ static __always_inline void count_difference(struct pg_difference *key, const st
 		count_own(&h->lost, p);
 }
 
-/* The filter's program, of the same packet. */
+/* The filter's program, of the same packet; slots of any other generation would be those of other rules. */
 __noinline int shadow_compare(__u32 dir, __u32 verdict, __u32 reason, __u32 slot)
 {
 	const struct pg_tables_map *map = ONLY(pg_tables);
@@ -95,7 +95,7 @@ __noinline int shadow_compare(__u32 dir, __u32 verdict, __u32 reason, __u32 slot
 	if (!h || !p || !map || !h->given)
 		return 0;
 	h->given = 0;
-	if (!map->ctl.comparing)
+	if (map->ctl.comparing != map->ctl.gen[p->active & 1].number + 1)
 		return 0;
 	count_own(&h->compared, p);
 	if (h->verdict == verdict)

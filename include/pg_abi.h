@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 8
+#define PG_ABI 9
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -152,6 +152,7 @@ static inline __u32 pg_brief(const struct pg_term_record *rec)
  */
 #define PG_LEAF (1U << 31)
 #define PG_FEW_LEAF (1U << 30)
+#define PG_FEW_OWN (1U << 29)
 #define PG_NO_TERM 0xffffffffU
 
 /* A term by its number, and conditions without which it does not hold for a whole TCP or UDP header. */
@@ -236,7 +237,7 @@ struct pg_gen {
 	__u32 few_none;		      /* leaf: the row of few that names none */
 	__u32 lent; /* of needs: the other generation's, until this one is confirmed */
 	__u32 verify; /* 1: bitmaps don't know all conditions that records know */
-	__u32 unused;
+	__u32 homes; /* 1: some terms are at home in one of their addresses */
 	__u32 whole[_PG_FAMILY_MAX][_PG_PORT_PROTO_MAX]; /* leaf: whole TCP or UDP headers */
 	/* Entries at which a walk starts: by address bytes, most significant first. */
 	__u32 saddr[_PG_FAMILY_MAX];
@@ -498,7 +499,7 @@ struct pg_ctl {
 	__s32 tai_offset; /* seconds that TAI is ahead of UTC */
 	__u32 taken_back; /* number of the last generation that was not confirmed or rolled back */
 	__u32 fragments;  /* enum pg_fragments */
-	/* Programs of PG_ROLE_BESIDE count: the generation that was in force when that began, + 1. */
+	/* Programs of PG_ROLE_BESIDE count while that generation is in force: its number + 1; 0: none. */
 	__u32 comparing;
 	/* By interface slot: jiffies at which the kernel last said that it forwards nothing from it. */
 	__u32 not_forwarding[PG_MAX_IFACES][_PG_FAMILY_MAX];
@@ -887,6 +888,7 @@ enum pg_sctp_state {
 #define PG_FLOW_LIBERAL PG_FLOW_BIT(38)	   /* window scales are not known: nothing is out of window */
 #define PG_FLOW_PASSING PG_FLOW_BIT(40)	   /* what its opener sends is seen when it leaves only */
 #define PG_FLOW_ANSWERS_ARRIVE PG_FLOW_BIT(41) /* what the other end sends is seen when it arrives */
+#define PG_FLOW_RST_AHEAD PG_FLOW_BIT(42) /* its pg_flow_window.end is where a RST was, not data; << 1 */
 /* What is TCP's above is for SCTP: */
 #define PG_FLOW_SCTP_STATE PG_FLOW_TCP_STATE  /* enum pg_sctp_state */
 #define PG_FLOW_SCTP_INIT PG_FLOW_BIT(6)      /* it has sent an INIT; << 1 for end 1 */
@@ -936,6 +938,7 @@ struct pg_flow {
 };
 #define PG_LAST_SCALE 0xfU
 #define PG_LAST_HAS_SCALE 0x10U
+#define PG_LAST_OPTIONS 0x20U /* it has any */
 
 /* Times up to half an hour in 16 bits: 11 of them are kept. */
 static inline __u32 pg_rtt_us(__u16 rtt)
@@ -979,6 +982,14 @@ static inline __u32 pg_flow_place(__u32 bucket, __u32 way, __u32 buckets)
 
 #define PG_ENUM_TIMEOUT(sym, ...) PG_TIMEOUT_##sym,
 enum pg_timeout { PG_TIMEOUTS(PG_ENUM_TIMEOUT) _PG_TIMEOUT_MAX };
+
+/*
+ * By the timeout that holds, which flows live as long as it says, whoever else wants their place: as the
+ * kernel's, those that both ends have shown to be theirs; and ended ones, which would be picked up again.
+ */
+#define PG_KEPT                                                                                    \
+	(1U << PG_TIMEOUT_TCP_ESTABLISHED | 1U << PG_TIMEOUT_UDP_STREAM |                          \
+	 1U << PG_TIMEOUT_SCTP_ESTABLISHED | 1U << PG_TIMEOUT_GRE_STREAM | 1U << PG_TIMEOUT_KILLED)
 
 /* Settings of tracking, in pg_flow_ctl; written by the command. */
 #define PG_FLOW_OPT_TRACK (1U << 0)   /* also when no rule asks for states */

@@ -59,16 +59,33 @@ static bool parse_mask(const char *text, struct pg_addr *addr)
 	return inet_pton(AF_INET6, text, addr->mask) == 1;
 }
 
-/* Length of the prefix, or -1 for a mask with gaps. */
-static int mask_bits(const struct pg_addr *addr)
+int pg_prefix_len(const uint8_t *mask, unsigned bytes)
 {
-	unsigned width = (unsigned)bytes_of(addr) * 8, bits = 0;
-	uint8_t mask[16];
+	unsigned len = 0;
+	uint8_t same[16];
 
-	while (bits < width && addr->mask[bits / 8] & (0x80U >> bits % 8))
-		bits++;
-	mask_of(bits, mask);
-	return memcmp(mask, addr->mask, bytes_of(addr)) ? -1 : (int)bits;
+	while (len < bytes * 8 && mask[len / 8] & (0x80U >> len % 8))
+		len++;
+	mask_of(len, same);
+	return memcmp(same, mask, bytes) ? -1 : (int)len;
+}
+
+bool pg_prefix_covers(const struct pg_addr *a, const struct pg_addr *b)
+{
+	if (a->family != b->family)
+		return false;
+	for (size_t i = 0; i < bytes_of(a); i++)
+		if (a->mask[i] & (~b->mask[i] | (a->addr[i] ^ b->addr[i])))
+			return false;
+	return true;
+}
+
+bool pg_prefixes_differ(const struct pg_addr *a, const struct pg_addr *b)
+{
+	for (size_t i = 0; i < bytes_of(a) && a->family == b->family; i++)
+		if (a->mask[i] & b->mask[i] & (a->addr[i] ^ b->addr[i]))
+			return true;
+	return false;
 }
 
 int pg_addr_parse(const char *text, unsigned families, const struct pg_arg *at,
@@ -112,7 +129,7 @@ bool pg_addr_is_any(const struct pg_addr *addr)
 
 void pg_addr_print(struct pg_text *t, const struct pg_addr *addr)
 {
-	int af = addr->family == PG_V4 ? AF_INET : AF_INET6, bits = mask_bits(addr);
+	int af = addr->family == PG_V4 ? AF_INET : AF_INET6, bits = pg_prefix_len(addr->mask, (unsigned)bytes_of(addr));
 	char text[INET6_ADDRSTRLEN], mask[INET6_ADDRSTRLEN];
 
 	inet_ntop(af, addr->addr, text, sizeof(text));

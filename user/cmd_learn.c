@@ -337,7 +337,9 @@ static int list_unused(const struct pg_ctx *ctx, uint32_t days, struct pg_err *e
 		return r;
 	r = pg_unused_print(stdout, edit.set, days, time(NULL), ctx->json, err);
 	pg_edit_close(&edit);
-	return r;
+	if (!r && !ctx->json)
+		fputs("Nothing is unused: packets met every rule that is there for so long.\n", stderr);
+	return r < 0 ? r : 0;
 }
 
 static int run_learn(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err)

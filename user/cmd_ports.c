@@ -23,7 +23,7 @@ const struct pg_cmd pg_cmd_ports = {
 		"                      namespace, whom the policy lets in (open, some, closed; asked of the\n"
 		"                      program itself), ports that a rule opens and nobody listens on, and\n"
 		"                      those that are sent on to containers. :PORT is as good as PORT\n"
-		"  -4, -6              sockets of one family\n",
+		"  -4, -6              sockets that take packets of this family\n",
 	.run = run_ports,
 };
 

@@ -295,6 +295,8 @@ static int replay(struct pg_ctx *ctx, const struct options *o, char **path, size
 	r = replay_captures(ctx, o, run, path, n, err);
 	if (!r && run->old.diff.packets)
 		r = PG_EXIT_FAILED;
+	else if (!r && old.dp && run->sums.skipped)
+		r = PG_EXIT_USAGE;
 	pg_replay_clear(run);
 	return r;
 }

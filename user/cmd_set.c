@@ -52,21 +52,35 @@ static uint64_t now_ns(void)
 
 /* References ----------------------------------------------------------------------------------- */
 
-/* For each set of the instance, how many of its rules name it. */
-static int read_references(struct pg_dp *dp, const struct pg_set_info *infos, uint32_t *ret,
-			   struct pg_err *err)
+static int add_references(struct pg_dp *dp, const struct pg_set_info *infos, uint32_t *sum,
+			  struct pg_err *err)
 {
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *rules = NULL;
 	int r = pg_policy_read(dp, &rules, err);
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < PG_SETS; i++) {
-		ret[i] = 0;
+	for (size_t i = 0; !r && i < PG_SETS; i++)
 		if (infos[i].type)
-			ret[i] = pg_policy_set_references(rules, infos[i].name);
-	}
-	return 0;
+			sum[i] += pg_policy_set_references(rules, infos[i].name);
+	return r;
+}
+
+/*
+ * To each set of the instance, how many of its rules name it. Those of a policy that is tried do, too:
+ * it has the same sets, by the same numbers.
+ */
+static int read_references(struct pg_dp *dp, const struct pg_set_info *infos, uint32_t *sum,
+			   struct pg_err *err)
+{
+	_cleanup_(pg_dp_closep) struct pg_dp *tried = NULL;
+	int r = add_references(dp, infos, sum, err);
+	__s64 since;
+
+	if (r || pg_dp_shadow_state(dp, &since) != PG_SHADOW_ON)
+		return r;
+	r = pg_dp_shadow_open(dp, &tried, err);
+	if (r)
+		return r == -ENOENT ? 0 : r; /* it has just been ended */
+	return add_references(tried, infos, sum, err);
 }
 
 /* Changing ------------------------------------------------------------------------------------- */

@@ -19,6 +19,8 @@ const struct pg_cmd pg_cmd_shadow = {
 	.details =
 		"  --all               every line, not only the first 50\n"
 		"  --stop              end it; the data path is again what it was before\n"
+		"It is compared with the policy that was in force when it began: once that was changed, nothing\n"
+		"more is, and the exit code is 1.\n"
 		PG_HELP_WAIT,
 	.run = run_shadow,
 };
@@ -93,13 +95,15 @@ static int show(const struct pg_ctx *ctx, const struct options *o, struct pg_dp 
 
 	if (r)
 		return r;
-	if (ctx->json)
-		return pg_json_shadow(stdout, &shadow, err);
-	pg_view_shadow(&t, &shadow, o->all ? 0 : LINES);
-	if (t.oom)
-		return pg_fail(err, -ENOMEM, "out of memory");
-	fwrite(t.buf, 1, t.len, stdout);
-	return 0;
+	if (ctx->json) {
+		r = pg_json_shadow(stdout, &shadow, err);
+	} else {
+		pg_view_shadow(&t, &shadow, o->all ? 0 : LINES);
+		r = t.oom ? pg_fail(err, -ENOMEM, "out of memory") : 0;
+		if (!r)
+			fwrite(t.buf, 1, t.len, stdout);
+	}
+	return !r && pg_shadow_stopped(&shadow) ? PG_EXIT_FAILED : r;
 }
 
 static int none_is_tried(struct pg_err *err)

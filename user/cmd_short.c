@@ -25,6 +25,7 @@ const struct pg_cmd pg_cmd_deny = {
 	.name = "deny",
 	.args = SHORT_ARGS,
 	.help = "Drop packets to a port, ahead of what would let them in",
+	.details = "What lets an address in to just these ports stays ahead of it, and is named.\n",
 	.run = run_deny,
 };
 

@@ -439,8 +439,10 @@ static int read_frame(const char *text, uint8_t *frame, size_t *ret_len, struct 
 
 	if (!path)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	if (colon && !pg_parse_u32(colon + 1, 1, UINT32_MAX, &number))
+	if (colon && !pg_parse_u32(colon + 1, 0, UINT32_MAX, &number))
 		path[colon - text] = '\0';
+	if (!number)
+		return USAGE(err, "--frame-from: frames are counted from 1");
 	r = pg_capture_open(path, &capture, err);
 	while (!r && at < number) {
 		r = pg_capture_next(capture, &one, err);

@@ -6,7 +6,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "addr.h"
 #include "chains.h"
+#include "homes.h"
 #include "terms.h"
 #include "trie.h"
 
@@ -16,6 +18,7 @@ struct compiler {
 	struct pg_trie *trie;
 	struct pg_few *few; /* by term */
 	bool verify;	    /* what records know is not asked of bitmaps */
+	__u8 *home;	    /* by term: PG_DIM_SADDR, PG_DIM_DADDR or 0, see pg_abi.h */
 	struct pg_term *term;
 	size_t n_terms, cap_terms;
 	uint32_t *span_of; /* by chain: its span + 1; 0: not reached */
@@ -430,19 +433,6 @@ static int compile_proto(struct compiler *c)
 	return pg_trie_error(c->trie);
 }
 
-/* Number of leading one bits; -1: there are gaps, no prefix describes it. */
-static int prefix_len(const uint8_t *mask, unsigned bytes)
-{
-	unsigned n = 0;
-
-	while (n < bytes * 8 && mask[n / 8] >> (7 - n % 8) & 1)
-		n++;
-	for (unsigned i = n; i < bytes * 8; i++)
-		if (mask[i / 8] >> (7 - i % 8) & 1)
-			return -1;
-	return n;
-}
-
 /* Do bitmaps not have to know what the term asks of this dimension, because its record does? */
 static bool is_verified(const struct compiler *c, size_t term, __u32 dim)
 {
@@ -455,6 +445,7 @@ static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 	__u32 *entry = source ? &c->gen.saddr[family] : &c->gen.daddr[family];
 	__u32 *base = source ? &c->gen.saddr_base[family] : &c->gen.daddr_base[family];
 	unsigned v = family == PG_FAMILY_V4 ? PG_V4 : PG_V6, bytes = v == PG_V4 ? 4 : 16;
+	__u32 dim = source ? PG_DIM_SADDR : PG_DIM_DADDR;
 	_free_ uint64_t *always = new_set(c);
 	size_t n = 0;
 
@@ -465,15 +456,16 @@ static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 		const struct pg_addr *a = source ? &rule->src : &rule->dst;
 		struct pg_trie_pattern *p = &pattern[n];
 
-		if (!(c->term[i].families & v))
+		if (!(c->term[i].families & v) || (c->home[i] && c->home[i] != dim))
 			continue;
-		if (!a->set || is_verified(c, i, source ? PG_DIM_SADDR : PG_DIM_DADDR)) {
+		if (!a->set || is_verified(c, i, dim)) {
 			pg_set_add(always, i);
 			continue;
 		}
 		p->term = i;
 		p->invert = a->invert;
-		p->verified = v == PG_V4 || prefix_len(a->mask, bytes) >= 0;
+		p->verified = v == PG_V4 || pg_prefix_len(a->mask, bytes) >= 0;
+		p->home = c->home[i] == dim;
 		for (unsigned b = 0; b < bytes; b++) {
 			p->mask[b] = a->mask[b];
 			p->value[b] = a->addr[b] & a->mask[b];
@@ -840,6 +832,20 @@ static __u32 dims_of_term(const struct pg_term *t)
 	return dims;
 }
 
+static int compile_homes(struct compiler *c)
+{
+	const __u32 both = PG_DIM_SADDR | PG_DIM_DADDR;
+	int r = 0;
+
+	memset(c->home, 0, c->n_terms);
+	if (!c->verify && (c->gen.dims & both) == both)
+		r = pg_find_homes(c->term, c->tables->records, c->n_terms, c->home);
+	c->gen.homes = 0;
+	for (size_t i = 0; i < c->n_terms; i++)
+		c->gen.homes |= !!c->home[i];
+	return r;
+}
+
 static int compile_dimensions(struct compiler *c)
 {
 	int r = 0;
@@ -849,6 +855,7 @@ static int compile_dimensions(struct compiler *c)
 	c->gen.any = pg_trie_all(c->trie);
 	c->gen.none = pg_trie_none(c->trie);
 	c->gen.few_none = pg_trie_few_none(c->trie);
+	r = compile_homes(c);
 	for (int f = 0; !r && f < _PG_FAMILY_MAX; f++)
 		r = compile_addr(c, true, f) ?: compile_addr(c, false, f);
 	return r ?: compile_proto(c) ?: compile_spaces(c) ?: compile_iface(c);
@@ -869,7 +876,7 @@ static bool record_addr(const struct pg_addr *a, unsigned families, __be32 *ret,
 		ret[0] &= ret[1];
 		return true;
 	}
-	len = prefix_len(a->mask, 16);
+	len = pg_prefix_len(a->mask, 16);
 	if (len < 0)
 		return false;
 	memcpy(ret, a->addr, 16);
@@ -1112,7 +1119,7 @@ static bool few_is_sure(const struct pg_term_record *rec, bool source)
 static struct pg_few few_of(const struct pg_term *t, const struct pg_term_record *rec, size_t number)
 {
 	bool v4 = t->families == PG_V4;
-	int mask = v4 ? prefix_len((const uint8_t *)&rec->saddr[1], 4) : rec->slen;
+	int mask = v4 ? pg_prefix_len((const uint8_t *)&rec->saddr[1], 4) : rec->slen;
 	__u32 word = !v4 && mask ? (mask - 1) / 32 : 0, bits = mask - 32 * word;
 	struct pg_few f = {
 		.dport_lo = rec->dport_lo,
@@ -1152,7 +1159,8 @@ static int fill_records(struct compiler *c)
 	tables->records = calloc(c->n_terms + 1, sizeof(*tables->records));
 	tables->terms = calloc(c->n_terms + 1, sizeof(*tables->terms));
 	c->few = calloc(c->n_terms + 1, sizeof(*c->few));
-	if (!tables->records || !tables->terms || !c->few)
+	c->home = calloc(c->n_terms + 1, sizeof(*c->home));
+	if (!tables->records || !tables->terms || !c->few || !c->home)
 		return no_memory(c);
 	for (size_t i = 0; !r && i < c->n_terms; i++) {
 		const struct pg_term *t = &c->term[i];
@@ -1221,6 +1229,7 @@ static int compile_tables(struct compiler *c)
 		return r == -ENOMEM ? no_memory(c) : r;
 	tables->nodes = pg_trie_take_nodes(c->trie, &tables->n_nodes);
 	tables->block_row = pg_trie_take_block_rows(c->trie, &tables->n_block_rows);
+	tables->own_row = pg_trie_take_own_rows(c->trie, &tables->n_own_rows);
 	tables->rows = pg_trie_take_rows(c->trie, &tables->n_row_words, &tables->n_classes);
 	return 0;
 }
@@ -1233,6 +1242,7 @@ static void compiler_done(struct compiler *c)
 	free(c->span_of);
 	free(c->depth);
 	free(c->few);
+	free(c->home);
 	free(c->from);
 	pg_trie_free(c->trie);
 }
@@ -1275,6 +1285,7 @@ void pg_tables_free(struct pg_tables *tables)
 	free(tables->nodes);
 	free(tables->rows);
 	free(tables->block_row);
+	free(tables->own_row);
 	free(tables->records);
 	free(tables->spans);
 	free(tables->checks);

@@ -23,6 +23,8 @@ struct pg_tables {
 	size_t n_row_words;
 	__u32 *block_row; /* HUGE form: rows (as words) that hold offsets of blocks */
 	size_t n_block_rows;
+	__u32 *own_row; /* the same of rows of few that have a bitmap of their own */
+	size_t n_own_rows;
 	struct pg_term_record *records; /* gen.terms */
 	struct pg_span *spans;		/* of chains that are jumped to, and of split rules */
 	size_t n_spans;

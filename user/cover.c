@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "addr.h"
+
 #define ALL_STATES                                                                                 \
 	(PG_CT_INVALID | PG_CT_ESTABLISHED | PG_CT_RELATED | PG_CT_NEW | PG_CT_UNTRACKED)
 
@@ -139,29 +141,6 @@ static bool ranges_cover(const struct pg_ranges *a, const struct pg_ranges *b)
 	return true;
 }
 
-/* Both without regard to `!`: is every address of b one of a? */
-static bool prefix_covers(const struct pg_addr *a, const struct pg_addr *b)
-{
-	size_t n = a->family == PG_V4 ? 4 : 16;
-
-	if (a->family != b->family)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (a->mask[i] & (~b->mask[i] | (a->addr[i] ^ b->addr[i])))
-			return false;
-	return true;
-}
-
-static bool prefixes_differ(const struct pg_addr *a, const struct pg_addr *b)
-{
-	size_t n = a->family == PG_V4 ? 4 : 16;
-
-	for (size_t i = 0; i < n && a->family == b->family; i++)
-		if (a->mask[i] & b->mask[i] & (a->addr[i] ^ b->addr[i]))
-			return true;
-	return false;
-}
-
 static bool addr_covers(const struct pg_addr *a, const struct pg_addr *b)
 {
 	if (!a->set)
@@ -169,8 +148,8 @@ static bool addr_covers(const struct pg_addr *a, const struct pg_addr *b)
 	if (!b->set)
 		return false;
 	if (!a->invert)
-		return !b->invert && prefix_covers(a, b);
-	return b->invert ? prefix_covers(b, a) : prefixes_differ(a, b);
+		return !b->invert && pg_prefix_covers(a, b);
+	return b->invert ? pg_prefix_covers(b, a) : pg_prefixes_differ(a, b);
 }
 
 static bool name_covers(const char *a, const char *b)

@@ -63,7 +63,7 @@ struct pg_finding {
 	char subject[IFNAMSIZ]; /* an interface; "": the host */
 	const char *code;
 	char text[400];
-	char mend[200]; /* the command; "": none is needed, or the text says that there is none */
+	char mend[480]; /* the command; "": none is needed, or the text says that there is none */
 };
 struct pg_findings {
 	struct pg_finding *one; /* owned */

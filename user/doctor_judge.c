@@ -61,7 +61,7 @@ static struct pg_finding *add(struct pg_findings *f, const char *subject, enum p
 	return all;
 }
 
-static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:@";
+static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:@/";
 
 static void mend(struct pg_finding *finding, const char *fmt, ...) _printf_(2, 3);
 static void mend(struct pg_finding *finding, const char *fmt, ...)
@@ -324,7 +324,9 @@ static void judge_queues(const struct pg_doctor *d, const struct pg_doctor_nic *
 {
 	unsigned want = n->queues_max < d->cpus ? n->queues_max : d->cpus;
 
-	if (!n->queues || n->loopback || d->cpus < 2)
+	/* A veth's are asked for native XDP only: else its packets are handled by the CPU that sends them. */
+	if (!n->queues || n->loopback || d->cpus < 2 ||
+	    (n->veth && (!n->attached || n->mode != PG_MODE_NATIVE)))
 		return;
 	if (n->queues < want) {
 		mend(add(f, n->name, PG_SEVERITY_WARNING, "queues",
@@ -418,6 +420,23 @@ static void judge_nic(const struct pg_doctor *d, const struct pg_doctor_nic *n,
 	judge_progs(n, f);
 }
 
+/* Our own commands are for the instance that was looked at. */
+static void name_instance(const char *dir, struct pg_finding *f)
+{
+	static const char own[] = "portguard ";
+	char *at = strstr(f->mend, own), rest[sizeof(f->mend)];
+
+	if (!at || !strcmp(dir, PG_STATE_DIR_DEFAULT))
+		return;
+	at += sizeof(own) - 1;
+	snprintf(rest, sizeof(rest), "%s", at);
+	/* As with interfaces' names: nothing that a shell might take for more. */
+	if (dir[strspn(dir, plain)] ||
+	    (size_t)snprintf(at, sizeof(f->mend) - (size_t)(at - f->mend), "--state %s %s", dir, rest) >=
+		    sizeof(f->mend) - (size_t)(at - f->mend))
+		f->mend[0] = '\0';
+}
+
 void pg_doctor_judge(const struct pg_doctor *doctor, struct pg_findings *ret)
 {
 	*ret = (struct pg_findings){ 0 };
@@ -429,6 +448,8 @@ void pg_doctor_judge(const struct pg_doctor *doctor, struct pg_findings *ret)
 	judge_chains(doctor, ret);
 	judge_published(doctor, ret);
 	judge_conntrack(doctor, ret);
+	for (size_t i = 0; i < ret->n; i++)
+		name_instance(doctor->state_dir, &ret->one[i]);
 }
 
 void pg_view_findings(struct pg_text *t, const struct pg_findings *findings, unsigned width)

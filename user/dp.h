@@ -236,8 +236,10 @@ struct pg_dp_policy_info {
 	__u64 memory_bytes; /* of the tables in use */
 	__u32 confirm_s;    /* until the programs go back by themselves; 0: it need not be confirmed */
 	bool expired;	    /* they went back, and no command has written anything since */
-	enum pg_shadow_state shadow; /* of another policy that is tried beside it */
-	__s64 shadow_since;	     /* seconds since 1970; 0: none is */
+	/* Of another policy that is tried beside it; without pg_dp_shadow_state() NONE or ON, and no time. */
+	enum pg_shadow_state shadow;
+	__s64 shadow_since;  /* seconds since 1970; 0: none is, or not known */
+	bool shadow_stopped; /* it began beside another generation than this one */
 	/* Waiting: the generation that would come back; otherwise one that was taken back. 0: none */
 	__u32 other;
 };
@@ -645,8 +647,13 @@ int pg_dp_sets_share(struct pg_dp *dp, struct pg_dp *from, struct pg_err *err);
 int pg_dp_shadow_create(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err);
 /* When it began, in seconds since 1970; 0: it has not. */
 enum pg_shadow_state pg_dp_shadow_state(const struct pg_dp *dp, __s64 *ret_since);
-/* The policy's that was in force when it began, which it was held against. */
+/* The policy's that was in force when it began: packets that meet another are not compared. */
 __u32 pg_dp_shadow_generation(const struct pg_dp *dp);
+/* The text of that policy, which the trial keeps; -ENODATA: none had been committed. The caller frees it. */
+int pg_dp_shadow_text(const struct pg_dp *dp, const struct pg_dp *shadow, void **ret_text, size_t *ret_n,
+		      struct pg_err *err);
+/* Does it see the packets of the interface in this slot of the instance? */
+bool pg_dp_shadow_watches(const struct pg_dp *shadow, __u32 slot);
 /* The one that there is. -ENOENT, silently: none. -ESTALE: it has not begun. */
 int pg_dp_shadow_open(struct pg_dp *dp, struct pg_dp **ret_shadow, struct pg_err *err);
 /*

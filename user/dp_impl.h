@@ -198,6 +198,9 @@ void pg_dp_recover(struct pg_dp *dp);
  * generation `number`; -EBADMSG: damaged.
  */
 int pg_dp_text_copy(const void *mem, size_t bytes, __u32 number, void **ret_text, size_t *ret_n);
+/* The same of a map; and the map of the text of generation 0 or 1: its fd, or a negative errno. */
+int pg_dp_text_read(int fd, __u32 number, void **ret_text, size_t *ret_n);
+int pg_dp_text_open(const struct pg_dp *dp, __u32 generation);
 
 /* dp_run.c */
 int pg_dp_feed_map(struct pg_dp *dp, struct pg_err *err);

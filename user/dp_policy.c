@@ -129,6 +129,12 @@ static void rebase_blocks(__u64 *rows, const struct pg_tables *t, __u32 row_base
 	}
 }
 
+static void rebase_own_rows(__u64 *rows, const struct pg_tables *t, __u32 row_base)
+{
+	for (size_t i = 0; i < t->n_own_rows; i++)
+		((struct pg_few *)(rows + t->own_row[i]))->slot += row_base;
+}
+
 /* Write the tables into half `g`; nothing reads it yet. */
 static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 number)
 {
@@ -154,6 +160,7 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 		memcpy(map->check[g], t->checks, t->n_checks * sizeof(*t->checks));
 	if (gen.form == PG_FORM_HUGE)
 		rebase_blocks(rows, t, row_base);
+	rebase_own_rows(rows, t, row_base);
 	rebase_all(gen.saddr, _PG_FAMILY_MAX, node_base, leaf_base);
 	rebase_all(gen.daddr, _PG_FAMILY_MAX, node_base, leaf_base);
 	for (int f = 0; f < _PG_FAMILY_MAX; f++)
@@ -374,7 +381,7 @@ int pg_dp_text_copy(const void *mem, size_t bytes, __u32 number, void **ret_text
 	return 0;
 }
 
-static int read_text(int fd, __u32 number, void **ret_text, size_t *ret_n)
+int pg_dp_text_read(int fd, __u32 number, void **ret_text, size_t *ret_n)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 len = sizeof(info);
@@ -405,19 +412,23 @@ static int private_text(struct pg_dp *dp, void **ret_text, size_t *ret_n)
 	return 0;
 }
 
+int pg_dp_text_open(const struct pg_dp *dp, __u32 generation)
+{
+	char path[512];
+	int r = pg_dp_pin_path(dp, path, sizeof(path), "policy_%u", generation);
+	int fd = r ? r : bpf_obj_get(path);
+
+	return fd < 0 && !r ? -errno : fd;
+}
+
 /* The text of half `g`. -ESTALE: what is stored there is another generation's. */
 static int text_of(struct pg_dp *dp, __u32 g, void **ret_text, size_t *ret_n)
 {
-	_close_ int fd = -1;
-	char path[512];
-	int r = pg_dp_pin_path(dp, path, sizeof(path), "policy_%u", g);
+	_close_ int fd = pg_dp_text_open(dp, g);
 
-	if (r)
-		return r;
-	fd = bpf_obj_get(path);
 	if (fd < 0)
-		return errno == ENOENT ? -ESTALE : -errno;
-	return read_text(fd, pg_dp_ctl(dp)->gen[g].number, ret_text, ret_n);
+		return fd == -ENOENT ? -ESTALE : fd;
+	return pg_dp_text_read(fd, pg_dp_ctl(dp)->gen[g].number, ret_text, ret_n);
 }
 
 int pg_dp_previous_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err)
@@ -456,7 +467,7 @@ static int past_text(struct pg_dp *dp, __u32 number, void **ret_text, size_t *re
 	char path[512];
 	_close_ int fd = past_path(dp, number, path, sizeof(path)) ? -1 : bpf_obj_get(path);
 
-	return fd < 0 ? -ESTALE : read_text(fd, number, ret_text, ret_n);
+	return fd < 0 ? -ESTALE : pg_dp_text_read(fd, number, ret_text, ret_n);
 }
 
 int pg_dp_policy_text_of(struct pg_dp *dp, __u32 number, void **ret_text, size_t *ret_n)
@@ -487,6 +498,7 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 	const struct pg_ctl *ctl = pg_dp_ctl(dp);
 	__u64 choice = read_choice(dp);
 	const struct pg_gen *gen = &ctl->gen[pg_dp_active(dp)];
+	__u32 comparing = __atomic_load_n(&ctl->comparing, __ATOMIC_RELAXED);
 
 	*ret = (struct pg_dp_policy_info){
 		.generation = gen->number,
@@ -497,10 +509,9 @@ void pg_dp_policy_info(struct pg_dp *dp, struct pg_dp_policy_info *ret)
 		.verify = gen->verify,
 		.confirm_s = seconds_left(choice),
 		.expired = is_expired(choice),
+		.shadow = comparing ? PG_SHADOW_ON : PG_SHADOW_NONE,
+		.shadow_stopped = comparing && comparing != gen->number + 1,
 	};
-	ret->shadow = pg_dp_shadow_state(dp, &ret->shadow_since);
-	if (ret->shadow == PG_SHADOW_NONE && __atomic_load_n(&ctl->comparing, __ATOMIC_RELAXED))
-		ret->shadow = PG_SHADOW_ON; /* where the directory can't be read (serve) */
 	if (ret->confirm_s)
 		ret->other = ctl->gen[!(choice & 1)].number;
 	else if (ret->expired)

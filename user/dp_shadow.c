@@ -18,6 +18,8 @@
  * what was compared so far tells nothing. Its time is the trial's beginning.
  */
 #define STARTED "started"
+/* The text of the policy that it is compared with: the instance keeps only that of its last two. */
+#define BESIDE "beside"
 
 static const char *const dir_names[_PG_DIR_MAX] = { "in", "out" };
 
@@ -349,15 +351,29 @@ static int copy_flows(struct pg_dp *dp, struct pg_dp *shadow, struct pg_err *err
 	return r ? pg_dp_fail(err, r, "cannot copy the flows") : 0;
 }
 
+static int keep_text(const struct pg_dp *dp, const struct pg_dp *shadow, __u32 generation)
+{
+	_close_ int fd = -1;
+
+	if (!pg_dp_ctl(dp)->gen[generation].number)
+		return 0;
+	fd = pg_dp_text_open(dp, generation);
+	return fd < 0 ? fd : pin_as(shadow, fd, BESIDE);
+}
+
 int pg_dp_shadow_start(struct pg_dp *dp, struct pg_dp *shadow, struct pg_err *err)
 {
 	_close_ int handoff = open_pinned(shadow, "pg_handoff");
 	_close_ int differences = open_pinned(shadow, "pg_differences");
 	struct pg_ctl *ctl = pg_dp_ctl(dp);
+	__u32 generation = pg_dp_active(dp);
 	int r = handoff < 0 ? handoff : differences < 0 ? differences : 0, n = 0;
 
 	if (r)
 		return pg_dp_fail(err, r, "cannot open the maps of the policy that is tried");
+	r = keep_text(dp, shadow, generation);
+	if (r)
+		return pg_dp_fail(err, r, "cannot keep the text of the policy in force");
 	for (__u32 slot = 0; r >= 0 && slot < PG_IFACE_PAST; slot++) {
 		if (!pg_dp_slots(dp)[slot].netns)
 			continue;
@@ -370,7 +386,7 @@ int pg_dp_shadow_start(struct pg_dp *dp, struct pg_dp *shadow, struct pg_err *er
 		r = copy_flows(dp, shadow, err);
 	if (r < 0)
 		return r;
-	__atomic_store_n(&ctl->comparing, ctl->gen[pg_dp_active(dp)].number + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&ctl->comparing, ctl->gen[generation].number + 1, __ATOMIC_RELEASE);
 	r = pin_as(shadow, handoff, STARTED);
 	return r ? pg_dp_fail(err, r, "cannot pin a map") : n;
 }
@@ -453,6 +469,31 @@ int pg_dp_shadow_stop(struct pg_dp *dp, struct pg_err *err)
 }
 
 /* Reading --------------------------------------------------------------------------------------- */
+
+int pg_dp_shadow_text(const struct pg_dp *dp, const struct pg_dp *shadow, void **ret_text, size_t *ret_n,
+		      struct pg_err *err)
+{
+	__u32 number = pg_dp_shadow_generation(dp);
+	_close_ int fd = -1;
+	int r;
+
+	if (!number)
+		return -ENODATA;
+	fd = open_pinned(shadow, BESIDE);
+	r = fd < 0 ? fd : pg_dp_text_read(fd, number, ret_text, ret_n);
+	return r ? pg_dp_fail(err, r, "cannot read the policy that the trial began beside") : 0;
+}
+
+bool pg_dp_shadow_watches(const struct pg_dp *shadow, __u32 slot)
+{
+	for (enum pg_dir dir = 0; dir < _PG_DIR_MAX; dir++) {
+		_close_ int fd = open_for(shadow, "first", slot, dir);
+
+		if (fd >= 0)
+			return true;
+	}
+	return false;
+}
 
 /* Programs have no such size, and what is pinned twice or is the other instance's counts once. */
 __u64 pg_dp_shadow_memory(const struct pg_dp *dp)

@@ -131,6 +131,7 @@ static struct json_object *status_policy(const struct pg_snapshot *snap, bool *o
 	put_number_or_null(o, "taken_back", info->confirm_s ? 0 : info->other, oom);
 	put(o, "shadow", json_object_new_boolean(info->shadow == PG_SHADOW_ON), oom);
 	put_number_or_null(o, "shadow_since", (uint64_t)info->shadow_since, oom);
+	put(o, "shadow_stopped", json_object_new_boolean(info->shadow_stopped), oom);
 	return o;
 }
 
@@ -425,6 +426,7 @@ int pg_json_rules(FILE *f, const struct pg_snapshot *snap, struct pg_err *err)
 	bool oom = false;
 	struct json_object *doc = chains(snap->rules, &oom);
 
+	put_number(doc, "time_ms", snap->time_ms, &oom);
 	return done(f, doc, oom, false, "\n", err);
 }
 
@@ -566,6 +568,18 @@ static struct json_object *diff_rows(const struct pg_diff *diff, bool *oom)
 	return list;
 }
 
+static struct json_object *left_out(const struct pg_shadow *shadow, bool *oom)
+{
+	struct json_object *list = json_object_new_array();
+	char name[IFNAMSIZ];
+
+	*oom |= !list;
+	for (size_t i = 0; i < shadow->n_left_out && !*oom; i++)
+		*oom |= json_object_array_add(list, json_object_new_string(pg_printable(
+				shadow->left_out[i], name, sizeof(name)))) < 0;
+	return list;
+}
+
 int pg_json_shadow(FILE *f, const struct pg_shadow *shadow, struct pg_err *err)
 {
 	const struct pg_shadow_sums *sums = &shadow->sums;
@@ -576,6 +590,10 @@ int pg_json_shadow(FILE *f, const struct pg_shadow *shadow, struct pg_err *err)
 	put_number(doc, "differences", sums->differ.packets, &oom);
 	put_number(doc, "difference_bytes", sums->differ.bytes, &oom);
 	put_number(doc, "not_listed", sums->lost.packets, &oom);
+	put(doc, "stopped", json_object_new_boolean(pg_shadow_stopped(shadow)), &oom);
+	put_number(doc, "generation", shadow->generation, &oom);
+	put_number(doc, "generation_in_force", shadow->in_force, &oom);
+	put(doc, "left_out", left_out(shadow, &oom), &oom);
 	put(doc, "difference_rows", diff_rows(&shadow->diff, &oom), &oom);
 	return done(f, doc, oom, false, "\n", err);
 }

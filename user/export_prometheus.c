@@ -216,8 +216,7 @@ static uint64_t port_bytes(const struct pg_port_row *row, unsigned i)
 
 static uint64_t port_dropped(const struct pg_port_row *row, unsigned i)
 {
-	(void)i;
-	return row->in_dropped;
+	return i ? row->out_dropped : row->in_dropped;
 }
 
 static uint64_t port_flag(const struct pg_port_row *row, unsigned i)
@@ -241,9 +240,7 @@ static void put_port(FILE *f, const struct port_metric *m, const char *proto, co
 	if (m->sparse && !value)
 		return;
 	fprintf(f, "portguard_%s{proto=\"%s\",port=\"%s\"", m->name, proto, port);
-	if (m->label)
-		fprintf(f, ",%s=\"%s\"", m->label, m->value(i));
-	fprintf(f, "} %" PRIu64 "\n", value);
+	fprintf(f, ",%s=\"%s\"} %" PRIu64 "\n", m->label, m->value(i), value);
 }
 
 static void put_port_metric(FILE *f, const struct pg_snapshot *snap, const struct port_metric *m,
@@ -279,8 +276,8 @@ static void put_ports(FILE *f, const struct pg_snapshot *snap, const struct pg_m
 		  _PG_DIR_MAX, port_packets, dir_name, false, false },
 		{ "port_bytes_total", "IP bytes by the local end's port.", "direction", _PG_DIR_MAX,
 		  port_bytes, dir_name, false, false },
-		{ "port_dropped_packets_total", "Arrivals dropped or rejected by port.", NULL, 1,
-		  port_dropped, NULL, false, false },
+		{ "port_dropped_packets_total", "Packets dropped or rejected by port.", "direction",
+		  _PG_DIR_MAX, port_dropped, dir_name, false, false },
 		{ "port_tcp_flag_packets_total",
 		  "TCP packets of a port, both directions, that had the flag.", "flag", _PG_FLAG_MAX,
 		  port_flag, flag_name, true, true },

@@ -50,7 +50,7 @@ static int compare(const void *a, const void *b)
 	return x->row < y->row ? -1 : 1;
 }
 
-static void put_port(FILE *f, const struct pg_port_row *row, uint32_t open)
+static void put_port(FILE *f, const struct pg_port_row *row, uint64_t since, uint32_t open)
 {
 	const uint64_t number[] = {
 		row->in.packets, row->in.bytes, row->in_dropped, row->out.packets, row->out.bytes,
@@ -70,9 +70,11 @@ static void put_port(FILE *f, const struct pg_port_row *row, uint32_t open)
 		fputs(",null", f);
 	}
 	if (row->mark)
-		fprintf(f, ",\"%s\"]", pg_mark_name(row->mark));
+		fprintf(f, ",\"%s\"", pg_mark_name(row->mark));
 	else
-		fputs(",null]", f);
+		fputs(",null", f);
+	put_numbers(f, 2, (const uint64_t[]){ row->out_dropped, since });
+	fputc(']', f);
 }
 
 static int put_ports(FILE *f, struct pg_stream *stream, const struct pg_snapshot *snap,
@@ -96,8 +98,10 @@ static int put_ports(FILE *f, struct pg_stream *stream, const struct pg_snapshot
 	for (size_t i = 0; i < snap->n_port && i < PG_STREAM_PORTS; i++) {
 		if (i)
 			fputc(',', f);
-		put_port(f, list[i].row, pg_flow_sample_open(flows, list[i].row->proto, list[i].row->port));
+		put_port(f, list[i].row, stream->begun ? list[i].now : 0,
+			 pg_flow_sample_open(flows, list[i].row->proto, list[i].row->port));
 	}
+	stream->begun = true;
 	fputc(']', f);
 	return 0;
 }
@@ -238,7 +242,7 @@ int pg_stream_write(FILE *f, struct pg_stream *stream, const struct pg_snapshot 
 
 	fprintf(f, "{\"time_ms\":%" PRIu64 ",\"exists\":%s,\"generation\":%u,\"rules\":%zu,"
 		   "\"confirm_s\":%u,\"tried\":%s",
-		more->now_ms, snap->exists ? "true" : "false", snap->policy.generation, snap->n_rules,
+		snap->time_ms, snap->exists ? "true" : "false", snap->policy.generation, snap->n_rules,
 		snap->policy.confirm_s, snap->policy.shadow == PG_SHADOW_ON ? "true" : "false");
 	fputs(",\"host\":", f);
 	put_text(f, more->host);

@@ -16,7 +16,6 @@
 /* What goes with a snapshot. */
 struct pg_stream_more {
 	const char *host; /* this machine's name */
-	uint64_t now_ms;  /* since 1970 */
 	const struct pg_flow_sample *flows;
 	const struct pg_top_drops *drops;
 	const char *marks_error; /* why ports have no marks; "": they have */
@@ -25,6 +24,7 @@ struct pg_stream_more {
 /* What the ports had counted the last time, by which the busiest are chosen. */
 struct pg_stream {
 	uint64_t packets[_PG_PORT_PROTO_MAX][PG_PORTS];
+	bool begun; /* there was a last time */
 };
 
 /* One JSON document on one line: see docs/serve.md for its names. 0 or a negative errno with err filled. */

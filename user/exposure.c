@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ enum {
 	RANGE_MAX = 64,	  /* ports of a range that are all looked at; of a longer one its ends */
 	PORTS_MAX = 4096, /* that rules name */
 	IFACES_MAX = 4,	  /* where rules ask for them */
+	LOCALS_MAX = 16,  /* of one family, where rules ask for them */
 };
 
 /* Unicast addresses on four continents, so that a list of one country or of bogons decides nothing. */
@@ -31,8 +33,9 @@ struct asker {
 	struct pg_trial trial;
 	struct source source[2][SOURCES_MAX]; /* those of the world first */
 	size_t n_sources[2];
-	uint8_t local[2][16]; /* an address of the interface */
-	bool has_local[2];
+	uint8_t local[2][LOCALS_MAX][16]; /* this host's addresses */
+	size_t n_locals[2], max_locals;
+	bool partial; /* there are more */
 	const struct pg_rule *general[2]; /* lets in what nothing names, by protocol; NULL: a policy */
 	bool general_open[2];
 };
@@ -116,18 +119,32 @@ static void collect_ports(struct port_set *ports, const struct pg_ruleset *set)
 					  &set->chain[i].rule[k].match[m]);
 }
 
-static bool asks_for_ifaces(const struct pg_ruleset *set)
+static bool asks_for_iface(const struct pg_rule *rule)
+{
+	return rule->in.set;
+}
+
+static bool asks_for_dst(const struct pg_rule *rule)
+{
+	for (size_t m = 0; m < rule->n_match; m++)
+		if (rule->match[m].kind == PG_MATCH_SET || rule->match[m].kind == PG_MATCH_ADDRTYPE ||
+		    rule->match[m].kind == PG_MATCH_IPRANGE)
+			return true;
+	return rule->dst.set;
+}
+
+static bool any_rule(const struct pg_ruleset *set, bool (*is)(const struct pg_rule *))
 {
 	for (size_t i = 0; i < set->n_chains; i++)
 		for (size_t k = 0; k < set->chain[i].n_rules; k++)
-			if (set->chain[i].rule[k].in.set)
+			if (is(&set->chain[i].rule[k]))
 				return true;
 	return false;
 }
 
 /* Asking ------------------------------------------------------------------------------------------------ */
 
-/* `dst` NULL: an address of the interface. ret_by: what let it in from the world, NULL: a policy. */
+/* `dst` NULL: every address of ours. ret_by: what let it in from the world, NULL: a policy. */
 static int ask(struct asker *a, enum pg_port_proto proto, uint16_t port, int f, const uint8_t *dst,
 	       enum pg_reach *ret, const struct pg_rule **ret_by, struct pg_err *err)
 {
@@ -137,44 +154,63 @@ static int ask(struct asker *a, enum pg_port_proto proto, uint16_t port, int f, 
 		.dport = port,
 		.flags = 1U << PG_FLAG_SYN,
 	};
+	size_t n = dst ? 1 : a->n_locals[f];
 	struct pg_place place;
 	bool drops = true;
-	int r = 0;
+	int r;
 
-	*ret = PG_REACH_CLOSED;
-	if (!dst && !a->has_local[f])
-		return 0;
-	memcpy(packet.dst, dst ? dst : a->local[f], sizeof(packet.dst));
-	for (size_t i = 0; !r && i < a->n_sources[f]; i++) {
-		memcpy(packet.src, a->source[f][i].addr, sizeof(packet.src));
+	*ret = n ? PG_REACH_CLOSED : PG_REACH_UNKNOWN;
+	for (size_t i = 0; i < n * a->n_sources[f]; i++) {
+		memcpy(packet.src, a->source[f][i / n].addr, sizeof(packet.src));
+		memcpy(packet.dst, dst ? dst : a->local[f][i % n], sizeof(packet.dst));
 		/* Another each time: the flow of an earlier one may still be there. */
 		packet.sport = (uint16_t)(20000 + a->trial.runs % 40000);
 		r = pg_trial_packet(&a->trial, PG_DIR_IN, &packet, &drops, &place, err);
-		if (r || drops)
+		if (r)
+			return r;
+		if (drops)
 			continue;
-		*ret = i < ARRAY_SIZE(world[f]) ? PG_REACH_OPEN : PG_REACH_SOME;
+		*ret = i / n < ARRAY_SIZE(world[f]) ? PG_REACH_OPEN : PG_REACH_SOME;
 		*ret_by = place.rule;
 		break;
 	}
-	return r;
+	return 0;
 }
 
-static void find_local(struct asker *a, const char *iface)
+static void add_local(struct asker *a, int f, const void *addr)
+{
+	size_t len = f ? 16 : 4;
+
+	for (size_t i = 0; i < a->n_locals[f]; i++)
+		if (!memcmp(a->local[f][i], addr, len))
+			return;
+	if (a->n_locals[f] < a->max_locals)
+		memcpy(a->local[f][a->n_locals[f]++], addr, len);
+	else
+		a->partial = a->max_locals == LOCALS_MAX;
+}
+
+static bool is_attached(const struct pg_dp_iface *iface, const char *name)
+{
+	for (size_t i = 0; i < PG_MAX_IFACES; i++)
+		if (iface[i].abi.netns && iface[i].here && !strcmp(iface[i].abi.name, name))
+			return true;
+	return false;
+}
+
+/* The host takes a packet for any of its addresses on any interface; first come those of ours. */
+static void find_locals(struct asker *a, const struct pg_dp_iface *iface, bool attached)
 {
 	for (const struct ifaddrs *i = a->trial.own; i; i = i->ifa_next) {
-		int f = i->ifa_addr && i->ifa_addr->sa_family == AF_INET6;
+		const struct sockaddr_in *sin = (const void *)i->ifa_addr;
 		const struct sockaddr_in6 *sin6 = (const void *)i->ifa_addr;
 
-		if (!i->ifa_addr || (!f && i->ifa_addr->sa_family != AF_INET) ||
-		    strcmp(i->ifa_name, iface) || a->has_local[f] ||
-		    (f && IN6_IS_ADDR_LINKLOCAL(&sin6->sin6_addr)))
+		if (!sin || (i->ifa_flags & IFF_LOOPBACK) || is_attached(iface, i->ifa_name) != attached)
 			continue;
-		a->has_local[f] = true;
-		if (f)
-			memcpy(a->local[f], &sin6->sin6_addr, 16);
-		else
-			memcpy(a->local[f],
-			       &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr, 4);
+		if (sin->sin_family == AF_INET)
+			add_local(a, 0, &sin->sin_addr);
+		else if (sin->sin_family == AF_INET6 && !IN6_IS_ADDR_LINKLOCAL(&sin6->sin6_addr))
+			add_local(a, 1, &sin6->sin6_addr);
 	}
 }
 
@@ -304,6 +340,13 @@ static void mark_published(const struct pg_foreign *foreign, struct pg_port_mark
 	}
 }
 
+static bool is_closed(const struct pg_port_mark *m)
+{
+	enum pg_reach widest = m->reach[0] > m->reach[1] ? m->reach[0] : m->reach[1];
+
+	return widest == PG_REACH_CLOSED;
+}
+
 /* A port that somebody listens on for the world, and that is closed on every interface. */
 static void mark_closed(const struct pg_sockets *sockets, struct pg_port_marks *marks)
 {
@@ -316,13 +359,14 @@ static void mark_closed(const struct pg_sockets *sockets, struct pg_port_marks *
 		m = get_row(marks, s->proto, s->port);
 		if (m->mark == PG_MARK_NONE && s->proxy[0])
 			m->mark = PG_MARK_PUBLISHED;
-		if (m->mark == PG_MARK_NONE && !s->loopback && marks->asked &&
-		    m->reach[0] <= PG_REACH_CLOSED && m->reach[1] <= PG_REACH_CLOSED)
+		if (m->mark == PG_MARK_NONE && !s->loopback && is_closed(m))
 			m->mark = PG_MARK_CLOSED;
 	}
 }
 
-static int ask_iface(struct pg_dp *live, const struct pg_ruleset *set, const char *iface,
+/* As what arrives on `at`, one of the interfaces. */
+static int ask_iface(struct pg_dp *live, const struct pg_ruleset *set,
+		     const struct pg_dp_iface *iface, const struct pg_dp_iface *at,
 		     const struct pg_sockets *sockets, const struct port_set *named,
 		     struct pg_port_marks *marks, struct pg_err *err)
 {
@@ -331,10 +375,12 @@ static int ask_iface(struct pg_dp *live, const struct pg_ruleset *set, const cha
 
 	if (!a)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	r = pg_trial_open(&a->trial, live, set, iface, err);
+	a->max_locals = any_rule(set, asks_for_dst) ? LOCALS_MAX : 1;
+	r = pg_trial_open(&a->trial, live, set, at->abi.name, err);
 	if (!r) {
 		collect_sources(a, set);
-		find_local(a, iface);
+		find_locals(a, iface, true);
+		find_locals(a, iface, false);
 		r = ask_general(a, named, err);
 	}
 	for (size_t i = 0; !r && i < sockets->n; i++)
@@ -343,6 +389,7 @@ static int ask_iface(struct pg_dp *live, const struct pg_ruleset *set, const cha
 	if (!r)
 		r = mark_named(a, named, marks, err);
 	marks->asked |= !r;
+	marks->partial |= a->partial;
 	pg_trial_clear(&a->trial);
 	return r;
 }
@@ -363,13 +410,16 @@ static int ask_all(struct pg_dp *live, const struct pg_sockets *sockets, struct 
 	if (r)
 		return r;
 	collect_ports(named, set);
-	if (asks_for_ifaces(set))
+	if (any_rule(set, asks_for_iface))
 		max = IFACES_MAX;
-	for (size_t i = 0; !r && i < PG_MAX_IFACES && asked < max; i++) {
+	for (size_t i = 0; !r && i < PG_MAX_IFACES; i++) {
 		if (!iface[i].abi.netns || !iface[i].here || iface[i].gone)
 			continue;
-		asked++;
-		r = ask_iface(live, set, iface[i].abi.name, sockets, named, marks, err);
+		if (asked++ == max) {
+			marks->partial |= max > 1;
+			break;
+		}
+		r = ask_iface(live, set, iface, &iface[i], sockets, named, marks, err);
 	}
 	return r;
 }
@@ -393,6 +443,10 @@ int pg_port_marks_read(struct pg_dp *live, const struct pg_sockets *sockets,
 		r = ask_all(live, sockets, named, ret, err);
 	if (r)
 		return r;
+	for (size_t i = 0; ret->partial && i < ret->n; i++)
+		for (int f = 0; f < 2; f++)
+			if (ret->row[i].reach[f] == PG_REACH_CLOSED)
+				ret->row[i].reach[f] = PG_REACH_UNKNOWN;
 	mark_published(foreign, ret);
 	mark_closed(sockets, ret);
 	return 0;

@@ -12,13 +12,12 @@
 #include "trial.h"
 
 enum pg_reach {
-	PG_REACH_UNKNOWN, /* nothing is attached in this network namespace */
+	PG_REACH_UNKNOWN, /* nothing is attached in this network namespace, or it has no such address */
 	PG_REACH_CLOSED,
 	PG_REACH_SOME, /* not from anywhere, but from an address that a rule names */
 	PG_REACH_OPEN,
 };
 const char *pg_reach_name(enum pg_reach reach);
-
 
 /* One port; sorted by protocol and port. */
 struct pg_port_mark {
@@ -33,6 +32,7 @@ struct pg_port_marks {
 	struct pg_port_mark *row; /* owned: every port that has a listener, or a mark */
 	size_t n;
 	bool asked; /* a policy */
+	bool partial; /* but not for all interfaces or addresses: what they close is UNKNOWN */
 };
 
 /*

@@ -35,7 +35,7 @@ int pg_json_learn(FILE *f, const struct pg_study *study, struct pg_proposal *p,
 
 /*
  * Rules of the policy that no packet met for so many days, in lines or as JSON. `now`: seconds since
- * 1970.
+ * 1970. How many there are, or a negative errno with err filled.
  */
 int pg_unused_print(FILE *f, const struct pg_ruleset *set, uint32_t days, int64_t now, bool json,
 		    struct pg_err *err);

@@ -43,6 +43,7 @@ int pg_unused_print(FILE *f, const struct pg_ruleset *set, uint32_t days, int64_
 	_cleanup_(pg_text_free) struct pg_text t = { 0 };
 	struct json_object *array = json_object_new_array(), *doc = json_object_new_object();
 	bool oom = false;
+	int n = 0, r;
 
 	for (size_t i = 0; i < set->n_chains; i++) {
 		for (size_t k = 0; k < set->chain[i].n_rules; k++) {
@@ -52,14 +53,17 @@ int pg_unused_print(FILE *f, const struct pg_ruleset *set, uint32_t days, int64_
 				continue;
 			add_unused(&t, &set->chain[i], k, now);
 			json_object_array_add(array, unused(&set->chain[i], k, &oom));
+			n++;
 		}
 	}
 	pg_json_put(doc, "unused", array, &oom);
-	if (json)
-		return pg_json_end(f, doc, oom, err);
+	if (json) {
+		r = pg_json_end(f, doc, oom, err);
+		return r < 0 ? r : n;
+	}
 	json_object_put(doc);
 	if (t.oom)
 		return pg_fail(err, -ENOMEM, "out of memory");
 	fwrite(t.buf ? t.buf : "", 1, t.len, f);
-	return 0;
+	return n;
 }

@@ -83,12 +83,16 @@ static int take_sock(const struct nlmsghdr *nlh, void *data)
 	*sock = (struct sock){ .inode = msg->idiag_inode };
 	sock->row.proto = socks->proto;
 	sock->row.port = ntohs(msg->id.idiag_sport);
-	sock->row.family = v4 ? PG_FAMILY_V4 : PG_FAMILY_V6;
 	sock->row.connected = msg->idiag_state == TCP_ESTABLISHED;
 	sock->row.uid = msg->idiag_uid;
 	sock->row.ifindex = msg->id.idiag_if;
-	memcpy(sock->row.addr, addr, v4 ? 4 : 16);
 	inet_ntop(msg->idiag_family, addr, sock->row.who.address, sizeof(sock->row.who.address));
+	if (!v4 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr)) {
+		v4 = true; /* it takes nothing else */
+		addr += 12;
+	}
+	sock->row.family = v4 ? PG_FAMILY_V4 : PG_FAMILY_V6;
+	memcpy(sock->row.addr, addr, v4 ? 4 : 16);
 	sock->row.wildcard = !memcmp(addr, any, v4 ? 4 : 16);
 	sock->row.loopback = v4 ? addr[0] == 127 : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)addr);
 	sock->rank = sock->row.connected ? 3 : !sock->row.wildcard ? 2 : v4 ? 0 : 1;

@@ -32,14 +32,21 @@ static bool has_socket(const struct pg_listening *l, const struct pg_port_mark *
 	return false;
 }
 
+/* An IPv6 socket that is bound to nothing takes IPv4, too, unless it was told not to. */
+static bool is_of_family(const struct pg_socket_row *s, unsigned family)
+{
+	if (!family || family == (s->family == PG_FAMILY_V6 ? PG_V6 : PG_V4))
+		return true;
+	return family == PG_V4 && s->wildcard && !s->v6only;
+}
+
 bool pg_listening_next(const struct pg_listening *l, unsigned family, const struct pg_ports_opts *opts,
 		       size_t *at, struct pg_listening_row *ret)
 {
 	for (; *at < l->sockets.n; (*at)++) {
 		const struct pg_socket_row *s = &l->sockets.row[*at];
 
-		if (s->connected || !wanted(opts, s->proto, s->port) ||
-		    (family && family != (s->family == PG_FAMILY_V6 ? PG_V6 : PG_V4)))
+		if (s->connected || !wanted(opts, s->proto, s->port) || !is_of_family(s, family))
 			continue;
 		*ret = (struct pg_listening_row){ .socket = s };
 		if (!s->netns)
@@ -142,8 +149,10 @@ int pg_listening_show(const struct pg_ctx *ctx, unsigned family, const struct pg
 	_cleanup_(listening_clear) struct pg_listening l = { 0 };
 	_cleanup_(pg_text_free) struct pg_text t = { 0 };
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
+	struct pg_listening_row row;
 	struct winsize size = { 0 };
 	struct pg_err why = { 0 };
+	size_t at;
 	int r = pg_dp_open(&open, &dp, &why);
 
 	/* Who may not look at the instance still sees who listens. */
@@ -162,5 +171,8 @@ int pg_listening_show(const struct pg_ctx *ctx, unsigned family, const struct pg
 	if (t.oom)
 		return pg_fail(err, -ENOMEM, "out of memory");
 	fwrite(t.buf, 1, t.len, stdout);
+	at = 0;
+	if (!pg_listening_next(&l, family, opts, &at, &row))
+		fputs("portguard: nobody listens there\n", stderr);
 	return 0;
 }

@@ -34,19 +34,6 @@ int pg_host_parse(const char *text, const struct pg_match_use *use, uint8_t *ret
 	return 0;
 }
 
-/* How many ones the mask begins with; -1: there are more behind a zero. */
-static int mask_length(const uint8_t *mask, unsigned width)
-{
-	unsigned len = 0;
-
-	while (len < width && mask[len / 8] & 0x80U >> len % 8)
-		len++;
-	for (unsigned i = len; i < width; i++)
-		if (mask[i / 8] & 0x80U >> i % 8)
-			return -1;
-	return (int)len;
-}
-
 static bool parse_mask(const char *text, unsigned families, uint8_t *ret_len, uint8_t *ret_family)
 {
 	uint8_t mask[16] = {}, family = strchr(text, ':') ? PG_V6 : PG_V4;
@@ -55,7 +42,7 @@ static bool parse_mask(const char *text, unsigned families, uint8_t *ret_len, ui
 	if (family == PG_V4 ? !strchr(text, '.') || !parse_v4(text, mask)
 			    : inet_pton(AF_INET6, text, mask) != 1)
 		return false;
-	len = mask_length(mask, family == PG_V4 ? 32 : 128);
+	len = pg_prefix_len(mask, family == PG_V4 ? 4 : 16);
 	if (len < 0 || !(family & families))
 		return false;
 	*ret_len = (uint8_t)len;

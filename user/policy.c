@@ -213,6 +213,18 @@ int pg_policy_read_number(struct pg_dp *dp, uint32_t number, struct pg_ruleset *
 	return r ? r : read_stored(dp, text, n, ret_set, err);
 }
 
+int pg_policy_read_beside(struct pg_dp *dp, struct pg_dp *shadow, struct pg_ruleset **ret_set,
+			  struct pg_err *err)
+{
+	_free_ void *text = NULL;
+	size_t n;
+	int r = pg_dp_shadow_text(dp, shadow, &text, &n, err);
+
+	if (r == -ENODATA)
+		return read_uncommitted(dp, ret_set, err);
+	return r ? r : pg_policy_decode(text, n, ret_set, err);
+}
+
 /* Counters ------------------------------------------------------------------------------------- */
 
 static void mark(bool *used, uint32_t slot)

@@ -50,6 +50,10 @@ int pg_policy_read_previous(struct pg_dp *dp, struct pg_ruleset **ret_set, struc
 int pg_policy_read_number(struct pg_dp *dp, uint32_t number, struct pg_ruleset **ret_set,
 			  struct pg_err *err);
 
+/* The policy that the one that is tried in `shadow` is compared with; counters are 0. The caller frees it. */
+int pg_policy_read_beside(struct pg_dp *dp, struct pg_dp *shadow, struct pg_ruleset **ret_set,
+			  struct pg_err *err);
+
 /*
  * The tables of a policy for this instance's interfaces, as a commit makes them: for who wants to
  * know which rule a term is. Counter slots may be unassigned. The caller frees them.

@@ -12,7 +12,7 @@
 
 int pg_replay_init(struct pg_replay *replay, struct pg_dp *dp, struct pg_err *err)
 {
-	*replay = (struct pg_replay){ .dp = dp, .buf = malloc(PG_REPLAY_FRAME_MAX),
+	*replay = (struct pg_replay){ .dp = dp, .buf = malloc(pg_dp_run_max(dp)),
 				      .fed = calloc(PG_FEED_FRAMES, sizeof(*replay->fed)) };
 	return replay->buf && replay->fed ? 0 : pg_fail(err, -ENOMEM, "out of memory");
 }
@@ -269,7 +269,7 @@ static int run_alone(struct pg_replay *replay, const struct pg_frame *frame, enu
 static int run_frame(struct pg_replay *replay, const struct pg_frame *frame, struct pg_err *err)
 {
 	enum pg_dir dir = pg_locals_dir(replay->locals, frame->data, frame->len);
-	bool runs = frame->wire_len >= ETH_HLEN && frame->wire_len <= PG_REPLAY_FRAME_MAX;
+	bool runs = frame->wire_len >= ETH_HLEN;
 	struct pg_trace trace;
 	const uint8_t *data = NULL;
 	size_t len = 0;
@@ -284,10 +284,6 @@ static int run_frame(struct pg_replay *replay, const struct pg_frame *frame, str
 	r = flush(replay, err);
 	if (r)
 		return r;
-	if (frame->wire_len > PG_REPLAY_FRAME_MAX) {
-		skip(replay, frame, "longer than 256 KB");
-		return 0;
-	}
 	if (!runs) {
 		trace_short(replay, frame, &trace);
 		return take(replay, replay->sums.frames, frame, dir, NULL, &trace, err);

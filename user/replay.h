@@ -11,9 +11,6 @@
 #include "export_json.h"
 #include "local.h"
 
-/* Frames longer than this on the wire are not run: no device has such an MTU. */
-#define PG_REPLAY_FRAME_MAX (256U << 10)
-
 /* What a frame's line says of it, while it waits. */
 struct pg_replay_fed {
 	uint64_t number;
@@ -39,7 +36,7 @@ struct pg_replay {
 	char warning[256];	      /* why the first frame that the kernel refused was; "" */
 	struct pg_replay_old old;
 	struct pg_replay_fed *fed; /* frames that wait to be run together, PG_FEED_FRAMES */
-	uint8_t *buf;		      /* for a frame that was cut short, PG_REPLAY_FRAME_MAX */
+	uint8_t *buf;		      /* for a frame that was cut short, pg_dp_run_max() */
 };
 
 /* dp is the caller's. 0 or -ENOMEM with err filled. */

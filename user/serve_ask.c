@@ -65,6 +65,14 @@ static int read_state_filter(struct pg_question *q, const char *name, const char
 	return 0;
 }
 
+static int read_drop_filter(struct pg_question *q, const char *name, const char *value, struct pg_err *err)
+{
+	if (strcmp(name, "last"))
+		return -ENOENT;
+	return pg_parse_u32(value, 1, PG_ASK_DROPS_MAX, &q->last_drops) < 0 ?
+		       pg_fail(err, -EINVAL, "last takes a number from 1 to %d", PG_ASK_DROPS_MAX) : 0;
+}
+
 static int read_filter(enum pg_doc doc, struct pg_question *q, const char *name, const char *value,
 		       struct pg_err *err)
 {
@@ -75,16 +83,20 @@ static int read_filter(enum pg_doc doc, struct pg_question *q, const char *name,
 		return read_port_filter(q, name, value, err);
 	case PG_DOC_STATES:
 		return read_state_filter(q, name, value, err);
+	case PG_DOC_DROPS:
+		return read_drop_filter(q, name, value, err);
 	default:
 		return -ENOENT;
 	}
 }
 
-int pg_ask_read(const struct pg_ask *ask, size_t n, struct pg_question *ret, struct pg_err *err)
+static int read_question(const struct pg_ask *ask, size_t n, struct pg_question *ret,
+			 struct pg_err *err)
 {
 	const char *p = ask->text, *end;
 
-	*ret = (struct pg_question){ .flows = { .by = PG_FLOW_BY_BYTES, .top = PG_ASK_FLOWS } };
+	*ret = (struct pg_question){ .flows = { .by = PG_FLOW_BY_BYTES, .top = PG_ASK_FLOWS },
+				     .last_drops = PG_ASK_DROPS };
 	ret->ports.filter = ret->filter;
 	ret->states.port = ret->range;
 	if (n < offsetof(struct pg_ask, text) || ask->doc >= _PG_DOC_MAX ||
@@ -104,4 +116,16 @@ int pg_ask_read(const struct pg_ask *ask, size_t n, struct pg_question *ret, str
 		p = value + strlen(value) + 1;
 	}
 	return 0;
+}
+
+int pg_ask_read(const struct pg_ask *ask, size_t n, struct pg_question *ret, struct pg_err *err)
+{
+	int r = read_question(ask, n, ret, err);
+	struct pg_err shown;
+
+	if (r) { /* what was wrong is repeated to who asked, whose terminal may take it for orders */
+		shown = *err;
+		pg_printable(shown.text, err->text, sizeof(err->text));
+	}
+	return r;
 }

@@ -19,6 +19,7 @@ enum pg_doc {
 	PG_DOC_REASONS,
 	PG_DOC_FLOWS,
 	PG_DOC_STATES,
+	PG_DOC_DROPS,
 	PG_DOC_METRICS,
 	PG_DOC_STREAM,
 	_PG_DOC_MAX
@@ -44,6 +45,8 @@ int pg_ask_add(struct pg_ask *ask, const char *name, const char *value);
 
 #define PG_ASK_FLOWS 1000      /* flows where `top` says nothing */
 #define PG_ASK_FLOWS_MAX 100000
+#define PG_ASK_DROPS 1000 /* the same of drops, and `last` */
+#define PG_ASK_DROPS_MAX 100000
 #define PG_ASK_RANGES 16 /* ports, of `ports` and `states` */
 
 /* What was asked, for who reads. */
@@ -53,6 +56,7 @@ struct pg_question {
 	struct pg_port_filter filter[PG_ASK_RANGES];
 	struct pg_states_opts states;
 	struct pg_states_range range[PG_ASK_RANGES];
+	uint32_t last_drops;
 };
 /*
  * Anything may stand in `ask`, of which n bytes came: it is checked. The question points into both. 0,

@@ -95,7 +95,7 @@ static const struct {
 	{ "/metrics", PG_DOC_METRICS },	      { "/api/v1/status", PG_DOC_STATUS },
 	{ "/api/v1/ports", PG_DOC_PORTS },    { "/api/v1/rules", PG_DOC_RULES },
 	{ "/api/v1/reasons", PG_DOC_REASONS }, { "/api/v1/flows", PG_DOC_FLOWS },
-	{ "/api/v1/states", PG_DOC_STATES },
+	{ "/api/v1/states", PG_DOC_STATES },  { "/api/v1/drops", PG_DOC_DROPS },
 };
 
 static enum MHD_Result add_filter(void *arg, enum MHD_ValueKind kind, const char *name,
@@ -205,41 +205,62 @@ static bool may_ask(const struct pg_http_opts *opts, struct MHD_Connection *conn
 	return ok;
 }
 
+static bool has_body(struct MHD_Connection *connection)
+{
+	const char *length =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+
+	return (length && strcmp(length, "0")) ||
+	       MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
+}
+
+/* What can be said of a request by its headers alone. ret: queued, if it is true. */
+static bool turn_away(struct pg_http *http, struct MHD_Connection *connection, const char *method,
+		      enum MHD_Result *ret)
+{
+	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+
+	if (!host || !pg_host_is_ours(host, http->opts->name, http->opts->n_names))
+		*ret = pg_http_refuse(connection, 403,
+				      "this server does not go by that name (see --host)", NULL, NULL);
+	else if (!may_ask(http->opts, connection))
+		*ret = pg_http_refuse(connection, 401, "a token is needed", "WWW-Authenticate",
+				      "Basic realm=\"portguard\", charset=\"UTF-8\"");
+	else if (strcmp(method, "GET") && strcmp(method, "HEAD"))
+		*ret = pg_http_refuse(connection, 405, "only GET and HEAD", "Allow", "GET, HEAD");
+	else if (has_body(connection))
+		*ret = pg_http_refuse(connection, 413, "a question has no body", NULL, NULL);
+	else
+		return false;
+	return true;
+}
+
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *upload,
 			      size_t *upload_size, void **state)
 {
 	struct pg_http *http = arg;
 	struct request *req = *state;
-	const char *host;
+	enum MHD_Result r;
 
 	(void)version;
 	(void)upload;
-	if (!req) { /* headers are there, the body, if any, is not */
+	(void)upload_size;
+	if (!req) {
+		/* An answer to the headers alone ends the connection: no body is waited for. */
+		if (turn_away(http, connection, method, &r))
+			return r;
 		req = calloc(1, sizeof(*req));
 		if (!req)
 			return MHD_NO;
 		req->connection = connection;
 		req->fd = -1;
 		*state = req;
-		set_busy(connection, true);
 		return MHD_YES;
 	}
 	if (req->answered)
 		return send_answer(req);
-	if (*upload_size) { /* nobody wants it */
-		*upload_size = 0;
-		return MHD_YES;
-	}
-	host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
-	if (!host || !pg_host_is_ours(host, http->opts->name, http->opts->n_names))
-		return pg_http_refuse(connection, 403, "this server does not go by that name (see --host)",
-			      NULL, NULL);
-	if (!may_ask(http->opts, connection))
-		return pg_http_refuse(connection, 401, "a token is needed", "WWW-Authenticate",
-			      "Basic realm=\"portguard\", charset=\"UTF-8\"");
-	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
-		return pg_http_refuse(connection, 405, "only GET and HEAD", "Allow", "GET, HEAD");
+	set_busy(connection, true);
 	return route(http, req, url);
 }
 

@@ -94,6 +94,21 @@ static int write_flows(FILE *f, const struct pg_snapshot *snap, struct pg_err *e
 	return pg_flow_json_end(j, err);
 }
 
+/* The newest, the oldest of them first; each as `drops --json` has it. */
+static int write_drops(struct pg_dp *dp, FILE *f, size_t most, struct pg_err *err)
+{
+	_cleanup_(pg_drop_list_clear) struct pg_drop_list list = { 0 };
+	int r = dp ? pg_drops_last(dp, most, &list, err) : 0;
+
+	fputs("{\"drops\":[", f);
+	for (size_t i = 0; !r && i < list.n; i++) {
+		fputs(i ? "," : "", f);
+		r = pg_json_drop(f, &list.row[i], err);
+	}
+	fputs("]}\n", f);
+	return r;
+}
+
 static size_t read_runs(struct pg_dp *dp, struct pg_metric_run *ret, struct pg_err *err)
 {
 	struct pg_dp_iface iface[PG_MAX_IFACES];
@@ -153,6 +168,8 @@ static int write_doc(struct reader *reader, struct pg_dp *dp, FILE *f, enum pg_d
 		return write_flows(f, snap, err);
 	case PG_DOC_STATES:
 		return pg_json_states(f, &snap->states, &q->states, err);
+	case PG_DOC_DROPS:
+		return write_drops(dp, f, q->last_drops, err);
 	case PG_DOC_METRICS:
 		return write_metrics(reader, dp, f, snap, began_s, err);
 	default:
@@ -216,7 +233,6 @@ static int answer_stream(struct reader *reader, struct pg_dp *dp, FILE *f, struc
 {
 	struct live *live = reader->live;
 	struct pg_snapshot *snap = NULL;
-	struct timespec t = { 0 };
 	struct utsname uts;
 	struct pg_stream_more more = {
 		.host = uname(&uts) ? "" : uts.nodename,
@@ -227,8 +243,6 @@ static int answer_stream(struct reader *reader, struct pg_dp *dp, FILE *f, struc
 	int r = dp ? read_live(reader, dp, &snap, err) :
 		     pg_snapshot_read(NULL, pg_dp_follow_dir(reader->opts->follow), 0, NULL, &snap, err);
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	more.now_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 	if (!r)
 		r = pg_stream_write(f, &live->stream, snap, &more, err);
 	if (dp)

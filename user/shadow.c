@@ -86,6 +86,14 @@ static int take(void *arg, const struct pg_difference *d, const struct pg_count 
 	return pg_diff_add(r->diff, &row);
 }
 
+static void note_left_out(const struct pg_dp *tried, const struct pg_dp_iface *iface,
+			  struct pg_shadow *ret)
+{
+	for (__u32 slot = 0; slot < PG_MAX_IFACES; slot++)
+		if (iface[slot].abi.netns && !pg_dp_shadow_watches(tried, slot))
+			snprintf(ret->left_out[ret->n_left_out++], IFNAMSIZ, "%s", iface[slot].abi.name);
+}
+
 static int read_rows(struct pg_dp *dp, struct pg_dp *tried, struct pg_shadow *ret,
 		     struct pg_err *err)
 {
@@ -98,6 +106,8 @@ static int read_rows(struct pg_dp *dp, struct pg_dp *tried, struct pg_shadow *re
 		return pg_fail(err, -ENOMEM, "out of memory");
 	r = pg_dp_ifaces(dp, iface, err);
 	if (!r)
+		note_left_out(tried, iface, ret);
+	if (!r)
 		r = pg_dp_shadow_read(tried, &ret->sums, take, &reading, err);
 	pg_diff_sort(&ret->diff);
 	return r == -ENOMEM ? pg_fail(err, r, "out of memory") : r;
@@ -107,15 +117,21 @@ int pg_shadow_read(struct pg_dp *dp, struct pg_shadow *ret, struct pg_err *err)
 {
 	_cleanup_(pg_dp_closep) struct pg_dp *tried = NULL;
 	int r = dp ? pg_dp_shadow_open(dp, &tried, err) : -ENOENT;
+	__u32 numbers[2];
 
 	*ret = (struct pg_shadow){ 0 };
 	if (r == -ENOENT)
 		return pg_fail(err, r, "no policy is being tried: 'portguard apply FILE --shadow' begins");
 	if (!r)
-		r = pg_policy_read(dp, &ret->was, err);
+		r = pg_policy_read_beside(dp, tried, &ret->was, err);
 	if (!r)
 		r = pg_policy_read(tried, &ret->now, err);
-	return r ? r : read_rows(dp, tried, ret, err);
+	if (r)
+		return r;
+	pg_dp_policy_numbers(dp, numbers);
+	ret->generation = pg_dp_shadow_generation(dp);
+	ret->in_force = numbers[0];
+	return read_rows(dp, tried, ret, err);
 }
 
 void pg_shadow_clear(struct pg_shadow *shadow)
@@ -126,6 +142,17 @@ void pg_shadow_clear(struct pg_shadow *shadow)
 	*shadow = (struct pg_shadow){ 0 };
 }
 
+static void add_left_out(struct pg_text *t, const struct pg_shadow *shadow)
+{
+	char name[4 * IFNAMSIZ + 1];
+
+	for (size_t i = 0; i < shadow->n_left_out; i++)
+		pg_text_add(t, "%s%s", i ? ", " : "Left out     ",
+			    pg_printable(shadow->left_out[i], name, sizeof(name)));
+	if (shadow->n_left_out)
+		pg_text_add(t, ": in another network namespace, or gone, when it began\n");
+}
+
 void pg_view_shadow(struct pg_text *t, const struct pg_shadow *shadow, size_t limit)
 {
 	pg_text_add(t, "Compared     %llu packets\nDifferences  %llu\n",
@@ -133,6 +160,11 @@ void pg_view_shadow(struct pg_text *t, const struct pg_shadow *shadow, size_t li
 	if (shadow->sums.lost.packets)
 		pg_text_add(t, "Not listed   %llu of them: the table is full\n",
 			    shadow->sums.lost.packets);
+	if (pg_shadow_stopped(shadow))
+		pg_text_add(t, "Stopped      the policy in force was changed since it began (generation %u, now %u): "
+			       "nothing more is compared\n",
+			    shadow->generation, shadow->in_force);
+	add_left_out(t, shadow);
 	if (shadow->diff.n)
 		pg_text_addn(t, "\n", 1);
 	pg_view_diff(t, &shadow->diff, limit);

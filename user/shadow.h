@@ -16,7 +16,16 @@ struct pg_shadow {
 	struct pg_ruleset *was, *now; /* owned */
 	struct pg_diff diff;	      /* sorted; its places point into the two */
 	struct pg_shadow_sums sums;
+	/* Compared is with the first only: if the second, in force now, is another, nothing is. */
+	uint32_t generation, in_force;
+	size_t n_left_out; /* interfaces that it does not see: they were not here, or gone */
+	char left_out[PG_MAX_IFACES][IFNAMSIZ];
 };
+static inline bool pg_shadow_stopped(const struct pg_shadow *shadow)
+{
+	return shadow->generation != shadow->in_force;
+}
+
 /* -ENOENT, with words: nothing is tried. The caller clears it in any case. */
 int pg_shadow_read(struct pg_dp *dp, struct pg_shadow *ret, struct pg_err *err);
 void pg_shadow_clear(struct pg_shadow *shadow);

@@ -219,16 +219,9 @@ void pg_short_free(struct pg_short *s)
 /* Does `a` hold for every address that `b` holds for? */
 static bool addr_covers(const struct pg_addr *a, const struct pg_addr *b)
 {
-	size_t n = a->family == PG_V4 ? 4 : 16;
-
 	if (!a->set)
 		return true;
-	if (a->invert || !b->set || b->invert || a->family != b->family)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (a->mask[i] & ~b->mask[i] || (b->addr[i] & a->mask[i]) != a->addr[i])
-			return false;
-	return true;
+	return !a->invert && b->set && !b->invert && pg_prefix_covers(a, b);
 }
 
 /* Does match `a` hold for every packet to the ports of `b`, which is one of a short form? */
@@ -260,8 +253,8 @@ static bool is_apart(const struct pg_match *a, const struct pg_match *b)
 
 	if (a->kind == PG_MATCH_STATE || a->kind == PG_MATCH_CONNTRACK)
 		return a->conntrack.given & 1U << PG_CT_PART_STATE &&
-		       !(a->conntrack.inverted & 1U << PG_CT_PART_STATE) &&
-		       !(a->conntrack.states & PG_CT_NEW);
+		       !(a->conntrack.inverted & 1U << PG_CT_PART_STATE) ==
+			       !(a->conntrack.states & PG_CT_NEW);
 	for (unsigned i = 0; i < n_mine; i++)
 		for (unsigned k = 0; k < n_its; k++)
 			if (mine[i].lo <= its[k].hi && its[k].lo <= mine[i].hi)
@@ -362,20 +355,37 @@ static int put_decision(struct pg_chain *chain, size_t at, const struct pg_rule 
 	return pg_chain_insert(chain, at, rule);
 }
 
-/* Does a rule of INPUT let in new connections that a denial, which stands behind it, is for? Roughly: some. */
+/* Can both be for the same source address? */
+static bool addr_meet(const struct pg_addr *a, const struct pg_addr *b)
+{
+	return !a->set || !b->set || a->invert || b->invert || !pg_prefixes_differ(a, b);
+}
+
+/* Can a packet that begins a connection, and that `deny` is for, match `a`? */
+static bool meets(const struct pg_rule *a, const struct pg_rule *deny)
+{
+	if (!(pg_rule_families(a) & pg_rule_families(deny)) || a->out.set ||
+	    (a->proto && !a->proto_invert && a->proto != deny->proto) ||
+	    !addr_meet(&a->src, &deny->src))
+		return false;
+	if (a->in.set && !a->in.invert &&
+	    (!strcmp(a->in.name, "lo") || (deny->in.set && !strchr(a->in.name, '+') &&
+					   !strchr(deny->in.name, '+') && strcmp(a->in.name, deny->in.name))))
+		return false;
+	for (size_t i = 0; i < a->n_match; i++)
+		if (is_apart(&a->match[i], &deny->match[0]))
+			return false;
+	return true;
+}
+
+/* Does a rule let in new connections that `deny` is for? Roughly: some. */
 static bool lets_some_in(const struct pg_ruleset *set, const struct pg_rule *a, const struct pg_rule *deny,
 			 unsigned depth)
 {
 	const struct pg_chain *chain;
 
-	if ((a->target != PG_TARGET_ACCEPT && a->target != PG_TARGET_CHAIN) || !depth ||
-	    !(pg_rule_families(a) & pg_rule_families(deny)) || a->out.set ||
-	    (a->proto && !a->proto_invert && a->proto != deny->proto) ||
-	    (a->in.set && !a->in.invert && !strcmp(a->in.name, "lo")))
+	if ((a->target != PG_TARGET_ACCEPT && a->target != PG_TARGET_CHAIN) || !depth || !meets(a, deny))
 		return false;
-	for (size_t i = 0; i < a->n_match; i++)
-		if (is_apart(&a->match[i], &deny->match[0]))
-			return false;
 	if (a->target == PG_TARGET_ACCEPT)
 		return true;
 	chain = pg_ruleset_chain(set, PG_TABLE_FILTER, a->chain);
@@ -385,14 +395,49 @@ static bool lets_some_in(const struct pg_ruleset *set, const struct pg_rule *a, 
 	return false;
 }
 
-static void log_openings(struct pg_text *log, const struct pg_ruleset *set, size_t before,
-			 const struct pg_rule *deny)
+/* Does this rule of INPUT? One that leads past those behind it, to the policy, may as well. */
+static bool is_opening(const struct pg_ruleset *set, const struct pg_rule *a, const struct pg_rule *deny)
 {
-	const struct pg_chain *chain = &set->chain[PG_CHAIN_INPUT];
+	bool ends = a->target == PG_TARGET_RETURN || (a->target == PG_TARGET_CHAIN && a->is_goto);
 
-	for (size_t i = 0; i < before; i++)
-		if (lets_some_in(set, &chain->rule[i], deny, 16))
-			log_rule(log, "# still lets some in:", i + 1, &chain->rule[i]);
+	return lets_some_in(set, a, deny, 16) ||
+	       (ends && set->chain[PG_CHAIN_INPUT].policy == PG_TARGET_ACCEPT && meets(a, deny));
+}
+
+/* What `allow` with the same ports has made for an address: it was meant to go before the rest. */
+static bool is_exception(const struct pg_rule *a, const struct pg_rule *deny)
+{
+	struct pg_rule wide = *a; /* shares what a owns, and is not freed */
+
+	wide.src = deny->src;
+	return a->target == PG_TARGET_ACCEPT && addr_covers(&deny->src, &a->src) &&
+	       same_but_target(&wide, deny);
+}
+
+/* Where a denial has to stand, `before` at the latest, so that only exceptions are still let in. */
+static size_t ahead_of_openings(const struct pg_ruleset *set, size_t before, const struct pg_rule *deny)
+{
+	const struct pg_rule *rule = set->chain[PG_CHAIN_INPUT].rule;
+	size_t at = 0;
+
+	while (at < before && (is_exception(&rule[at], deny) || !is_opening(set, &rule[at], deny)))
+		at++;
+	return at;
+}
+
+static void log_exceptions(struct pg_text *log, const struct pg_ruleset *set, size_t before,
+			   const struct pg_rule *deny)
+{
+	const struct pg_rule *rule = set->chain[PG_CHAIN_INPUT].rule;
+
+	for (size_t i = 0; i < before; i++) {
+		size_t k = is_exception(&rule[i], deny) ? 0 : i + 1;
+
+		while (k < i && !covers(&rule[k], &rule[i]))
+			k++;
+		if (k == i)
+			log_rule(log, "# still lets some in:", i + 1, &rule[i]);
+	}
 }
 
 /* Rule i of a part. What is there in the same words, by whatever verb, gives way. */
@@ -401,27 +446,32 @@ static int add(struct pg_ruleset *set, const struct pg_short *s, const struct pg
 {
 	struct pg_chain *chain = &set->chain[PG_CHAIN_INPUT];
 	const struct pg_rule *rule = &part->decide.rule[i];
-	bool limit = s->kind == PG_SHORT_LIMIT, watched;
-	size_t at = 0;
+	bool limit = s->kind == PG_SHORT_LIMIT, deny = s->kind == PG_SHORT_DENY, same, watched;
+	size_t at = 0, place;
 	int r = 0;
 
 	while (at < chain->n_rules && !covers(&chain->rule[at], rule))
 		at++;
-	watched = at < chain->n_rules && same_but_target(&chain->rule[at], rule) &&
-		  is_watched(chain, at, part, i);
-	if (at < chain->n_rules && pg_rule_equal(&chain->rule[at], rule) && watched == limit) {
+	same = at < chain->n_rules && same_but_target(&chain->rule[at], rule);
+	watched = same && is_watched(chain, at, part, i);
+	place = deny ? ahead_of_openings(set, at, rule) : at;
+	if (same && place == at && pg_rule_equal(&chain->rule[at], rule) && watched == limit) {
 		log_rule(log, "# already there: -A", 0, rule);
 		return 0;
 	}
 	*changed = true;
+	if (same && place < at) /* there it is too late */
+		remove_rule(chain, at, log);
 	for (size_t k = 0; k < PG_SHORT_WATCH && watched && !limit; k++)
 		remove_rule(chain, --at, log);
+	if (place < at)
+		at = place;
 	for (size_t k = 0; k < PG_SHORT_WATCH && !watched && limit && !r; k++)
 		r = insert_rule(chain, at++, &part->watch[k].rule[i], log);
 	if (!r)
 		r = put_decision(chain, at, rule, log);
-	if (!r && s->kind == PG_SHORT_DENY)
-		log_openings(log, set, at, rule);
+	if (!r && deny)
+		log_exceptions(log, set, at, rule);
 	return r;
 }
 

@@ -31,7 +31,8 @@ void pg_short_free(struct pg_short *s);
 
 /*
  * Put the rules into INPUT where they take effect: ahead of the first rule that would decide about
- * all of their packets, otherwise at the end. The same rule with the other target is replaced; a
+ * all of their packets, otherwise at the end; a denial also ahead of what lets some of them in, but for
+ * the same ports allowed to an address, which the log then names. The same rule with the other target is replaced; a
  * rule that is there already stays; of allow, deny and limit, the last one replaces the others.
  * Appends to `log`, a line for each, the command that iptables would have been given. *ret_changed: whether anything is to be committed.
  */

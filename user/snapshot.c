@@ -127,21 +127,29 @@ static void read_listeners(struct pg_snapshot_cache *cache)
 			 (int)sizeof(cache->listener_error) - 1, why.text);
 }
 
-static int read_ports(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsigned what,
-		      struct pg_snapshot *snap, struct pg_err *err)
+/* Before anything is counted: it takes its time, and counters are to be of one moment. */
+static int read_names(struct pg_snapshot_cache *cache, unsigned what, struct pg_err *err)
 {
-	static const struct pg_listeners none;
-	struct rows rows = { .snap = snap, .listeners = &none };
-
+	if (!(what & PG_SNAP_PORTS))
+		return 0;
 	if (!cache->services)
 		cache->services = pg_services_read();
 	if (!cache->listeners)
 		cache->listeners = calloc(1, sizeof(*cache->listeners));
 	if (!cache->services || !cache->listeners)
 		return no_memory(err);
-	rows.services = cache->services;
-	if (what & PG_SNAP_LISTENERS) {
+	if (what & PG_SNAP_LISTENERS)
 		read_listeners(cache);
+	return 0;
+}
+
+static int read_ports(struct pg_dp *dp, const struct pg_snapshot_cache *cache, unsigned what,
+		      struct pg_snapshot *snap, struct pg_err *err)
+{
+	static const struct pg_listeners none;
+	struct rows rows = { .snap = snap, .listeners = &none, .services = cache->services };
+
+	if (what & PG_SNAP_LISTENERS) {
 		rows.listeners = cache->listeners;
 		memcpy(snap->listener_error, cache->listener_error, sizeof(snap->listener_error));
 	}
@@ -226,6 +234,15 @@ static int read_flows(struct pg_dp *dp, unsigned what, const struct pg_flow_quer
 	return r;
 }
 
+/* Who may not look into the directory (serve) knows of it nevertheless. */
+static void read_shadow(struct pg_dp *dp, struct pg_dp_policy_info *policy)
+{
+	enum pg_shadow_state state = pg_dp_shadow_state(dp, &policy->shadow_since);
+
+	if (state != PG_SHADOW_NONE)
+		policy->shadow = state;
+}
+
 static int read_instance(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsigned what,
 			 const struct pg_flow_query *query, struct pg_snapshot *snap,
 			 struct pg_err *err)
@@ -238,8 +255,10 @@ static int read_instance(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsi
 		r = read_flows(dp, what, query, snap, err);
 	if (r < 0)
 		return r;
-	if (what & PG_SNAP_KERNEL)
+	if (what & PG_SNAP_KERNEL) {
 		snap->has = *pg_dp_kernel();
+		read_shadow(dp, &snap->policy);
+	}
 	snap->knows_kernel = snap->has.loop; /* without it there were no instance */
 	snap->memory_bytes = pg_dp_memory(dp);
 	snap->events_lost = pg_dp_events_lost(dp);
@@ -249,11 +268,14 @@ static int read_instance(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsi
 static struct pg_snapshot *begin(const char *state_dir)
 {
 	struct pg_snapshot *snap = calloc(1, sizeof(*snap));
+	struct timespec wall = { 0 };
 	struct utsname uts;
 
 	if (!snap)
 		return NULL;
+	clock_gettime(CLOCK_REALTIME, &wall);
 	snap->time_ns = now_ns();
+	snap->time_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
 	snprintf(snap->state_dir, sizeof(snap->state_dir), "%s", state_dir ? state_dir : "");
 	if (!uname(&uts))
 		snprintf(snap->kernel, sizeof(snap->kernel), "%s", uts.release);
@@ -271,9 +293,12 @@ int pg_snapshot_read(struct pg_dp *dp, const char *state_dir, unsigned what,
 		     struct pg_err *err)
 {
 	_cleanup_(pg_snapshot_cache_clear) struct pg_snapshot_cache cache = { 0 };
-	_cleanup_(pg_snapshot_freep) struct pg_snapshot *snap = begin(state_dir);
-	int r;
+	_cleanup_(pg_snapshot_freep) struct pg_snapshot *snap = NULL;
+	int r = dp ? read_names(&cache, what, err) : 0;
 
+	if (r < 0)
+		return r;
+	snap = begin(state_dir);
 	if (!snap)
 		return no_memory(err);
 	r = pg_policy_read(dp, &snap->rules, err);
@@ -321,9 +346,12 @@ static int read_rules(struct pg_dp *dp, struct pg_snapshot_cache *cache, struct 
 int pg_snapshot_read_again(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsigned what,
 			   struct pg_snapshot **ret_snap, struct pg_err *err)
 {
-	_cleanup_(pg_snapshot_freep) struct pg_snapshot *snap = begin(pg_dp_state_dir(dp));
-	int r;
+	_cleanup_(pg_snapshot_freep) struct pg_snapshot *snap = NULL;
+	int r = read_names(cache, what, err);
 
+	if (r < 0)
+		return r;
+	snap = begin(pg_dp_state_dir(dp));
 	if (!snap)
 		return no_memory(err);
 	snap->exists = true;

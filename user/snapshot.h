@@ -42,6 +42,7 @@ struct pg_snapshot {
 	char state_dir[256];
 	char kernel[65];
 	uint64_t time_ns;  /* CLOCK_MONOTONIC */
+	uint64_t time_ms;  /* the same moment, since 1970 */
 	uint64_t instance; /* another one, made anew in the same place, has another number */
 	bool exists; /* there is an instance; otherwise everything below is empty */
 	struct pg_iface_row *iface;
@@ -73,7 +74,7 @@ struct pg_snapshot {
 #define PG_SNAP_STATES (1U << 3)
 #define PG_SNAP_STATES_TOTAL (1U << 8) /* without ports */
 #define PG_SNAP_COST (1U << 4)
-#define PG_SNAP_KERNEL (1U << 5)
+#define PG_SNAP_KERNEL (1U << 5) /* and all about a policy that is tried */
 
 /*
  * dp NULL: there is no instance. `query` says which flows, NULL: all. The caller frees with

@@ -19,7 +19,7 @@
  * attributes off, cursor on, the other screen.
  */
 static struct termios found;
-static volatile sig_atomic_t taken, wanted_signal, resized;
+static volatile sig_atomic_t taken, wanted_signal, resized, continued;
 static const char restore[] = "\033[?1000l\033[?1002l\033[?1006l\033[m\017\033[?25h\033[?1049l\033[?1l\033>\r";
 static bool plain_restore; /* the terminal takes no such sequences */
 
@@ -50,6 +50,12 @@ static void resize(int sig)
 {
 	(void)sig;
 	resized = 1;
+}
+
+static void go_on(int sig)
+{
+	(void)sig;
+	continued = 1;
 }
 
 static void handle(const int *sig, size_t n, void (*fn)(int), int flags)
@@ -131,9 +137,21 @@ static int refuse_type(const char *why, struct pg_err *err)
 /* What the terminal sends for a click, a wheel and, doubled, for nothing. */
 #define MOUSE_EVENTS (BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED)
 
+/* A read that nothing is left for, since a shell has taken it while we were stopped, must not wait. */
+static void never_block(void)
+{
+	struct termios now;
+
+	if (tcgetattr(STDIN_FILENO, &now) < 0)
+		return;
+	now.c_cc[VMIN] = now.c_cc[VTIME] = 0;
+	if (!tcsetattr(STDIN_FILENO, TCSANOW, &now))
+		def_prog_mode();
+}
+
 int pg_term_open(bool colour, struct pg_err *err)
 {
-	const int winch = SIGWINCH;
+	const int winch = SIGWINCH, cont = SIGCONT;
 	SCREEN *screen;
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &found) < 0)
@@ -154,9 +172,11 @@ int pg_term_open(bool colour, struct pg_err *err)
 	handle_deadly();
 	handle(ending, ARRAY_SIZE(ending), end, 0);
 	handle(&winch, 1, resize, 0);
+	handle(&cont, 1, go_on, 0);
 	raw(); /* Ctrl-Z and Ctrl-C are keys */
 	noecho();
 	nonl();
+	never_block();
 	keypad(stdscr, TRUE);
 	nodelay(stdscr, TRUE);
 	curs_set(0);
@@ -175,10 +195,35 @@ void pg_term_close(void)
 	taken = 0;
 }
 
+static void take_again(void)
+{
+	taken = 1;
+	resized = 1;
+	continued = 0;
+	mousemask(MOUSE_EVENTS, NULL);
+	clearok(stdscr, TRUE);
+	refresh();
+}
+
+/* Somebody has stopped us without asking, and a shell has used the terminal since: modes, screen, cursor. */
+static void resume(void)
+{
+	pid_t front = tcgetpgrp(STDIN_FILENO);
+
+	/* In the background it still is the shell's: the next time we are continued it may be ours. */
+	if (front >= 0 && front != getpgrp())
+		raise(SIGTTOU);
+	mousemask(0, NULL);
+	endwin();
+	take_again();
+}
+
 void pg_term_size(unsigned *ret_width, unsigned *ret_height)
 {
 	struct winsize size;
 
+	if (continued)
+		resume();
 	if (resized && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_row && size.ws_col)
 		resizeterm(size.ws_row, size.ws_col);
 	resized = 0;
@@ -221,11 +266,7 @@ void pg_term_suspend(void)
 	kill(0, SIGSTOP);
 	/* What was set meanwhile is what is to be found again. */
 	tcgetattr(STDIN_FILENO, &found);
-	taken = 1;
-	resized = 1;
-	mousemask(MOUSE_EVENTS, NULL);
-	clearok(stdscr, TRUE);
-	refresh();
+	take_again();
 }
 
 int pg_term_signal(void)
@@ -299,8 +340,9 @@ int pg_term_key(int timeout_ms, struct pg_key *ret)
 	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
 		sigaddset(&all, ending[i]);
 	sigaddset(&all, SIGWINCH);
+	sigaddset(&all, SIGCONT);
 	sigprocmask(SIG_BLOCK, &all, &before);
-	r = wanted_signal || resized ? 0 : ppoll(&fd, 1, &t, &before);
+	r = wanted_signal || resized || continued ? 0 : ppoll(&fd, 1, &t, &before);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (wanted_signal)
 		return -EINTR;

@@ -75,34 +75,49 @@ static void draw_summary(struct pg_frame *f, const struct pg_top_model *model)
 	pg_frame_spark(f, x, 1, PG_LOOK_BAD, value, 30);
 }
 
+/* The old policy comes back by itself: that is shown whatever else there is to say. */
+static void draw_waits(struct pg_frame *f, unsigned y, unsigned seconds)
+{
+	pg_frame_printf(f, 1, y, PG_LOOK_WARN,
+			f->width < 80 ? "%u s: C keeps the new policy, R takes it back" :
+					"The old policy comes back in %u s: C keeps the new one, R takes it back now",
+			seconds);
+}
+
+static const char lapsed[] = "The new policy was not confirmed: the old one is in force again";
+
+/* A message that the policy has changed would go on saying so. */
+static void notice_lapse(struct pg_top *top, const struct pg_dp_policy_info *policy)
+{
+	if (top->waits && !policy->confirm_s && policy->expired)
+		snprintf(top->message, sizeof(top->message), "%s", lapsed);
+	top->waits = policy->confirm_s;
+}
+
 /* What one must know now; otherwise how many rules and listeners there are. */
-static void draw_status(struct pg_frame *f, const struct pg_top *top, const struct pg_top_model *model)
+static void draw_status(struct pg_frame *f, unsigned y, const struct pg_top *top,
+			const struct pg_top_model *model)
 {
 	const struct pg_snapshot *snap = model->snap;
 
 	if (top->message[0])
 		return; /* draw_message() */
 	if (top->editing || top->filter[0])
-		pg_frame_printf(f, 1, 2, PG_LOOK_STRONG, "filter: %s%s", top->filter,
+		pg_frame_printf(f, 1, y, PG_LOOK_STRONG, "filter: %s%s", top->filter,
 				top->editing ? "_" : "");
-	else if (snap->policy.confirm_s)
-		pg_frame_printf(f, 1, 2, PG_LOOK_WARN,
-				"The old policy comes back in %u s: C keeps the new one, R takes it back now",
-				snap->policy.confirm_s);
 	else if (snap->policy.expired)
-		pg_frame_put(f, 1, 2, f->width - 1, PG_LOOK_WARN,
-			     "The new policy was not confirmed: the old one is in force again");
+		pg_frame_put(f, 1, y, f->width - 1, PG_LOOK_WARN, lapsed);
 	else if (snap->policy.shadow == PG_SHADOW_ON)
-		pg_frame_put(f, 1, 2, f->width - 1, PG_LOOK_WARN,
+		pg_frame_put(f, 1, y, f->width - 1, PG_LOOK_WARN,
 			     "Another policy is tried beside this one: 'portguard shadow' compares them");
 	else if (snap->listener_error[0])
-		pg_frame_printf(f, 1, 2, PG_LOOK_DIM, "no listeners: %s", snap->listener_error);
+		pg_frame_printf(f, 1, y, PG_LOOK_DIM, "no listeners: %s", snap->listener_error);
 }
 
 /* All of it, over what is below, where a line is too short: its end says what to do. */
-static void draw_message(struct pg_frame *f, const char *message)
+static void draw_message(struct pg_frame *f, unsigned y, const char *message)
 {
-	for (unsigned y = 2; *message && y + 1 < f->height; y++) {
+	for (; *message && y + 1 < f->height; y++) {
 		size_t n = strlen(message), room = f->width > 2 ? f->width - 2 : 1;
 
 		if (n > room) {
@@ -158,7 +173,7 @@ void pg_top_draw_ask(struct pg_frame *f, unsigned y, unsigned height, struct pg_
 	pg_frame_put(f, x + 6, y + 10, width - 9, PG_LOOK_PLAIN, "do it for good");
 	pg_frame_put(f, x + 3, y + 11, 1, PG_LOOK_KEY, "t");
 	pg_frame_printf(f, x + 6, y + 11, PG_LOOK_PLAIN,
-			"for %u s, if it is not confirmed by then (+ - change that)", ask->seconds);
+			"for %u s, unless C keeps it by then (+ - change that)", ask->seconds);
 	pg_frame_put(f, x + 3, y + 12, 1, PG_LOOK_KEY, "n");
 	pg_frame_put(f, x + 6, y + 12, width - 9, PG_LOOK_PLAIN, "leave everything as it is");
 }
@@ -170,8 +185,11 @@ void pg_top_draw(struct pg_frame *f, struct pg_top *top, const struct pg_top_mod
 		[PG_TOP_STATES] = pg_top_draw_states, [PG_TOP_RULES] = pg_top_draw_rules,
 		[PG_TOP_DROPS] = pg_top_draw_drops,   [PG_TOP_OVERVIEW] = pg_top_draw_overview,
 	};
-	unsigned height = f->height > 4 ? f->height - 4 : 0;
+	const struct pg_dp_policy_info *policy = &model->snap->policy;
+	unsigned y = policy->confirm_s ? 3 : 2; /* of messages */
+	unsigned height = f->height > y + 2 ? f->height - y - 2 : 0;
 
+	notice_lapse(top, policy);
 	top->has_row = false;
 	top->n_rows = 0;
 	top->n_columns = 0;
@@ -179,16 +197,18 @@ void pg_top_draw(struct pg_frame *f, struct pg_top *top, const struct pg_top_mod
 	draw_bar(f, top, model);
 	if (model->snap->exists) {
 		draw_summary(f, model);
-		draw_status(f, top, model);
-		(top->detail ? pg_top_draw_port : views[top->view])(f, 3, height, top, model);
+		if (policy->confirm_s)
+			draw_waits(f, 2, policy->confirm_s);
+		draw_status(f, y, top, model);
+		(top->detail ? pg_top_draw_port : views[top->view])(f, y + 1, height, top, model);
 	} else {
 		draw_nothing(f, model->snap);
 	}
-	draw_message(f, top->message);
+	draw_message(f, y, top->message);
 	if (top->help)
 		pg_top_draw_help(f, f->height > 2 ? 1 : 0, f->height - 1, top, model);
 	if (top->ask.open)
-		pg_top_draw_ask(f, 4, height, top, model);
+		pg_top_draw_ask(f, 4, f->height > 4 ? f->height - 4 : 0, top, model);
 	if (f->height > 1) {
 		pg_frame_fill(f, 0, f->height - 1, f->width, PG_LOOK_BAR, ' ');
 		pg_top_hints(top, f, f->height - 1);

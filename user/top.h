@@ -101,6 +101,7 @@ struct pg_top {
 	char message[256]; /* of what went wrong, or was done; until the next key */
 	bool ascii;
 	/* Of the last frame. */
+	bool waits;    /* a policy for its confirmation */
 	size_t n_rows; /* of its table */
 	bool has_row;  /* the cursor is on one that is a port: */
 	struct pg_port_id row;

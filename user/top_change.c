@@ -73,19 +73,40 @@ int pg_top_prepare(struct pg_ctx *ctx, struct pg_top *top, struct pg_err *err)
 	return 0;
 }
 
+/* Whom a denial does not hold for, in a few words; "": it holds for all. */
+static void name_exceptions(const struct pg_text *log, char *buf, size_t size)
+{
+	static const char note[] = "# still lets some in: ";
+	const char *at = log->buf ? strstr(log->buf, note) : NULL;
+	int n;
+
+	*buf = '\0';
+	if (!at)
+		return;
+	at += strlen(note);
+	n = (int)strcspn(at, "\n");
+	snprintf(buf, size, ", but not for all: %.*s%s", n, at, strstr(at, note) ? " and others" : "");
+}
+
 /* A policy that would drop the SSH connection that this is typed on is refused, as by `apply'. */
-static int commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_top *top, struct pg_err *err)
+static int commit(struct pg_edit *edit, struct pg_ruleset *set, struct pg_top *top,
+		  const struct pg_text *log, struct pg_err *err)
 {
 	_cleanup_(pg_text_free) struct pg_text warning = {};
 	const struct pg_top_ask *ask = &top->ask;
+	char but[160], time[32] = "";
 	int r = edit->dp ? pg_ssh_guard(edit->dp, set, &warning, err) : 0;
 
 	if (!r)
 		r = pg_edit_commit_for(edit, set, ask->seconds, err);
 	if (r < 0)
 		return r;
-	snprintf(top->message, sizeof(top->message), "%u/%s is %s%s%s", ask->port.port,
-		 pg_port_proto_name(ask->port.proto), ask->deny ? "denied" : "allowed",
+	top->frozen = false; /* what it does is to be seen */
+	name_exceptions(log, but, sizeof(but));
+	if (ask->seconds)
+		snprintf(time, sizeof(time), " for %u s", ask->seconds);
+	snprintf(top->message, sizeof(top->message), "%u/%s is %s%s%s%s%s", ask->port.port,
+		 pg_port_proto_name(ask->port.proto), ask->deny ? "denied" : "allowed", time, but,
 		 warning.len ? "; " : "", warning.len ? warning.buf : "");
 	return 0;
 }
@@ -113,7 +134,7 @@ int pg_top_apply(struct pg_ctx *ctx, struct pg_top *top, struct pg_err *err)
 		top->ask.open = true;
 		return 0;
 	}
-	return commit(&edit, set, top, err);
+	return commit(&edit, set, top, &log, err);
 }
 
 static int keep(struct pg_dp *dp, struct pg_err *err)

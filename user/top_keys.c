@@ -238,6 +238,17 @@ static enum pg_top_action ask(struct pg_top *top, bool deny)
 	return deny ? PG_TOP_DENY : PG_TOP_ALLOW;
 }
 
+/* Nothing may stand still while seconds run. */
+static enum pg_top_action freeze(struct pg_top *top)
+{
+	if (top->waits && !top->frozen) {
+		snprintf(top->message, sizeof(top->message), "Not while a policy waits for its confirmation.");
+		return PG_TOP_NOTHING;
+	}
+	top->frozen = !top->frozen;
+	return top->frozen ? PG_TOP_NOTHING : PG_TOP_READ;
+}
+
 static enum pg_top_action filter(struct pg_top *top)
 {
 	top->editing = true;
@@ -289,8 +300,7 @@ static enum pg_top_action carry_out(struct pg_top *top, enum verb verb, uint32_t
 	case DO_FILTER:
 		return filter(top);
 	case DO_FREEZE:
-		top->frozen = !top->frozen;
-		return top->frozen ? PG_TOP_NOTHING : PG_TOP_READ;
+		return freeze(top);
 	case DO_CUMULATIVE:
 		top->cumulative = !top->cumulative;
 		return PG_TOP_READ;

@@ -25,7 +25,7 @@ static const struct pg_top_column rates[] = {
 	[COL_OPEN] = { "OPEN", 5, 7, true, false, 3 },
 	[COL_MINUTE] = { "MINUTE", 7, 60, false, false, 6 },
 	[COL_SHARE] = { "SHARE", 8, 16, false, false, 9 },
-	[COL_MARK] = { "NOTE", 9, 9, false, true, 10 },
+	[COL_MARK] = { "NOTE", 1, 9, false, true, 0 },
 };
 static const struct pg_top_column totals[] = {
 	[COL_PORT] = { "PORT", 9, 10, false, true, 0 },
@@ -41,7 +41,7 @@ static const struct pg_top_column totals[] = {
 	[COL_OPEN] = { "OPEN", 5, 7, true, false, 3 },
 	[COL_MINUTE] = { "MINUTE", 7, 60, false, false, 6 },
 	[COL_SHARE] = { "SHARE", 8, 16, false, false, 9 },
-	[COL_MARK] = { "NOTE", 9, 9, false, true, 10 },
+	[COL_MARK] = { "NOTE", 1, 9, false, true, 0 },
 };
 
 /* A port without a mark has an empty field. */
@@ -166,7 +166,7 @@ static void put_name(const struct pg_port_row *row, struct pg_frame *f, unsigned
 
 	process_text(row, process, sizeof(process));
 	if (row->has_listener && w < 12 && row->listener.pid)
-		process[strcspn(process, "[")] = '\0';
+		*strrchr(process, '[') = '\0'; /* its name may have one, too */
 	if (process[0])
 		pg_frame_put(f, x, y, w, PG_LOOK_STRONG, process);
 	else if (w < 12 && row->service[0])
@@ -216,8 +216,9 @@ void pg_top_draw_ports(struct pg_frame *f, unsigned y, unsigned height, struct p
 		       const struct pg_top_model *model)
 {
 	struct ports p = { .model = model, .cumulative = top->cumulative };
+	struct pg_top_column column[ARRAY_SIZE(rates)];
 	struct pg_top_table table = {
-		.column = top->cumulative ? totals : rates,
+		.column = column,
 		.n_columns = COL_MARK,
 		.n = model->snap->n_port,
 		.arg = &p,
@@ -229,11 +230,14 @@ void pg_top_draw_ports(struct pg_frame *f, unsigned y, unsigned height, struct p
 	};
 	size_t row;
 
+	memcpy(column, top->cumulative ? totals : rates, sizeof(column));
 	for (size_t i = 0; i < model->snap->n_port; i++) {
 		p.all_packets += both_ways(&p, &model->snap->port[i]);
 		if (model->snap->port[i].mark)
 			table.n_columns = COL_MARK + 1;
 	}
+	if (table.n_columns > COL_MARK)
+		column[COL_MINUTE].min = 5; /* at 80 columns a letter of the mark has room beside it */
 	top->has_row = pg_top_table_draw(f, y, height, top, &top->place[PG_TOP_PORTS], &table, &row);
 	if (top->has_row)
 		top->row = (struct pg_port_id){ model->snap->port[row].proto,
@@ -253,7 +257,8 @@ static const struct pg_port_row *find_port(const struct pg_snapshot *snap, struc
 	return &none;
 }
 
-static void put_port_title(const struct pg_port_row *row, struct pg_frame *f, unsigned y)
+/* Its lines. */
+static unsigned put_port_title(const struct pg_port_row *row, struct pg_frame *f, unsigned y)
 {
 	static const char *const words[] = {
 		[PG_MARK_NONE] = "",
@@ -274,7 +279,8 @@ static void put_port_title(const struct pg_port_row *row, struct pg_frame *f, un
 	else
 		x += pg_frame_printf(f, x, y, PG_LOOK_DIM, "  nobody listens");
 	if (row->mark)
-		pg_frame_printf(f, x, y, PG_LOOK_WARN, "  %s", words[row->mark]);
+		pg_frame_put(f, 0, y + 1, f->width, PG_LOOK_WARN, words[row->mark]);
+	return row->mark ? 2 : 1;
 }
 
 /* "in 12/s 4.5kb/s, 123 packets 4567 bytes" */
@@ -284,6 +290,7 @@ static void put_direction(const struct pg_top_model *model, const struct pg_port
 	const struct pg_history *h = model->history;
 	const struct pg_port_rate *rate = pg_history_port(h, row->proto, row->port);
 	const struct pg_count *count = dir == PG_DIR_IN ? &row->in : &row->out;
+	uint64_t dropped = dir == PG_DIR_IN ? row->in_dropped : row->out_dropped;
 	char packets[16], bits[16];
 	unsigned x;
 
@@ -296,9 +303,8 @@ static void put_direction(const struct pg_top_model *model, const struct pg_port
 	x = pg_frame_printf(f, 0, y, PG_LOOK_PLAIN, "%-4s %6s/s %6sb/s   %llu packets, %llu bytes",
 			    dir == PG_DIR_IN ? "in" : "out", packets, bits,
 			    (unsigned long long)count->packets, (unsigned long long)count->bytes);
-	if (dir == PG_DIR_IN && row->in_dropped)
-		pg_frame_printf(f, x, y, PG_LOOK_BAD, ", %llu dropped",
-				(unsigned long long)row->in_dropped);
+	if (dropped)
+		pg_frame_printf(f, x, y, PG_LOOK_BAD, ", %llu dropped", (unsigned long long)dropped);
 }
 
 static void put_flags(const struct pg_port_row *row, struct pg_frame *f, unsigned y)
@@ -352,18 +358,19 @@ void pg_top_draw_port(struct pg_frame *f, unsigned y, unsigned height, struct pg
 	const struct pg_history *h = model->history;
 	const struct pg_port_rate *rate = pg_history_port(h, row->proto, row->port);
 	float value[PG_HISTORY];
+	unsigned end = y + height;
 
 	top->has_row = true;
 	top->row = top->port;
-	put_port_title(row, f, y);
-	put_direction(model, row, PG_DIR_IN, f, y + 1);
-	put_direction(model, row, PG_DIR_OUT, f, y + 2);
+	y += put_port_title(row, f, y);
+	put_direction(model, row, PG_DIR_IN, f, y);
+	put_direction(model, row, PG_DIR_OUT, f, y + 1);
 	if (rate && f->width >= 140) {
 		pg_series_read(h, &rate->series, value, PG_HISTORY);
-		pg_frame_spark(f, f->width - PG_HISTORY, y + 1, PG_LOOK_CHART, value, PG_HISTORY);
+		pg_frame_spark(f, f->width - PG_HISTORY, y, PG_LOOK_CHART, value, PG_HISTORY);
 	}
-	put_flags(row, f, y + 3);
-	put_states(model, row, f, y + 4);
-	if (height > 7)
-		pg_top_flow_table(f, y + 7, height - 7, top, &top->detail_place, model, true);
+	put_flags(row, f, y + 2);
+	put_states(model, row, f, y + 3);
+	if (y + 6 < end)
+		pg_top_flow_table(f, y + 6, end - y - 6, top, &top->detail_place, model, true);
 }

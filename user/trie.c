@@ -45,6 +45,8 @@ struct pg_trie {
 	size_t n_rows, cap_rows; /* words */
 	__u32 *block_row;
 	size_t n_block_rows, cap_block_rows;
+	__u32 *own_row;
+	size_t n_own_rows, cap_own_rows;
 	struct blob *blob;
 	size_t n_blobs, cap_blobs;
 	struct index node_index, blob_index, memo_index;
@@ -254,37 +256,53 @@ static size_t few_max(const struct pg_trie *t)
 	return t->form == PG_FORM_TREE ? PG_FEW_TREE : PG_FEW;
 }
 
-/* A row that names n terms. It does not reach over more cache lines than it must. */
-static __u32 few_leaf(struct pg_trie *t, const struct pg_few *entry, size_t n)
+/*
+ * A row that names n terms, and the leaf of the bitmap that stands before it, or 0. It does not reach
+ * over more cache lines than it must.
+ */
+static __u32 few_leaf(struct pg_trie *t, const struct pg_few *entry, size_t n, __u32 own)
 {
-	struct pg_few row[PG_FEW];
-	size_t words = n * sizeof(*row) / 8, align = words <= 2 ? 2 : words <= 4 ? 4 : 8;
+	struct pg_few row[1 + PG_FEW] = { { .slot = own } };
+	size_t head = !!own, words = (head + n) * sizeof(*row) / 8;
 	bool is_new;
 	__u32 at;
 
-	memcpy(row, entry, n * sizeof(*row));
-	row[n - 1].term |= PG_FEW_LAST;
-	at = store(t, (const uint64_t *)row, words, align, &is_new);
+	memcpy(row + head, entry, n * sizeof(*row));
+	row[head + n - 1].term |= PG_FEW_LAST;
+	at = store(t, (const uint64_t *)row, words, words <= 2 ? 2 : words <= 4 ? 4 : 8, &is_new);
 	t->n_classes += is_new;
-	return PG_LEAF | PG_FEW_LEAF | at;
+	if (own && is_new && grow(t, &t->own_row, &t->cap_own_rows, t->n_own_rows + 1,
+				  sizeof(*t->own_row)))
+		t->own_row[t->n_own_rows++] = at / 8;
+	return PG_LEAF | PG_FEW_LEAF | (own ? PG_FEW_OWN : 0) | (at + head * sizeof(*row));
+}
+
+static __u32 naming_leaf(struct pg_trie *t, const uint32_t *term, size_t n, __u32 own)
+{
+	struct pg_few entry[PG_FEW];
+
+	for (size_t i = 0; i < n; i++)
+		entry[i] = t->few[term[i]];
+	return few_leaf(t, entry, n, own);
+}
+
+/* A bitmap: base and n more terms. */
+static __u32 bitmap_of(struct pg_trie *t, const uint64_t *base, const uint32_t *term, size_t n)
+{
+	memcpy(t->scratch, base, t->words * 8);
+	for (size_t i = 0; i < n; i++)
+		pg_set_add(t->scratch, term[i]);
+	return pg_trie_leaf(t, t->scratch);
 }
 
 /* The leaf of base and n more terms, which are ascending. */
 static __u32 leaf_of(struct pg_trie *t, const uint64_t *base, const uint32_t *term, size_t n)
 {
-	struct pg_few entry[PG_FEW];
-
 	if (t->err)
 		return 0;
-	if (n <= few_max(t) && n && t->n_terms > 64) {
-		for (size_t i = 0; i < n; i++)
-			entry[i] = t->few[term[i]];
-		return few_leaf(t, entry, n);
-	}
-	memcpy(t->scratch, base, t->words * 8);
-	for (size_t i = 0; i < n; i++)
-		pg_set_add(t->scratch, term[i]);
-	return pg_trie_leaf(t, t->scratch);
+	if (n <= few_max(t) && n && t->n_terms > 64)
+		return naming_leaf(t, term, n, 0);
+	return bitmap_of(t, base, term, n);
 }
 
 /* Nodes ---------------------------------------------------------------------------------------- */
@@ -480,26 +498,57 @@ static bool list_has(struct list l, uint32_t pattern)
 	return l.n && bsearch(&pattern, l.at, l.n, sizeof(pattern), term_cmp);
 }
 
-/* The terms that hold: those that matched, and of the inverted the others. */
-static __u32 walk_leaf(struct walk *w, struct list matched)
+/*
+ * The leaf where n terms hold, the first n_named of which are at home here: those are named if the
+ * others aren't few enough to be named with them.
+ */
+static __u32 leaf_with(struct walk *w, size_t n_named, size_t n)
 {
-	size_t n = 0;
+	struct pg_trie *t = w->t;
+	__u32 own;
 
-	for (size_t i = 0; i < matched.n; i++)
-		if (!w->pattern[matched.at[i]].invert)
-			w->term[n++] = w->pattern[matched.at[i]].term;
+	if (t->err)
+		return 0;
+	if (n <= few_max(t))
+		qsort(w->term, n, sizeof(*w->term), term_cmp);
+	if (!n_named || n <= few_max(t))
+		return leaf_of(t, w->base, w->term, n);
+	own = n > n_named ? bitmap_of(t, w->base, w->term + n_named, n - n_named) : 0;
+	return t->err ? 0 : naming_leaf(t, w->term, n_named, own);
+}
+
+/* Adds to w->term the terms of `from` that are at home here, or the others; returns how many it has. */
+static size_t add_terms(struct walk *w, struct list from, bool home, size_t n)
+{
+	for (size_t i = 0; i < from.n; i++) {
+		const struct pg_trie_pattern *p = &w->pattern[from.at[i]];
+
+		if (!p->invert && p->home == home)
+			w->term[n++] = p->term;
+	}
+	return n;
+}
+
+static size_t add_inverted(struct walk *w, struct list matched, size_t n)
+{
 	for (size_t i = 0; i < w->n_inverted; i++)
 		if (!list_has(matched, w->inverted[i]))
 			w->term[n++] = w->pattern[w->inverted[i]].term;
-	if (w->n_inverted)
-		qsort(w->term, n, sizeof(*w->term), term_cmp);
-	return leaf_of(w->t, w->base, w->term, n);
+	return n;
+}
+
+/* The terms that hold: those that matched, and of the inverted the others. */
+static __u32 walk_leaf(struct walk *w, struct list matched)
+{
+	size_t named = add_terms(w, matched, true, 0), n = add_terms(w, matched, false, named);
+
+	return leaf_with(w, named, add_inverted(w, matched, n));
 }
 
 /* All that may hold from here on, if they are few enough to be verified one by one. */
 static bool prune(struct walk *w, struct list matched, struct list alive, __u32 *ret)
 {
-	size_t n = 0;
+	size_t named, n;
 
 	if (w->t->n_terms <= 64 || !w->all_verified ||
 	    matched.n + alive.n + w->n_inverted > few_max(w->t))
@@ -507,16 +556,9 @@ static bool prune(struct walk *w, struct list matched, struct list alive, __u32 
 	for (size_t i = 0; i < alive.n; i++)
 		if (!w->pattern[alive.at[i]].verified)
 			return false;
-	for (size_t i = 0; i < matched.n; i++)
-		if (!w->pattern[matched.at[i]].invert)
-			w->term[n++] = w->pattern[matched.at[i]].term;
-	for (size_t i = 0; i < alive.n; i++)
-		if (!w->pattern[alive.at[i]].invert)
-			w->term[n++] = w->pattern[alive.at[i]].term;
-	for (size_t i = 0; i < w->n_inverted; i++)
-		w->term[n++] = w->pattern[w->inverted[i]].term;
-	qsort(w->term, n, sizeof(*w->term), term_cmp);
-	*ret = leaf_of(w->t, w->base, w->term, n);
+	named = add_terms(w, alive, true, add_terms(w, matched, true, 0));
+	n = add_terms(w, alive, false, add_terms(w, matched, false, named));
+	*ret = leaf_with(w, named, add_inverted(w, (struct list){ 0 }, n));
 	return true;
 }
 
@@ -778,7 +820,7 @@ struct pg_trie *pg_trie_new(size_t n_terms, enum pg_form form, const struct pg_f
 	if (!t->scratch)
 		return NULL;
 	if (t->form == PG_FORM_TREE || t->form == PG_FORM_HUGE)
-		t->few_none = few_leaf(t, &nothing, 1);
+		t->few_none = few_leaf(t, &nothing, 1, 0);
 	t->none = pg_trie_leaf(t, t->scratch);
 	for (size_t i = 0; i < n_terms; i++)
 		pg_set_add(t->scratch, i);
@@ -796,6 +838,7 @@ void pg_trie_free(struct pg_trie *t)
 	free(t->rows);
 	free(t->blob);
 	free(t->block_row);
+	free(t->own_row);
 	free(t->node_index.slot);
 	free(t->blob_index.slot);
 	free(t);
@@ -836,6 +879,12 @@ __u32 *pg_trie_take_block_rows(struct pg_trie *t, size_t *ret_n)
 {
 	*ret_n = t->n_block_rows;
 	return TAKE_PTR(t->block_row);
+}
+
+__u32 *pg_trie_take_own_rows(struct pg_trie *t, size_t *ret_n)
+{
+	*ret_n = t->n_own_rows;
+	return TAKE_PTR(t->own_row);
 }
 
 __u64 *pg_trie_take_rows(struct pg_trie *t, size_t *ret_n_words, size_t *ret_n_classes)

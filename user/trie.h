@@ -92,6 +92,7 @@ struct pg_trie_pattern {
 	uint32_t term;
 	bool invert;   /* holds everywhere else instead */
 	bool verified; /* the term's record tells as well: the trie may end before it is sure */
+	bool home;     /* named where it holds, never in a bitmap; nowhere more than PG_FEW are */
 	uint8_t value[16], mask[16];
 };
 /* IPv4's trie begins with a wide node. `base` as above. */
@@ -102,4 +103,6 @@ __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_p
 __u32 *pg_trie_take_nodes(struct pg_trie *t, size_t *ret_n_nodes);
 /* Words at which rows of the HUGE form begin, which hold offsets of blocks. */
 __u32 *pg_trie_take_block_rows(struct pg_trie *t, size_t *ret_n);
+/* Words at which rows of few have the leaf of a bitmap of their own (PG_FEW_OWN). */
+__u32 *pg_trie_take_own_rows(struct pg_trie *t, size_t *ret_n);
 __u64 *pg_trie_take_rows(struct pg_trie *t, size_t *ret_n_words, size_t *ret_n_classes);

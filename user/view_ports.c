@@ -169,7 +169,7 @@ static void add_row(struct pg_table *table, const struct pg_port_row *row, bool 
 	pg_table_cell(table, "%s", pg_service_range(row->port));
 	pg_table_number(table, row->in.packets);
 	pg_table_number(table, row->in.bytes);
-	pg_table_number(table, row->in_dropped);
+	pg_table_number(table, row->in_dropped + row->out_dropped);
 	pg_table_number(table, row->out.packets);
 	pg_table_number(table, row->out.bytes);
 	if (narrow) {

@@ -95,9 +95,9 @@ static void add_shadow(struct pg_text *t, const struct pg_dp_policy_info *info)
 		return;
 	if (localtime_r(&since, &tm))
 		strftime(date, sizeof(date), "%F %T", &tm);
-	pg_text_add(t, "%-10s  another policy is tried beside it since %s: 'portguard shadow' tells what it "
-		       "would do otherwise\n",
-		    "Shadow", date);
+	pg_text_add(t, "%-10s  another policy is tried since %s: %s\n", "Shadow", date,
+		    info->shadow_stopped ? "beside an older one than this, so nothing more is compared" :
+					   "'portguard shadow' tells what it would do otherwise");
 }
 
 static void add_policy(struct pg_text *t, const struct pg_snapshot *snap)

@@ -242,6 +242,50 @@ int bench_empty_tc_fd(struct pg_err *err)
 	return skel ? bpf_program__fd(skel->progs.empty_tc) : -1;
 }
 
+/* The kernel's hash ---------------------------------------------------------------------------- */
+
+struct bench_hash {
+	struct mutate_bpf *skel;
+};
+
+static int load_hash(struct bench_hash *hash, bool frags, uint32_t flows)
+{
+	mutate_bpf__destroy(hash->skel);
+	hash->skel = open_skel(frags);
+	if (!hash->skel)
+		return -errno;
+	bpf_program__set_autoload(hash->skel->progs.hash, true);
+	bpf_map__set_max_entries(hash->skel->maps.flows, flows);
+	return mutate_bpf__load(hash->skel);
+}
+
+int bench_hash_new(uint32_t flows, struct bench_hash **ret, struct pg_err *err)
+{
+	struct bench_hash *hash = calloc(1, sizeof(*hash));
+	int r = hash ? load_hash(hash, true, flows) : -ENOMEM;
+
+	if (hash && r)
+		r = load_hash(hash, false, flows);
+	if (!r) {
+		*ret = hash;
+		return 0;
+	}
+	bench_hash_free(hash);
+	return pg_fail(err, r, "cannot load the program with a hash: %s", strerror(-r));
+}
+
+void bench_hash_free(struct bench_hash *hash)
+{
+	if (hash)
+		mutate_bpf__destroy(hash->skel);
+	free(hash);
+}
+
+int bench_hash_fd(const struct bench_hash *hash)
+{
+	return bpf_program__fd(hash->skel->progs.hash);
+}
+
 /* Running -------------------------------------------------------------------------------------- */
 
 int bench_run(const struct bench_run *run, unsigned repeat, unsigned *ret_ns,

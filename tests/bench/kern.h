@@ -30,6 +30,12 @@ void bench_frame_build(struct bench_frame *ret, const struct bench_flow *flow, b
 int bench_empty_fd(struct pg_err *err);
 int bench_empty_tc_fd(struct pg_err *err);
 
+/* A program that counts packets in a LRU hash of `flows` entries, and nothing else. */
+struct bench_hash;
+int bench_hash_new(uint32_t flows, struct bench_hash **ret, struct pg_err *err);
+void bench_hash_free(struct bench_hash *hash);
+int bench_hash_fd(const struct bench_hash *hash);
+
 struct bench_mutator;
 /* A program that makes each run another of the flows and tail-calls `target`; -1: the empty one. */
 int bench_mutator_new(const struct bench_flows *flows, int target, struct bench_mutator **ret,

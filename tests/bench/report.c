@@ -15,7 +15,7 @@ static bool measured(const struct bench_row *row)
 /* On the same rules and the same kind of packets. */
 static bool same_test(const struct bench_row *a, const struct bench_row *b)
 {
-	return a->group == b->group && a->rules == b->rules && a->ipv6 == b->ipv6 &&
+	return a->group == b->group && a->rules == b->rules && a->flows == b->flows && a->ipv6 == b->ipv6 &&
 	       !strcmp(a->set, b->set) && !strcmp(a->packets, b->packets);
 }
 

@@ -82,6 +82,7 @@ static const struct kind {
 
 struct trial {
 	const struct kind *kind;
+	struct bench_hash *hash; /* the kernel's, of as many flows, beside it; NULL: none */
 	struct bench_flows there, back; /* from the client, from the server */
 	struct bench_subject subject;
 	size_t row; /* in the table */
@@ -92,6 +93,7 @@ static void free_trial(struct trial *tr)
 	bench_flows_free(&tr->there);
 	bench_flows_free(&tr->back);
 	bench_subject_close(&tr->subject);
+	bench_hash_free(tr->hash);
 }
 
 /* Flows ---------------------------------------------------------------------------------------- */
@@ -298,6 +300,25 @@ static int prepare_ours(struct trial *tr, struct bench_row *row, struct pg_err *
 	return 0;
 }
 
+/* Beside flows that are established on the fast path. */
+static int add_hash(struct bench_table *t, size_t base, struct trial *tr, struct pg_err *err)
+{
+	struct bench_row row = new_row(tr, "a LRU hash's entry, nothing else");
+	int r;
+
+	if (tr->kind->policy != &stateful || !tr->kind->established || tr->kind->general)
+		return 0;
+	row.what = BENCH_IS_PEER;
+	row.base = base;
+	r = bench_hash_new(2 * tr->kind->flows, &tr->hash, err);
+	if (!r)
+		r = set_program(&row, tr, bench_hash_fd(tr->hash), err);
+	if (r)
+		bench_row_refuse(&row, err->text);
+	bench_table_add(t, &row);
+	return 0;
+}
+
 /* What there is no memory for leaves its row with the reason. */
 static int add_trial(struct bench_table *t, size_t from, struct trial *tr, struct pg_err *err)
 {
@@ -320,7 +341,7 @@ static int add_trial(struct bench_table *t, size_t from, struct trial *tr, struc
 	if (r)
 		bench_row_refuse(&row, err->text);
 	tr->row = bench_table_add(t, &row);
-	return 0;
+	return add_hash(t, base, tr, err);
 }
 
 /* Afterwards ----------------------------------------------------------------------------------- */

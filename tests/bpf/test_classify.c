@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "check.h"
+#include "group.h"
 #include "oracle.h"
 #include "pkt.h"
 
@@ -654,12 +655,6 @@ static void a_departure_meets_output_alone(void **state)
 	}
 }
 
-static void skips_without_bpf(void **state)
-{
-	(void)state;
-	skip();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -681,15 +676,7 @@ int main(void)
 		cmocka_unit_test(the_forms_agree),
 		cmocka_unit_test(a_departure_meets_output_alone),
 	};
-	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
-	int failed;
 
-	if (!harness_open(&h, IFACE, &err)) {
-		print_message("skipped: %s\n", err.text);
-		return cmocka_run_group_tests(skipped, NULL, NULL);
-	}
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	harness_close(&h);
-	return failed;
+	return group_run(&h, harness_open(&h, IFACE, &err), &err, tests, ARRAY_SIZE(tests), NULL);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "check.h"
+#include "group.h"
 #include "pkt.h"
 #include "rulefile.h"
 
@@ -275,12 +276,6 @@ static int load_rules(void **state)
 	return 0;
 }
 
-static void skips_without_bpf(void **state)
-{
-	(void)state;
-	skip();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,15 +293,7 @@ int main(void)
 		cmocka_unit_test_setup(restored_counters_go_on_from_there, load_rules),
 		cmocka_unit_test_setup(counters_do_not_run_out, load_rules),
 	};
-	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
-	int failed;
 
-	if (!harness_open(&h, "", &err)) {
-		print_message("skipped: %s\n", err.text);
-		return cmocka_run_group_tests(skipped, NULL, NULL);
-	}
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	harness_close(&h);
-	return failed;
+	return group_run(&h, harness_open(&h, "", &err), &err, tests, ARRAY_SIZE(tests), NULL);
 }

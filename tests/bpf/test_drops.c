@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "drops.h"
-#include "harness.h"
+#include "group.h"
 #include "names.h"
 #include "pkt.h"
 
@@ -409,12 +409,6 @@ static int open_general(void **state)
 	return harness_open_general(&h, "pg-test0", &err) ? 0 : -1;
 }
 
-static void skips_without_bpf(void **state)
-{
-	(void)state;
-	skip();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,14 +424,11 @@ int main(void)
 		cmocka_unit_test(a_full_ring_is_counted),
 		cmocka_unit_test(there_are_no_more_than_so_many),
 	};
-	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
 
 	stay();
-	if (!harness_open(&h, "", &err)) {
-		print_message("skipped: %s\n", err.text);
-		return cmocka_run_group_tests(skipped, NULL, NULL);
-	}
+	if (!harness_open(&h, "", &err))
+		return group_skip(&err);
 	harness_close(&h);
 	return cmocka_run_group_tests_name("fast path", tests, open_fast, close_all) +
 	       cmocka_run_group_tests_name("general path", tests, open_general, close_all);

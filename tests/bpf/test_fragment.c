@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "check.h"
+#include "group.h"
 #include "names.h"
 #include "pkt.h"
 
@@ -206,12 +207,6 @@ static void a_new_policy_knows_no_first(void **state)
 	assert_int_equal(t.verdict, ACCEPT);
 }
 
-static void skips_without_bpf(void **state)
-{
-	(void)state;
-	skip();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,15 +215,7 @@ int main(void)
 		cmocka_unit_test(rules_count_all_fragments),
 		cmocka_unit_test(a_new_policy_knows_no_first),
 	};
-	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
-	int failed;
 
-	if (!harness_open(&h, "eth0", &err)) {
-		print_message("skipped: %s\n", err.text);
-		return cmocka_run_group_tests(skipped, NULL, NULL);
-	}
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	harness_close(&h);
-	return failed;
+	return group_run(&h, harness_open(&h, "eth0", &err), &err, tests, ARRAY_SIZE(tests), NULL);
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "check.h"
+#include "group.h"
 #include "pkt.h"
 
 #define ACCEPT PG_VERDICT_ACCEPT
@@ -631,12 +632,6 @@ static void every_reason_was_provoked(void **state)
 	}
 }
 
-static void skips_without_bpf(void **state)
-{
-	(void)state;
-	skip();
-}
-
 static int open_instance(void **state)
 {
 	(void)state;
@@ -659,15 +654,8 @@ int main(void)
 		cmocka_unit_test(counts_ip_bytes),
 		cmocka_unit_test(every_reason_was_provoked),
 	};
-	const struct CMUnitTest skipped[] = { cmocka_unit_test(skips_without_bpf) };
 	struct pg_err err = { 0 };
-	int failed;
 
-	if (!harness_open(&h, "", &err)) {
-		print_message("skipped: %s\n", err.text);
-		return cmocka_run_group_tests(skipped, NULL, NULL);
-	}
-	failed = cmocka_run_group_tests(tests, open_instance, NULL);
-	harness_close(&h);
-	return failed;
+	return group_run(&h, harness_open(&h, "", &err), &err, tests, ARRAY_SIZE(tests),
+			 open_instance);
 }

@@ -10,10 +10,13 @@
  *	close reset	the latter with a RST
  *	sleep=MS
  *
+ * listen-fast and connect-fast take and send data in the SYN (TCP Fast Open, without cookies).
+ *
  * Exit 1: the connection failed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,7 +111,8 @@ static int act(int fd, const char *action)
 
 int main(int argc, char **argv)
 {
-	bool listens = argc > 3 && !strcmp(argv[1], "listen");
+	bool listens = argc > 3 && !strncmp(argv[1], "listen", 6);
+	const int fast = argc > 1 && strstr(argv[1], "-fast") ? 1 : 0;
 	struct sockaddr_in own, other;
 	int fd, i = listens ? 4 : 5;
 
@@ -120,12 +124,14 @@ int main(int argc, char **argv)
 	if (listens) {
 		own = address(argv[2], argv[3]);
 		fd = open_socket(&own);
-		if (listen(fd, 8))
+		if ((fast && setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &fast, sizeof(fast))) || listen(fd, 8))
 			die("listen");
 	} else {
 		own = address(NULL, argv[4]);
 		other = address(argv[2], argv[3]);
 		fd = open_socket(&own);
+		if (fast && setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &fast, sizeof(fast)))
+			die("TCP_FASTOPEN_CONNECT");
 		if (connect(fd, (const struct sockaddr *)&other, sizeof(other)))
 			die("connect");
 	}

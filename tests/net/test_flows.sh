@@ -151,6 +151,26 @@ half_close() {
 }
 compare "half closed, then data" "$UP $DOWN" half_close
 
+# Data in the SYN, which the server takes, or not: then it comes again.
+for ns in s c; do
+	in_ns $ns sh -c 'echo 0x207 >/proc/sys/net/ipv4/tcp_fastopen'
+done
+fast_open() {
+	serve c accept recv=10 send=10 eof sleep=100 close
+	dialog s connect-fast 10.77.0.2 $port 0 send=10 recv=10 fin eof close
+	wait $server
+}
+compare "data in our SYN that is not taken" "$UP $DOWN" fast_open
+expect "it came again" "$(our_retransmits)" 1
+serve_fast() {
+	dialog s listen-fast 10.77.0.1 $port accept recv=10 send=10 eof sleep=100 close &
+	server=$!
+	wait_for "a server on $port" listening s tcp $port
+	dialog c connect-fast 10.77.0.1 $port 0 send=10 recv=10 fin eof close
+	wait $server
+}
+compare "data in a SYN that is taken" "$UP $DOWN" serve_fast
+
 # The client's first SYN is answered by ours, which it does not get.
 both_open() {
 	drop -I --dport $port

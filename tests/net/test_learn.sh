@@ -141,6 +141,8 @@ expect "both are new" "$(unused)" '[[1,0],[2,0]]'
 get http://10.77.0.1/ >/dev/null
 expect "one was used" "$(unused)" '[[2,0]]'
 expect "not for so long" "$(unused 1)" '[]'
+expect "and that is said" "$(pg s learn --unused 1 2>&1 >/dev/null)" \
+	"Nothing is unused: packets met every rule that is there for so long."
 hits=$(pg s save -c | sed -n 's/^\[\([0-9]*\):.*dport 80$/\1/p')
 expect_ok "a change" pg s -A INPUT -p tcp --dport 82
 expect "the first has been quiet since" "$(unused)" "[[1,$hits],[2,0],[3,0]]"

@@ -18,6 +18,7 @@ serve() {
 
 serve s -4 0.0.0.0 443
 serve s -4 10.77.0.1 22
+serve s -6 ::ffff:10.77.0.1 23
 serve s -4 127.0.0.1 6000
 serve s -6 ::1 6001
 serve s -6 :: 8080
@@ -36,7 +37,7 @@ by_ss() {
 pg s ports --listening --json >"$WORK/json"
 expect "our sockets are ss's" "$(jq -r '.listening[] | select(.netns == null) |
 	"\(.proto) \(.address) \(.port) \(.process.comm) \(.process.pid)"' "$WORK/json" | sort)" "$(by_ss)"
-expect "and there are some" "$(by_ss | wc -l)" 7
+expect "and there are some" "$(by_ss | wc -l)" 8
 expect "another namespace's" "$(jq -r '.listening[] | select(.port == 9999) |
 	"\(.address) \(.process.comm) \(.netns_name)"' "$WORK/json")" "0.0.0.0 nc $PREFIX-c"
 expect "which is its number" "$(jq -r '.listening[] | select(.port == 9999) | .netns' "$WORK/json")" \
@@ -46,6 +47,17 @@ expect "no policy, no answer" "$(jq -r '[.policy_asked, .listening[0].reach_ipv4
 expect "one port" "$(pg s ports --listening :8080 --json | jq -c '[.listening[].port]')" "[8080]"
 expect "one family" "$(pg s ports -l -6 --json | jq -c '[.listening[] | select(.netns == null) | .port]')" \
 	"[6001,8080]"
+expect "one mapped into IPv6 is the other's" "$(pg s ports -l -4 --json |
+	jq -c '[.listening[] | select(.port == 23) | .address]')" '["::ffff:10.77.0.1"]'
+mkfifo "$WORK/dual"
+in_ns s perl -MIO::Socket::IP -e 'my $s = IO::Socket::IP->new(LocalHost => "::", LocalPort => 5201,
+	Listen => 1, V6Only => 0) or die; <STDIN>' <"$WORK/dual" &
+exec 8>"$WORK/dual"
+wait_for "one for both families" listening s tcp 5201
+expect "is found for IPv4, too" "$(pg s ports -l -4 :5201 --json | jq -c '[.listening[].address]')" '["::"]'
+exec 8>&-
+wait_for "its end" eval '! listening s tcp 5201'
+expect "nobody" "$(pg s ports -l :9998 2>&1 >/dev/null)" "portguard: nobody listens there"
 expect_exit "-4 without it" 2 'go with --listening' pg s ports -4
 expect_exit "with --sort" 2 'does not go with' pg s ports -l --sort bytes
 
@@ -61,7 +73,7 @@ cat >"$WORK/rules" <<-RULES
 -A INPUT -p ipv6-icmp -j ACCEPT
 -A INPUT -p tcp -m multiport --dports 443,8443 -j web
 -A INPUT -s 10.77.0.0/24 -p tcp -m tcp --dport 22 -m limit --limit 1/hour --limit-burst 1 -j ACCEPT
--A INPUT -4 -p tcp -m tcp --dport 8080 -j ACCEPT
+-A INPUT -4 -p tcp -m multiport --dports 23,8080 -j ACCEPT
 -A INPUT -p udp -m udp --dport 53 -m state --state NEW -j ACCEPT
 -A web -m hashlimit --hashlimit-upto 1/hour --hashlimit-burst 1 --hashlimit-mode dstport --hashlimit-name w -j ACCEPT
 COMMIT
@@ -73,6 +85,7 @@ expect "whom the policy lets in" "$(jq -r '[.listening[] | select(.netns == null
 	"\(.port) \(.reach_ipv4) \(.reach_ipv6) \(.mark)"] | unique | sort_by(split(" ")[0] | tonumber) |
 	.[]' "$WORK/json")" \
 "22 some unknown none
+23 open unknown none
 25 closed unknown closed
 53 open unknown none
 443 open unknown none
@@ -90,7 +103,7 @@ expect "for people" "$(pg s ports -l :25 :8443/tcp :6001 :8080 | tr -s ' ' |
 8443/tcp - - - open UNUSED: a rule opens it, but nobody listens"
 
 # Real packets from a neighbour, who is not the world but one that a rule names.
-for port in 22 443 8080 25; do
+for port in 22 23 443 8080 25; do
 	in_ns c timeout 2 nc -z -w 1 10.77.0.1 $port && reached=yes || reached=no
 	case $port in 25) want=no ;; *) want=yes ;; esac
 	expect "port $port is reached" $reached $want
@@ -103,6 +116,29 @@ printf '*filter\n:INPUT ACCEPT\n-A INPUT -p tcp --dport 25 -j DROP\nCOMMIT\n' >"
 expect_ok "an open policy" pg s restore "$WORK/open"
 expect "marks only what is closed" "$(pg s ports -l --json | jq -c '[.listening[] |
 	select(.mark != null and .mark != "none") | [.port, .mark]]')" '[[25,"closed"]]'
+
+# Which address, on which interface: one that has none comes first, then with another one.
+expect_ok "detach" pg s detach pgs0
+in_ns s ip link add pgd0 type veth peer name pgd1
+in_ns s ip link set pgd0 up
+expect_ok "attach" pg s attach pgd0
+expect_ok "attach" pg s attach pgs0
+printf '*filter\n:INPUT DROP\n-A INPUT -p tcp --dport 8080 -j ACCEPT\nCOMMIT\n' >"$WORK/open"
+expect_ok "one port" pg s restore "$WORK/open"
+reach() {
+	pg s ports -l "$@" --json | jq -c '[.listening[] | select(.netns == null) |
+		[.port, .reach_ipv4, .reach_ipv6, .mark]]'
+}
+expect "is open, whichever interface is first" "$(reach :8080 :25)" \
+	'[[25,"closed","unknown","closed"],[8080,"open","open","none"]]'
+in_ns s ip addr add 10.78.0.1/24 dev pgd0
+printf '*filter\n:INPUT DROP\n-A INPUT -d 10.77.0.1 -p tcp --dport 8080 -j ACCEPT\nCOMMIT\n' >"$WORK/open"
+expect_ok "on one address" pg s restore "$WORK/open"
+expect "it is open" "$(reach :8080)" '[[8080,"open","closed","none"]]'
+in_ns c timeout 2 nc -z -w 1 10.77.0.1 8080 && reached=yes || reached=no
+expect "and is reached" $reached yes
+in_ns s ip -6 addr flush dev pgs0 scope global
+expect "no address, no answer" "$(reach :8080)" '[[8080,"open","unknown","none"]]'
 
 # Containers --------------------------------------------------------------------------------------------
 

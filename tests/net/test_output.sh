@@ -192,6 +192,7 @@ done
 expect "a port's departures that were dropped" "$(port_count s udp 7777 .out.dropped)" \
 	"$(json s rules '.chains[] | select(.table == "filter" and .name == "OUTPUT") | .rules[0].packets')"
 expect "and there were some" "$(port_count s udp 7777 .out.dropped)" 3
+expect "for people, too" "$(pg s ports :7777 | awk 'NR == 2 { print $1, $6 }')" "7777/udp 3"
 expect_exit "-i with OUTPUT" 2 "Can't use -i with OUTPUT" pg s -A OUTPUT -i pgs0 -j ACCEPT
 expect_exit "-o with INPUT" 2 "Can't use -o with INPUT" pg s -A INPUT -o pgs0 -j ACCEPT
 pg s -F OUTPUT

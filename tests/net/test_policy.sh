@@ -4,7 +4,7 @@
 # commands at once wait for each other.
 . "$(dirname "$0")/lib.sh"
 
-need flock jq
+need flock jq nc
 [ -x "$TOOLS/net/send" ] || skip_all "not built: $TOOLS/net/send"
 own_bpffs
 two_namespaces
@@ -82,6 +82,29 @@ expect "the rule in both policies counted every packet" \
 	"$(packets s "-p udp -m udp --dport 53")" $n
 expect "no packet met neither" "$(packets s policy)" 0
 [ $swaps -ge 4 ] && pass "the policy was swapped $swaps times" || fail "only $swaps swaps"
+
+# Deny, where a chain lets most in.
+pg s restore <<RULES
+*filter
+:INPUT DROP [0:0]
+:web - [0:0]
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p tcp -m multiport --dports 80,443 -j web
+-A web -s 10.9.9.9 -j DROP
+-A web -j ACCEPT
+COMMIT
+RULES
+in_ns s nc -lk 443 >/dev/null 2>&1 &
+wait_for "a server" listening s tcp 443
+connects() {
+	in_ns c nc -z -w 2 10.77.0.1 443
+}
+expect_ok "a connection" connects
+expect_ok "deny" pg s deny 443/tcp
+expect_fail "nobody gets in" connects
+expect "says test" "$(pg s test --json -p tcp -s 10.1.1.1 -d 10.77.0.1 --dport 443 --syn | jq -r .verdict)" DROP
+expect_ok "allow" pg s allow 443/tcp
+expect_ok "a connection again" connects
 
 # Two at once.
 flock "$STATE" sleep 3 &

@@ -33,7 +33,7 @@ is() {
 
 start_serve --listen 127.0.0.1:0
 expect "no instance: metrics say so" "$(metric instance_present)" 0
-expect "no ports" "$(get /api/v1/rules)" "$(pg s rules --json)"
+expect "no ports" "$(get /api/v1/rules | jq -c .chains)" "$(pg s rules --json | jq -c .chains)"
 
 # Attached while it runs --------------------------------------------------------------------------
 
@@ -58,7 +58,7 @@ wait_for "what was sent" is 'dropped_packets_total{reason="bad-checksum"}' 5
 sleep 0.3 # the last FIN
 
 expect "packets of a port" "$(metric 'port_packets_total{proto="udp",port="53",direction="in"}')" 77
-expect "its drops" "$(metric 'port_dropped_packets_total{proto="udp",port="53"}')" 77
+expect "its drops" "$(metric 'port_dropped_packets_total{proto="udp",port="53",direction="in"}')" 77
 expect "its bytes" "$(metric 'port_bytes_total{proto="udp",port="53",direction="in"}')" $((77 * 38))
 expect "a rule with its comment" \
 	"$(metric 'rule_packets_total{table="filter",chain="INPUT",rule="2",comment="no \"resolver\""}')" 77
@@ -75,7 +75,7 @@ else
 	fail "promtool" "$(cat "$WORK/lint")"
 fi
 for doc in status ports rules reasons states; do
-	expect "$doc is the command's" "$(get /api/v1/$doc)" "$(pg s $doc --json)"
+	expect "$doc is the command's" "$(get /api/v1/$doc | jq -cS 'del(.time_ms)')" "$(pg s $doc --json | jq -cS 'del(.time_ms)')"
 done
 without_time() { # ages go on from one call to the next
 	jq -c '.flows | map(del(.age_s, .idle_s, .expires_s)) | sort'
@@ -108,6 +108,20 @@ expect "localhost" "$(code / -H 'Host: localhost:9180')" 200
 expect "no Host" "$(printf 'GET / HTTP/1.0\r\n\r\n' | in_ns s nc -q 2 127.0.0.1 "${url##*:}" | head -n 1 |
 	tr -d '\r')" "HTTP/1.1 403 Forbidden"
 
+# drip METHOD HEADER: how a body that never ends is answered, and that this ends the connection
+drip() {
+	# shellcheck disable=SC2016
+	in_ns s timeout 30 bash -c 'exec 3<>"/dev/tcp/$1/$2"; trap "" PIPE
+		printf "$3 / HTTP/1.1\r\nHost: localhost\r\n$4\r\n\r\n" >&3
+		read -r _ code _ <&3 && echo "$code"
+		while printf x >&3; do sleep 0.2; done; echo ended' - "${url:7:9}" "${url##*:}" "$@" 2>/dev/null |
+		paste -sd' '
+}
+expect "a POST's body is not waited for" "$(drip POST 'Content-Length: 100000')" "405 ended"
+expect "nor a GET's" "$(drip GET 'Content-Length: 100000')" "413 ended"
+expect "nor one of unknown length" "$(drip GET 'Transfer-Encoding: chunked')" "413 ended"
+expect "GET with an empty one" "$(code / -H 'Content-Length: 0')" 200
+
 # What programs cost: only known while somebody has it measured ------------------------------------
 
 expect "no cost, and it says so" "$(metric program_cost_known)" 0
@@ -131,10 +145,15 @@ ns=$(get /metrics | awk '/^portguard_program_run_seconds_total{interface="pgs0".
 in_ns s timeout 20 curl -sN "$url/api/v1/stream" 2>/dev/null | grep --line-buffered '^data' | head -n 2 |
 	sed 's/^data: //' >"$WORK/stream"
 expect "a snapshot a second" "$(jq -s '.[1].time_ms - .[0].time_ms | . > 0 and . < 10000' "$WORK/stream")" true
+expect "rules have their time, too" "$(get /api/v1/rules | jq --argjson before "$(head -n 1 "$WORK/stream" | jq .time_ms)" \
+	'.time_ms >= $before')" true
 expect "with what was counted" "$(head -n 1 "$WORK/stream" |
 	jq -c '.ports[] | select(.[1] == 53) | [.[0], .[3], .[5]]')" '["udp",77,77]'
 expect "and who listens" "$(head -n 1 "$WORK/stream" | jq -r '.ports[] | select(.[1] == 443) | .[11][1]')" nc
 expect "its cost" "$(head -n 1 "$WORK/stream" | jq '.ifaces[0] | .[9] > 0 and .[10] >= 10 * .[9]')" true
+pg s drops --last 2 --json | jq -cs . >"$WORK/last"
+expect "drops, as the command says" "$(get '/api/v1/drops?last=2' | jq -c .drops)" "$(cat "$WORK/last")"
+expect "two of them" "$(jq length "$WORK/last")" 2
 expect "the last drop" "$(head -n 1 "$WORK/stream" | jq -c '.last_drops[0][2:8]')" \
 	'["pgs0","bad-checksum","-","tcp","10.77.0.2:40000","10.77.0.1:80"]'
 
@@ -251,6 +270,7 @@ expect "for all of it" "$(code /api/v1/stream)" 401
 expect "not another one" "$(code /metrics -H 'Authorization: Bearer 0123456789abcdef-secreT')" 401
 expect "as a bearer" "$(code /metrics -H 'Authorization: Bearer 0123456789abcdef-secret')" 200
 expect "as a password" "$(code /metrics -u x:0123456789abcdef-secret)" 200
+expect "without one a body is not waited for" "$(drip POST 'Content-Length: 100000')" "401 ended"
 grep -q 'without TLS' "$WORK/serve.err" && pass "a warning" || fail "a warning" "$(cat "$WORK/serve.err")"
 refused 1 'cannot listen on' --listen "${url#http://}" --token "$WORK/token"
 stop_serve

@@ -17,6 +17,22 @@ if ! cmp -s "$ROOT/tests/web/package-lock.json" "$modules/installed"; then
 	cp "$ROOT/tests/web/package-lock.json" "$modules/installed"
 fi
 
+# tell FILE: what a script has looked at
+tell() {
+	while read -r line; do
+		case $line in
+		"ok: "*) pass "${line#ok: }" ;;
+		"not ok: "*) fail "${line#not ok: }" ;;
+		*) echo "    $line" ;;
+		esac
+	done <"$1"
+}
+
+cp "$ROOT/user/web/model.js" "$WORK/model.mjs"
+node "$ROOT/tests/web/model.mjs" "$WORK/model.mjs" >"$WORK/model" 2>&1
+expect "the page's numbers" $? 0
+tell "$WORK/model"
+
 two_namespaces
 start_nginx 443 80
 
@@ -49,7 +65,7 @@ sleep 0.3 # the last FINs
 pg s ports --json | jq '{
 	ports: {
 		"443/tcp": (.ports[] | select(.proto == "tcp" and .port == 443) |
-			{In: .in.packets, Out: .out.packets, Dropped: .in.dropped, SYN: .flags.syn, RST: .flags.rst} |
+			{In: .in.packets, Out: .out.packets, Dropped: (.in.dropped + .out.dropped), SYN: .flags.syn, RST: .flags.rst} |
 			map_values(tostring)),
 		"53/udp": {In: "1,234", Out: "0", Dropped: "1,234"},
 		"80/tcp": {In: "19", Out: "0", Dropped: "19", SYN: "19"}},
@@ -74,13 +90,7 @@ TMPDIR=$WORK HOME=$WORK PG_NODE_MODULES=$modules in_ns s timeout 240 \
 	node "$ROOT/tests/web/page.mjs" "$url" "$output" "$WORK/expect.json" >"$WORK/page" 2>&1
 rc=$?
 kill $measured_pid
-while read -r line; do
-	case $line in
-	"ok: "*) pass "${line#ok: }" ;;
-	"not ok: "*) fail "${line#not ok: }" ;;
-	*) echo "    $line" ;;
-	esac
-done <"$WORK/page"
+tell "$WORK/page"
 expect "the browser" $rc 0
 stop_serve
 expect "serve has nothing to say" "$(cat "$WORK/serve.err")" ""

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # A policy that is tried on live packets: what `shadow` predicts is what `promote` then does, to the
 # packet; nothing is answered or dropped meanwhile that would not have been; afterwards the hooks have
-# the programs that they had before. Under TC, with and without TCX, and native XDP.
+# the programs that they had before. It ends with the policy that it is compared with. Under TC, with and without TCX, and native XDP.
 . "$(dirname "$0")/lib.sh"
 
 need jq nc
@@ -144,7 +144,7 @@ unfinished() {
 	before=$(prog_ids)
 	expect_ok "a trial" pg s apply "$WORK/new" --shadow
 	expect "doctor tells of it" "$(pg s doctor pgs0 --json | jq -r '.findings[] | select(.code == "shadow") |
-		"\(.severity) \(.mend)"')" "info portguard shadow --stop"
+		"\(.severity) \(.mend)"')" "info portguard --state $STATE shadow --stop"
 	expect_exit "no upgrade meanwhile" 1 'being tried' pg s upgrade --force
 	rm "$STATE/shadow/started"
 	expect_exit "a trial that was not finished" 1 'not come to its end' pg s shadow
@@ -164,8 +164,83 @@ unfinished() {
 	expect_ok "detach it all" pg s detach --all
 }
 
+# The trial's rows: the old policy's rule, packets; then what is told about its end.
+told() {
+	pg s shadow --json | jq -r '(.difference_rows[] | "\(.was.spec | capture("(?<c>RULE_.)").c) \(.packets)"),
+		"\(.compared) \(.stopped) \(.generation) \(.generation_in_force)"'
+}
+
+RULE_A='-p udp --dport 53 -m comment --comment RULE_A -j DROP'
+RULE_B='-p tcp --dport 80 -m comment --comment RULE_B -j DROP'
+
+# Compared is with the policy in force at the beginning, and told by its rules, whatever took their slots.
+changed() {
+	expect_ok "attach" pg s attach pgs0 --mode tc
+	expect_ok "the rule that is not in the new one" eval "pg s -A INPUT $RULE_A"
+	printf '*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n' >"$WORK/open"
+	expect_ok "try one without rules" pg s apply "$WORK/open" --shadow
+	send udp53 4
+	expect "both are told apart" "$(told)" $'RULE_A 4\n4 false 2 2'
+	expect_ok "another policy, for a while" pg s apply "$WORK/open" --confirm 60
+	send udp53 2
+	expect "what meets that is not compared" "$(told)" $'RULE_A 4\n4 true 2 3'
+	expect_ok "shadow --json says so, too" eval 'pg s shadow --json >/dev/null; [ $? = 1 ]'
+	expect_ok "take it back" pg s rollback
+	send udp53 3
+	expect "and on it goes" "$(told)" $'RULE_A 7\n7 false 2 2'
+	expect_ok "no more than a note" pg s shadow
+	expect "status" "$(json s status .policy.shadow_stopped)" false
+
+	expect_ok "another rule in its place" eval "pg s -D INPUT 1; pg s -A INPUT $RULE_B; pg s -A INPUT $RULE_A"
+	send tcp80 3
+	send udp53 5
+	expect "the rule is still the one that it was" "$(told)" $'RULE_A 7\n7 true 2 6'
+	expect "for people" "$(pg s shadow | grep -c '^Stopped .*generation 2, now 6')" 1
+	expect_ok "the exit code tells" eval 'pg s shadow >/dev/null; [ $? = 1 ]'
+	expect "status tells" "$(json s status .policy.shadow_stopped) $(pg s status |
+		grep -c '^Shadow .* nothing more is compared')" "true 1"
+	expect_ok "detach it all" pg s detach --all
+}
+
+# A set that only the policy on trial asks is in use.
+sets() {
+	printf '*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p udp -m set --match-set s1 src -j DROP\nCOMMIT\n' >"$WORK/sets"
+	expect_ok "attach" pg s attach pgs0 --mode tc
+	expect_ok "sets" eval "pg s set create s1 hash:ip; pg s set create s2 hash:ip; pg s set add s1 10.77.0.2"
+	expect_ok "try it" pg s apply "$WORK/sets" --shadow
+	expect "it counts" "$(pg s set list s1 | grep References)" "References: 1"
+	expect_exit "not to be destroyed" 1 'in use by a kernel component' pg s set destroy s1
+	expect_exit "nor all of them" 1 'in use by a kernel component' pg s set destroy
+	expect_exit "nor renamed" 1 'in use by another system' pg s set rename s1 s3
+	send udp53 5
+	expect "it finds what is in it" "$(pg s shadow --json | jq .differences)" 5
+	expect_ok "swapped" pg s set swap s1 s2
+	expect "the name is what counts" "$(pg s set list s1 | grep References)" "References: 1"
+	send udp53 2
+	expect "nothing is in it" "$(pg s shadow --json | jq .differences)" 5
+	expect_ok "swapped back" pg s set swap s1 s2
+	send udp53 2
+	expect "it is again" "$(pg s shadow --json | jq .differences)" 7
+	expect_ok "the trial's end" pg s shadow --stop
+	expect_ok "nobody asks it now" pg s set destroy s1
+	expect_ok "detach it all" pg s detach --all
+}
+
+elsewhere() {
+	expect_ok "attach" pg s attach pgs0 --mode tc
+	expect_ok "one of another network namespace" pg c attach pgc0 --mode tc
+	expect "apply tells" "$(pg s apply "$WORK/new" --shadow | sed -n 2p)" \
+		"Not on pgc0, which is in another network namespace."
+	expect "shadow tells" "$(pg s shadow | grep -c '^Left out  *pgc0: in another network namespace')" 1
+	expect "whoever asks" "$(json s shadow .left_out[]) $(json c shadow .left_out[])" "pgc0 pgc0"
+	expect_ok "detach it all" pg s detach --all
+}
+
 try_in tc
 unfinished
+changed
+sets
+elsewhere
 PORTGUARD_NO_TCX=1 try_in tc "classic tc"
 try_in native
 expect_exit "no instance" 1 'nothing is attached' pg s apply "$WORK/new" --shadow

@@ -218,6 +218,10 @@ expect "replay --against: what differs" "$(pg s replay "$WORK/two.pcap" --policy
 	'[1,["in",17,53,"accept",1,"drop",1,1,1]]'
 expect_exit "replay --against: it differs" 1 '^$' pg s replay "$WORK/two.pcap" --policy "$WORK/drop9" \
 	--against "$WORK/accept53"
+# The first frame was 300000 bytes long on the wire.
+{ head -c 36 "$WORK/two.pcap"; printf '\xe0\x93\x04\0'; tail -c +41 "$WORK/two.pcap"; } >"$WORK/long.pcap"
+expect_exit "replay --against: however long it is" 1 '^$' pg s replay "$WORK/long.pcap" --policy "$WORK/drop9" \
+	--against "$WORK/accept53"
 expect_exit "replay --against: no such capture" 2 'cannot open' pg s replay "$WORK/nosuch" --policy "$WORK/drop9" \
 	--against "$WORK/accept53"
 expect_exit "replay --against: no such policy" 2 'cannot open' pg s replay "$WORK/two.pcap" --policy "$WORK/drop9" \
@@ -329,6 +333,7 @@ refused 'has 40 to 65535 bytes' --length 39
 refused 'given before' --syn --tcp-flags ACK
 refused '--frame says all' --frame 00 --dport 80
 refused 'exclude each other' --frame 00 --frame-from x
+refused 'counted from 1' --frame-from "$WORK/two.pcap:0"
 refused 'two hexadecimal digits' --frame 0
 refused 'shorter than an Ethernet header' --frame 0000
 refused 'extension header' -6 -p ipv6-frag

@@ -209,7 +209,8 @@ wait_screen '^5300/udp +listener +311 +0 +[0-9]+ +0 +5 '
 keys a
 wait_screen 'Allow 5300/udp'
 keys + t
-wait_screen 'comes back in [0-9]+ s|is allowed'
+wait_screen 'comes back in [0-9]+ s: C keeps'
+wait_screen 'is allowed for 120 s'
 expect "for a while" "$(pg s save | grep -c 'dport 5300 -j ACCEPT')" 1
 [ "$(pg s status --json | jq .policy.confirm_deadline_s)" -gt 60 ] && pass "two minutes" || fail "two minutes"
 keys R
@@ -251,6 +252,26 @@ expect "the terminal after Ctrl-Z" "$(terminal)" "$before"
 keys 'fg; echo ended $?' Enter
 wait_screen '^5300/udp'
 expect "it goes on" "$(terminal | tail -n 1)" "alternate 1 cursor 0 mouse 1"
+stopped() {
+	sees "$1" && grep -q '^State:.*stopped' "/proc/$pid/status"
+}
+pid=$(top_pid)
+kill -STOP "$pid"
+wait_for "a stop" stopped Stopped
+keys 'echo rub""bish; kill -CONT %1; echo done' Enter
+wait_for "it stays behind" stopped 'rubbish'
+keys 'fg; echo ended $?' Enter
+wait_screen '^PORT .*DROP'
+drawn() {
+	! sees 'rubbish|Stopped|ended' && sees '^5300/udp' && sees 'q quit'
+}
+wait_for "all of it is drawn anew" drawn
+expect "after SIGSTOP" "$(terminal | tail -n 1)" "alternate 1 cursor 0 mouse 1"
+keys 4
+wait_screen '^ *portguard|1 Ports'
+wait_screen '^CHAIN|INPUT'
+keys 1
+wait_screen '^5300/udp'
 keys q
 as_before "that" 0
 

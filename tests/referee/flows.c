@@ -6,7 +6,7 @@
 
 #include "pkt.h"
 
-enum { TALKS = 40, QUOTED_MAX = 68, PROTO_TEST = 253, CHUNKS_MAX = 256 };
+enum { TALKS = 40, QUOTED_MAX = 68, PROTO_TEST = 253, CHUNKS_MAX = 256, ODD_MAX = 512 };
 
 /* The receiver's, as test_referee.sh sets them up. */
 static const char *const hosts[2][5] = {
@@ -27,6 +27,8 @@ struct flows {
 	struct gen *g;
 	bool v6, windows, sctp;
 	struct talk talk[TALKS];
+	struct talk odd[ODD_MAX]; /* of which an end has acknowledged what is not the other's last byte */
+	size_t n_odd;
 };
 
 /* A frame in the making. */
@@ -106,6 +108,37 @@ static uint32_t number(struct flows *f, uint32_t right)
 	return right + (f->windows && chance(f, 10) ? PICK(f, off) : 0);
 }
 
+static bool is_odd(const struct flows *f, const struct talk *t)
+{
+	for (size_t i = 0; i < f->n_odd; i++)
+		for (unsigned end = 0; end < 2; end++)
+			if (f->odd[i].host[end] == t->host[0] && f->odd[i].host[!end] == t->host[1] &&
+			    f->odd[i].port[end] == t->port[0] && f->odd[i].port[!end] == t->port[1])
+				return true;
+	return f->n_odd == ODD_MAX;
+}
+
+/* Of such a connection no RST is where an end's last byte may be: flows.h says why. */
+static uint32_t sequence(struct flows *f, const struct talk *t, int flags)
+{
+	if (flags & PKT_RST && is_odd(f, t))
+		return number(f, 1501);
+	return number(f, flags & PKT_SYN ? 1000 : 1001);
+}
+
+static uint32_t acknowledgement(struct flows *f, const struct talk *t, int flags)
+{
+	uint32_t ack = flags & PKT_ACK ? number(f, 1001) : 0;
+
+	if (ack && ack != 1001 && !is_odd(f, t))
+		f->odd[f->n_odd++] = *t;
+	return ack;
+}
+
+/* A window scale, that SACKs are permitted, what is nothing, and what ends before it does. */
+static const char *const tcp_options[] = { "\3\3\2\1", "\3\3\7\0", "\1\3\3\17", "\4\2\1\1", "\1\1\1\1",
+					   "\3\4\1\1", "\1\1\1\3" };
+
 /*
  * The next segment, the last one again, or any; who sends it. Every number is that of a connection on
  * which nothing but SYN has been acknowledged yet, so none is out of a window that is not to be.
@@ -115,6 +148,8 @@ static unsigned push_tcp(struct flows *f, struct making *m, struct talk *t, unsi
 	static const int any[] = { PKT_SYN, PKT_SYN, PKT_SYN | PKT_ACK, PKT_ACK, PKT_ACK, PKT_RST,
 				   PKT_RST | PKT_ACK, PKT_FIN | PKT_ACK, PKT_FIN | PKT_ACK, PKT_URG | PKT_ACK,
 				   PKT_SYN | PKT_FIN, PKT_FIN, 0, 0xff };
+	static const int small[] = { 0, 1, 300, 20000 };
+	bool has_options = f->windows && cut == PKT_AUTO && chance(f, 30);
 	int flags = PICK(f, any);
 
 	if (chance(f, 75)) {
@@ -123,8 +158,11 @@ static unsigned push_tcp(struct flows *f, struct making *m, struct talk *t, unsi
 		flags = script[(t->at - 1) % SCRIPT].flags;
 	}
 	PUSH(m, TCP(.sport = t->port[end], .dport = t->port[!end], .flags = flags, .cut = cut,
-		    .seq = number(f, flags & PKT_SYN ? 1000 : 1001),
-		    .ack = flags & PKT_ACK ? number(f, 1001) : 0));
+		    .doff = has_options ? 6 : PKT_AUTO,
+		    .window = f->windows && chance(f, 15) ? PICK(f, small) : 65535,
+		    .seq = sequence(f, t, flags), .ack = acknowledgement(f, t, flags)));
+	if (has_options)
+		PUSH(m, BYTES(PICK(f, tcp_options), 4));
 	if (flags & PKT_PSH && cut == PKT_AUTO)
 		PUSH(m, PAYLOAD(gen_below(f->g, 30)));
 	return end;

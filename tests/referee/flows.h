@@ -8,7 +8,8 @@
  * All of them are local to the receiver, so that they come to INPUT. Left out by name, because there
  * portguard's tracking is not the kernel's (bpf/flow.bpf.h says so): fragments, which the kernel puts
  * together before its rules; DCCP and GRE. Checksums are right, and so are sequence numbers, but
- * for `windows`: then some are out of what their receiver has room for.
+ * for `windows`: then some are out of what their receiver has room for. Left out of those are RSTs behind
+ * their sender's last byte where the other end has acknowledged anything else: bpf/flow_tcp.bpf.h.
  */
 #pragma once
 

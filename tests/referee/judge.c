@@ -245,7 +245,7 @@ static void ask_portguard(struct hearing *h, size_t i, enum judged which)
 	compare(h, i, &o);
 	if (which == JUDGED_GENERAL)
 		ask_explain(h, i, &trace);
-	if (trace.ct_state && h->rules->tracks)
+	if (trace.ct_state && h->rules->tracks && pg_dp_policy_tracks(p->dp))
 		compare_state(h, i, names[which], trace.ct_state);
 }
 

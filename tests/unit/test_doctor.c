@@ -21,7 +21,7 @@ static struct pg_doctor_nic good_nic(void)
 static struct pg_doctor good(struct pg_doctor_nic *nic)
 {
 	return (struct pg_doctor){
-		.kernel = "6.1.0", .cpus = 4, .root = true, .bpffs = true, .btf = true, .loads = true,
+		.kernel = "6.1.0", .state_dir = PG_STATE_DIR_DEFAULT, .cpus = 4, .root = true, .bpffs = true, .btf = true, .loads = true,
 		.bpf = { true, true, true, true }, .nic = nic, .n_nics = 1,
 	};
 }
@@ -29,7 +29,7 @@ static struct pg_doctor good(struct pg_doctor_nic *nic)
 /* "severity: mend" of the first finding of this code; "-": there is none. */
 static const char *find(const struct pg_doctor *d, const char *code)
 {
-	static char text[300];
+	static char text[520];
 	struct pg_findings f;
 
 	pg_doctor_judge(d, &f);
@@ -71,6 +71,10 @@ static void an_mtu_that_is_too_large(void **state)
 	nic.xdp = 0; /* no native XDP: the MTU does not matter */
 	assert_string_equal(find(&d, "mtu"), "-");
 	assert_string_equal(find(&d, "native"), "info: portguard attach eth0");
+	snprintf(d.state_dir, sizeof(d.state_dir), "/sys/fs/bpf/second");
+	assert_string_equal(find(&d, "native"), "info: portguard --state /sys/fs/bpf/second attach eth0");
+	snprintf(d.state_dir, sizeof(d.state_dir), "/sys/fs/bpf/$(id)");
+	assert_string_equal(find(&d, "native"), "info: ");
 }
 
 static void offloads(void **state)
@@ -98,6 +102,13 @@ static void queues(void **state)
 	nic.queues = 2;
 	assert_string_equal(find(&d, "queues"), "warning: ethtool -L eth0 combined 4");
 	nic.combined = false;
+	assert_string_equal(find(&d, "queues"), "warning: ethtool -L eth0 rx 4");
+	nic.veth = true;
+	assert_string_equal(find(&d, "queues"), "-");
+	nic.attached = true;
+	nic.mode = PG_MODE_TC;
+	assert_string_equal(find(&d, "queues"), "-");
+	nic.mode = PG_MODE_NATIVE;
 	assert_string_equal(find(&d, "queues"), "warning: ethtool -L eth0 rx 4");
 	nic.queues = 4;
 	nic.rss_queues = 1;
@@ -151,7 +162,7 @@ static void each_has_its_command(void **state)
 				     .mode = PG_MODE_NATIVE, .veth = true, .peer_here = true,
 				     .peer_gso = true, .peer = "eth1", .queues = 1, .queues_max = 1,
 				     .n_prog = 2, .lro = true };
-	struct pg_doctor d = { .kernel = "5.10.0", .cpus = 4, .root = true, .nic = &nic, .n_nics = 1,
+	struct pg_doctor d = { .kernel = "5.10.0", .state_dir = PG_STATE_DIR_DEFAULT, .cpus = 4, .root = true, .nic = &nic, .n_nics = 1,
 			       .flows_max = 10, .flows_tracked = 10, .shadow = PG_SHADOW_ON };
 	struct pg_findings f;
 

@@ -261,7 +261,7 @@ static void unused_for_days(void **state)
 		static const uint32_t days[] = { 30, 29, 31 };
 		FILE *f = open_memstream(&out, &size);
 
-		assert_int_equal(pg_unused_print(f, set, days[i], now, false, NULL), 0);
+		assert_int_equal(pg_unused_print(f, set, days[i], now, false, NULL), i == 2 ? 0 : i + 1);
 		fclose(f);
 		assert_true(i != 2 || !size);
 		assert_int_equal(!!strstr(out, "--dport 1 -j ACCEPT\n    rule 1 of INPUT: never a packet,"), i < 2);

@@ -25,7 +25,7 @@ static struct pg_port_row ports[] = {
 	{ .proto = PG_PORT_TCP, .port = 8080, .in = { 1, 40 }, .in_dropped = 1,
 	  .flags = { { [PG_FLAG_SYN] = 1 } } },
 	{ .proto = PG_PORT_TCP, .port = 9000, .has_listener = true },
-	{ .proto = PG_PORT_UDP, .port = 53, .in = { 40, 2400 }, .in_dropped = 40 },
+	{ .proto = PG_PORT_UDP, .port = 53, .in = { 40, 2400 }, .in_dropped = 40, .out_dropped = 3 },
 };
 
 static struct pg_snapshot snap = {
@@ -143,7 +143,8 @@ static void everything_is_there(void **state)
 		"portguard_dropped_packets_total{reason=\"rule\"} 100",
 		"portguard_dropped_packets_total{reason=\"bad-checksum\"} 0",
 		"portguard_port_packets_total{proto=\"tcp\",port=\"443\",direction=\"out\"} 190",
-		"portguard_port_dropped_packets_total{proto=\"udp\",port=\"53\"} 40",
+		"portguard_port_dropped_packets_total{proto=\"udp\",port=\"53\",direction=\"in\"} 40",
+		"portguard_port_dropped_packets_total{proto=\"udp\",port=\"53\",direction=\"out\"} 3",
 		"portguard_port_tcp_flag_packets_total{proto=\"tcp\",port=\"443\",flag=\"ack\"} 386",
 		"portguard_tcp_flag_packets_total{flag=\"syn\"} 65",
 		"portguard_ports 5",

@@ -121,6 +121,9 @@ static void questions(void **state)
 	assert_int_equal(ask(PG_DOC_PORTS, &q, &err, "sort", "bytes", "port", "53/udp", NULL), 0);
 	assert_int_equal(q.ports.sort, PG_SORT_BYTES);
 	assert_int_equal(q.ports.n_filter, 1);
+	assert_int_equal(ask(PG_DOC_DROPS, &q, &err, "last", "5", NULL), 0);
+	assert_int_equal(q.last_drops, 5);
+	assert_int_equal(ask(PG_DOC_DROPS, &q, &err, "last", "0", NULL), -EINVAL);
 	assert_int_equal(ask(PG_DOC_STATES, &q, &err, "port", "1-2", "port", "9", NULL), 0);
 	assert_int_equal(q.states.n, 2);
 	assert_int_equal(q.states.port[0].hi, 2);
@@ -143,6 +146,10 @@ static void what_is_no_question(void **state)
 	assert_int_equal(pg_ask_read(&bad, head + 4, &q, &err), -EINVAL); /* has no end */
 	bad.n = 5;
 	assert_int_equal(pg_ask_read(&bad, head + 5, &q, &err), -EINVAL); /* has no value */
+	assert_int_equal(ask(PG_DOC_FLOWS, &q, &err, "\033[31m", "1", NULL), -EINVAL);
+	assert_string_equal(err.text, "there is no filter '?[31m' here");
+	assert_int_equal(ask(PG_DOC_PORTS, &q, &err, "port", "\033[31m", NULL), -EINVAL);
+	assert_null(strchr(err.text, '\033'));
 }
 
 static void a_question_has_its_bounds(void **state)
@@ -173,7 +180,7 @@ static struct json_object *stream(struct pg_stream *last, const struct pg_snapsh
 					   .state = PG_TCP_ESTABLISHED, .count = { { 1, 100 }, { 2, 200 } },
 					   .rate = { { 1, 10 }, { 2, 20 } } };
 	const struct pg_flow_sample flows = { .open = open, .list = { .row = &flow, .n = 1 } };
-	const struct pg_stream_more more = { "ho\"st\n", 1234, &flows, &drops, "" };
+	const struct pg_stream_more more = { "ho\"st\n", &flows, &drops, "" };
 	const struct pg_top_drop drop = { .time_ms = 77, .iface = "e\"\n", .who = "<b>INPUT</b> 1",
 					  .proto = "tcp", .end = { "192.0.2.1:1", "192.0.2.2:22" },
 					  .length = 40 };
@@ -218,12 +225,15 @@ static void the_busiest_ports_come_first(void **state)
 		rows[i] = (struct pg_port_row){ .proto = PG_PORT_TCP, .port = (uint16_t)(i + 100),
 						.in = { i, i } };
 	rows[343].has_listener = true;
+	rows[343].out_dropped = 6;
 	snprintf(rows[343].listener.comm, sizeof(rows[343].listener.comm), "ng\"nx\n");
 	doc = stream(&last, &snap);
 	assert_int_equal(json_object_get_int(json_object_object_get(doc, "n_ports")), 400);
 	assert_int_equal(json_object_array_length(json_object_object_get(doc, "ports")),
 			 PG_STREAM_PORTS);
 	assert_string_equal(json_object_get_string(json_object_object_get(doc, "host")), "ho\"st?");
+	port = json_object_array_get_idx(json_object_object_get(doc, "ports"), 0);
+	assert_int_equal(json_object_get_int(json_object_array_get_idx(port, 14)), 0); /* no event before */
 	assert_int_equal(first_port(doc), 499);
 	rows[5].in.packets += 2; /* busy now, though others were busier before */
 	doc = stream(&last, &snap);
@@ -232,6 +242,9 @@ static void the_busiest_ports_come_first(void **state)
 	assert_int_equal(json_object_get_int(json_object_array_get_idx(port, 10)), 17);
 	assert_string_equal(json_object_get_string(json_object_array_get_idx(
 				    json_object_array_get_idx(port, 11), 1)), "ng\"nx?");
+	assert_int_equal(json_object_get_int(json_object_array_get_idx(port, 13)), 6);
+	port = json_object_array_get_idx(json_object_object_get(doc, "ports"), 0);
+	assert_int_equal(json_object_get_int(json_object_array_get_idx(port, 14)), 2);
 	assert_int_equal(first_port(doc), 105);
 	rows[7].in.packets = 3; /* less than before: counted anew */
 	assert_int_equal(first_port(stream(&last, &snap)), 107);

@@ -483,6 +483,54 @@ static void a_port_is_asked_about_before_it_is_denied(void **unused)
 	assert_int_equal(scene.top.ask.seconds, 0);
 }
 
+static bool shows(const char *text)
+{
+	struct pg_text t = { 0 };
+	bool found;
+
+	pg_frame_text(&t, &scene.frame, false);
+	found = strstr(t.buf, text);
+	pg_text_free(&t);
+	return found;
+}
+
+static void what_waits_is_shown_whatever_else_is(void **unused)
+{
+	static const char *const whats[] = { "1", "6", "1/ssh", "1/ssh$", "5", "1$" };
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(whats); i++) {
+		scene.snap.policy.confirm_s = 42;
+		scene.snap.policy.expired = false;
+		type(whats[i]);
+		assert_true(shows("back in 42 s: C keeps the new one, R takes it back now"));
+		snprintf(scene.top.message, sizeof(scene.top.message), "25/tcp is allowed for 60 s");
+		type("");
+		assert_true(shows("back in 42 s: C keeps"));
+		assert_true(shows("25/tcp is allowed for 60 s"));
+		scene.snap.policy.confirm_s = 0;
+		scene.snap.policy.expired = true;
+		type("");
+		assert_false(shows("is allowed"));
+		assert_true(shows("was not confirmed: the old one is in force again"));
+		type("$!!");
+	}
+}
+
+static void nothing_stands_still_while_seconds_run(void **unused)
+{
+	(void)unused;
+	scene.snap.policy.confirm_s = 42;
+	type(" ");
+	assert_false(scene.top.frozen);
+	assert_true(shows("Not while a policy waits"));
+	scene.snap.policy.confirm_s = 0;
+	type(" ");
+	assert_true(scene.top.frozen);
+	type(" ");
+	assert_false(scene.top.frozen);
+}
+
 static void a_filter_takes_keys_that_mean_something_else(void **unused)
 {
 	(void)unused;
@@ -607,6 +655,8 @@ int main(void)
 		cmocka_unit_test(golden_frames),
 		KEYS(views_by_number),
 		KEYS(a_port_is_asked_about_before_it_is_denied),
+		KEYS(what_waits_is_shown_whatever_else_is),
+		KEYS(nothing_stands_still_while_seconds_run),
 		KEYS(a_filter_takes_keys_that_mean_something_else),
 		KEYS(the_cursor_stays_among_the_rows),
 		KEYS(clicks_find_tabs_titles_and_rows),

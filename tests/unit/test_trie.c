@@ -39,12 +39,12 @@ static int name_terms(void **unused)
 }
 
 struct built {
-	__u32 *nodes, *block_rows;
+	__u32 *nodes, *block_rows, *own_rows;
 	__u64 *rows;
-	size_t n_nodes, n_words, n_block_rows, n_terms;
+	size_t n_nodes, n_words, n_block_rows, n_own_rows, n_terms;
 	enum pg_form form;
 	const uint64_t *base; /* terms that ask nothing, for leaves that name few */
-	unsigned few, bitmaps; /* leaves seen */
+	unsigned few, bitmaps, owns; /* leaves seen */
 };
 
 static struct built take(struct pg_trie *t, size_t n_terms, const uint64_t *base)
@@ -54,6 +54,7 @@ static struct built take(struct pg_trie *t, size_t n_terms, const uint64_t *base
 	assert_int_equal(pg_trie_error(t), 0);
 	b.nodes = pg_trie_take_nodes(t, &b.n_nodes);
 	b.block_rows = pg_trie_take_block_rows(t, &b.n_block_rows);
+	b.own_rows = pg_trie_take_own_rows(t, &b.n_own_rows);
 	b.rows = pg_trie_take_rows(t, &b.n_words, NULL);
 	return b;
 }
@@ -62,6 +63,7 @@ static void drop(struct built *b)
 {
 	free(b->nodes);
 	free(b->block_rows);
+	free(b->own_rows);
 	free(b->rows);
 }
 
@@ -118,7 +120,7 @@ static bool in_bitmap(const struct built *b, __u32 leaf, size_t term)
 /* Does the leaf name the term? Names of a row are ascending. */
 static bool is_named(const struct built *b, __u32 leaf, size_t term)
 {
-	size_t at = (leaf & ~(PG_LEAF | PG_FEW_LEAF)) / 8;
+	size_t at = (leaf & ~(PG_LEAF | PG_FEW_LEAF | PG_FEW_OWN)) / 8, head = leaf & PG_FEW_OWN ? 2 : 0;
 	const struct pg_few *entry = (const struct pg_few *)(b->rows + at);
 	bool found = false;
 	size_t n = 0;
@@ -132,7 +134,7 @@ static bool is_named(const struct built *b, __u32 leaf, size_t term)
 		found |= named == term;
 	} while (!(entry[n++].term & PG_FEW_LAST));
 	/* In no more cache lines than it needs. */
-	assert_int_equal(at / 8 + (n + 3) / 4, (at + 2 * n - 1) / 8 + 1);
+	assert_int_equal((at - head) / 8 + (n + head / 2 + 3) / 4, (at + 2 * n - 1) / 8 + 1);
 	return found;
 }
 
@@ -144,17 +146,35 @@ static bool is_few(const struct built *b, __u32 leaf)
 static void see(struct built *b, __u32 leaf)
 {
 	if (is_few(b, leaf))
-		b->few++;
+		b->few++, b->owns += !!(leaf & PG_FEW_OWN);
 	else
 		b->bitmaps++;
 }
 
-/* As the programs have it: the leaf's bitmap, or the base row and the few. */
+/* The bitmap that a row of few has of its own. */
+static __u32 own_bitmap(const struct built *b, __u32 leaf)
+{
+	size_t at = (leaf & ~(PG_LEAF | PG_FEW_LEAF | PG_FEW_OWN)) / 8 - 2;
+	bool listed = false;
+
+	for (size_t i = 0; i < b->n_own_rows; i++)
+		listed |= b->own_rows[i] == at;
+	assert_true(listed); /* or its leaf would not be moved with the rows */
+	return ((const struct pg_few *)(b->rows + at))->slot;
+}
+
+/* Is the term one that is not verified: in the leaf's bitmap, or that of its row of few? */
+static bool in_any_bitmap(const struct built *b, __u32 leaf, size_t term)
+{
+	if (!is_few(b, leaf))
+		return in_bitmap(b, leaf, term);
+	return leaf & PG_FEW_OWN ? in_bitmap(b, own_bitmap(b, leaf), term) : pg_set_has(b->base, term);
+}
+
+/* As the programs have it: a bitmap, and the few. */
 static bool holds(const struct built *b, __u32 leaf, size_t term)
 {
-	if (is_few(b, leaf))
-		return pg_set_has(b->base, term) || is_named(b, leaf, term);
-	return in_bitmap(b, leaf, term);
+	return in_any_bitmap(b, leaf, term) || (is_few(b, leaf) && is_named(b, leaf, term));
 }
 
 static void rows_of_all_and_of_none(void **unused)
@@ -402,6 +422,8 @@ static void check_pattern(const struct built *b, __u32 leaf, const struct pg_tri
 {
 	bool wanted = pattern_holds(p, bytes, addr), named = holds(b, leaf, p->term);
 
+	if (p->home && b->n_terms > 64)
+		assert_false(in_any_bitmap(b, leaf, p->term));
 	if (is_few(b, leaf) && p->verified)
 		assert_true(named || !wanted);
 	else
@@ -440,12 +462,12 @@ static void check_addrs(struct built *b, __u32 root, unsigned bytes,
 static void an_address_leads_to_the_terms_whose_patterns_it_fits(void **unused)
 {
 	struct pg_trie_pattern pattern[40];
-	unsigned few = 0, bitmaps = 0;
+	unsigned few = 0, bitmaps = 0, owns = 0;
 
 	(void)unused;
 	for (int round = 0; round < ROUNDS; round++) {
 		size_t terms = round_terms(round) + 1, n = 0, max = 1 + pick(ARRAY_SIZE(pattern));
-		unsigned bytes = round / 4 % 2 ? 16 : 4, verified = round / 8 % 3;
+		unsigned bytes = round / 4 % 2 ? 16 : 4, verified = round / 8 % 3, homes = 0;
 		struct pg_trie *t = pg_trie_new(terms, pg_form_of(terms), few_entries, 1 << 16, 1 << 22);
 		_free_ uint64_t *base = calloc(pg_trie_words(t), 8);
 		struct built b;
@@ -455,6 +477,9 @@ static void an_address_leads_to_the_terms_whose_patterns_it_fits(void **unused)
 			random_pattern(&pattern[n], bytes, i);
 			pattern[n].invert = !pick(round % 3 ? 4 : 40);
 			pattern[n].verified = verified == 1 || (verified == 2 && pick(4));
+			pattern[n].home = homes < PG_FEW && terms > 64 && !pattern[n].invert &&
+					  pattern[n].verified && !pick(3);
+			homes += pattern[n].home;
 			n++;
 		}
 		for (size_t i = 0; i < terms; i += 4)
@@ -465,11 +490,12 @@ static void an_address_leads_to_the_terms_whose_patterns_it_fits(void **unused)
 		if (b.form == PG_FORM_TREE || b.form == PG_FORM_HUGE) {
 			few += b.few;
 			bitmaps += b.bitmaps;
+			owns += b.owns;
 		}
 		drop(&b);
 		pg_trie_free(t);
 	}
-	assert_true(few > 100 && bitmaps > 100);
+	assert_true(few > 100 && bitmaps > 100 && owns > 100);
 }
 
 /* One host: its trie has as many nodes as an address needs, or none if its record tells as well. */

@@ -54,7 +54,7 @@ static struct pg_port_row ports[] = {
 	},
 	{
 		.proto = PG_PORT_UDP, .port = 65535,
-		.in = { 40, 2400 }, .out = { UINT64_MAX, UINT64_MAX }, .in_dropped = 40,
+		.in = { 40, 2400 }, .out = { UINT64_MAX, UINT64_MAX }, .in_dropped = 30, .out_dropped = 10,
 	},
 };
 
@@ -330,7 +330,8 @@ static void json_of_status(void **state)
 	       "\"egress\":{\"packets\":0,\"bytes\":0,\"dropped\":0}}],"
 	       "\"policy\":{\"generation\":7,\"rules\":2,\"terms\":2,\"classes\":5,"
 	       "\"classifier\":\"one-word bitmaps\",\"memory_bytes\":4096,"
-	       "\"confirm_deadline_s\":null,\"taken_back\":null,\"shadow\":false,\"shadow_since\":null},"
+	       "\"confirm_deadline_s\":null,\"taken_back\":null,\"shadow\":false,\"shadow_since\":null,"
+	       "\"shadow_stopped\":false},"
 	       "\"flows\":{\"count\":12,\"capacity\":262144,\"half_open\":3,\"half_open_capacity\":65536,"
 	       "\"evicted\":9,\"half_open_evicted\":9,\"refused\":0,\"half_open_refused\":0,"
 	       "\"created\":500,\"half_open_created\":400,\"collected\":150,\"half_open_collected\":80,"
@@ -359,9 +360,9 @@ static void json_of_ports(void **state)
 	       "\"ack\":386,\"urg\":0,\"ece\":0,\"cwr\":0},\"listener\":{\"pid\":812,"
 	       "\"comm\":\"ng?nx\",\"address\":\"0.0.0.0\"}},{\"proto\":\"udp\","
 	       "\"port\":65535,\"service\":\"\",\"range\":\"dynamic\","
-	       "\"in\":{\"packets\":40,\"bytes\":2400,\"dropped\":40},"
+	       "\"in\":{\"packets\":40,\"bytes\":2400,\"dropped\":30},"
 	       "\"out\":{\"packets\":18446744073709551615,"
-	       "\"bytes\":18446744073709551615,\"dropped\":0},\"flags\":{\"fin\":0,"
+	       "\"bytes\":18446744073709551615,\"dropped\":10},\"flags\":{\"fin\":0,"
 	       "\"syn\":0,\"rst\":0,\"psh\":0,\"ack\":0,\"urg\":0,\"ece\":0,\"cwr\":0},"
 	       "\"listener\":null}]}\n");
 }
@@ -381,7 +382,7 @@ static void json_of_rules(void **state)
 	       "\"packets\":0,\"bytes\":0}]},{\"table\":\"filter\",\"name\":\"FORWARD\","
 	       "\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,\"rules\":[]},"
 	       "{\"table\":\"filter\",\"name\":\"OUTPUT\",\"policy\":\"ACCEPT\",\"packets\":0,\"bytes\":0,"
-	       "\"rules\":[]}]}\n");
+	       "\"rules\":[]}],\"time_ms\":0}\n");
 }
 
 static void json_of_nothing(void **state)
@@ -398,7 +399,8 @@ static void json_of_nothing(void **state)
 	       "{\"version\":\"0.1.0\",\"kernel\":\"6.1.0\",\"kernel_lacks\":null,\"state_dir\":\"/run/test\","
 	       "\"interfaces\":[],\"policy\":{\"generation\":0,\"rules\":0,\"terms\":0,"
 	       "\"classes\":0,\"classifier\":\"empty\",\"memory_bytes\":0,"
-	       "\"confirm_deadline_s\":null,\"taken_back\":null,\"shadow\":false,\"shadow_since\":null},"
+	       "\"confirm_deadline_s\":null,\"taken_back\":null,\"shadow\":false,\"shadow_since\":null,"
+	       "\"shadow_stopped\":false},"
 	       "\"flows\":{\"count\":0,\"capacity\":0,\"half_open\":0,\"half_open_capacity\":0,"
 	       "\"evicted\":0,\"half_open_evicted\":0,\"refused\":0,\"half_open_refused\":0,"
 	       "\"created\":0,\"half_open_created\":0,\"collected\":0,\"half_open_collected\":0,"

@@ -101,6 +101,11 @@ async function marks(page) {
 		Object.entries(expected.marks).filter(([, m]) => m === 'unused').map(([key]) => key));
 	await page.locator('#filter').fill('');
 	await page.locator('#filter').blur();
+	await page.locator('#ports-marked').click();
+	check('all that are marked', (await page.locator('#ports-table tbody button').allTextContents()).sort(),
+		Object.keys(expected.marks).sort());
+	check('their number', await page.locator('#ports-marked').textContent(), `${Object.keys(expected.marks).length} marked`);
+	await page.locator('#ports-marked').click();
 }
 
 // None and why; then the test has the kernel measure it, and it is a plausible number.
@@ -114,6 +119,20 @@ async function cost(page) {
 	const ns = Number((await cell.textContent()).replace(/[^0-9]/g, ''));
 
 	check('a cost', ns >= 10 && ns < 1000000);
+}
+
+// However late an answer comes, rates are by the server's clock; what is only known better has none.
+async function rates() {
+	const { Rates } = await import(new URL('../../user/web/panels.js', import.meta.url));
+	const of = new Rates(), seen = [];
+
+	for (const [at, total] of [[10, 1000], [12, 1200], [12, 1200], [14, 1400]]) {
+		const items = [{ key: 'rule', total, at }, { key: 'gone', total, at, still: true }];
+
+		of.update(items);
+		seen.push(items.map(i => i.rate));
+	}
+	check('rates of rules', seen, [[0, 0], [100, 0], [100, 0], [100, 0]]);
 }
 
 async function hands(page) {
@@ -165,6 +184,7 @@ try {
 		await numbers(page);
 		await marks(page);
 		await hands(page);
+		await rates();
 		await cost(page);
 		await page.keyboard.press('t');
 	}

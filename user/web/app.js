@@ -157,11 +157,11 @@ function poll(task) {
 }
 
 poll(async () => {
-	const { chains } = await ask('/api/v1/rules'), at = performance.now() / 1000;
+	const { chains, time_ms } = await ask('/api/v1/rules'), at = time_ms / 1000;
 
 	dropping = droppers(chains);
 	droppingAt = at;
-	if (model.last)
+	if (model.last && time_ms >= model.last.time_ms)
 		leftOver(model.last.drops, dropping, gone);
 	show();
 	return rules.show(chains, at) > 1000 ? 10000 : 2000;
@@ -193,10 +193,13 @@ function pause() {
 	show();
 }
 
-$('filter').addEventListener('input', e => {
-	ports.filter = e.target.value;
+function setFilter(text) {
+	$('filter').value = ports.filter = text;
 	ports.show();
-});
+}
+
+$('filter').addEventListener('input', e => setFilter(e.target.value));
+$('ports-marked').addEventListener('click', () => setFilter(ports.filter === 'marked' ? '' : 'marked'));
 for (const input of document.querySelectorAll('input[name=unit]'))
 	input.addEventListener('change', () => setTotal(input.value === 'total'));
 $('pause').addEventListener('click', pause);

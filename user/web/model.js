@@ -21,29 +21,35 @@ class Port {
 		this.key = `${port}/${proto}`;
 		this.proto = proto;
 		this.port = port;
-		this.total = {};
+		this.total = Object.fromEntries(FIELDS.map(f => [f, 0]));
 		this.rate = {};
-		this.history = [];
 	}
 
-	update(row, dt) {
+	// `away`: the event before did not name it, so what it has counted may be older, but for `since` packets.
+	update(row, dt, away) {
 		const [, , service, ...rest] = row;
+		const numbers = rest.slice(0, FIELDS.length), [dropped, since] = rest.slice(10);
+		const packets = numbers[0] + numbers[3] - this.total.inP - this.total.outP;
+		const part = away ? Math.min(1, since / Math.max(1, packets)) : 1;
 
 		this.service = service;
 		this.open = rest[7];
 		this.listener = rest[8];
 		this.mark = Object.hasOwn(MARKED, rest[9]) ? rest[9] : null;
+		numbers[2] += dropped;
 		FIELDS.forEach((f, i) => {
-			this.rate[f] = rate(rest[i], this.total[f], dt);
-			this.total[f] = rest[i];
+			this.rate[f] = part * rate(numbers[i], this.total[f], dt);
+			this.total[f] = numbers[i];
 		});
+		if (away)
+			this.history = [];
 		push(this.history, this.rate.inP + this.rate.outP, MINUTE);
 	}
 
 	text() {
 		const [pid, comm, address] = this.listener ?? ['', '', ''];
 
-		return `${this.key} ${this.service} ${comm} ${pid} ${address} ${this.mark ?? ''}`.toLowerCase();
+		return `${this.key} ${this.service} ${comm} ${pid} ${address} ${this.mark ? `marked ${this.mark}` : ''}`.toLowerCase();
 	}
 }
 
@@ -68,6 +74,7 @@ export class Model {
 	constructor() {
 		this.ifaces = [];
 		this.ports = new Map();
+		this.known = new Map(); // also those that are not named now
 		this.series = [[], [], [], []]; // time, accepted in, accepted out, dropped
 		this.bytes = [];
 		this.totals = {};
@@ -89,10 +96,11 @@ export class Model {
 
 		for (const row of msg.ports) {
 			const key = `${row[1]}/${row[0]}`;
-			const port = this.ports.get(key) ?? new Port(row[0], row[1]);
+			const port = this.known.get(key) ?? new Port(row[0], row[1]);
 
-			port.update(row, dt);
+			port.update(row, dt, !this.ports.has(key));
 			seen.set(key, port);
+			this.known.set(key, port);
 		}
 		this.ports = seen;
 	}
@@ -181,6 +189,6 @@ export function dropCauses(drops, time, list, at, gone) {
 	for (const [name, total] of Object.entries(gone))
 		if (total)
 			causes.push({ key: `gone ${name}`, what: `an earlier ${name}`,
-				why: 'not in force any more', total, at });
+				why: 'not in force any more', total, at, still: true });
 	return causes.sort((a, b) => b.total - a.total || (a.key < b.key ? -1 : 1));
 }

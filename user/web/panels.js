@@ -10,8 +10,9 @@ const STATES = ['CLOSED', 'LISTEN', 'SYN_SENT', 'SYN_RECEIVED', 'ESTABLISHED', '
 const SHORT = ['CLOSED', 'LISTEN', 'SYN SENT', 'SYN RECV', 'ESTAB', 'FIN 1', 'FIN 2', 'CL. WAIT',
 	'CLOSING', 'LAST ACK', 'TIME W.'];
 
-// Rates of counters that come in their own time: {key, total, at}, `at` in seconds. Sets .rate.
-class Rates {
+// Rates of counters that come in their own time: {key, total, at}, `at` in the server's seconds. Sets .rate;
+// of what is `still`, which is only known better as time goes by, to 0.
+export class Rates {
 	constructor() {
 		this.last = new Map();
 	}
@@ -22,7 +23,7 @@ class Rates {
 		for (const item of list) {
 			const was = this.last.get(item.key);
 
-			item.rate = !was || item.total < was.total ? 0 : item.at <= was.at ? was.rate :
+			item.rate = !was || item.still || item.total < was.total ? 0 : item.at <= was.at ? was.rate :
 				(item.total - was.total) / (item.at - was.at);
 			next.set(item.key, was && item.at <= was.at ? was : item);
 		}

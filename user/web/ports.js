@@ -81,7 +81,7 @@ export class Ports {
 			{ name: 'Out', title: 'packets that were sent', ...this.number('outP') },
 			{ name: 'Out bits', title: 'IP bytes that were sent', wide: true,
 				...this.number('outB', true) },
-			{ name: 'Dropped', title: 'arrivals that were dropped or rejected', class: 'dropped',
+			{ name: 'Dropped', title: 'packets that were dropped or rejected, both ways', class: 'dropped',
 				...this.number('drop'),
 				fill: (td, p) => {
 					const n = (this.total ? p.total : p.rate).drop;
@@ -126,11 +126,13 @@ export class Ports {
 			p.rate.inB + p.rate.outB), 0);
 		this.table.show(list);
 		const listening = all.filter(p => p.listener).length, marked = all.filter(p => p.mark).length;
-		const error = this.model.last.marks_error;
+		const error = this.model.last.marks_error, button = document.getElementById('ports-marked');
 
+		button.hidden = !marked && this.filter !== 'marked';
+		button.setAttribute('aria-pressed', this.filter === 'marked');
+		setText(button, `${marked} marked`);
 		setText(document.getElementById('ports-count'), (words.length ? `${list.length} of ` : '') +
 			(n > all.length ? `the ${all.length} busiest of ${count(n)}` : `${n}`) +
-			` ports, ${listening} with a listener` + (marked ? `, ${marked} marked` : '') +
-			(error ? `; no marks: ${error}` : ''));
+			` ports, ${listening} with a listener` + (error ? `; no marks: ${error}` : ''));
 	}
 }
