@@ -35,8 +35,8 @@ table() {
 	build  lib   libmicrohttpd   libmicrohttpd-dev   libmicrohttpd-devel
 	build  lib   libseccomp      libseccomp-dev      libseccomp-devel
 	build  lib   libcap          libcap-dev          libcap-devel
-	build  lib   libxdp          libxdp-dev          libxdp-devel
 	build  lib   ncursesw        libncurses-dev      ncurses-devel
+	test   lib   libxdp          libxdp-dev          libxdp-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
 	test   cmd   clang-19        clang-19            clang19
 	test   fuzz  -               libclang-rt-dev     compiler-rt

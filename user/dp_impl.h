@@ -112,6 +112,8 @@ int pg_dp_lock(struct pg_dp *dp, int wait_s, struct pg_err *err);
 
 /* What libbpf last had to say, for messages; "" when nothing. Starts anew with each call. */
 const char *pg_dp_libbpf_says(void);
+/* So, the verifier of why it took no program. */
+const char *pg_dp_verifier_says(void);
 void pg_dp_libbpf_listen(bool verbose);
 
 /* For programs that are not ALONE: fds, -1 where the role has no use for one. */

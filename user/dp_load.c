@@ -82,9 +82,14 @@ const char *pg_dp_libbpf_says(void)
 	return kernel ? kernel + strlen("Kernel error message: ") : libbpf.text;
 }
 
+const char *pg_dp_verifier_says(void)
+{
+	return libbpf.why;
+}
+
 void pg_dp_libbpf_listen(bool verbose)
 {
-	libbpf.text[0] = libbpf.refused[0] = '\0';
+	libbpf.text[0] = libbpf.refused[0] = libbpf.why[0] = '\0';
 	libbpf.verbose = verbose;
 	libbpf_set_print(listen_libbpf);
 }

@@ -179,6 +179,15 @@ static int refuse_kernel(const struct pg_nic *nic, struct pg_err *err)
 		       nic->name);
 }
 
+/* Newer kernels want a function to say that it changes packets where its replacement does, as a tail call may. */
+static int refuse_dispatcher(const struct pg_nic *nic, struct pg_err *err)
+{
+	return pg_fail(err, -EOPNOTSUPP,
+		       "%s: on this kernel no program that may change packets can join the dispatcher of a "
+		       "libxdp before 1.5.5: update libxdp, leave out --multiprog, or use --mode tc",
+		       nic->name);
+}
+
 static int attach(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum xdp_attach_mode mode,
 		  struct xdp_program *prog, struct pg_err *err)
 {
@@ -196,6 +205,8 @@ static int attach(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum x
 		xdp_program__detach(prog, nic->ifindex, mode, 0);
 		return refuse_kernel(nic, err);
 	}
+	if (strstr(pg_dp_verifier_says(), "changes packet data"))
+		return refuse_dispatcher(nic, err);
 	return pg_fail(err, r, "%s: libxdp's dispatcher refuses: %s", nic->name,
 		       pg_printable(said[0] ? said : strerror(-r), why, sizeof(why)));
 }

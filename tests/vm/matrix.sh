@@ -62,7 +62,7 @@ row() {
 for kernel in ${PG_KERNELS:-$(tests/vm/kernels.sh list)}; do
 	cells=.output/vm/cells
 	: >"$cells"
-	PG_VM_TIMEOUT=1200 machine "$kernel" tests/vm/e2e.sh .output/tests/vm/other.bpf.o .output/clang-*/portguard
+	PG_VM_TIMEOUT=1200 machine "$kernel" tests/vm/e2e.sh .output/tests/vm/*.bpf.o .output/clang-*/portguard
 	[ $? = 77 ] && continue
 	if [ "$(value load)" = yes ] && [ -n "${FULL:-}" ]; then
 		[ "${FULL:-}" != 1 ] || PG_VM_TIMEOUT=1800 machine "$kernel" tests/vm/doctor.sh
