@@ -119,7 +119,7 @@ if pg s attach pgs1 --multiprog >/dev/null 2>&1; then
 	expect_exit "--multiprog is left first" 1 "detach it first" pg s attach pgs1 --mode native
 	expect_ok "detach" pg s detach --all
 else
-	expect_exit "--multiprog needs a kernel with freplace" 1 "can't replace functions.*--mode tc" \
+	expect_exit "--multiprog says why it cannot" 1 "(can't replace functions|libxdp).*--mode tc" \
 		pg s attach pgs1 --multiprog
 fi
 expect "and no program is left" "$(in_ns s ip link show pgs1 | grep -c xdp)" 0

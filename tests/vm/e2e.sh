@@ -112,9 +112,7 @@ choose_dispatcher() {
 	check "multiprog: what it needs is said" refuses "libxdp before 1.5.5" --multiprog
 	check "multiprog: nothing came of it" runs other
 	unloads
-	mkdir /tmp/libxdp
-	cp .output/tests/vm/xdp-dispatcher.bpf.o /tmp/libxdp/xdp-dispatcher.o
-	export LIBXDP_OBJECT_PATH=/tmp/libxdp
+	cp .output/tests/vm/xdp-dispatcher.bpf.o /usr/lib/*/bpf/xdp-dispatcher.o
 	check "multiprog: another program, newer" loads
 }
 
@@ -146,6 +144,15 @@ multiprog() {
 	check "multiprog: the other's drop" dropped 10.9.3.1 8004
 	check "multiprog: ours" dropped 10.9.3.1 8001
 	check "multiprog: its counter" json rules '[.chains[] | select(.name == "INPUT").rules[].packets] | .[0] >= 1'
+	if [ "$joins" != yes ]; then # the last one would replace the dispatcher itself, which these kernels don't let it
+		unloads
+		check "multiprog: the other stays while we do" runs portguard_entry other
+		check "multiprog: we go first" "$PG" detach --all
+		check "multiprog: the other, alone" runs other
+		unloads
+		cell multiprog "$([ $failed = "$before" ] && echo "$joins" || echo no)"
+		return
+	fi
 	check "multiprog: the other goes" unloads
 	check "multiprog: and leaves us" runs portguard_entry
 	check "multiprog: which status knows" json status '.interfaces[0] | .mode == "skb" and (.gone | not)'
@@ -204,7 +211,7 @@ for build in .output/clang-*/portguard; do
 	scenario "${build##*/}" pgv 10.9.3.1 tc
 done
 PG=./portguard
-for one in ${PG_VM_SCENARIOS:-tc native skb multiprog}; do
+for one in ${PG_VM_SCENARIOS:-tc native skb}; do
 	case $one in
 	tc) scenario veth-tc pgv 10.9.3.1 tc ;;
 	veth) scenario veth-native pgv 10.9.3.1 native ;;
