@@ -18,6 +18,9 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' $(1) $(patsubst $(O)/%,%,$@))
 
 LIBS := libbpf libelf zlib libpcap json-c libmnl libconfuse libmicrohttpd libseccomp libcap
+# Where it is there: attach --multiprog.
+LIBXDP := $(shell $(PKG_CONFIG) --exists libxdp 2>/dev/null && echo libxdp)
+LIBS += $(LIBXDP)
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS ?= -O2 -g
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS) 2>/dev/null)
@@ -29,7 +32,7 @@ ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/ppc64le/power
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -D__TARGET_ARCH_$(ARCH) \
 	-Iinclude -Ivmlinux -Ibpf $(LIB_CFLAGS)
 
-USER_SRC := $(wildcard user/*.c)
+USER_SRC := $(filter-out user/$(if $(LIBXDP),dp_multi_none.c,dp_multi.c),$(wildcard user/*.c))
 USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)
 USER_OBJ += $(O)/web.o
 LIB_OBJ := $(filter-out $(O)/user/main.o,$(USER_OBJ))
@@ -39,6 +42,7 @@ WEB := $(sort $(wildcard user/web/*.html user/web/*.js user/web/*.css user/web/*
 UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o bpf/gen.o)
+VM_BPF := $(addprefix $(O)/tests/vm/,other.bpf.o xdp-dispatcher.bpf.o)
 # The programs by another compiler, beside those of $(CLANG).
 OTHER_CLANG := $(O)/clang-19
 BENCH_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
@@ -70,7 +74,7 @@ test: deps ## install what is missing, then all tests: also BPF, namespaces, cap
 	$(Q)tests/run.sh all
 
 .PHONY: test-build
-test-build: portguard $(UNIT) $(BPF_TESTS) $(OTHER_CLANG)/portguard $(OTHER_CLANG)/test_load $(NET_TOOLS) fuzz-build
+test-build: portguard $(UNIT) $(BPF_TESTS) $(OTHER_CLANG)/portguard $(OTHER_CLANG)/test_load $(VM_BPF) $(NET_TOOLS) fuzz-build
 	$(call give_back)
 
 # SEED=, ROUND=, STATES=, WINDOWS=, SPOIL= and FEATURES= as tests/referee/referee.c describes them.
@@ -95,7 +99,7 @@ soak: portguard $(O)/tests/net/send ## T=600 seconds of floods and commands: doe
 # The kernel table in README.md: `make test-vm && make kernel-table`.
 .PHONY: test-vm
 test-vm: | need-test
-test-vm: portguard deb $(OTHER_CLANG)/portguard $(OTHER_CLANG)/test_load $(BPF_TESTS) ## other kernels, emulated, and Debian's boot; FULL=1 the BPF tests, too (root)
+test-vm: portguard deb $(OTHER_CLANG)/portguard $(OTHER_CLANG)/test_load $(BPF_TESTS) $(VM_BPF) ## other kernels, emulated, and Debian's boot; FULL=1 the BPF tests, too (root)
 	$(call give_back)
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env 'FULL=$(FULL)' 'PG_KERNELS=$(PG_KERNELS)' tests/vm/matrix.sh
 	$(Q)$(if $(filter-out 0,$(shell id -u)),sudo) env 'PG_KERNELS=$(PG_KERNELS)' tests/vm/units.sh || [ $$? = 77 ]
@@ -226,7 +230,7 @@ deb: | need-build ## a Debian package, to .output/deb
 
 # What compilers and checkers find without running anything; each file's result is kept until it changes.
 LINT := $(USER_SRC:%.c=$(O)/lint/%)
-$(O)/lint/user/%: user/%.c .clang-tidy packaging/lint.sh $(O)/flags | $(O)/portguard.skel.h
+$(O)/lint/user/%: user/%.c .clang-tidy packaging/lint.sh $(O)/flags | $(O)/portguard.skel.h $(O)/entry.skel.h
 	$(call say,LINT)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -M -MP -MT $@ -MF $@.d $<
@@ -262,7 +266,7 @@ portguard: $(USER_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(O)/user/%.o: user/%.c $(O)/flags | $(O)/portguard.skel.h
+$(O)/user/%.o: user/%.c $(O)/flags | $(O)/portguard.skel.h $(O)/entry.skel.h
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -277,16 +281,16 @@ $(O)/web.o: $(O)/web.c $(O)/flags
 
 $(O)/user/term.o $(O)/fuzz/user/term.o: override CFLAGS += $(shell $(PKG_CONFIG) --cflags ncursesw 2>/dev/null)
 
-$(O)/portguard.bpf.o: bpf/portguard.bpf.c $(O)/flags
+$(O)/portguard.bpf.o $(O)/entry.bpf.o: $(O)/%.bpf.o: bpf/%.bpf.c $(O)/flags
 	$(call say,BPF)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/portguard.skel.h: $(O)/portguard.bpf.o
+$(O)/portguard.skel.h $(O)/entry.skel.h: $(O)/%.skel.h: $(O)/%.bpf.o
 	$(call say,SKEL)
-	$(Q)$(BPFTOOL) gen skeleton $< name portguard_bpf > $@.tmp && mv $@.tmp $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
 
-$(O)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c $(O)/flags
+$(O)/tests/%.bpf.o: tests/%.bpf.c $(O)/flags
 	$(call say,BPF)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
@@ -297,7 +301,7 @@ $(O)/tests/bpf/%.skel.h: $(O)/tests/bpf/%.bpf.o
 
 $(O)/tests/bpf/test_set.o: | $(O)/tests/bpf/set.skel.h
 
-$(O)/tests/%.o: tests/%.c $(O)/flags | $(O)/portguard.skel.h
+$(O)/tests/%.o: tests/%.c $(O)/flags | $(O)/portguard.skel.h $(O)/entry.skel.h
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -Itests -MMD -MP -c -o $@ $<
@@ -339,11 +343,6 @@ $(O)/tests/referee/referee: $(REFEREE_OBJ) $(filter-out %/check.o,$(TEST_OBJ)) $
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The mutator is the bench's own program; it shares nothing with portguard's.
-$(O)/tests/bench/mutate.bpf.o: tests/bench/mutate.bpf.c $(O)/flags
-	$(call say,BPF)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
-
 $(O)/tests/bench/mutate.skel.h: $(O)/tests/bench/mutate.bpf.o
 	$(call say,SKEL)
 	$(Q)$(BPFTOOL) gen skeleton $< name mutate_bpf > $@.tmp && mv $@.tmp $@

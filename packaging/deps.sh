@@ -36,6 +36,7 @@ table() {
 	build  lib   libseccomp      libseccomp-dev      libseccomp-devel
 	build  lib   libcap          libcap-dev          libcap-devel
 	build  lib   ncursesw        libncurses-dev      ncurses-devel
+	test   lib   libxdp          libxdp-dev          libxdp-devel
 	test   lib   cmocka          libcmocka-dev       libcmocka-devel
 	test   cmd   clang-19        clang-19            clang19
 	test   fuzz  -               libclang-rt-dev     compiler-rt
@@ -79,7 +80,7 @@ table() {
 	pack   cmd   cppcheck        cppcheck            cppcheck
 	pack   cmd   shellcheck      shellcheck          ShellCheck
 	pack   cmd   valgrind        valgrind            valgrind
-	pack   cmd   xdp-filter      xdp-tools           xdp-tools
+	pack   cmd   xdp-loader      xdp-tools           xdp-tools
 	pack   cmd   mke2fs          e2fsprogs           e2fsprogs
 	pack   cmd   mmdebstrap      mmdebstrap          mmdebstrap
 	test   cmd   openssl         openssl             openssl

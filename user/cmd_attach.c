@@ -14,7 +14,7 @@ static int run_attach(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *
 
 const struct pg_cmd pg_cmd_attach = {
 	.name = "attach",
-	.args = "IFACE… [--mode auto|native|skb|tc] [--policy FILE] [--no-egress] [--flows N] "
+	.args = "IFACE… [--mode auto|native|skb|tc] [--multiprog] [--policy FILE] [--no-egress] [--flows N] "
 		"[--force] [-v] [-w [SECONDS]]",
 	.help = "Attach to interfaces: all of them or, when one cannot be, none",
 	.details =
@@ -23,6 +23,7 @@ const struct pg_cmd pg_cmd_attach = {
 		"         native       XDP in the driver\n"
 		"         skb          generic XDP; a GSO packet counts as one\n"
 		"         tc           the same program on TC ingress\n"
+		"  --multiprog         XDP as one of several programs, by libxdp's dispatcher\n"
 		"  --policy FILE       (iptables-save's format) is the policy of the first packet already\n"
 		"  --no-egress         neither count departures nor ask OUTPUT's rules about them\n"
 		"  --flows N           of a new instance: how many flows it tracks at once, 152 bytes each\n"
@@ -66,6 +67,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 {
 	static const struct option longs[] = {
 		{ "mode", required_argument, NULL, 'm' },
+		{ "multiprog", no_argument, NULL, 'M' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "no-egress", no_argument, NULL, 'e' },
 		{ "flows", required_argument, NULL, 'n' },
@@ -85,6 +87,9 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 			if (mode_from_str(optarg, &o->attach.mode, err) < 0)
 				return -EINVAL;
 			o->mode_said = true;
+			break;
+		case 'M':
+			o->attach.multi = true;
 			break;
 		case 'p':
 			o->policy = optarg;
@@ -109,6 +114,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct pg_err
 			return -EINVAL;
 		}
 	}
+	if (o->attach.multi && o->attach.mode == PG_MODE_TC)
+		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL, "--multiprog is about XDP, not --mode tc");
 	if (optind == argc)
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
 				    "attach needs the name of an interface");
@@ -148,6 +155,7 @@ static void undo(struct pg_dp *dp, const struct before *before, char **name, siz
 		const struct pg_attach_opts opts = {
 			.mode = was ? (enum pg_mode)was->abi.mode : PG_MODE_NONE,
 			.no_egress = was && !was->egress_prog_id,
+			.multi = was && was->multi,
 			.reason = was ? was->abi.mode_reason : NULL,
 		};
 
@@ -167,6 +175,7 @@ static int attach_one(struct pg_dp *dp, const struct options *o, const char *nam
 
 	if (!o->mode_said)
 		opts.mode = config->mode;
+	opts.multi |= config->multiprog && opts.mode != PG_MODE_TC;
 	opts.no_egress |= !config->egress;
 	return pg_dp_attach(dp, name, &opts, err);
 }

@@ -161,6 +161,8 @@ static void take_attach(cfg_t *cfg, struct pg_config_attach *ret)
 		pg_mode_from_str(cfg_getstr(cfg, "mode"), &ret->mode);
 	if (cfg_size(cfg, "egress"))
 		ret->egress = cfg_getbool(cfg, "egress");
+	if (cfg_size(cfg, "multiprog"))
+		ret->multiprog = cfg_getbool(cfg, "multiprog");
 }
 
 static int take_ifaces(cfg_t *cfg, struct pg_config *c)
@@ -266,6 +268,7 @@ static cfg_t *new_parser(void)
 	static cfg_opt_t iface[] = {
 		CFG_STR("mode", NULL, CFGF_NODEFAULT),
 		CFG_BOOL("egress", cfg_false, CFGF_NODEFAULT),
+		CFG_BOOL("multiprog", cfg_false, CFGF_NODEFAULT),
 		CFG_END(),
 	};
 	static cfg_opt_t serve[] = {
@@ -284,6 +287,7 @@ static cfg_t *new_parser(void)
 		CFG_STR("policy", NULL, CFGF_NODEFAULT),
 		CFG_STR("mode", NULL, CFGF_NODEFAULT),
 		CFG_BOOL("egress", cfg_false, CFGF_NODEFAULT),
+		CFG_BOOL("multiprog", cfg_false, CFGF_NODEFAULT),
 		CFG_INT("flows", 0, CFGF_NODEFAULT),
 		CFG_STR("track", NULL, CFGF_NODEFAULT),
 		CFG_BOOL("tcp-loose", cfg_false, CFGF_NODEFAULT),

@@ -20,7 +20,7 @@
 struct pg_config_attach {
 	char name[IFNAMSIZ]; /* "": those that have no section */
 	enum pg_mode mode;   /* NONE: choose */
-	bool egress;
+	bool egress, multiprog;
 };
 
 /* What `serve` does where its options say nothing else; NULL, 0: not said. */

@@ -105,6 +105,7 @@ struct pg_attach_opts {
 	enum pg_mode mode; /* NONE: choose */
 	bool no_egress;
 	bool force; /* replace a foreign XDP program */
+	bool multi; /* XDP as one of the programs of libxdp's dispatcher */
 	const char *reason; /* that `status` gives for `mode`; NULL: it was asked for */
 };
 
@@ -136,6 +137,7 @@ struct pg_dp_iface {
 	bool here;	     /* in this process' network namespace */
 	bool moved;	     /* it was here, and has been moved to another network namespace */
 	bool outdated;	     /* its programs are another build's */
+	bool multi;	     /* it is one of the programs of libxdp's dispatcher */
 	bool gone;	     /* the interface no longer exists, or our program was taken off it */
 	__u32 ingress_prog_id, egress_prog_id; /* 0: none */
 };

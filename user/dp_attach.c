@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Interfaces: their slots, choosing a mode, attaching and detaching. */
 #include <errno.h>
+#include <linux/if_link.h>
 #include <string.h>
 
-#include "dp_hook.h"
+#include "dp_multi.h"
 
 /* Slots ---------------------------------------------------------------------------------------- */
 
@@ -47,6 +48,7 @@ int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err)
 		f->gone = !is_live(dp, i);
 		f->moved = f->here && !f->gone && !if_indextoname(f->abi.ifindex, name);
 		f->outdated = !f->gone && f->abi.build != pg_dp_build();
+		f->multi = !f->gone && pg_multi_is(dp, i);
 	}
 	return 0;
 }
@@ -121,7 +123,7 @@ static int detach_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 
 	if (r)
 		return pg_fail(err, r,
-			       "%s is in another network namespace, and this kernel's TC can be "
+			       "%s is in another network namespace, and what is attached to it can be "
 			       "reached only from there",
 			       pg_printable(f->name, shown, sizeof(shown)));
 	memcpy(name, f->name, sizeof(name));
@@ -249,17 +251,24 @@ static __u32 foreign_xdp(const struct pg_dp *dp, const struct pg_nic *nic, __u32
 	return id == pg_hook_prog_id(dp, slot, PG_DIR_IN, NULL) ? 0 : id;
 }
 
+static bool is_dispatcher(__u32 id)
+{
+	char name[64];
+
+	prog_name(id, name, sizeof(name));
+	return !strcmp(name, "xdp_dispatcher");
+}
+
 static int refuse_foreign(const struct pg_nic *nic, __u32 id, struct pg_err *err)
 {
 	char name[64];
 
 	prog_name(id, name, sizeof(name));
-	/* It would take us as one of several, but only as a program that replaces a function (freplace). */
-	if (!strcmp(name, "xdp_dispatcher"))
+	if (is_dispatcher(id))
 		return pg_fail(err, -EBUSY,
 			       "%s: libxdp's dispatcher is attached (%s, id %u), with programs of other "
-			       "tools, and portguard can't be one of them: use --mode tc to run behind "
-			       "them, or --force to replace it",
+			       "tools: use --multiprog to be one of them, --mode tc to run behind them, or "
+			       "--force to replace it",
 			       nic->name, name, id);
 	return pg_fail(err, -EBUSY,
 		       "%s: another XDP program is attached: %s, id %u; take it off, or use "
@@ -273,6 +282,7 @@ struct job {
 	__u32 slot;
 	const struct portguard_bpf *skel;
 	enum pg_mode mode; /* that it came to */
+	bool multi;
 	char reason[104];
 };
 
@@ -280,7 +290,8 @@ static int try_mode(struct pg_dp *dp, struct job *job, enum pg_mode mode, struct
 {
 	int tc = pg_dp_prog_fd(job->skel, PG_PROG_TC_IN);
 	int prog = mode == PG_MODE_TC ? tc : pg_dp_prog_fd(job->skel, PG_PROG_XDP);
-	int r = pg_hook_install(dp, job->nic, job->slot, PG_DIR_IN, mode, prog, tc, err);
+	const struct pg_hook_progs progs = { prog, tc, job->multi };
+	int r = pg_hook_install(dp, job->nic, job->slot, PG_DIR_IN, mode, &progs, err);
 
 	if (!r)
 		job->mode = mode;
@@ -296,6 +307,22 @@ static void reason_from_refusal(struct job *job, const struct pg_err *why)
 	if (!strncmp(text, job->nic->name, name) && text[name] == ':')
 		text += name + 2;
 	snprintf(job->reason, sizeof(job->reason), "%.*s", (int)strcspn(text, ";"), text);
+}
+
+/* A dispatcher that is there has its mode already. */
+static int attach_multi(struct pg_dp *dp, struct job *job, enum pg_mode mode, struct pg_err *err)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, q);
+	bool there = !bpf_xdp_query(job->nic->ifindex, 0, &q) && q.attach_mode != XDP_ATTACHED_NONE;
+	struct pg_err why = { 0 };
+
+	snprintf(job->reason, sizeof(job->reason), "one of libxdp's dispatcher's programs");
+	if (mode == PG_MODE_NONE && there)
+		mode = q.attach_mode == XDP_ATTACHED_SKB ? PG_MODE_SKB : PG_MODE_NATIVE;
+	if (mode != PG_MODE_NONE)
+		return try_mode(dp, job, mode, err);
+	return pg_nic_why_tc(job->nic) || try_mode(dp, job, PG_MODE_NATIVE, &why) ?
+		       try_mode(dp, job, PG_MODE_SKB, err) : 0;
 }
 
 static int attach_auto(struct pg_dp *dp, struct job *job, struct pg_err *err)
@@ -333,7 +360,9 @@ static int attach_ingress(struct pg_dp *dp, struct job *job, const struct pg_att
 	struct pg_iface *f = &pg_dp_slots(dp)[job->slot];
 	int r;
 
-	if (opts->mode == PG_MODE_NONE) {
+	if (opts->multi) {
+		r = attach_multi(dp, job, opts->mode, err);
+	} else if (opts->mode == PG_MODE_NONE) {
 		r = attach_auto(dp, job, err);
 	} else {
 		snprintf(job->reason, sizeof(job->reason), "%s",
@@ -359,7 +388,8 @@ static int attach_hooks(struct pg_dp *dp, struct job *job, const struct pg_attac
 	if (opts->no_egress)
 		return pg_hook_remove(dp, job->slot, PG_DIR_OUT);
 	return pg_hook_install(dp, job->nic, job->slot, PG_DIR_OUT, PG_MODE_TC,
-			       pg_dp_prog_fd(job->skel, PG_PROG_TC_OUT), -1, err);
+			       &(struct pg_hook_progs){ pg_dp_prog_fd(job->skel, PG_PROG_TC_OUT), -1, false },
+			       err);
 }
 
 /* The directions that `done` does not name keep their mode and get these programs. */
@@ -378,6 +408,22 @@ static int replace_progs(struct pg_dp *dp, __u32 slot, const struct portguard_bp
 	return r;
 }
 
+/* May XDP be attached as asked for? *ret_foreign: the program that it is to replace, by --force. */
+static int check_xdp(const struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
+		     const struct pg_attach_opts *opts, __u32 *ret_foreign, struct pg_err *err)
+{
+	bool multi = pg_multi_is(dp, slot);
+	__u32 foreign = foreign_xdp(dp, nic, slot);
+
+	if (is_live(dp, slot) && (multi || (opts->multi && pg_dp_slots(dp)[slot].mode != PG_MODE_TC)))
+		return pg_fail(err, -EBUSY, "%s: attached %s libxdp's dispatcher: detach it first", nic->name,
+			       multi ? "to" : "without");
+	if (!foreign || (opts->multi && is_dispatcher(foreign)))
+		return 0;
+	*ret_foreign = foreign;
+	return opts->force ? 0 : refuse_foreign(nic, foreign, err);
+}
+
 /* Only what differs from what is asked for is touched, and nothing before all is loaded. */
 static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 		       const struct pg_attach_opts *opts, struct pg_err *err)
@@ -385,27 +431,28 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	struct pg_load_opts load = { .progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
 				     .iface = slot,
 				     .ifindex = nic->ifindex,
-				     .no_l2 = !nic->ethernet };
+				     .no_l2 = !nic->ethernet,
+				     .multi = opts->multi || pg_multi_prog_id(dp, slot, NULL) };
 	const struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	struct portguard_bpf *skel = NULL;
-	struct job job = { .nic = nic, .slot = slot };
+	struct job job = { .nic = nic, .slot = slot, .multi = opts->multi };
 	bool ingress, egress;
-	__u32 foreign;
+	__u32 foreign = 0;
 	int r;
 
 	pg_hook_settle(dp, nic, slot, PG_DIR_IN);
 	pg_hook_settle(dp, nic, slot, PG_DIR_OUT);
-	ingress = !is_live(dp, slot) || (opts->mode != PG_MODE_NONE && opts->mode != f->mode);
+	ingress = !is_live(dp, slot) || (opts->mode != PG_MODE_NONE && opts->mode != f->mode) ||
+		  (opts->multi && !pg_multi_is(dp, slot));
 	egress = !!pg_hook_prog_id(dp, slot, PG_DIR_OUT, NULL) == opts->no_egress;
 	if (!ingress && !egress && f->build == pg_dp_build())
 		return 0;
 	r = pg_dp_refuse_shadow(dp, err);
 	if (r)
 		return r;
-	foreign = ingress && opts->mode != PG_MODE_TC ? foreign_xdp(dp, nic, slot) : 0;
-	if (foreign && !opts->force)
-		return refuse_foreign(nic, foreign, err);
-	r = pg_dp_load(dp, &load, &skel, err);
+	if (ingress && opts->mode != PG_MODE_TC)
+		r = check_xdp(dp, nic, slot, opts, &foreign, err);
+	r = r ?: pg_dp_load(dp, &load, &skel, err);
 	if (r)
 		return r;
 	if (foreign && bpf_xdp_detach(nic->ifindex, 0, NULL) && force_off_link(nic->ifindex)) {
@@ -458,6 +505,7 @@ static int upgrade_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 		return r;
 	load.ifindex = nic.ifindex;
 	load.no_l2 = !nic.ethernet;
+	load.multi = pg_multi_is(dp, slot);
 	r = pg_dp_load(dp, &load, &skel, err);
 	if (!r)
 		r = replace_progs(dp, slot, skel, none, err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "dp_hook.h"
+#include "dp_multi.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -226,11 +226,20 @@ static int tcx_link(const struct pg_nic *nic, enum pg_dir dir, int prog_fd)
 	return link < 0 ? -errno : link;
 }
 
+static int drop_classic(const struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir)
+{
+	_close_ int classic = open_pin(dp, "prog", slot, dir);
+
+	if (classic >= 0)
+		classic_detach(ifindex, dir, prog_id(classic));
+	remove_pin(dp, "prog", slot, dir);
+	return 0;
+}
+
 /* Make a new link the slot's; the old one, of whatever kind, goes when the new one is pinned. */
 static int adopt_link(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir, int link,
 		      struct pg_err *err)
 {
-	_close_ int classic = open_pin(dp, "prog", slot, dir);
 	int r = make_pin(dp, link, "new", slot, dir);
 
 	if (!r) {
@@ -239,11 +248,7 @@ static int adopt_link(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_di
 	}
 	if (r)
 		return pg_dp_fail(err, r, "cannot pin the link");
-	if (classic >= 0) {
-		classic_detach(ifindex, dir, prog_id(classic));
-		remove_pin(dp, "prog", slot, dir);
-	}
-	return 0;
+	return drop_classic(dp, ifindex, slot, dir);
 }
 
 static bool is_xdp(enum pg_mode mode)
@@ -258,18 +263,25 @@ static bool is_xdp(enum pg_mode mode)
 void pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir)
 {
 	_close_ int link = open_pin(dp, "link", slot, dir), left = open_pin(dp, "new", slot, dir);
+	_close_ int prog = open_pin(dp, "prog", slot, dir);
 	__u32 *mode = &pg_dp_slots(dp)[slot].mode;
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 	struct bpf_link_info info = { 0 };
 	__u32 len = sizeof(info);
 
-	if (link >= 0 && !bpf_obj_get_info_by_fd(link, &info, &len) && info.xdp.ifindex) {
+	if (link >= 0)
+		bpf_obj_get_info_by_fd(link, &info, &len);
+	if (dir == PG_DIR_IN && (info.xdp.ifindex || prog >= 0))
+		pg_multi_remove(dp, slot); /* TC filters: it was not joined yet, or was to be left */
+	if (info.xdp.ifindex) {
 		drop_link(dp, "new", slot, dir);
 	} else if (left >= 0) {
 		remove_pin(dp, "link", slot, dir);
 		len = sizeof(info);
 		if (rename_pin(dp, "new", "link", slot, dir) || bpf_obj_get_info_by_fd(left, &info, &len))
 			return;
+	} else if (dir == PG_DIR_IN && prog < 0 && pg_multi_is(dp, slot)) {
+		info.type = BPF_LINK_TYPE_XDP;
 	} else {
 		return;
 	}
@@ -328,6 +340,9 @@ __u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, unsig
 			*ret_ifindex = info.xdp.ifindex;
 		return info.prog_id;
 	}
+	id = dir == PG_DIR_IN ? pg_multi_prog_id(dp, slot, ret_ifindex) : 0;
+	if (id)
+		return id;
 	if (dp->writable && f->netns == dp->netns)
 		classic_settle(dp, f->ifindex, slot, dir);
 	prog = open_pin(dp, "prog", slot, dir);
@@ -364,13 +379,28 @@ bool pg_hook_is_on(const struct pg_dp *dp, __u32 slot, unsigned ifindex)
 	return false;
 }
 
+/* Where TC filters already, packets pass both for a moment. */
+static int join_dispatcher(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_mode mode,
+			   int prog_fd, struct pg_err *err)
+{
+	int r = pg_multi_install(dp, nic, slot, mode, prog_fd, err);
+
+	if (r)
+		return r;
+	drop_link(dp, "link", slot, PG_DIR_IN);
+	return drop_classic(dp, nic->ifindex, slot, PG_DIR_IN);
+}
+
 static int install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
-		   enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err)
+		   enum pg_mode mode, const struct pg_hook_progs *progs, struct pg_err *err)
 {
 	bool attached = pg_hook_prog_id(dp, slot, dir, NULL);
+	int prog_fd = progs->fd, interim_fd = progs->interim_fd;
 	_close_ int link = -1;
 
 	drop_link(dp, "interim", slot, dir); /* left by a command that died */
+	if (progs->multi)
+		return join_dispatcher(dp, nic, slot, mode, prog_fd, err);
 	if (is_xdp(mode)) {
 		if (attached && is_xdp(pg_dp_slots(dp)[slot].mode))
 			return change_xdp_mode(dp, nic, slot, mode, prog_fd, interim_fd, err);
@@ -393,12 +423,14 @@ static void pin_code(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd)
 }
 
 int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
-		    enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err)
+		    enum pg_mode mode, const struct pg_hook_progs *progs, struct pg_err *err)
 {
-	int r = install(dp, nic, slot, dir, mode, prog_fd, interim_fd, err);
+	int r = install(dp, nic, slot, dir, mode, progs, err);
 
+	if (!r && dir == PG_DIR_IN && !progs->multi)
+		pg_multi_remove(dp, slot);
 	if (!r)
-		pin_code(dp, slot, dir, prog_fd);
+		pin_code(dp, slot, dir, progs->fd);
 	return r;
 }
 
@@ -408,9 +440,12 @@ int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, 
 
 	if (link < 0) {
 		_close_ int prog = open_pin(dp, "prog", slot, dir);
+		int r = dir == PG_DIR_IN ? pg_multi_replace(dp, slot, prog_fd) : -ENOENT;
 
-		if (prog < 0)
-			return -ENOENT;
+		if (!r)
+			pin_code(dp, slot, dir, prog_fd);
+		if (prog < 0 || r != -ENOENT)
+			return r;
 		return classic_install(dp, pg_dp_slots(dp)[slot].ifindex, slot, dir, prog_fd, err);
 	}
 	if (bpf_link_update(link, prog_fd, NULL))
@@ -439,7 +474,7 @@ int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir)
 	if (f->netns == dp->netns)
 		classic_settle(dp, f->ifindex, slot, dir);
 	prog = open_pin(dp, "prog", slot, dir);
-	if (prog >= 0 && f->netns != dp->netns)
+	if ((prog >= 0 && f->netns != dp->netns) || (dir == PG_DIR_IN && pg_multi_remove(dp, slot)))
 		return -EXDEV;
 	if (prog >= 0)
 		classic_detach(f->ifindex, dir, prog_id(prog));
@@ -488,6 +523,8 @@ void pg_hook_remove_unknown(const struct pg_dp *dp)
 				bpf_link_detach(fd);
 		} else if (!strncmp(e->d_name, "prog_", 5) || !strncmp(e->d_name, "next_", 5)) {
 			classic_detach_anywhere(path);
+		} else if (!strncmp(e->d_name, "entry_", 6)) {
+			pg_multi_remove_anywhere(path);
 		}
 		unlink(path);
 	}

@@ -3,7 +3,7 @@
  * One direction of one slot: what is attached there, and changing it without a moment in which
  * nothing is. XDP and TCX attach by links, which are pinned as link_<slot>_<dir>; classic TC, on
  * kernels without TCX, by a filter whose program is pinned as prog_<slot>_<dir>. In any case the program
- * is pinned as code_<slot>_<dir>, too, for who asks what it costs.
+ * is pinned as code_<slot>_<dir>, too, for who asks what it costs. As one of several XDP programs: dp_multi.h.
  */
 #pragma once
 
@@ -15,11 +15,14 @@ __u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, unsig
 /*
  * Attach prog_fd in `mode` (NATIVE and SKB for arrivals only, or TC) in place of what the slot has
  * there: the new one is in place before the old one goes. On failure the old one is still there.
- * `interim_fd` is the TC program that filters while XDP changes its mode, because an interface has
- * only one XDP program; -1 if there is none.
  */
+struct pg_hook_progs {
+	int fd;
+	int interim_fd; /* TC's, filters while XDP changes its mode, for an interface has only one XDP program */
+	bool multi;	/* XDP as one of libxdp's dispatcher's; not from or to XDP that is attached otherwise */
+};
 int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
-		    enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err);
+		    enum pg_mode mode, const struct pg_hook_progs *progs, struct pg_err *err);
 
 /* Is the slot's program for arrivals on this interface of this namespace? Of links only. */
 bool pg_hook_is_on(const struct pg_dp *dp, __u32 slot, unsigned ifindex);

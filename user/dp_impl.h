@@ -113,6 +113,8 @@ int pg_dp_lock(struct pg_dp *dp, int wait_s, struct pg_err *err);
 
 /* What libbpf last had to say, for messages; "" when nothing. Starts anew with each call. */
 const char *pg_dp_libbpf_says(void);
+/* So, the verifier of why it took no program. */
+const char *pg_dp_verifier_says(void);
 void pg_dp_libbpf_listen(bool verbose);
 
 /* For programs that are not ALONE: fds, -1 where the role has no use for one. */
@@ -125,6 +127,7 @@ struct pg_load_opts {
 	__u32 iface;	/* slot that this copy is for */
 	__u32 ifindex;
 	bool no_l2, trace, skip_csum, no_fast;
+	bool multi; /* XDP for libxdp's dispatcher */
 	enum pg_role role;
 	const struct pg_shadow_maps *shadow; /* NULL with ALONE */
 };
@@ -134,6 +137,8 @@ struct pg_load_opts {
 int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portguard_bpf **ret_skel,
 	       struct pg_err *err);
 int pg_dp_prog_fd(const struct portguard_bpf *skel, enum pg_prog prog);
+/* Do XDP programs get packets of several pieces, so that they are loaded for these? */
+bool pg_dp_has_frags(void);
 /* What tells these programs from another build's. */
 __u64 pg_dp_build(void);
 /* Programs that were loaded as PG_ROLE_FED: put them together. The fds stay the skeleton's. */

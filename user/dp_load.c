@@ -82,9 +82,14 @@ const char *pg_dp_libbpf_says(void)
 	return kernel ? kernel + strlen("Kernel error message: ") : libbpf.text;
 }
 
+const char *pg_dp_verifier_says(void)
+{
+	return libbpf.why;
+}
+
 void pg_dp_libbpf_listen(bool verbose)
 {
-	libbpf.text[0] = libbpf.refused[0] = '\0';
+	libbpf.text[0] = libbpf.refused[0] = libbpf.why[0] = '\0';
 	libbpf.verbose = verbose;
 	libbpf_set_print(listen_libbpf);
 }
@@ -209,6 +214,11 @@ static int refused(const struct pg_dp *dp, int r, struct pg_err *err)
 		       libbpf.why, hint);
 }
 
+bool pg_dp_has_frags(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+}
+
 int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portguard_bpf **ret_skel,
 	       struct pg_err *err)
 {
@@ -224,8 +234,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	r = reuse_maps(skel, dp) ?: use_shadow(skel, opts->shadow, opts->role == PG_ROLE_FED);
 	if (r)
 		return pg_dp_fail(err, r, "cannot use the instance's maps");
-	frags = opts->progs & PG_PROG_XDP &&
-		libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_xdp_get_buff_len, NULL) == 1;
+	frags = opts->progs & PG_PROG_XDP && pg_dp_has_frags();
 	for (unsigned p = PG_PROG_XDP; p <= PG_PROG_TC_OUT; p <<= 1)
 		bpf_program__set_autoload(skel_prog(skel, p), opts->progs & p);
 	/* Not by the section's name: what that says, libbpf adds again when it loads. */
@@ -233,7 +242,10 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 				  opts->role == PG_ROLE_FED && opts->progs & PG_PROG_XDP);
 	bpf_program__set_autoload(skel->progs.portguard_feed_tc,
 				  opts->role == PG_ROLE_FED && !(opts->progs & PG_PROG_XDP));
-	if (frags) {
+	/* Only what is alike goes on to each other, and entry.bpf.c's has neither type nor flag: these are the dispatcher's. */
+	if (opts->multi)
+		bpf_program__set_expected_attach_type(skel->progs.portguard_xdp, 0);
+	if (frags && !opts->multi) {
 		bpf_program__set_flags(skel->progs.portguard_xdp, BPF_F_XDP_HAS_FRAGS);
 		bpf_program__set_flags(skel->progs.portguard_feed, BPF_F_XDP_HAS_FRAGS);
 	}

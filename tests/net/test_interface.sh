@@ -101,7 +101,7 @@ dispatcher=$(ls /usr/lib/*/bpf/xdp-dispatcher.o /usr/lib*/bpf/xdp-dispatcher.o 2
 if [ -n "$dispatcher" ] &&
 	bpftool prog load "$dispatcher" /sys/fs/bpf/dispatcher type xdp 2>/dev/null &&
 	in_ns s ip link set pgs1 xdpgeneric pinned /sys/fs/bpf/dispatcher 2>/dev/null; then
-	expect_exit "libxdp's dispatcher is told by name" 1 "libxdp's dispatcher.*--mode tc" \
+	expect_exit "libxdp's dispatcher is told by name" 1 "libxdp's dispatcher.*--multiprog.*--mode tc" \
 		pg s attach pgs1 --mode skb
 	expect_ok "TC runs behind it" pg s attach pgs1 --mode tc
 	expect_ok "detach" pg s detach --all
@@ -112,6 +112,18 @@ else
 	skip "libxdp's dispatcher is not installed, or does not load here"
 fi
 rm -f /sys/fs/bpf/dispatcher
+
+# As one of the dispatcher's programs (tests/vm/e2e.sh has others beside it), or why not.
+if pg s attach pgs1 --multiprog >/dev/null 2>&1; then
+	[[ $(pg s status) =~ "libxdp's dispatcher" ]] && pass "--multiprog" || fail "--multiprog"
+	expect_exit "--multiprog is left first" 1 "detach it first" pg s attach pgs1 --mode native
+	expect_ok "detach" pg s detach --all
+else
+	expect_exit "--multiprog says why it cannot" 1 "(can't replace functions|libxdp).*--mode tc" \
+		pg s attach pgs1 --multiprog
+fi
+expect "and no program is left" "$(in_ns s ip link show pgs1 | grep -c xdp)" 0
+expect_exit "--multiprog is not TC's" 2 "about XDP" pg s attach pgs1 --multiprog --mode tc
 
 # A name that a terminal would obey: it is shown, and nothing else.
 evil=$'e\e[31m\xc2\x9bJ"<'

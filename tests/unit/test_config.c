@@ -49,7 +49,7 @@ static void every_setting_is_read(void **state)
 				   "track = on\ntcp-loose = no\ntcp-liberal = yes\nfragments = pass\n"
 				   "timeouts {\n tcp_established = 3600\n udp = 7\n}\n"
 				   "interface eth1 { mode = auto }\n"
-				   "interface \"br-lan\" { egress = true }\n", &c, &err), 0);
+				   "interface \"br-lan\" { egress = true multiprog = true }\n", &c, &err), 0);
 	assert_string_equal(c.state_dir, "/sys/fs/bpf/other");
 	assert_string_equal(c.policy, "/etc/a rules");
 	assert_int_equal(c.attach.mode, PG_MODE_TC);
@@ -65,6 +65,7 @@ static void every_setting_is_read(void **state)
 	assert_false(pg_config_iface(&c, "eth1")->egress);
 	assert_int_equal(pg_config_iface(&c, "br-lan")->mode, PG_MODE_TC);
 	assert_true(pg_config_iface(&c, "br-lan")->egress);
+	assert_true(pg_config_iface(&c, "br-lan")->multiprog && !c.attach.multiprog);
 	assert_ptr_equal(pg_config_iface(&c, "eth2"), &c.attach);
 	pg_config_free(&c);
 }

@@ -73,11 +73,11 @@ policy() {
 	RULES
 }
 
-# scenario NAME INTERFACE ADDRESS MODE: MODE is what must come of it
+# scenario NAME INTERFACE ADDRESS MODE [OPTION]: MODE is what must come of it
 scenario() {
 	local name=$1 iface=$2 addr=$3 mode=$4 before=$failed
 
-	"$PG" attach "$iface" --mode "$mode" 2>/tmp/err >/tmp/out || cat /tmp/out /tmp/err
+	"$PG" attach "$iface" --mode "$mode" "${@:5}" 2>/tmp/err >/tmp/out || cat /tmp/out /tmp/err
 	check "$name: attached" json status ".interfaces[0].name == \"$iface\" and .interfaces[0].mode == \"$mode\""
 	[ $failed = "$before" ] || { cell "$name" no; $PG detach --all; return; }
 	$PG set create bad hash:ip && $PG set add bad "${addr%.*}.2"
@@ -94,6 +94,73 @@ scenario() {
 	check "$name: detached" "$PG" detach --all
 	check "$name: nothing is filtered any more" fetch "$addr" 8003
 	cell "$name" "$([ $failed = "$before" ] && echo yes || echo no)"
+}
+
+# Is what libxdp's dispatcher has on pgv just these programs?
+runs() { [ "$(xdp-loader status pgv | awk '$1 == "=>" { print $3 }' | xargs)" = "$*" ]; }
+loads() { xdp-loader load -m skb pgv .output/tests/vm/other.bpf.o; }
+unloads() { xdp-loader unload pgv -i "$(xdp-loader status pgv | awk '$3 == "other" { print $4 }')"; }
+refuses() { # WORDS OPTION…: `attach` does so in one line
+	! "$PG" attach pgv "${@:2}" 2>/tmp/err && [ "$(wc -l </tmp/err)" = 1 ] && grep -q -- "$1" /tmp/err
+}
+
+# Where the installed libxdp's dispatcher takes none that changes packets, that is said, and newer ones' is taken.
+choose_dispatcher() {
+	joins=yes
+	"$PG" attach pgv --multiprog >/tmp/out 2>/tmp/err && "$PG" detach --all && return
+	joins="by libxdp 1.5.5"
+	check "multiprog: what it needs is said" refuses "libxdp before 1.5.5" --multiprog
+	check "multiprog: nothing came of it" runs other
+	unloads
+	cp .output/tests/vm/xdp-dispatcher.bpf.o /usr/lib/*/bpf/xdp-dispatcher.o
+	check "multiprog: another program, newer" loads
+}
+
+# Is killed while it joins, with its entry's map pinned.
+killed() {
+	"$PG" attach pgv --multiprog &
+	until_true test -e /sys/fs/bpf/portguard/entry_0_in
+	kill -9 $! && ! wait $! 2>/dev/null
+}
+
+# Beside another tool's program, each coming and going before the other.
+multiprog() {
+	local before=$failed joins
+
+	check "multiprog: another program" loads
+	check "multiprog: attach alone is refused, with words" refuses "use --multiprog" --mode skb
+	choose_dispatcher
+	scenario multiprog pgv 10.9.3.1 skb --multiprog
+	check "multiprog: the other stays" runs other
+	check "multiprog: and drops" dropped 10.9.3.1 8004
+	check "multiprog: killed while it joins" killed
+	check "multiprog: the next command mends it" "$PG" attach pgv --multiprog
+	check "multiprog: both, once" runs portguard_entry other
+	check "multiprog: status" json status '.interfaces[0] | .mode == "skb" and (.mode_reason | contains("dispatcher"))'
+	check "multiprog: again" "$PG" attach pgv --multiprog
+	check "multiprog: programs are replaced in place" "$PG" upgrade --force
+	check "multiprog: both still" runs portguard_entry other
+	"$PG" -A INPUT -p tcp --dport 8001 -j DROP
+	check "multiprog: the other's drop" dropped 10.9.3.1 8004
+	check "multiprog: ours" dropped 10.9.3.1 8001
+	check "multiprog: its counter" json rules '[.chains[] | select(.name == "INPUT").rules[].packets] | .[0] >= 1'
+	if [ "$joins" != yes ]; then # the last one would replace the dispatcher itself, which these kernels don't let it
+		unloads
+		check "multiprog: the other stays while we do" runs portguard_entry other
+		check "multiprog: we go first" "$PG" detach --all
+		check "multiprog: the other, alone" runs other
+		unloads
+		cell multiprog "$([ $failed = "$before" ] && echo "$joins" || echo no)"
+		return
+	fi
+	check "multiprog: the other goes" unloads
+	check "multiprog: and leaves us" runs portguard_entry
+	check "multiprog: which status knows" json status '.interfaces[0] | .mode == "skb" and (.gone | not)'
+	check "multiprog: what it dropped arrives" fetch 10.9.3.1 8004
+	check "multiprog: what we drop does not" dropped 10.9.3.1 8001
+	check "multiprog: the last one" "$PG" detach --all
+	check "multiprog: nothing is left" bash -c "! ip link show pgv | grep -q xdp"
+	cell multiprog "$([ $failed = "$before" ] && echo "$joins" || echo no)"
 }
 
 busybox dd if=/dev/urandom of=/tmp/file bs=1024 count=2048 2>/dev/null
@@ -154,6 +221,7 @@ for one in ${PG_VM_SCENARIOS:-tc native skb}; do
 		cell queues "$queues"
 		;;
 	skb) scenario vmxnet3-skb eth2 10.9.2.1 skb ;;
+	multiprog) [ -z "$(command -v xdp-loader)" ] || multiprog ;;
 	esac
 done
 echo "$passed passed, $failed failed, 0 skipped"

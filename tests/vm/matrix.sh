@@ -53,7 +53,7 @@ machine() {
 
 row() {
 	printf '| %s |' "$(value kernel)"
-	for column in load veth-tc clang-19 virtio-native vmxnet3-skb tc-links bpf; do
+	for column in load veth-tc clang-19 virtio-native vmxnet3-skb multiprog tc-links bpf; do
 		printf ' %s |' "$(value $column)"
 	done
 	echo
@@ -62,7 +62,7 @@ row() {
 for kernel in ${PG_KERNELS:-$(tests/vm/kernels.sh list)}; do
 	cells=.output/vm/cells
 	: >"$cells"
-	PG_VM_TIMEOUT=1200 machine "$kernel" tests/vm/e2e.sh .output/clang-*/portguard
+	PG_VM_TIMEOUT=1200 machine "$kernel" tests/vm/e2e.sh .output/tests/vm/*.bpf.o .output/clang-*/portguard
 	[ $? = 77 ] && continue
 	if [ "$(value load)" = yes ] && [ -n "${FULL:-}" ]; then
 		[ "${FULL:-}" != 1 ] || PG_VM_TIMEOUT=1800 machine "$kernel" tests/vm/doctor.sh
@@ -74,8 +74,8 @@ for kernel in ${PG_KERNELS:-$(tests/vm/kernels.sh list)}; do
 	mv "$cells" ".output/vm/cells-$kernel"
 done
 {
-	echo '| Kernel | loads | TC, veth | by clang 19 | native XDP, virtio_net | generic XDP, vmxnet3 | TC links | BPF tests |'
-	echo '|---|---|---|---|---|---|---|---|'
+	echo "| Kernel | loads | TC, veth | by clang 19 | native XDP, virtio_net | generic XDP, vmxnet3 | beside libxdp's | TC links | BPF tests |"
+	echo '|---|---|---|---|---|---|---|---|---|'
 	for kernel in $(tests/vm/kernels.sh list); do
 		cells=.output/vm/cells-$kernel
 		[ ! -e "$cells" ] || row

@@ -17,7 +17,7 @@ cd "$(dirname "$0")/../.." || exit 1
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 TOOLS="bash ip ss tc nc jq ethtool timeout unshare nsenter setsid flock mktemp sort sha256sum
-	sysctl stat awk cmp"
+	sysctl stat awk cmp xdp-loader"
 MODULES="virtio_pci virtio_net vmxnet3 veth dummy tun 8021q sch_ingress cls_bpf sch_fq_codel nf_tables
 	ip_tables iptable_filter ip6table_filter tcp_diag udp_diag"
 [ -z "${PG_VM_DISK:-}" ] || MODULES+=" virtio_blk ext4"
@@ -57,6 +57,9 @@ tree() {
 	for file in $TOOLS; do
 		file=$(command -v "$file") && install -D "$(realpath "$file")" "$root/usr/bin/${file##*/}" &&
 			install_programs "$file"
+	done
+	for file in /usr/lib/*/bpf/xdp-dispatcher.o; do # which libxdp loads
+		[ ! -e "$file" ] || install -D -m 644 "$file" "$root$file"
 	done
 	ln -sf busybox "$root/bin/sh"
 	ln -sf ../usr/bin/bash "$root/bin/bash"
