@@ -809,6 +809,7 @@ static __always_inline void open_tcp(struct flow_pkt *f)
 		f->status |= PG_TCP_SYN_SENT | PG_FLOW_TIMING | (__u64)PG_END_SYN_SENT << end_shift |
 			     (__u64)PG_END_LISTEN << other_shift;
 		f->status = with_scale(f->status, f->from, f->scale);
+		f->snd.max_ack = f->seq + 1; /* see acks_syn() */
 		f->moves = a_move(PG_END_CLOSED, PG_END_SYN_SENT);
 	} else {
 		/* Its windows may be scaled: nobody knows. */

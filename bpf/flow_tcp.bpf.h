@@ -244,7 +244,7 @@ static __always_inline void begin_sender(struct flow_pkt *f, bool reply)
 	if (f->scale)
 		now = with_scale(now & ~of_end(PG_FLOW_HAS_ACK, f->from), f->from, f->scale);
 	if (!(now & of_end(PG_FLOW_HAS_ACK, f->from)))
-		f->snd.max_ack = f->seq + 1; /* see acks_syn() */
+		f->snd.max_ack = f->seq + 1;
 	if (reply && (now & both) != both)
 		now &= ~(255ULL << PG_FLOW_SCALE_SHIFT);
 	f->status = now;
