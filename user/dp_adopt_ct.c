@@ -217,7 +217,8 @@ static void age(const struct pg_dp *dp, __u32 left_s, struct pg_dp_flow *flow)
 		flow->first_ns = flow->last_ns -= idle_ns;
 }
 
-static void take_flow(struct pg_dp *dp, const struct tuple *t, const struct nlattr **attr)
+/* `bits`: of its status, PG_FLOW_*. */
+static void take_flow(struct pg_dp *dp, const struct tuple *t, const struct nlattr **attr, __u64 bits)
 {
 	const struct pg_flow_packet sent = {
 		.family = t->family,
@@ -236,6 +237,7 @@ static void take_flow(struct pg_dp *dp, const struct tuple *t, const struct nlat
 	pg_dp_flow_new(&key, opener, &flow);
 	flow.seen_reply = status & IPS_SEEN_REPLY;
 	flow.assured = status & IPS_ASSURED;
+	flow.status |= bits;
 	if ((t->proto == IPPROTO_TCP && !take_tcp(attr[CTA_PROTOINFO], &flow)) ||
 	    (t->proto == IPPROTO_SCTP && !take_sctp(attr[CTA_PROTOINFO], &flow)))
 		return;
@@ -263,10 +265,10 @@ static int take_entry(const struct nlmsghdr *nlh, void *data)
 	if (attr[CTA_ZONE] || be32_of(attr[CTA_STATUS]) & IPS_DYING)
 		return MNL_CB_OK;
 	if (take_tuple(attr[CTA_TUPLE_ORIG], msg->nfgen_family, &t))
-		take_flow(dp, &t, attr);
+		take_flow(dp, &t, attr, 0);
 	if (take_tuple(attr[CTA_TUPLE_REPLY], msg->nfgen_family, &t)) {
-		turn(&t);
-		take_flow(dp, &t, attr);
+		turn(&t); /* if it is another, what its opener sends has these addresses when it leaves */
+		take_flow(dp, &t, attr, PG_FLOW_PASSING);
 	}
 	return MNL_CB_OK;
 }

@@ -39,10 +39,11 @@ ask() { # hears the answer
 ask_by_udp() {
 	[ "$(echo question | in_ns h timeout 5 nc -u -w 2 10.2.0.2 53)" = answer ]
 }
-# The client's side of its connection, by the addresses it knows.
+# The client's side of its connection, by the addresses it knows. Those that were there before, taken over
+# from conntrack, have no packets.
 seen() {
-	pg r flows --json | jq -r '[.flows[] | select(.src == "10.1.0.2" and .dport == 80) |
-		"\(.state) \(if .packets[1] > 2 then "both ways" else "one way" end)"][-1]'
+	pg r flows --json | jq -r '[.flows[] | select(.src == "10.1.0.2" and .dport == 80)] | max_by(.packets | add) |
+		"\(.state) \(if .packets[1] > 2 then "both ways" else "one way" end)"'
 }
 
 # A connection that has begun when only the host's side was attached hears what it says repeated.
