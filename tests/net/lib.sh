@@ -190,6 +190,33 @@ two_namespaces() {
 	wait_for "link" in_ns c sh -c 'ip link show pgc0 | grep -q LOWER_UP'
 }
 
+# routed LEFT ROUTER RIGHT: pgLEFT0 (10.5.0.2) - pgr1 (10.5.0.1) ROUTER (10.6.0.1) pgr2 - pgRIGHT0 (10.6.0.2),
+# likewise fd05:: and fd06::
+routed() {
+	local left=$1 router=$2 right=$3 ns name net host link
+
+	for ns in "$@"; do
+		ip netns add "$PREFIX-$ns" || skip_all "no network namespaces here"
+		in_ns "$ns" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
+		in_ns "$ns" ip link set lo up
+	done
+	ip link add "pg${left}0" netns "$PREFIX-$left" type veth peer name pgr1 netns "$PREFIX-$router" ||
+		skip_all "no veth here"
+	ip link add "pg${right}0" netns "$PREFIX-$right" type veth peer name pgr2 netns "$PREFIX-$router"
+	for link in "$left pg${left}0 5 2" "$router pgr1 5 1" "$router pgr2 6 1" "$right pg${right}0 6 2"; do
+		read -r ns name net host <<<"$link"
+		in_ns "$ns" ethtool -K "$name" tso off gso off gro off tx off >/dev/null 2>&1
+		in_ns "$ns" ip link set "$name" up
+		in_ns "$ns" ip addr add "10.$net.0.$host/24" dev "$name"
+		in_ns "$ns" ip addr add "fd0$net::$host/64" dev "$name" nodad
+	done
+	in_ns "$router" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	in_ns "$left" ip route add default via 10.5.0.1
+	in_ns "$left" ip -6 route add default via fd05::1
+	in_ns "$right" ip route add default via 10.6.0.1
+	in_ns "$right" ip -6 route add default via fd06::1
+}
+
 # wait_for WHAT COMMAND…: until it succeeds, ten seconds at most
 wait_for() {
 	local what=$1 i

@@ -8,26 +8,7 @@
 need nc jq python3 iptables-legacy ip6tables-legacy
 own_bpffs
 
-# c (pgc0, 10.6.0.2) - pgr2 (10.6.0.1) s (10.5.0.1) pgr1 - pgh0 (10.5.0.2) h; s is the router.
-for ns in s c h; do
-	ip netns add "$PREFIX-$ns" || skip_all "no network namespaces here"
-	in_ns $ns sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
-	in_ns $ns ip link set lo up
-done
-ip link add pgc0 netns "$PREFIX-c" type veth peer name pgr2 netns "$PREFIX-s" || skip_all "no veth here"
-ip link add pgh0 netns "$PREFIX-h" type veth peer name pgr1 netns "$PREFIX-s"
-for link in "c pgc0 6 2" "s pgr2 6 1" "s pgr1 5 1" "h pgh0 5 2"; do
-	read -r ns name net host <<<"$link"
-	in_ns "$ns" ethtool -K "$name" tso off gso off gro off tx off >/dev/null 2>&1
-	in_ns "$ns" ip link set "$name" up
-	in_ns "$ns" ip addr add "10.$net.0.$host/24" dev "$name"
-	in_ns "$ns" ip addr add "fd0$net::$host/64" dev "$name" nodad
-done
-in_ns s sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-in_ns c ip route add default via 10.6.0.1
-in_ns h ip route add default via 10.5.0.1
-in_ns c ip -6 route add default via fd06::1
-in_ns h ip -6 route add default via fd05::1
+routed h s c # s is the router
 wait_for "the way by IPv6" in_ns c ping -c 1 -W 1 fd05::2
 
 # talk NAME NS tcp|udp FROM-ADDRESS TO-ADDRESS PORT: asks once at first, and for each line of its FIFO;

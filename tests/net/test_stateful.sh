@@ -8,28 +8,11 @@ need nc ping curl dig dnsmasq udhcpc
 [ -x "$TOOLS/net/local" ] || skip_all "not built: $TOOLS/net/local"
 own_bpffs
 
-# s (pgs0, 10.5.0.2) - pgr1 (10.5.0.1) r (10.6.0.1) pgr2 - pgc0 (10.6.0.2) c, likewise fd05:: and fd06::.
 # Neighbours are found by asking, and the way from r to c takes 1300 bytes at once.
+routed s r c
 for ns in s r c; do
-	ip netns add "$PREFIX-$ns" || skip_all "no network namespaces here"
-	in_ns $ns sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
-		net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
-	in_ns $ns ip link set lo up
+	in_ns $ns sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
 done
-ip link add pgs0 netns "$PREFIX-s" type veth peer name pgr1 netns "$PREFIX-r" || skip_all "no veth here"
-ip link add pgc0 netns "$PREFIX-c" type veth peer name pgr2 netns "$PREFIX-r"
-for link in "s pgs0 5 2" "r pgr1 5 1" "r pgr2 6 1" "c pgc0 6 2"; do
-	read -r ns name net host <<<"$link"
-	in_ns "$ns" ethtool -K "$name" tso off gso off gro off tx off >/dev/null 2>&1
-	in_ns "$ns" ip link set "$name" up
-	in_ns "$ns" ip addr add "10.$net.0.$host/24" dev "$name"
-	in_ns "$ns" ip addr add "fd0$net::$host/64" dev "$name" nodad
-done
-in_ns r sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-in_ns s ip route add default via 10.5.0.1
-in_ns s ip -6 route add default via fd05::1
-in_ns c ip route add default via 10.6.0.1
-in_ns c ip -6 route add default via fd06::1
 # Not of the interface: what comes from c may be larger.
 in_ns r ip route change 10.6.0.0/24 dev pgr2 src 10.6.0.1 mtu lock 1300
 in_ns r ip -6 route add fd06::/64 dev pgr2 metric 1 mtu lock 1300 # before the kernel's, whenever that comes
