@@ -333,14 +333,9 @@ static __always_inline __s32 ticks_left_at(const struct pg_flow_bucket *b, __u32
 	return (__s32)(ctl->timeout[tag & PG_TAG_TIMEOUT] - (tick - b->tag[way & 7].last));
 }
 
-/* More ticks than any timeout has. */
-#define LONGEST_LIFE 0x40000000
-
 /*
- * The place that can be spared most: a free one, or the one that expires soonest; but for another flow
- * none that is kept (PG_KEPT). Of half-open connections that have not expired it is the one that was silent
- * for longest: an answered SYN's timeout is shorter, and it is not worth less. Into f->way and f->claimed,
- * its tag. False: there is none.
+ * The place that can be spared most: a free one, or the one of least pg_flow_worth(); but for another flow
+ * none that is kept (PG_KEPT). Into f->way and f->claimed, its tag. False: there is none.
  */
 static __always_inline bool choose(struct flow_pkt *f, const struct pg_flow_bucket *b, __u32 index,
 				   const struct pg_flow_ctl *ctl)
@@ -363,8 +358,7 @@ static __always_inline bool choose(struct flow_pkt *f, const struct pg_flow_buck
 		left = ticks_left_at(b, index, i, tag, f->tick, ctl);
 		if (left > 0 && PG_KEPT & 1U << (tag & PG_TAG_TIMEOUT))
 			continue;
-		if (half_open && left > 0)
-			left = LONGEST_LIFE - (__s32)(f->tick - b->tag[i].last);
+		left = pg_flow_worth(half_open, left, f->tick - b->tag[i].last);
 		if (left >= least)
 			continue;
 		least = left;

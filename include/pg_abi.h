@@ -991,6 +991,18 @@ enum pg_timeout { PG_TIMEOUTS(PG_ENUM_TIMEOUT) _PG_TIMEOUT_MAX };
 	(1U << PG_TIMEOUT_TCP_ESTABLISHED | 1U << PG_TIMEOUT_UDP_STREAM |                          \
 	 1U << PG_TIMEOUT_SCTP_ESTABLISHED | 1U << PG_TIMEOUT_GRE_STREAM | 1U << PG_TIMEOUT_KILLED)
 
+/*
+ * Of flows that want to stay the one with the least of this gives its place to another: by the ticks that
+ * it has left. Of half-open connections that have not expired it is the one that was silent for longest: an
+ * answered SYN's timeout is shorter, and it is not worth less.
+ */
+static inline __s32 pg_flow_worth(__u8 half_open, __s32 left, __u32 idle)
+{
+	const __s32 longest_life = 0x40000000; /* more than any timeout has */
+
+	return half_open && left > 0 ? longest_life - (__s32)idle : left;
+}
+
 /* Settings of tracking, in pg_flow_ctl; written by the command. */
 #define PG_FLOW_OPT_TRACK (1U << 0)   /* also when no rule asks for states */
 #define PG_FLOW_OPT_LIBERAL (1U << 1) /* out of window is not INVALID (nf_conntrack_tcp_be_liberal) */

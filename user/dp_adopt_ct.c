@@ -266,8 +266,9 @@ static int take_entry(const struct nlmsghdr *nlh, void *data)
 		return MNL_CB_OK;
 	if (take_tuple(attr[CTA_TUPLE_ORIG], msg->nfgen_family, &t))
 		take_flow(dp, &t, attr, 0);
-	if (take_tuple(attr[CTA_TUPLE_REPLY], msg->nfgen_family, &t)) {
-		turn(&t); /* if it is another, what its opener sends has these addresses when it leaves */
+	if (be32_of(attr[CTA_STATUS]) & IPS_NAT_MASK &&
+	    take_tuple(attr[CTA_TUPLE_REPLY], msg->nfgen_family, &t)) {
+		turn(&t); /* what its opener sends has these addresses when it leaves */
 		take_flow(dp, &t, attr, PG_FLOW_PASSING);
 	}
 	return MNL_CB_OK;

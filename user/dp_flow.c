@@ -704,9 +704,6 @@ enum pg_timeout pg_dp_flow_timeout(const struct pg_dp_flow *flow)
 	return PG_TIMEOUT_GENERIC;
 }
 
-/* More ticks than any timeout has. */
-#define LONGEST_LIFE 0x40000000
-
 /* As choose() of the programs. */
 static bool choose(const struct pg_dp *dp, struct place *at, __u32 tick)
 {
@@ -717,7 +714,7 @@ static bool choose(const struct pg_dp *dp, struct place *at, __u32 tick)
 	for (__u32 way = 0; way < PG_FLOW_WAYS; way++) {
 		__u32 tag = tag_at(at->b, way), holds = tag & PG_TAG_TIMEOUT;
 		__u32 idle = tick - at->b->tag[way].last;
-		__s32 left = at->half_open ? LONGEST_LIFE - (__s32)idle : (__s32)(timeout[holds] - idle);
+		__s32 left = pg_flow_worth(at->half_open, (__s32)(timeout[holds] - idle), idle);
 		const struct place here = { at->b, way, tag, at->half_open };
 
 		if (is_busy(tag))

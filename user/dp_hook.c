@@ -226,14 +226,13 @@ static int tcx_link(const struct pg_nic *nic, enum pg_dir dir, int prog_fd)
 	return link < 0 ? -errno : link;
 }
 
-static int drop_classic(const struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir)
+static void drop_classic(const struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir)
 {
 	_close_ int classic = open_pin(dp, "prog", slot, dir);
 
 	if (classic >= 0)
 		classic_detach(ifindex, dir, prog_id(classic));
 	remove_pin(dp, "prog", slot, dir);
-	return 0;
 }
 
 /* Make a new link the slot's; the old one, of whatever kind, goes when the new one is pinned. */
@@ -248,7 +247,8 @@ static int adopt_link(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_di
 	}
 	if (r)
 		return pg_dp_fail(err, r, "cannot pin the link");
-	return drop_classic(dp, ifindex, slot, dir);
+	drop_classic(dp, ifindex, slot, dir);
+	return 0;
 }
 
 static bool is_xdp(enum pg_mode mode)
@@ -388,7 +388,8 @@ static int join_dispatcher(struct pg_dp *dp, const struct pg_nic *nic, __u32 slo
 	if (r)
 		return r;
 	drop_link(dp, "link", slot, PG_DIR_IN);
-	return drop_classic(dp, nic->ifindex, slot, PG_DIR_IN);
+	drop_classic(dp, nic->ifindex, slot, PG_DIR_IN);
+	return 0;
 }
 
 static int install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
