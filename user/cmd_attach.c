@@ -182,23 +182,29 @@ static int attach_one(struct pg_dp *dp, const struct options *o, const char *nam
 
 /*
  * The interfaces get their slots and the policy goes in before the first program is attached, so
- * that no packet meets another policy, or this one without its rules with -i.
+ * that no packet meets another policy, or this one without its rules with -i. What passes them already is
+ * unknown to a policy that tracks others'.
  */
 static int attach_all(struct pg_dp *dp, const struct options *o, struct pg_ruleset *policy,
 		      const struct before *before, char **name, size_t n, struct pg_err *err)
 {
+	bool tracked = pg_dp_policy_tracks(dp);
 	int r = 0;
 
 	for (size_t i = 0; i < n && r >= 0; i++)
 		r = pg_dp_reserve(dp, name[i], err);
 	if (r >= 0)
 		r = pg_policy_commit(dp, policy, err);
+	if (r >= 0 && tracked && pg_dp_policy_tracks(dp))
+		r = pg_dp_flow_adopt(dp, false, err);
 	for (size_t i = 0; i < n && r >= 0; i++)
 		r = attach_one(dp, o, name[i], err);
 	if (r >= 0)
 		r = pg_policy_check_modes(dp, policy, err);
 	if (r < 0)
 		undo(dp, before, name, n);
+	else if (pg_dp_policy_tracks(dp))
+		pg_dp_flow_adopt(dp, tracked, NULL);
 	return r;
 }
 

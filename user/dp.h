@@ -313,16 +313,21 @@ __u64 pg_dp_memory(struct pg_dp *dp);
 /*
  * Put the connections of this network namespace that are not tracked yet among the flows, so that
  * their packets are ESTABLISHED: of its TCP sockets, of nf_conntrack where that has any, of its
- * connected UDP sockets. Before a policy that asks for states is in force, and once more behind it, for
+ * connected UDP sockets. Before tracking begins or an interface is attached, and `again` behind it, for
  * those that opened in between: what the programs track themselves is left alone. Those that find no
- * place are no error: pg_dp_flow_homeless() of `*ret_of` by the last call.
+ * place are no error, and counted as refused `again`.
  */
-int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err);
-__u32 pg_dp_flow_homeless(const struct pg_dp *dp, __u32 *ret_of);
+int pg_dp_flow_adopt(struct pg_dp *dp, bool again, struct pg_err *err);
+
+/* What the last pg_dp_flow_adopt() found. */
+struct pg_dp_adopted {
+	__u32 met, homeless; /* connections, whoever knew them first; those without a place */
+	int conntrack;	     /* 0 or a negative errno: nf_conntrack has some that could not be read */
+};
+const struct pg_dp_adopted *pg_dp_flow_adopted(const struct pg_dp *dp);
 /*
  * Forget all flows: what an earlier policy tracked is out of date when the one in force does not
- * track. Before the first pg_dp_flow_adopt() of a policy that asks for states, if the one before it
- * did not.
+ * track. Before the pg_dp_flow_adopt() with which tracking begins.
  */
 int pg_dp_flow_forget(struct pg_dp *dp, struct pg_err *err);
 
@@ -399,9 +404,11 @@ void pg_dp_flow_new(const struct pg_flow_key *key, __u8 opener, struct pg_dp_flo
 bool pg_dp_flow_get(struct pg_dp *dp, const struct pg_flow_key *key, struct pg_dp_flow *ret);
 /*
  * Make an entry, or replace it. Of `flow`, .timeout and .expires_ns don't count: which timeout holds
- * follows from its states. 0 or a negative errno: -ENOSPC, no room.
+ * follows from its states. 0 or a negative errno: -ENOSPC, no room, which is not counted.
  */
 int pg_dp_flow_put(struct pg_dp *dp, const struct pg_dp_flow *flow);
+/* Count so many that found no room. */
+void pg_dp_flow_refuse(struct pg_dp *dp, __u32 n);
 /* Drop an entry. False: there is none. */
 bool pg_dp_flow_kill(struct pg_dp *dp, const struct pg_flow_key *key);
 /*

@@ -9,17 +9,13 @@
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "dp_adopt.h"
 #include "dp_impl.h"
 #include "netlink.h"
-
-struct adoption {
-	struct pg_dp *dp;
-	bool listening[PG_PORTS]; /* local ports: who connects to them opened the connection */
-};
 
 /*
  * What a socket's state says of the pair, in conntrack's words, and of both ends. NONE: not to be
@@ -49,21 +45,60 @@ static bool is_ip4(const struct inet_diag_msg *msg)
 	       IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)msg->id.idiag_src);
 }
 
-bool pg_dp_adopt_knows(struct pg_dp *dp, const struct pg_flow_key *key)
+static void note(struct pg_adoption *a, struct pg_adopt_keys *keys, const struct pg_flow_key *key)
+{
+	if (keys->n == keys->cap) {
+		size_t cap = keys->cap ? 2 * keys->cap : 1024;
+		__u64 *hash = reallocarray(keys->hash, cap, sizeof(*hash));
+
+		if (!hash) {
+			a->oom = true;
+			return;
+		}
+		keys->hash = hash;
+		keys->cap = cap;
+	}
+	keys->hash[keys->n++] = pg_flow_hash(key, 0);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const __u64 *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* How many keys there are; frees them. */
+static __u32 count(struct pg_adopt_keys *keys)
+{
+	__u32 n = 0;
+
+	if (keys->n)
+		qsort(keys->hash, keys->n, sizeof(*keys->hash), compare);
+	for (size_t i = 0; i < keys->n; i++)
+		n += !i || keys->hash[i] != keys->hash[i - 1];
+	free(keys->hash);
+	return n;
+}
+
+bool pg_dp_adopt_knows(struct pg_adoption *a, const struct pg_flow_key *key)
 {
 	struct timespec now;
 	struct pg_dp_flow flow;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return pg_dp_flow_get(dp, key, &flow) &&
-	       flow.expires_ns > (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec;
+	if (!pg_dp_flow_get(a->dp, key, &flow) ||
+	    flow.expires_ns <= (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec)
+		return false;
+	note(a, &a->met, key);
+	return true;
 }
 
-void pg_dp_adopt_one(struct pg_dp *dp, const struct pg_dp_flow *flow)
+void pg_dp_adopt_one(struct pg_adoption *a, const struct pg_dp_flow *flow)
 {
-	dp->adopted++;
-	if (pg_dp_flow_put(dp, flow)) /* perhaps over one that has expired */
-		dp->homeless++;
+	note(a, &a->met, &flow->key);
+	if (pg_dp_flow_put(a->dp, flow)) /* perhaps over one that has expired */
+		note(a, &a->homeless, &flow->key);
 }
 
 /* Returns the end of the key that is this machine's. */
@@ -85,7 +120,7 @@ static int take_connection(const struct nlmsghdr *nlh, void *data)
 {
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
 	const struct states *states;
-	struct adoption *a = data;
+	struct pg_adoption *a = data;
 	struct pg_flow_key key;
 	struct pg_dp_flow flow;
 	__u8 local, opener;
@@ -95,7 +130,7 @@ static int take_connection(const struct nlmsghdr *nlh, void *data)
 		return MNL_CB_OK;
 	states = &states_of[msg->idiag_state];
 	local = key_of(a->dp, msg, IPPROTO_TCP, &key);
-	if (pg_dp_adopt_knows(a->dp, &key))
+	if (pg_dp_adopt_knows(a, &key))
 		return MNL_CB_OK;
 	opener = a->listening[ntohs(msg->id.idiag_sport)] ? !local : local;
 	pg_dp_flow_new(&key, opener, &flow);
@@ -105,7 +140,7 @@ static int take_connection(const struct nlmsghdr *nlh, void *data)
 	flow.half_open = states->pair == PG_TCP_SYN_SENT || states->pair == PG_TCP_SYN_RECV;
 	flow.seen_reply = states->pair != PG_TCP_SYN_SENT;
 	flow.assured = !flow.half_open;
-	pg_dp_adopt_one(a->dp, &flow);
+	pg_dp_adopt_one(a, &flow);
 	return MNL_CB_OK;
 }
 
@@ -117,7 +152,7 @@ static int take_connection(const struct nlmsghdr *nlh, void *data)
 static int take_datagrams(const struct nlmsghdr *nlh, void *data)
 {
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
-	struct adoption *a = data;
+	struct pg_adoption *a = data;
 	struct pg_flow_key key;
 	struct pg_dp_flow flow;
 	__u8 local;
@@ -125,17 +160,17 @@ static int take_datagrams(const struct nlmsghdr *nlh, void *data)
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg) || !msg->id.idiag_dport)
 		return MNL_CB_OK;
 	local = key_of(a->dp, msg, IPPROTO_UDP, &key);
-	if (pg_dp_adopt_knows(a->dp, &key))
+	if (pg_dp_adopt_knows(a, &key))
 		return MNL_CB_OK;
 	pg_dp_flow_new(&key, local, &flow);
-	pg_dp_adopt_one(a->dp, &flow);
+	pg_dp_adopt_one(a, &flow);
 	return MNL_CB_OK;
 }
 
 static int take_listener(const struct nlmsghdr *nlh, void *data)
 {
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
-	struct adoption *a = data;
+	struct pg_adoption *a = data;
 
 	if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(*msg))
 		a->listening[ntohs(msg->id.idiag_sport)] = true;
@@ -143,7 +178,7 @@ static int take_listener(const struct nlmsghdr *nlh, void *data)
 }
 
 static int dump_families(struct mnl_socket *nl, uint8_t proto, uint32_t states, mnl_cb_t callback,
-			 struct adoption *a)
+			 struct pg_adoption *a)
 {
 	int r = pg_netlink_socks(nl, AF_INET, proto, states, callback, a);
 
@@ -153,7 +188,7 @@ static int dump_families(struct mnl_socket *nl, uint8_t proto, uint32_t states, 
 	return r == -ENOENT ? 0 : r; /* a kernel without IPv6, or booted with it off */
 }
 
-static int adopt(struct adoption *a)
+static int adopt(struct pg_adoption *a)
 {
 	const uint32_t listening = 1U << TCP_LISTEN;
 	_cleanup_(pg_netlink_closep) struct mnl_socket *nl = NULL;
@@ -165,28 +200,32 @@ static int adopt(struct adoption *a)
 		r = dump_families(nl, IPPROTO_TCP, ~listening, take_connection, a);
 	if (r)
 		return r;
-	pg_dp_adopt_conntrack(a->dp);
+	a->dp->adopted.conntrack = pg_dp_adopt_conntrack(a);
 	/* Connected is ESTABLISHED with UDP, too. A kernel may be without udp_diag. */
 	r = dump_families(nl, IPPROTO_UDP, 1U << TCP_ESTABLISHED, take_datagrams, a);
-	return r == -ENOENT ? 0 : r;
+	if (!r || r == -ENOENT)
+		r = a->oom ? -ENOMEM : 0;
+	return r;
 }
 
-int pg_dp_flow_adopt(struct pg_dp *dp, struct pg_err *err)
+int pg_dp_flow_adopt(struct pg_dp *dp, bool again, struct pg_err *err)
 {
-	struct adoption *a = calloc(1, sizeof(*a));
+	struct pg_adoption *a = calloc(1, sizeof(*a));
 	int r;
 
 	if (!a)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	dp->adopted = dp->homeless = 0;
 	a->dp = dp;
 	r = adopt(a);
+	dp->adopted.met = count(&a->met);
+	dp->adopted.homeless = count(&a->homeless);
 	free(a);
+	if (again)
+		pg_dp_flow_refuse(dp, dp->adopted.homeless);
 	return r ? pg_dp_fail(err, r, "cannot take over the connections that exist") : 0;
 }
 
-__u32 pg_dp_flow_homeless(const struct pg_dp *dp, __u32 *ret_of)
+const struct pg_dp_adopted *pg_dp_flow_adopted(const struct pg_dp *dp)
 {
-	*ret_of = dp->adopted;
-	return dp->homeless;
+	return &dp->adopted;
 }

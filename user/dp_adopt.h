@@ -4,10 +4,23 @@
 
 #include "dp.h"
 
-/* Is it among the flows, and has not expired? */
-bool pg_dp_adopt_knows(struct pg_dp *dp, const struct pg_flow_key *key);
-/* Put it there, and count it, also where there is no place. */
-void pg_dp_adopt_one(struct pg_dp *dp, const struct pg_dp_flow *flow);
+/* Keys of flows, by their hash: several sources may know one connection. */
+struct pg_adopt_keys {
+	__u64 *hash;
+	size_t n, cap;
+};
 
-/* Those of nf_conntrack; none where it is not loaded or must not be read. */
-void pg_dp_adopt_conntrack(struct pg_dp *dp);
+struct pg_adoption {
+	struct pg_dp *dp;
+	struct pg_adopt_keys met, homeless; /* all; those without a place */
+	bool oom;
+	bool listening[PG_PORTS]; /* local ports: who connects to them opened the connection */
+};
+
+/* Is it among the flows, and has not expired? */
+bool pg_dp_adopt_knows(struct pg_adoption *a, const struct pg_flow_key *key);
+/* Put one there that is not. */
+void pg_dp_adopt_one(struct pg_adoption *a, const struct pg_dp_flow *flow);
+
+/* Those of nf_conntrack. 0, also where it is not loaded or must not be read, or a negative errno. */
+int pg_dp_adopt_conntrack(struct pg_adoption *a);

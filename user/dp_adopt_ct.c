@@ -5,6 +5,7 @@
  * sockets'. Left out are zones other than 0, whose addresses are their own, and what is ending.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -207,18 +208,21 @@ static bool take_sctp(const struct nlattr *attr, struct pg_dp_flow *flow)
 	return true;
 }
 
-/* It has been idle for as long as is missing of its timeout; longer than ours by nothing. */
+/*
+ * It has been idle for as long as is missing of its timeout, if that is ours; longer than ours by nothing.
+ * Since when it exists is not told.
+ */
 static void age(const struct pg_dp *dp, __u32 left_s, struct pg_dp_flow *flow)
 {
 	__u32 whole_s = pg_dp_timeout_get(dp, pg_dp_flow_timeout(flow));
 	__u64 idle_ns = left_s < whole_s ? (whole_s - left_s) * 1000000000ULL : 0;
 
 	if (idle_ns < flow->last_ns)
-		flow->first_ns = flow->last_ns -= idle_ns;
+		flow->last_ns -= idle_ns;
 }
 
 /* `bits`: of its status, PG_FLOW_*. */
-static void take_flow(struct pg_dp *dp, const struct tuple *t, const struct nlattr **attr, __u64 bits)
+static void take_flow(struct pg_adoption *a, const struct tuple *t, const struct nlattr **attr, __u64 bits)
 {
 	const struct pg_flow_packet sent = {
 		.family = t->family,
@@ -230,9 +234,9 @@ static void take_flow(struct pg_dp *dp, const struct tuple *t, const struct nlat
 	__u32 status = be32_of(attr[CTA_STATUS]);
 	struct pg_flow_key key;
 	struct pg_dp_flow flow;
-	__u8 opener = pg_dp_flow_key(dp, &sent, &key);
+	__u8 opener = pg_dp_flow_key(a->dp, &sent, &key);
 
-	if (pg_dp_adopt_knows(dp, &key))
+	if (pg_dp_adopt_knows(a, &key))
 		return;
 	pg_dp_flow_new(&key, opener, &flow);
 	flow.seen_reply = status & IPS_SEEN_REPLY;
@@ -242,8 +246,8 @@ static void take_flow(struct pg_dp *dp, const struct tuple *t, const struct nlat
 	    (t->proto == IPPROTO_SCTP && !take_sctp(attr[CTA_PROTOINFO], &flow)))
 		return;
 	if (attr[CTA_TIMEOUT])
-		age(dp, be32_of(attr[CTA_TIMEOUT]), &flow);
-	pg_dp_adopt_one(dp, &flow);
+		age(a->dp, be32_of(attr[CTA_TIMEOUT]), &flow);
+	pg_dp_adopt_one(a, &flow);
 }
 
 /*
@@ -255,7 +259,7 @@ static int take_entry(const struct nlmsghdr *nlh, void *data)
 	const struct nlattr *attr[CTA_MAX + 1] = { NULL };
 	struct nest nest = { attr, ARRAY_SIZE(attr) };
 	const struct nfgenmsg *msg = mnl_nlmsg_get_payload(nlh);
-	struct pg_dp *dp = data;
+	struct pg_adoption *a = data;
 	struct tuple t;
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*msg) ||
@@ -265,11 +269,11 @@ static int take_entry(const struct nlmsghdr *nlh, void *data)
 	if (attr[CTA_ZONE] || be32_of(attr[CTA_STATUS]) & IPS_DYING)
 		return MNL_CB_OK;
 	if (take_tuple(attr[CTA_TUPLE_ORIG], msg->nfgen_family, &t))
-		take_flow(dp, &t, attr, 0);
+		take_flow(a, &t, attr, 0);
 	if (be32_of(attr[CTA_STATUS]) & IPS_NAT_MASK &&
 	    take_tuple(attr[CTA_TUPLE_REPLY], msg->nfgen_family, &t)) {
 		turn(&t); /* what its opener sends has these addresses when it leaves */
-		take_flow(dp, &t, attr, PG_FLOW_PASSING);
+		take_flow(a, &t, attr, PG_FLOW_PASSING);
 	}
 	return MNL_CB_OK;
 }
@@ -283,18 +287,20 @@ static bool has_any(void)
 	return f && fscanf(f, "%u", &n) == 1 && n;
 }
 
-void pg_dp_adopt_conntrack(struct pg_dp *dp)
+int pg_dp_adopt_conntrack(struct pg_adoption *a)
 {
 	char buf[MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg))];
 	_cleanup_(pg_netlink_closep) struct mnl_socket *nl = NULL;
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct nfgenmsg *msg;
+	int r;
 
 	if (!has_any() || pg_netlink_open(NETLINK_NETFILTER, &nl))
-		return;
+		return 0;
 	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
 	msg = mnl_nlmsg_put_extra_header(nlh, sizeof(*msg));
 	msg->nfgen_family = AF_UNSPEC;
 	msg->version = NFNETLINK_V0;
-	pg_netlink_dump(nl, nlh, take_entry, dp);
+	r = pg_netlink_dump(nl, nlh, take_entry, a);
+	return r == -EPERM || r == -EINVAL ? 0 : r; /* EINVAL: conntrack without ctnetlink */
 }

@@ -86,14 +86,14 @@ int pg_dp_flow_options_set(struct pg_dp *dp, __u32 options, struct pg_err *err)
 	int r = begins ? pg_dp_flow_forget(dp, err) : 0;
 
 	if (!r && begins)
-		r = pg_dp_flow_adopt(dp, err);
+		r = pg_dp_flow_adopt(dp, false, err);
 	if (r)
 		return r;
 	__atomic_store_n(&flow_ctl(dp)->options, options, __ATOMIC_RELAXED);
 	pg_dp_policy_track(dp);
 	/* Once more, for those that opened in between; what is in force already does not fail by it. */
 	if (begins)
-		pg_dp_flow_adopt(dp, NULL);
+		pg_dp_flow_adopt(dp, true, NULL);
 	return 0;
 }
 
@@ -762,8 +762,14 @@ static bool claim(const struct pg_dp *dp, const struct pg_flow_key *key, bool ha
 		*ret = at;
 		return true;
 	}
-	__atomic_fetch_add(&stats->refused[half_open], 1, __ATOMIC_RELAXED);
 	return false;
+}
+
+void pg_dp_flow_refuse(struct pg_dp *dp, __u32 n)
+{
+	struct pg_flow_stats *stats = dp->map[PG_MAP_FLOW_STATS].mem;
+
+	__atomic_fetch_add(&stats->refused[PG_FLOW_TABLE], n, __ATOMIC_RELAXED);
 }
 
 int pg_dp_flow_put(struct pg_dp *dp, const struct pg_dp_flow *flow)

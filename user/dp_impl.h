@@ -66,7 +66,7 @@ struct pg_dp {
 	bool unreadable; /* of another layout, or damaged: only to be removed */
 	struct pg_map map[_PG_MAP_MAX];
 	__u64 netns; /* ours */
-	__u32 adopted, homeless; /* of the last pg_dp_flow_adopt(): connections, those without a place */
+	struct pg_dp_adopted adopted;
 	/* A private instance: its programs, and a policy text of its own. */
 	struct portguard_bpf *skel;
 	void *private_text;

@@ -67,11 +67,14 @@ void pg_edit_warn(struct pg_dp *dp, bool begins)
 {
 	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
 	char name[4 * IFNAMSIZ + 1];
-	__u32 of, homeless = pg_dp_flow_homeless(dp, &of);
+	const struct pg_dp_adopted *adopted = pg_dp_flow_adopted(dp);
 
-	if (homeless)
+	if (adopted->homeless)
 		fprintf(stderr, "portguard: warning: %u of %u connections that exist found no place "
-			"among the flows: they are new to the policy\n", homeless, of);
+			"among the flows: they are new to the policy\n", adopted->homeless, adopted->met);
+	if (adopted->conntrack)
+		fprintf(stderr, "portguard: warning: cannot read the kernel's conntrack: %s: what only that "
+			"knows is new to the policy\n", strerror(-adopted->conntrack));
 	if (!iface || !begins || !pg_dp_policy_tracks(dp) || pg_dp_ifaces(dp, iface, NULL))
 		return;
 	for (int i = 0; i < PG_MAX_IFACES; i++)

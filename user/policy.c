@@ -669,24 +669,13 @@ int pg_policy_check_modes(struct pg_dp *dp, const struct pg_ruleset *set, struct
 	return r ? r : check_marks(dp, tables, err);
 }
 
-/* Connections that are there already are known to a policy that asks for states. */
-static int adopt(struct pg_dp *dp, const struct pg_tables *tables, bool first, struct pg_err *err)
-{
-	int r = 0;
-
-	if (!(tables->gen.needs & PG_NEED_STATE))
-		return 0;
-	if (first && !pg_dp_policy_tracks(dp))
-		r = pg_dp_flow_forget(dp, err);
-	return r ? r : pg_dp_flow_adopt(dp, err);
-}
-
 int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old,
 			  uint32_t confirm_s, struct pg_err *err)
 {
 	_cleanup_(fresh_clear) struct fresh fresh = { 0 };
 	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
 	_cleanup_(pg_text_free) struct pg_text text = { 0 };
+	bool begins;
 	int r;
 
 	pg_dp_settle(dp);
@@ -703,8 +692,11 @@ int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct
 		r = pg_dp_local_refresh(dp, err);
 	if (!r && tables->gen.needs & PG_NEED_ROUTES)
 		r = pg_dp_routes_open(err);
-	if (!r)
-		r = adopt(dp, tables, true, err);
+	if (r)
+		return r;
+	begins = tables->gen.needs & PG_NEED_STATE && !pg_dp_policy_tracks(dp);
+	if (begins)
+		r = pg_dp_flow_forget(dp, err) ?: pg_dp_flow_adopt(dp, false, err);
 	if (r)
 		return r;
 	if (pg_policy_encode(set, &text))
@@ -714,8 +706,8 @@ int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct
 		return r;
 	fresh_start(dp, &fresh);
 	pg_dp_flip(dp, confirm_s);
-	/* Again, for those that began while the old policy was still in force; the new one is by now. */
-	adopt(dp, tables, false, NULL);
+	if (begins) /* the new policy is in force by now, whatever comes of this */
+		pg_dp_flow_adopt(dp, true, NULL);
 	return 0;
 }
 

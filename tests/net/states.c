@@ -111,7 +111,7 @@ int main(int argc, char **argv)
 	if (pg_dp_open_private(&opts, &dp, &err) < 0)
 		die("open", err.text);
 	poll_fds[0].fd = open_interface(argv[1]);
-	if (argc == 3 && pg_dp_flow_adopt(dp, &err) < 0)
+	if (argc == 3 && pg_dp_flow_adopt(dp, true, &err) < 0)
 		die("adopt", err.text);
 	puts("ready");
 	fflush(stdout);

@@ -139,6 +139,20 @@ done
 in_ns c timeout 1 nc -w 1 10.5.0.2 7 </dev/null >/dev/null 2>&1 &&
 	fail "nothing new is passed on" || pass "nothing new is passed on"
 
+# Tracking has begun: what it has ended is not taken over by the next change.
+expect_ok "a flow is ended" pg s flows --kill --proto tcp --src 10.6.0.2 --dst 10.5.0.2
+expect_ok "a rule more" pg s -A INPUT -p tcp --dport 9 -j ACCEPT
+expect "it does not come back" "$(flow '.proto == "tcp" and .server.address == "10.5.0.2"')" 0
+expect "so it does not go on" "$(said tcp4 three)" nothing
+expect "others do" "$(said tcp6 three)" three
+
+# What passes an interface is unknown until that is attached.
+expect_ok "detach" pg s detach pgr2
+talk late c tcp 10.6.0.1 7
+expect "before" "$(said late one)" one
+expect_ok "attach" pg s attach pgr2 --mode tc
+expect "it goes on" "$(said late two)" two
+
 untrack
 
 # More than there is room for: buckets of eight are full long before all of the table is.
@@ -159,11 +173,15 @@ mkfifo "$WORK/hold"
 in_ns s timeout 60 python3 "$WORK/many.py" <"$WORK/hold" >"$WORK/many" &
 exec {hold}>"$WORK/hold"
 wait_for "2500 connections" grep -q open "$WORK/many"
+before=$(pg s status --json | jq .flows.refused)
 warned=$(pg s restore "$WORK/policy" 2>&1)
 expect "restore with too many connections" $? 0
-[[ $warned =~ ^portguard:\ warning:\ [0-9]+\ of\ [0-9]+\ connections\ that\ exist\ found\ no\ place ]] &&
+read -r homeless of < <(sed -nE 's/^portguard: warning: ([0-9]+) of ([0-9]+) connections that exist found no place .*/\1 \2/p' \
+	<<<"$warned")
+[ "${homeless:-0}" -gt 0 ] && [ "$of" -ge 2500 ] && [ "$of" -lt 2520 ] &&
 	pass "says how many found no place" || fail "says how many found no place" "$warned"
-[ "$(pg s status --json | jq .flows.refused)" -gt 0 ] && pass "they are counted" || fail "they are counted"
+expect "the others are known" "$(pg s flows --json | jq '.flows | length')" $((of - homeless))
+expect "each is counted once" "$(pg s status --json | jq .flows.refused)" $((before + homeless))
 expect "it is in force" "$(pg s save | grep -c ESTABLISHED)" 2
 
 # Where departures are not seen.
