@@ -60,6 +60,7 @@ table() {
 	test   cmd   iperf3          iperf3              iperf3
 	test   cmd   wrk             wrk                 wrk
 	test   cmd   iptables-legacy iptables            iptables-legacy
+	test   cmd   conntrack       conntrack           conntrack-tools
 	test   cmd   ipset           ipset               ipset
 	test   cmd   curl            curl                curl
 	test   cmd   dig             bind9-dnsutils      bind-utils

@@ -79,7 +79,11 @@ need() {
 	local tool
 
 	for tool in "$@"; do
-		command -v "$tool" >/dev/null || skip_all "$tool is not installed"
+		command -v "$tool" >/dev/null && continue
+		[ -n "${PG_DEPS_DONE:-}" ] || skip_all "$tool is not installed"
+		fail "$tool is there" "make deps has not installed it"
+		summary
+		exit 1
 	done
 }
 
