@@ -44,6 +44,8 @@ static __always_inline void seek(struct cursor *c, const __u32 *offset, __u32 ma
 	barrier_var(c->pos); /* one pointer for all checks and reads behind it */
 }
 
+#define L4_OFFSETS 0x7fff /* a mask: beyond any chain of PG_MAX_EXT_HEADERS */
+
 /* Bytes that are not in the linear part: past the frame's end, or in a later buffer? */
 static __always_inline enum pg_reason missing(const struct cursor *c, void *ctx, __u32 needed)
 {
@@ -195,7 +197,7 @@ static __always_inline enum pg_reason parse_l4(struct cursor *c, struct pkt *p)
 		p->space += PG_SPACE_PARTIAL;
 	}
 
-	seek(c, &p->l4, 0x7fff); /* beyond any chain of PG_MAX_EXT_HEADERS */
+	seek(c, &p->l4, L4_OFFSETS);
 	if (p->proto == IPPROTO_TCP && p->l4_state == PG_L4_FULL) {
 		tcp = pull(c, sizeof(*tcp));
 		if (!tcp)
@@ -363,45 +365,40 @@ static __always_inline enum pg_reason ip6_later_fragment(struct pkt *p, __u8 nex
 
 /*
  * Walk the extension headers as ip6_packet_match() does through ipv6_find_hdr(): two bytes are
- * needed of each, four of a routing or fragment header. `off` counts from the IPv6 header.
+ * needed of each, four of a routing or fragment header. Which is next, and where, is in p->proto and
+ * p->l4 only, so that the ways through one header become one (see seek()).
  */
-static __always_inline enum pg_reason parse_ip6_ext(struct cursor *c, struct pkt *p, __u8 nexthdr)
+static __always_inline enum pg_reason parse_ip6_ext(struct cursor *c, struct pkt *p)
 {
-	__u32 off = sizeof(struct ip6_header), size;
 	const struct ext_kind *kind;
 	struct ext_header *h;
 
 	for (int i = 0; i <= PG_MAX_EXT_HEADERS; i++) {
-		p->proto = nexthdr;
-		p->l4 = p->l3 + off;
 		barrier();
 		kind = &ext_kinds[p->proto];
 		if (!kind->need) {
 			p->has_proto = 1;
 			return PG_REASON_RULE;
 		}
-		if (off + kind->need > p->ip_len)
+		if (p->l4 - p->l3 + kind->need > p->ip_len)
 			return ip6_broken(p);
+		seek(c, &p->l4, L4_OFFSETS);
 		h = c->pos;
 		barrier_var(h); /* one pointer for the check and the reads */
 		if ((void *)(h + 1) > c->end)
 			return PG_REASON_SPLIT_HEADER;
-		if (nexthdr == IPPROTO_FRAGMENT) {
+		if (p->proto == IPPROTO_FRAGMENT) {
 			__be16 *frag = (void *)(h + 1);
 
 			if ((void *)(frag + 1) > c->end)
 				return PG_REASON_SPLIT_HEADER;
-			p->frag_at = p->l3 + off;
+			p->frag_at = p->l4;
 			if (*frag & bpf_htons(IP6_OFFSET))
 				return ip6_later_fragment(p, h->nexthdr, bpf_ntohs(*frag) >> 3);
 			p->frag = *frag & bpf_htons(IP6_MORE) ? PG_FRAG_FIRST : PG_FRAG_ATOMIC;
 		}
-		nexthdr = h->nexthdr;
-		size = ((h->len & kind->len_mask) + kind->add) << (kind->shift & 3);
-		barrier_var(size); /* clang sees that the mask changes nothing, the verifier doesn't */
-		size &= 0xfff;
-		off += size;
-		c->pos += size;
+		p->proto = h->nexthdr;
+		p->l4 += ((h->len & kind->len_mask) + kind->add) << (kind->shift & 3);
 	}
 	return PG_REASON_EXT_TOO_LONG;
 }
@@ -431,7 +428,6 @@ static __always_inline enum pg_reason parse_ip6(struct cursor *c, void *ctx, str
 {
 	struct ip6_header *h = pull(c, sizeof(*h));
 	__u32 total, available;
-	__u8 nexthdr;
 
 	if (!h)
 		return missing(c, ctx, p->l3 + sizeof(*h));
@@ -444,9 +440,10 @@ static __always_inline enum pg_reason parse_ip6(struct cursor *c, void *ctx, str
 	p->has_l3 = 1;
 	p->tos = bpf_ntohl(h->version_class_flow) >> 20;
 	p->ttl = h->hop_limit;
-	nexthdr = h->nexthdr;
+	p->proto = h->nexthdr;
+	p->l4 = p->l3 + sizeof(*h);
 	total = bpf_ntohs(h->payload_len);
-	if (!total && nexthdr == IPPROTO_HOPOPTS) {
+	if (!total && h->nexthdr == IPPROTO_HOPOPTS) {
 		available = frame_len(c, ctx, ~0U) - p->l3;
 		total = ip6_jumbo_len(c, available);
 		if (!total)
@@ -457,7 +454,7 @@ static __always_inline enum pg_reason parse_ip6(struct cursor *c, void *ctx, str
 			return PG_REASON_TRUNCATED;
 	}
 	p->ip_len = p->bytes = total;
-	return parse_ip6_ext(c, p, nexthdr);
+	return parse_ip6_ext(c, p);
 }
 
 /* Tags, outermost first; `tags` of them were already seen (the kernel keeps one beside an skb). */

@@ -167,6 +167,7 @@ struct pkt {
 			__u8 ct_state;	/* PG_CT_*; 0: nobody asked yet */
 		};
 	};
+	__u8 why;     /* enum pg_reason: what the parser says */
 	__u8 hook;    /* enum pg_stage: filter's chain that it meets */
 	__u8 departs;
 	__u8 passing; /* departs, and was asked about when it arrived by another of our interfaces */

@@ -208,11 +208,12 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 	trace_frame_len(c);
 	take_policy(p);
 	p->bytes = p->frame_len = c->len;
-	d.reason = parse_packet(c, ctx, p, tags);
-	if (d.reason == PG_REASON_SPLIT_HEADER && !last_try)
+	p->why = parse_packet(c, ctx, p, tags);
+	if (p->why == PG_REASON_SPLIT_HEADER && !last_try)
 		return _PG_VERDICT_MAX;
-	/* What was stored is now read back: no value is carried over in a register. */
+	/* What was stored is now read back: no value is carried over in a register, for the verifier to follow each. */
 	barrier();
+	d.reason = p->why;
 	if (d.reason && !harmless(d.reason) && c->dir == PG_DIR_IN)
 		d.verdict = PG_VERDICT_DROP;
 	asked = !d.reason;
