@@ -45,11 +45,23 @@ static __always_inline __u32 walk_word(const struct tables *t, __u32 entry, __be
 	return step(t, entry, addr >> 24);
 }
 
-static __always_inline __u32 walk_ip4(const struct tables *t, __u32 entry, __be32 be_addr)
+/* In the forms TINY and WORD all nodes that can be wide are. */
+static __always_inline bool is_wide(__u32 entry, enum pg_form form)
+{
+	return form != PG_FORM_TREE || entry & PG_WIDE;
+}
+
+static __always_inline __u32 walk_ip4(const struct tables *t, __u32 entry, __be32 be_addr,
+				      enum pg_form form)
 {
 	__u32 addr = bpf_ntohl(be_addr);
 
-	entry = wide_step(t, entry, addr >> 16);
+	if (is_wide(entry, form)) {
+		entry = wide_step(t, entry, addr >> 16);
+	} else {
+		entry = step(t, entry, addr >> 24);
+		entry = step(t, entry, addr >> 16 & 255);
+	}
 	if (entry & PG_LEAF)
 		return entry;
 	entry = step(t, entry, addr >> 8 & 255);
@@ -72,10 +84,10 @@ static __always_inline __u32 walk_ip6(const struct tables *t, __u32 entry, const
 
 /* An address of either family; `roots` has the entry for each. */
 static __always_inline __u32 walk_addr(const struct tables *t, const __u32 *roots, bool v6,
-				       const __be32 *addr)
+				       const __be32 *addr, enum pg_form form)
 {
 	return v6 ? walk_ip6(t, roots[PG_FAMILY_V6], addr) :
-		    walk_ip4(t, roots[PG_FAMILY_V4], addr[0]);
+		    walk_ip4(t, roots[PG_FAMILY_V4], addr[0], form);
 }
 
 static __always_inline __u32 walk_u16(const struct tables *t, __u32 entry, __u16 value)
@@ -85,12 +97,13 @@ static __always_inline __u32 walk_u16(const struct tables *t, __u32 entry, __u16
 	return step(t, step(t, entry, value >> 8), value & 255);
 }
 
-/* Ports of TCP and UDP have wide nodes, the rest of the world's do not. */
-static __always_inline __u32 walk_port(const struct tables *t, __u32 entry, __u8 space, __u16 port)
+/* Ports of TCP and UDP may have wide nodes, the rest of the world's do not. */
+static __always_inline __u32 walk_port(const struct tables *t, __u32 entry, __u8 space, __u16 port,
+				       enum pg_form form)
 {
 	if (entry & PG_LEAF)
 		return entry;
-	if (space == PG_SPACE_TCP || space == PG_SPACE_UDP)
+	if ((space == PG_SPACE_TCP || space == PG_SPACE_UDP) && is_wide(entry, form))
 		return wide_step(t, entry, port);
 	return walk_u16(t, entry, port);
 }
@@ -131,11 +144,12 @@ static __always_inline __u32 sort_leaf(__u32 leaf, __u32 base, __u32 few_none, _
 	return (base & is_few) | (leaf & ~is_few);
 }
 
-static __always_inline __u32 walk_saddr(const struct tables *t, const struct pkt *p)
+static __always_inline __u32 walk_saddr(const struct tables *t, const struct pkt *p,
+					enum pg_form form)
 {
 	if (!(t->gen->dims & PG_DIM_SADDR))
 		return t->gen->any;
-	return walk_addr(t, t->gen->saddr, p->family & 1, p->saddr);
+	return walk_addr(t, t->gen->saddr, p->family & 1, p->saddr, form);
 }
 
 /* The row of a packet's interfaces. */
@@ -184,7 +198,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 		word = narrow(t, word, r->saddr, form);
 	}
 	if (dims & PG_DIM_DPORT) {
-		r->dport = walk_port(t, gen->dport[space], space, p->dport);
+		r->dport = walk_port(t, gen->dport[space], space, p->dport, form);
 		leaves |= r->dport;
 		if (form == PG_FORM_TREE)
 			r->dport = sort_leaf(r->dport, gen->dport_base[space], few_none,
@@ -196,7 +210,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	if (!(dims & ~(PG_DIM_SADDR | PG_DIM_DPORT)))
 		return word;
 	if (dims & PG_DIM_DADDR) {
-		r->daddr = walk_addr(t, gen->daddr, v6, p->daddr);
+		r->daddr = walk_addr(t, gen->daddr, v6, p->daddr, form);
 		leaves |= r->daddr;
 		if (form == PG_FORM_TREE)
 			r->daddr = sort_leaf(r->daddr, gen->daddr_base[v6], few_none,
@@ -204,7 +218,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 		word = narrow(t, word, r->daddr, form);
 	}
 	if (dims & PG_DIM_SPORT) {
-		r->sport = walk_port(t, gen->sport[space], space, p->sport);
+		r->sport = walk_port(t, gen->sport[space], space, p->sport, form);
 		leaves |= r->sport;
 		if (form == PG_FORM_TREE)
 			r->sport = sort_leaf(r->sport, gen->sport_base[space], few_none,
@@ -791,7 +805,7 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 					__u32 cursor)
 {
 	struct pkt *scratch = this_pkt();
-	__u32 saddr = walk_saddr(t, p), v6 = p->family & 1;
+	__u32 saddr = walk_saddr(t, p, PG_FORM_TREE), v6 = p->family & 1;
 	bool alone = !cursor && p->has_ports && saddr & PG_FEW_LEAF &&
 		     t->gen->saddr_base[v6] == t->gen->none && !t->gen->homes;
 	__u64 found = TERM_UNSURE;
@@ -841,9 +855,11 @@ static __always_inline __u64 first_term(const struct tables *t, const struct pkt
 	__u64 word;
 
 	if (t->gen->form == PG_FORM_TINY)
-		word = find_rows(t, p, walk_saddr(t, p), p->has_ports, PG_FORM_TINY, &r);
+		word = find_rows(t, p, walk_saddr(t, p, PG_FORM_TINY), p->has_ports,
+				 PG_FORM_TINY, &r);
 	else if (t->gen->form == PG_FORM_WORD)
-		word = find_rows(t, p, walk_saddr(t, p), p->has_ports, PG_FORM_WORD, &r);
+		word = find_rows(t, p, walk_saddr(t, p, PG_FORM_WORD), p->has_ports,
+				 PG_FORM_WORD, &r);
 	else
 		return ask_tables(t, p, cursor);
 	word &= from_cursor(cursor, 0, 1);
@@ -1206,11 +1222,11 @@ static __always_inline bool begin(struct pkt *p)
 	p->query.whole = p->has_ports && p->l4_state == PG_L4_FULL &&
 			 (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP);
 	if (t.gen->form == PG_FORM_TINY)
-		p->query.first = find_rows(&t, p, walk_saddr(&t, p), false, PG_FORM_TINY,
-					   &p->query.rows);
+		p->query.first = find_rows(&t, p, walk_saddr(&t, p, PG_FORM_TINY), false,
+					   PG_FORM_TINY, &p->query.rows);
 	else
-		p->query.first = find_rows(&t, p, walk_saddr(&t, p), false, PG_FORM_TREE,
-					   &p->query.rows);
+		p->query.first = find_rows(&t, p, walk_saddr(&t, p, PG_FORM_TREE), false,
+					   PG_FORM_TREE, &p->query.rows);
 	at->cannot = unanswerable(p, &missing_why);
 	at->missing_why = missing_why;
 	at->check = at->checks_end = 0;

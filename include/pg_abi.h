@@ -134,7 +134,7 @@ static inline __u32 pg_brief(const struct pg_term_record *rec)
 /*
  * Tables are tries of 256-entry nodes, one byte a step. An entry with PG_LEAF set is the offset in
  * bytes of a row among the rows; without it, the offset in bytes of the next node among the nodes.
- * IPv4 addresses and TCP and UDP ports begin with a wide node: 65 536 entries, two bytes at once.
+ * IPv4 addresses and TCP and UDP ports may begin with a wide node: 65 536 entries, two bytes at once.
  * Offsets are absolute: each generation owns one half of the nodes and one half of the rows.
  *
  * A row is the set of terms that a value satisfies: one word in the WORD form; in the TREE form a
@@ -153,6 +153,7 @@ static inline __u32 pg_brief(const struct pg_term_record *rec)
 #define PG_LEAF (1U << 31)
 #define PG_FEW_LEAF (1U << 30)
 #define PG_FEW_OWN (1U << 29)
+#define PG_WIDE (1U << 28) /* of an entry that leads to a node, where a walk starts: it is wide */
 #define PG_NO_TERM 0xffffffffU
 
 /* A term by its number, and conditions without which it does not hold for a whole TCP or UDP header. */

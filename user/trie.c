@@ -364,7 +364,18 @@ static __u32 wide_node(struct pg_trie *t, const __u32 *entries)
 		return 0;
 	memcpy(t->nodes + n * NODE_ENTRIES, entries, 65536 * 4);
 	t->n_nodes = n + 256;
-	return n * NODE_ENTRIES * 4;
+	return PG_WIDE | n * NODE_ENTRIES * 4;
+}
+
+/*
+ * Two steps are better than a wide one where most of what a wide node would hold is the same: what
+ * comes from anywhere ends after the first, in a line that a cache holds.
+ */
+#define SPARSE_MAX 96 /* of 256 branches */
+
+static bool is_sparse(const struct pg_trie *t, int branches)
+{
+	return (t->form == PG_FORM_TREE || t->form == PG_FORM_HUGE) && branches <= SPARSE_MAX;
 }
 
 /* Ranges --------------------------------------------------------------------------------------- */
@@ -433,6 +444,16 @@ static void sweep(struct pg_trie *t, struct edge *edge, size_t n, const uint64_t
 	}
 }
 
+/* How many of 256 neighbours each are not all the same. */
+static int count_branches(const __u32 *leaf)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < 65536; i += NODE_ENTRIES)
+		n += !!memcmp(leaf + i, leaf + i + 1, (NODE_ENTRIES - 1) * sizeof(*leaf));
+	return n;
+}
+
 __u32 pg_trie_ranges(struct pg_trie *t, bool wide, const struct pg_trie_range *range, size_t n,
 		     const uint64_t *base)
 {
@@ -454,7 +475,7 @@ __u32 pg_trie_ranges(struct pg_trie *t, bool wide, const struct pg_trie_range *r
 	qsort(edge, 2 * n, sizeof(*edge), edge_cmp);
 	edge[2 * n].at = 65536;
 	sweep(t, edge, 2 * n, base, &a, leaf);
-	if (wide)
+	if (wide && !is_sparse(t, count_branches(leaf)))
 		return wide_node(t, leaf);
 	for (size_t i = 0; i < NODE_ENTRIES; i++)
 		root[i] = pg_trie_node(t, leaf + i * NODE_ENTRIES);
@@ -733,15 +754,20 @@ static void forget_memo(struct pg_trie *t)
 	t->memo_index = (struct index){ 0 };
 }
 
-/* The first two levels below `root` as one wide node. */
+/* The first two levels below `root` as one wide node, if they have what to fill it with. */
 static __u32 widen(struct pg_trie *t, __u32 root)
 {
 	_free_ __u32 *flat = calloc(65536, sizeof(*flat));
+	int branches = 0;
 
 	if (!flat || t->err) {
 		fail(t, -ENOMEM);
 		return 0;
 	}
+	for (size_t i = 0; !(root & PG_LEAF) && i < NODE_ENTRIES; i++)
+		branches += !(t->nodes[root / 4 + i] & PG_LEAF);
+	if (is_sparse(t, branches))
+		return root;
 	for (size_t i = 0; i < 65536; i++) {
 		flat[i] = root;
 		if (!(flat[i] & PG_LEAF))
