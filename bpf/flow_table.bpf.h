@@ -177,15 +177,6 @@ static __always_inline bool is_busy(__u32 tag)
 	return (tag & PG_TAG_TIMEOUT) == PG_TAG_BUSY;
 }
 
-/* Has an end sent what the other has not acknowledged? Once both have acknowledged anything. */
-static __always_inline bool has_unacked(const struct pg_flow *flow)
-{
-	const __u64 both = PG_FLOW_HAS_ACK | PG_FLOW_HAS_ACK << 1;
-
-	return (flow->status & both) == both && (after(flow->win[0].end, flow->win[1].max_ack) ||
-						 after(flow->win[1].end, flow->win[0].max_ack));
-}
-
 /*
  * The timeout in the tag is its state's. A SYN that comes again does not prolong the life of what
  * nobody has answered.
@@ -198,7 +189,7 @@ static __always_inline __s32 ticks_left(const struct pg_flow *flow, __u32 tag, _
 	if ((tag & PG_TAG_TIMEOUT) == PG_TIMEOUT_TCP_SYN_SENT)
 		last = flow->first;
 	if (timeout > ctl->timeout[PG_TIMEOUT_TCP_UNACKNOWLEDGED] && flow->key.proto == IPPROTO_TCP &&
-	    has_unacked(flow))
+	    pg_flow_has_unacked(flow))
 		timeout = ctl->timeout[PG_TIMEOUT_TCP_UNACKNOWLEDGED];
 	if (timeout > ctl->timeout[PG_TIMEOUT_TCP_MAX_RETRANS] &&
 	    flow->status & (PG_FLOW_NO_WINDOW | PG_FLOW_NO_WINDOW << 1))

@@ -613,6 +613,8 @@ static __always_inline enum flow_effect tcp_step(struct pkt *p, struct pg_flow *
 	if (reset != RESET_CHANGES_NOTHING && !(reset == RESET_IS_VALID && reset_misses_ends(f)))
 		flow_move_ends(p);
 	barrier();
+	if (p->frag == PG_FRAG_FIRST) /* how far all of its fragments reach is not known */
+		f->status |= PG_FLOW_LIBERAL | PG_FLOW_LIBERAL << 1;
 	take_state(f, f->state, f->next & PG_FLOW_TCP_STATE);
 	return f->event == PG_SEG_RST && !(f->old & PG_FLOW_SEEN_REPLY) ? FLOW_ENDS : FLOW_GOES_ON;
 }

@@ -941,6 +941,20 @@ struct pg_flow {
 #define PG_LAST_HAS_SCALE 0x10U
 #define PG_LAST_OPTIONS 0x20U /* it has any */
 
+/*
+ * Has an end sent what the other has not acknowledged? Once both have acknowledged anything; of a
+ * liberal flow nobody knows.
+ */
+static inline __u8 pg_flow_has_unacked(const struct pg_flow *flow)
+{
+	const __u64 acked = PG_FLOW_HAS_ACK | PG_FLOW_HAS_ACK << 1;
+	const __u64 liberal = PG_FLOW_LIBERAL | PG_FLOW_LIBERAL << 1;
+
+	return (flow->status & (acked | liberal)) == acked &&
+	       ((__s32)(flow->win[0].end - flow->win[1].max_ack) > 0 ||
+		(__s32)(flow->win[1].end - flow->win[0].max_ack) > 0);
+}
+
 /* Times up to half an hour in 16 bits: 11 of them are kept. */
 static inline __u32 pg_rtt_us(__u16 rtt)
 {

@@ -250,15 +250,6 @@ static bool find_place(const struct pg_dp *dp, const struct pg_flow_key *key, st
 
 /* Reading -------------------------------------------------------------------------------------- */
 
-static bool has_unacked(const struct pg_flow *flow)
-{
-	const __u64 both = PG_FLOW_HAS_ACK | PG_FLOW_HAS_ACK << 1;
-
-	return (flow->status & both) == both &&
-	       ((__s32)(flow->win[0].end - flow->win[1].max_ack) > 0 ||
-		(__s32)(flow->win[1].end - flow->win[0].max_ack) > 0);
-}
-
 /* As has_expired() of the programs: the timeout that holds, and from when on it counts. */
 static enum pg_timeout timeout_of(const struct pg_dp *dp, const struct pg_flow *flow, __u32 tag,
 				  __u32 last, __u32 *ret_since)
@@ -269,7 +260,7 @@ static enum pg_timeout timeout_of(const struct pg_dp *dp, const struct pg_flow *
 	*ret_since = holds == PG_TIMEOUT_TCP_SYN_SENT ? flow->first : last;
 	if (flow->key.proto != IPPROTO_TCP)
 		return holds;
-	if (timeout[holds] > timeout[PG_TIMEOUT_TCP_UNACKNOWLEDGED] && has_unacked(flow))
+	if (timeout[holds] > timeout[PG_TIMEOUT_TCP_UNACKNOWLEDGED] && pg_flow_has_unacked(flow))
 		holds = PG_TIMEOUT_TCP_UNACKNOWLEDGED;
 	if (timeout[holds] > timeout[PG_TIMEOUT_TCP_MAX_RETRANS] &&
 	    flow->status & (PG_FLOW_NO_WINDOW | PG_FLOW_NO_WINDOW << 1))

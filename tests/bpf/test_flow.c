@@ -993,6 +993,40 @@ static void fragments_are_tracked_by_their_first(void **state)
 	     IN(INVALID, FROM_CLIENT6(), FRAG6(.frag = 185), PAYLOAD(100)));
 }
 
+/* Where a segment in fragments ends stands in none of them. */
+static void a_segment_in_fragments_is_acknowledged(void **state)
+{
+	(void)state;
+	PLAY(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
+	for (int i = 0; i < 100; i++) {
+		GO_ON(IN(ESTABLISHED, FROM_CLIENT(.mf = 1), TCP(.flags = ACK), PAYLOAD(1240)));
+		end[PG_DIR_IN].next += 160; /* as much is in the second */
+		GO_ON(S(ESTABLISHED, ACK), C(ESTABLISHED, ACK));
+	}
+	expect_tcp(PG_TCP_ESTABLISHED, 432000, false);
+	GO_ON(S(ESTABLISHED, FIN), C(ESTABLISHED, FIN), S(ESTABLISHED, ACK));
+	expect_tcp(PG_TCP_TIME_WAIT, 120, false);
+}
+
+/* Their windows are not known: what is beyond what was said is no data that nobody acknowledges. */
+static void what_was_adopted_lives_as_long_as_others(void **state)
+{
+	struct pg_flow_key key = TCP_KEY;
+	struct pg_dp_flow flow;
+
+	(void)state;
+	PLAY(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
+	pg_dp_flow_new(&key, 0, &flow);
+	flow.tcp_state = PG_TCP_ESTABLISHED;
+	flow.end[0].state = flow.end[1].state = PG_END_ESTABLISHED;
+	flow.seen_reply = flow.assured = true;
+	assert_int_equal(pg_dp_flow_put(h.dp, &flow), 0);
+	GO_ON(C(ESTABLISHED, ACK), S(ESTABLISHED, ACK), DATA(ESTABLISHED, 100));
+	end[PG_DIR_IN].next += 1000000; /* acknowledged in one */
+	GO_ON(DATA(ESTABLISHED, 100), S(ESTABLISHED, ACK), C(ESTABLISHED, ACK));
+	expect_tcp(PG_TCP_ESTABLISHED, 432000, false);
+}
+
 /* The verdict on a frame, without the sequence numbers of a connection that goes on. */
 static void expect_killed(enum pg_dir dir, const struct pkt_layer *pkt)
 {
@@ -1172,6 +1206,8 @@ int main(void)
 		cmocka_unit_test(errors_end_where_their_packet_ends),
 		cmocka_unit_test(what_is_dropped_makes_no_entry),
 		cmocka_unit_test(fragments_are_tracked_by_their_first),
+		cmocka_unit_test(a_segment_in_fragments_is_acknowledged),
+		cmocka_unit_test(what_was_adopted_lives_as_long_as_others),
 		cmocka_unit_test(what_is_ended_is_dropped_until_a_syn_begins_anew),
 		cmocka_unit_test(what_is_ended_stays_so_if_the_syn_is_dropped),
 		cmocka_unit_test(what_is_ended_does_not_hide_the_rule_that_drops),

@@ -54,9 +54,9 @@ turn() {
 }
 
 change() {
-	pg s restore -w 60 "$WORK/new" && pg s set add -exist bad "10.1.$((RANDOM % 256)).$((RANDOM % 256))" &&
+	pg s restore -w 60 "$WORK/new" && pg s set -w 60 -exist add bad "10.1.$((RANDOM % 256)).$((RANDOM % 256))" &&
 		pg s -w 60 -I INPUT 1 -p udp --dport 9 -j ACCEPT && pg s apply -w 60 "$WORK/old" --confirm 60 &&
-		pg s confirm -w 60 && pg s rollback -w 60 && pg s set flush bad && pg s restore -w 60 "$WORK/old"
+		pg s confirm -w 60 && pg s rollback -w 60 && pg s set -w 60 flush bad && pg s restore -w 60 "$WORK/old"
 }
 # While a policy waits for its confirmation, everything else is refused; it does not wait for long.
 once_confirmed() {
