@@ -185,6 +185,7 @@ static __always_inline enum check_result check_connbytes(const struct pg_check *
  * the list, and one (PG_CONNLIMIT_HEAD) that says how many there are. One element a step, because a list
  * may be long; a CPU that is at it has the head locked, others ask again.
  */
+#define CONNLIMIT_SWEEP_SHIFT 22 /* 4 ms; the kernel looks once a jiffy for who is gone */
 #define CONNLIMIT_STALE_NS 10000000ULL /* nobody takes that long: a program was cut off */
 /* For that long another CPU may be about to make the flow's entry. */
 #define CONNLIMIT_PENDING_NS 2000000ULL
@@ -209,12 +210,16 @@ static __always_inline void connlimit_key(const struct pg_check *c, struct pkt *
 	mask_addr(key->addr, c->v[2]);
 }
 
-/* The list is this CPU's. CHECK_AGAIN: it is another's. */
+/*
+ * The list is this CPU's, and walk one more than the place of the element to look at. CHECK_AGAIN: it is
+ * another's.
+ */
 static __always_inline enum check_result connlimit_lock(const struct pg_check *c, struct pkt *p)
 {
 	struct pg_state *s = state_of(c);
 	struct pg_connlimit *head;
 	__u64 now, was;
+	__u32 swept;
 
 	if (!s)
 		return CHECK_DROPS;
@@ -233,6 +238,9 @@ static __always_inline enum check_result connlimit_lock(const struct pg_check *c
 	if ((was && now - was < CONNLIMIT_STALE_NS) ||
 	    __sync_val_compare_and_swap(&head->time_ns, was, now) != was)
 		return CHECK_AGAIN;
+	swept = (__u32)(now >> CONNLIMIT_SWEEP_SHIFT);
+	p->progress.walk = head->swept == swept ? head->count + 1 : 1;
+	head->swept = swept;
 	return CHECK_HOLDS;
 }
 
@@ -319,7 +327,6 @@ static __always_inline enum check_result check_connlimit(const struct pg_check *
 		if (r != CHECK_HOLDS)
 			return r;
 		p->connlimit_found = 0;
-		at->walk = 1; /* one more than the place of the element at hand */
 		return CHECK_AGAIN;
 	}
 	place = at->walk - 1;

@@ -347,7 +347,7 @@ static __always_inline bool choose(struct flow_pkt *f, const struct pg_flow_buck
 		if (is_busy(tag))
 			continue;
 		left = ticks_left_at(b, index, i, tag, f->tick, ctl);
-		if (left > 0 && PG_KEPT & 1U << (tag & PG_TAG_TIMEOUT))
+		if (left > 0 && PG_KEPT(half_open) & 1U << (tag & PG_TAG_TIMEOUT))
 			continue;
 		left = pg_flow_worth(half_open, left, f->tick - b->tag[i].last);
 		if (left >= least)

@@ -1001,10 +1001,12 @@ enum pg_timeout { PG_TIMEOUTS(PG_ENUM_TIMEOUT) _PG_TIMEOUT_MAX };
 /*
  * By the timeout that holds, which flows live as long as it says, whoever else wants their place: as the
  * kernel's, those that both ends have shown to be theirs; and ended ones, which would be picked up again.
+ * But not what was ended half-open: who ends a flood would shut out all others with it.
  */
-#define PG_KEPT                                                                                    \
+#define PG_KEPT(half_open)                                                                         \
 	(1U << PG_TIMEOUT_TCP_ESTABLISHED | 1U << PG_TIMEOUT_UDP_STREAM |                          \
-	 1U << PG_TIMEOUT_SCTP_ESTABLISHED | 1U << PG_TIMEOUT_GRE_STREAM | 1U << PG_TIMEOUT_KILLED)
+	 1U << PG_TIMEOUT_SCTP_ESTABLISHED | 1U << PG_TIMEOUT_GRE_STREAM |                         \
+	 (__u32)!(half_open) << PG_TIMEOUT_KILLED)
 
 /*
  * Of flows that want to stay the one with the least of this gives its place to another: by the ticks that
@@ -1100,7 +1102,11 @@ struct pg_connlimit_key {
 
 struct pg_connlimit {
 	__u64 time_ns; /* when the flow came */
-	__u32 count, cpu;
+	__u32 count;
+	union {
+		__u32 cpu;
+		__u32 swept; /* of the head: when all were looked at, in units of 2^22 ns */
+	};
 	struct pg_flow_key flow;
 };
 

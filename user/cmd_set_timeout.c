@@ -124,10 +124,12 @@ static int list(const struct pg_ctx *ctx, struct pg_dp *dp, struct pg_err *err)
 	return 0;
 }
 
-/* All of it is right before any of it is done. */
+/* All of it is right before any of it is done. What has expired by now would live again by a longer one. */
 static int set(struct pg_dp *dp, char **word, int n, struct pg_err *err)
 {
 	for (int pass = 0; pass < 2; pass++) {
+		if (pass)
+			pg_dp_flows_collect(dp);
 		for (int i = 0; i < n; i += 2) {
 			struct change change;
 			int r = parse_change(word + i, &change, err);

@@ -210,7 +210,7 @@ static bool take_sctp(const struct nlattr *attr, struct pg_dp_flow *flow)
 
 /*
  * It has been idle for as long as is missing of its timeout, if that is ours; longer than ours by nothing.
- * Since when it exists is not told.
+ * Since when it exists is not told: no less long.
  */
 static void age(const struct pg_dp *dp, __u32 left_s, struct pg_dp_flow *flow)
 {
@@ -218,7 +218,7 @@ static void age(const struct pg_dp *dp, __u32 left_s, struct pg_dp_flow *flow)
 	__u64 idle_ns = left_s < whole_s ? (whole_s - left_s) * 1000000000ULL : 0;
 
 	if (idle_ns < flow->last_ns)
-		flow->last_ns -= idle_ns;
+		flow->first_ns = flow->last_ns -= idle_ns;
 }
 
 /* `bits`: of its status, PG_FLOW_*. */

@@ -712,7 +712,7 @@ static bool choose(const struct pg_dp *dp, struct place *at, __u32 tick)
 			continue;
 		if (!tag || has_expired(dp, &here, tick))
 			left = tag ? 0 : -1;
-		else if (PG_KEPT & 1U << holds)
+		else if (PG_KEPT(at->half_open) & 1U << holds)
 			continue;
 		if (found && left >= least)
 			continue;

@@ -419,7 +419,7 @@ static void put_flows(FILE *f, const struct pg_snapshot *snap, const uint64_t *b
 		 "Connections that had to make room for another one.", stats->evicted[0],
 		 stats->evicted[1]);
 	by_table(f, "flow_refused_total", "counter",
-		 "Connections that found no room and are not tracked.", stats->refused[0],
+		 "Connections that found no room in their table.", stats->refused[0],
 		 stats->refused[1]);
 	counter(f, "flow_picked_up_total", "Connections that were taken up in mid-stream.");
 	fprintf(f, "portguard_flow_picked_up_total %" PRIu64 "\n", (uint64_t)stats->picked_up);

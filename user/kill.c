@@ -128,6 +128,14 @@ static void warn(const struct pg_kill_result *kr)
 				"too\n");
 }
 
+/* Of what nobody tracks none can be found. */
+static void warn_untracked(const struct pg_dp *dp)
+{
+	if (!pg_dp_policy_tracks(dp))
+		fputs("portguard: nothing is tracked, so that no connection can be ended: 'portguard track on' "
+		      "changes that\n", stderr);
+}
+
 static void report(const struct pg_kill_result *kr, bool json)
 {
 	if (json)
@@ -163,6 +171,7 @@ int pg_kill_command(const struct pg_ctx *ctx, const struct pg_flow_query *query,
 	if (r < 0)
 		return r;
 	report(&result, ctx->json);
+	warn_untracked(dp);
 	/* As conntrack -D, which fails where it has found none. */
 	return result.flows || result.spared ? 0 : PG_EXIT_FAILED;
 }
@@ -247,7 +256,12 @@ int pg_kill_forbidden(struct pg_dp *dp, const struct pg_ruleset *set, bool all, 
 		r = find_forbidden(dp, set, all, &list, &forbidden, err);
 	if (!r)
 		r = kill_all(dp, &forbidden, force, &result, err);
-	if (!r)
-		report(&result, false);
-	return r;
+	if (r)
+		return r;
+	report(&result, false);
+	warn_untracked(dp);
+	if (result.spared)
+		fputs("portguard: warning: the policy forbids that one: it is cut off unless a rule before accepts "
+		      "ESTABLISHED\n", stderr);
+	return 0;
 }

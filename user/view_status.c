@@ -138,7 +138,7 @@ static void add_flow_warnings(struct pg_text *t, const struct pg_dp_flow_info *i
 				    info->count[i] >= info->capacity[i] ? "full" : "nearly full",
 				    info->count[i], info->capacity[i]);
 		if (info->stats.refused[i])
-			pg_text_add(t, "%-10s  %" PRIu64 " %s found no room and were not tracked; "
+			pg_text_add(t, "%-10s  %" PRIu64 " %s found no room in their table; "
 				       "their packets were decided all the same\n",
 				    "WARNING", (uint64_t)info->stats.refused[i], names[i]);
 	}

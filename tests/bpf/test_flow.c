@@ -1132,6 +1132,28 @@ static void flood(unsigned from, unsigned to)
 	}
 }
 
+static int end_it(void *arg, const struct pg_dp_flow *flow)
+{
+	unsigned *n = arg;
+
+	*n += pg_dp_flow_end(h.dp, &flow->key);
+	return 0;
+}
+
+/* Ended flows of a flood don't shut out who comes then. */
+static void what_was_ended_half_open_makes_room(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	start(ACCEPT_ALL);
+	flood(0, 2 * PG_HALF_OPEN);
+	pg_dp_flows_walk(h.dp, end_it, &n);
+	assert_in_range(n, PG_HALF_OPEN - PG_HALF_OPEN / 16, PG_HALF_OPEN);
+	GO_ON(C(NEW, SYN), S(ESTABLISHED, SYNACK), C(ESTABLISHED, ACK));
+	expect_tcp(PG_TCP_ESTABLISHED, 432000, false);
+}
+
 /* An answered SYN has less time left than those before it, and is not the first to go. */
 static void a_handshake_outlives_older_syns(void **state)
 {
@@ -1214,6 +1236,7 @@ int main(void)
 		cmocka_unit_test(an_expired_flow_is_none),
 		cmocka_unit_test(a_flood_of_syns_leaves_the_established),
 		cmocka_unit_test(a_handshake_outlives_older_syns),
+		cmocka_unit_test(what_was_ended_half_open_makes_room),
 	};
 	struct pg_err err = { 0 };
 

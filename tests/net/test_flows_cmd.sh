@@ -240,6 +240,9 @@ near "and that, too" "$(expires 443)" 432000
 expect_ok "a short one" pg s set-timeout icmp 1 icmpv6 1
 sleep 1.2
 expect "a ping is forgotten" "$(count --proto icmp)" 0
+expect_ok "a longer one" pg s set-timeout icmp 60
+expect "it does not come back" "$(count --proto icmp)" 0
+expect_ok "a short one again" pg s set-timeout icmp 1
 
 # States ------------------------------------------------------------------------------------------
 
@@ -327,6 +330,10 @@ expect "others live" "$(field .state --dport 4444)" ESTABLISHED
 expect "it is saved" "$(pg s save | grep -- --kill)" "-A INPUT -p tcp -m tcp --dport 5443 -j DROP --kill"
 expect "but not for iptables" "$(pg s save -4 | grep -c -- --kill)" 0
 expect "another change does not judge again" "$(pg s -A INPUT -p tcp --dport 9 -j DROP)" ""
+expect_exit "a rule against one's own connection" 0 'spared; --force.*cut off unless' \
+	env SSH_CONNECTION="$own" nsenter --net="/run/netns/$PREFIX-s" "$PORTGUARD" --state "$STATE" \
+	-I INPUT -p tcp --dport 4444 -j DROP --kill
+expect_ok "without it" pg s -D INPUT 1
 
 # A policy that would not let it begin, though it keeps what is ESTABLISHED.
 connect 6443
@@ -337,11 +344,16 @@ cat >"$WORK/closed" <<RULES
 -A INPUT -p tcp -m tcp --dport 4444 -m limit --limit 1/hour --limit-burst 1 -j ACCEPT
 COMMIT
 RULES
+printf '*filter\nCOMMIT\n' >"$WORK/nothing"
 expect_ok "without --kill" pg s apply "$WORK/closed"
 sleep 0.2
 expect "it goes on" "$(field .state --dport 6443)" ESTABLISHED
 expect_ok "with it" pg s apply "$WORK/closed" --kill
 wait_for "it to end" gone $server
 expect "what may begin goes on" "$(field .state --dport 4444)" ESTABLISHED
+
+expect_ok "nothing is tracked" pg s restore "$WORK/nothing"
+expect_exit "so nothing is found" 1 'nothing is tracked.*track on' pg s flows --kill --port 9999
+expect_exit "nor by a rule" 0 'nothing is tracked.*track on' pg s -I INPUT -p tcp --dport 4444 -j DROP --kill
 
 summary
