@@ -42,7 +42,7 @@ WEB := $(sort $(wildcard user/web/*.html user/web/*.js user/web/*.css user/web/*
 UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/bpf/%.c,$(O)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
 TEST_OBJ := $(addprefix $(O)/tests/,pkt.o bpf/check.o bpf/harness.o bpf/oracle.o bpf/gen.o)
-VM_BPF := $(addprefix $(O)/tests/vm/,other.bpf.o xdp-dispatcher.bpf.o)
+VM_BPF := $(addprefix $(O)/tests/vm/,other.bpf.o xdp-dispatcher.bpf.o) $(if $(LIBXDP),$(O)/tests/vm/other)
 # The programs by another compiler, beside those of $(CLANG).
 OTHER_CLANG := $(O)/clang-19
 BENCH_OBJ := $(patsubst tests/%.c,$(O)/tests/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
@@ -362,6 +362,10 @@ $(addprefix $(O)/tests/net/,list states flows layout): %: %.o $(LIB_OBJ)
 $(addprefix $(O)/tests/net/,dialog answers hold local meddle): %: %.o
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(O)/tests/vm/other: %: %.o
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(O)/tests/net/send $(O)/tests/net/from: %: %.o $(O)/tests/pkt.o
 	$(call say,LINK)

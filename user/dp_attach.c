@@ -118,14 +118,11 @@ static void retire_totals(struct pg_dp *dp, __u32 slot)
 static int detach_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 {
 	struct pg_iface *f = &pg_dp_slots(dp)[slot];
-	char shown[IFNAMSIZ], name[sizeof(f->name)];
-	int r = pg_hook_remove(dp, slot, PG_DIR_IN) ?: pg_hook_remove(dp, slot, PG_DIR_OUT);
+	char name[sizeof(f->name)];
+	int r = pg_hook_remove(dp, slot, PG_DIR_IN, err) ?: pg_hook_remove(dp, slot, PG_DIR_OUT, err);
 
 	if (r)
-		return pg_fail(err, r,
-			       "%s is in another network namespace, and what is attached to it can be "
-			       "reached only from there",
-			       pg_printable(f->name, shown, sizeof(shown)));
+		return r;
 	memcpy(name, f->name, sizeof(name));
 	/* What the black box has of it still has its name. */
 	*f = (struct pg_iface){ .ifindex = f->ifindex };
@@ -201,8 +198,8 @@ int pg_dp_destroy(struct pg_dp *dp, struct pg_err *err)
 
 	if (r == -ENOENT)
 		r = 0;
-	if (dp->unreadable)
-		pg_hook_remove_unknown(dp);
+	if (!r && dp->unreadable)
+		r = pg_hook_remove_unknown(dp, err);
 	for (__u32 i = 0; !dp->unreadable && !r && i < PG_MAX_IFACES; i++)
 		if (pg_dp_slots(dp)[i].netns)
 			r = detach_slot(dp, i, err);
@@ -256,7 +253,7 @@ static bool is_dispatcher(__u32 id)
 	char name[64];
 
 	prog_name(id, name, sizeof(name));
-	return !strcmp(name, "xdp_dispatcher");
+	return !strcmp(name, PG_DISPATCHER);
 }
 
 static int refuse_foreign(const struct pg_nic *nic, __u32 id, struct pg_err *err)
@@ -386,7 +383,7 @@ static int attach_hooks(struct pg_dp *dp, struct job *job, const struct pg_attac
 	if (r || !egress)
 		return r;
 	if (opts->no_egress)
-		return pg_hook_remove(dp, job->slot, PG_DIR_OUT);
+		return pg_hook_remove(dp, job->slot, PG_DIR_OUT, err);
 	return pg_hook_install(dp, job->nic, job->slot, PG_DIR_OUT, PG_MODE_TC,
 			       &(struct pg_hook_progs){ pg_dp_prog_fd(job->skel, PG_PROG_TC_OUT), -1, false },
 			       err);
@@ -418,10 +415,39 @@ static int check_xdp(const struct pg_dp *dp, const struct pg_nic *nic, __u32 slo
 	if (is_live(dp, slot) && (multi || (opts->multi && pg_dp_slots(dp)[slot].mode != PG_MODE_TC)))
 		return pg_fail(err, -EBUSY, "%s: attached %s libxdp's dispatcher: detach it first", nic->name,
 			       multi ? "to" : "without");
-	if (!foreign || (opts->multi && is_dispatcher(foreign)))
+	if (foreign && !(opts->multi && is_dispatcher(foreign)))
+		*ret_foreign = foreign;
+	if (*ret_foreign && !opts->force)
+		return refuse_foreign(nic, foreign, err);
+	return opts->multi ? pg_multi_check(dp, nic, *ret_foreign, err) : 0;
+}
+
+/* Without a mode, the kernel would look for a native program only where the driver takes one. */
+static __u32 xdp_mode_flag(unsigned ifindex, __u32 id)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, q);
+
+	if (bpf_xdp_query((int)ifindex, 0, &q))
 		return 0;
-	*ret_foreign = foreign;
-	return opts->force ? 0 : refuse_foreign(nic, foreign, err);
+	return id == q.skb_prog_id ? XDP_FLAGS_SKB_MODE :
+	       id == q.hw_prog_id  ? XDP_FLAGS_HW_MODE :
+				     XDP_FLAGS_DRV_MODE;
+}
+
+/* Where ours can't take its place, `foreign` is put back: one that a link held is held by none then. */
+static int attach_for(struct pg_dp *dp, struct job *job, const struct pg_attach_opts *opts, bool ingress,
+		      bool egress, __u32 foreign, struct pg_err *err)
+{
+	_close_ int fd = foreign ? bpf_prog_get_fd_by_id(foreign) : -1;
+	__u32 flags = foreign ? xdp_mode_flag(job->nic->ifindex, foreign) : 0;
+	int r;
+
+	if (foreign && bpf_xdp_detach(job->nic->ifindex, flags, NULL) && force_off_link(job->nic->ifindex))
+		return refuse_foreign(job->nic, foreign, err);
+	r = attach_hooks(dp, job, opts, ingress, egress, err);
+	if (r && fd >= 0)
+		bpf_xdp_attach(job->nic->ifindex, fd, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL);
+	return r;
 }
 
 /* Only what differs from what is asked for is touched, and nothing before all is loaded. */
@@ -440,8 +466,9 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	__u32 foreign = 0;
 	int r;
 
-	pg_hook_settle(dp, nic, slot, PG_DIR_IN);
-	pg_hook_settle(dp, nic, slot, PG_DIR_OUT);
+	r = pg_hook_settle(dp, nic, slot, PG_DIR_IN, err) ?: pg_hook_settle(dp, nic, slot, PG_DIR_OUT, err);
+	if (r)
+		return r;
 	ingress = !is_live(dp, slot) || (opts->mode != PG_MODE_NONE && opts->mode != f->mode) ||
 		  (opts->multi && !pg_multi_is(dp, slot));
 	egress = !!pg_hook_prog_id(dp, slot, PG_DIR_OUT, NULL) == opts->no_egress;
@@ -455,14 +482,10 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	r = r ?: pg_dp_load(dp, &load, &skel, err);
 	if (r)
 		return r;
-	if (foreign && bpf_xdp_detach(nic->ifindex, 0, NULL) && force_off_link(nic->ifindex)) {
-		r = refuse_foreign(nic, foreign, err);
-	} else {
-		job.skel = skel;
-		r = attach_hooks(dp, &job, opts, ingress, egress, err);
-		if (!r)
-			r = replace_progs(dp, slot, skel, (bool[]){ ingress, egress }, err);
-	}
+	job.skel = skel;
+	r = attach_for(dp, &job, opts, ingress, egress, foreign, err);
+	if (!r)
+		r = replace_progs(dp, slot, skel, (bool[]){ ingress, egress }, err);
 	pg_dp_unload(skel);
 	return r;
 }

@@ -126,6 +126,18 @@ static void classic_settle(const struct pg_dp *dp, unsigned ifindex, __u32 slot,
 		remove_pin(dp, "next", slot, dir);
 }
 
+/* Is the slot's filter on the interface? One that is only pinned was taken off by a command that died. */
+static bool classic_is_on(const struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir)
+{
+	_close_ int prog = -1;
+	__u32 id;
+
+	classic_settle(dp, ifindex, slot, dir);
+	prog = open_pin(dp, "prog", slot, dir);
+	id = prog_id(prog);
+	return id && classic_handle(ifindex, dir, id);
+}
+
 /* Where there is a program of ours, the new one takes its place in one step. */
 static int classic_install(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir,
 			   int prog_fd, struct pg_err *err)
@@ -260,37 +272,41 @@ static bool is_xdp(enum pg_mode mode)
  * A command died in adopt_link(), or behind it: while the old link filters the new one goes, otherwise
  * it becomes the slot's, which may not know the mode yet.
  */
-void pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir)
+int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir, struct pg_err *err)
 {
 	_close_ int link = open_pin(dp, "link", slot, dir), left = open_pin(dp, "new", slot, dir);
-	_close_ int prog = open_pin(dp, "prog", slot, dir);
+	bool classic = classic_is_on(dp, nic->ifindex, slot, dir);
 	__u32 *mode = &pg_dp_slots(dp)[slot].mode;
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 	struct bpf_link_info info = { 0 };
 	__u32 len = sizeof(info);
+	int r = 0;
 
 	if (link >= 0)
 		bpf_obj_get_info_by_fd(link, &info, &len);
-	if (dir == PG_DIR_IN && (info.xdp.ifindex || prog >= 0))
-		pg_multi_remove(dp, slot); /* TC filters: it was not joined yet, or was to be left */
+	if (dir == PG_DIR_IN && (info.xdp.ifindex || classic))
+		r = pg_multi_remove(dp, slot, err); /* TC filters: it was not joined yet, or was to be left */
+	if (r)
+		return r;
 	if (info.xdp.ifindex) {
 		drop_link(dp, "new", slot, dir);
 	} else if (left >= 0) {
 		remove_pin(dp, "link", slot, dir);
 		len = sizeof(info);
 		if (rename_pin(dp, "new", "link", slot, dir) || bpf_obj_get_info_by_fd(left, &info, &len))
-			return;
-	} else if (dir == PG_DIR_IN && prog < 0 && pg_multi_is(dp, slot)) {
+			return 0;
+	} else if (dir == PG_DIR_IN && !classic && pg_multi_is(dp, slot)) {
 		info.type = BPF_LINK_TYPE_XDP;
 	} else {
-		return;
+		return 0;
 	}
 	if (dir != PG_DIR_IN || is_xdp(*mode) == (info.type == BPF_LINK_TYPE_XDP))
-		return;
+		return 0;
 	if (info.type != BPF_LINK_TYPE_XDP)
 		*mode = PG_MODE_TC;
 	else if (!bpf_xdp_query(nic->ifindex, 0, &q))
 		*mode = q.attach_mode == XDP_ATTACHED_SKB ? PG_MODE_SKB : PG_MODE_NATIVE;
+	return 0;
 }
 
 /*
@@ -428,8 +444,13 @@ int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum
 {
 	int r = install(dp, nic, slot, dir, mode, progs, err);
 
-	if (!r && dir == PG_DIR_IN && !progs->multi)
-		pg_multi_remove(dp, slot);
+	if (!r && dir == PG_DIR_IN && !progs->multi) {
+		r = pg_multi_remove(dp, slot, err);
+		if (r) { /* never two */
+			drop_link(dp, "link", slot, dir);
+			drop_classic(dp, nic->ifindex, slot, dir);
+		}
+	}
 	if (!r)
 		pin_code(dp, slot, dir, progs->fd);
 	return r;
@@ -467,16 +488,30 @@ bool pg_dp_cost_read(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, struct
 	return true;
 }
 
-int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir)
+int pg_hook_refuse_elsewhere(const struct pg_iface *f, struct pg_err *err)
+{
+	char name[IFNAMSIZ];
+
+	return pg_fail(err, -EXDEV,
+		       "%s is in another network namespace, and what is attached to it can be reached only from "
+		       "there",
+		       pg_printable(f->name, name, sizeof(name)));
+}
+
+int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir, struct pg_err *err)
 {
 	const struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	_close_ int prog = -1;
+	int r;
 
 	if (f->netns == dp->netns)
 		classic_settle(dp, f->ifindex, slot, dir);
 	prog = open_pin(dp, "prog", slot, dir);
-	if ((prog >= 0 && f->netns != dp->netns) || (dir == PG_DIR_IN && pg_multi_remove(dp, slot)))
-		return -EXDEV;
+	if (prog >= 0 && f->netns != dp->netns)
+		return pg_hook_refuse_elsewhere(f, err);
+	r = dir == PG_DIR_IN ? pg_multi_remove(dp, slot, err) : 0;
+	if (r)
+		return r;
 	if (prog >= 0)
 		classic_detach(f->ifindex, dir, prog_id(prog));
 	remove_pin(dp, "prog", slot, dir);
@@ -503,11 +538,12 @@ static void classic_detach_anywhere(const char *path)
 		if_freenameindex(list);
 }
 
-void pg_hook_remove_unknown(const struct pg_dp *dp)
+int pg_hook_remove_unknown(const struct pg_dp *dp, struct pg_err *err)
 {
 	static const char *const links[] = { "link_", "new_", "interim_" };
 	DIR *dir = opendir(dp->path);
 	struct dirent *e;
+	int r = 0;
 
 	while (dir && (e = readdir(dir))) {
 		bool link = false;
@@ -525,10 +561,16 @@ void pg_hook_remove_unknown(const struct pg_dp *dp)
 		} else if (!strncmp(e->d_name, "prog_", 5) || !strncmp(e->d_name, "next_", 5)) {
 			classic_detach_anywhere(path);
 		} else if (!strncmp(e->d_name, "entry_", 6)) {
-			pg_multi_remove_anywhere(path);
+			int left = pg_multi_remove_anywhere(path);
+
+			if (left) {
+				r = left;
+				continue;
+			}
 		}
 		unlink(path);
 	}
 	if (dir)
 		closedir(dir);
+	return r ? pg_dp_fail(err, r, "cannot leave libxdp's dispatcher") : 0;
 }

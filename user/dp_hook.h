@@ -30,14 +30,23 @@ bool pg_hook_is_on(const struct pg_dp *dp, __u32 slot, unsigned ifindex);
 /* Give what the slot has there, in its mode, another program, in one step. -ENOENT, silently: nothing. */
 int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, struct pg_err *err);
 
-/* Take off all that is pinned, of an instance whose slots can't be read, and remove the pins. */
-void pg_hook_remove_unknown(const struct pg_dp *dp);
+/*
+ * Take off all that is pinned, of an instance whose slots can't be read, and remove the pins. On failure that
+ * of what is still attached stays.
+ */
+int pg_hook_remove_unknown(const struct pg_dp *dp, struct pg_err *err);
 
-/* Mend what a command left that died while it put one link in the place of another. */
-void pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir);
+/*
+ * Mend what a command left that died while it put one filter in the place of another. Fails where two filter and
+ * the one in libxdp's dispatcher can't be taken off.
+ */
+int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir, struct pg_err *err);
 
-/* Take off what the slot has there. -EXDEV: it is a classic filter of another network namespace. */
-int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir);
+/* Take off what the slot has there. -EXDEV: another network namespace has it, and it is no link. On failure it stays. */
+int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir, struct pg_err *err);
+
+/* -EXDEV, with the words for it. */
+int pg_hook_refuse_elsewhere(const struct pg_iface *f, struct pg_err *err);
 
 static inline struct pg_iface *pg_dp_slots(const struct pg_dp *dp)
 {

@@ -113,6 +113,33 @@ else
 fi
 rm -f /sys/fs/bpf/dispatcher
 
+# Another tool's program stays where ours can't take its place, and goes where it can.
+other="$TOOLS/vm/other.bpf.o"
+xdp_on() { in_ns s ip -o link show "$1" | grep -o 'name other' || echo none; }
+if [ -e "$other" ] && bpftool prog load "$other" /sys/fs/bpf/other type xdp 2>/dev/null &&
+	in_ns s ip link set pgs1 xdpgeneric pinned /sys/fs/bpf/other 2>/dev/null; then
+	expect_exit "another program is not replaced unasked" 1 "another XDP program.*--force" \
+		pg s attach pgs1 --mode skb
+	if pg s attach pgs1 --multiprog --force >/dev/null 2>&1; then
+		expect_ok "detach" pg s detach --all
+		in_ns s ip link set pgs1 xdpgeneric pinned /sys/fs/bpf/other
+	else
+		expect "it stays where no dispatcher can be joined" "$(xdp_on pgs1)" "name other"
+	fi
+	# A driver that takes no native program.
+	in_ns s ip link add pgd1 type bridge
+	in_ns s ip link set pgd1 xdpgeneric pinned /sys/fs/bpf/other
+	expect_exit "native mode is refused by name" 1 "native XDP refused" pg s attach pgd1 --mode native --force
+	expect "what it was to replace is back" "$(xdp_on pgd1)" "name other"
+	in_ns s ip link del pgd1
+	expect_ok "--force replaces it" pg s attach pgs1 --mode skb --force
+	expect "and ours is there" "$(of mode) $(xdp_on pgs1)" "skb none"
+	expect_ok "detach" pg s detach --all
+else
+	skip "no other tool's XDP program: --force is not tested"
+fi
+rm -f /sys/fs/bpf/other
+
 # As one of the dispatcher's programs (tests/vm/e2e.sh has others beside it), or why not.
 if pg s attach pgs1 --multiprog >/dev/null 2>&1; then
 	[[ $(pg s status) =~ "libxdp's dispatcher" ]] && pass "--multiprog" || fail "--multiprog"

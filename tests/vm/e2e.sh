@@ -96,12 +96,28 @@ scenario() {
 	cell "$name" "$([ $failed = "$before" ] && echo yes || echo no)"
 }
 
-# Is what libxdp's dispatcher has on pgv just these programs?
-runs() { [ "$(xdp-loader status pgv | awk '$1 == "=>" { print $3 }' | xargs)" = "$*" ]; }
-loads() { xdp-loader load -m skb pgv .output/tests/vm/other.bpf.o; }
-unloads() { xdp-loader unload pgv -i "$(xdp-loader status pgv | awk '$3 == "other" { print $4 }')"; }
-refuses() { # WORDS OPTION…: `attach` does so in one line
-	! "$PG" attach pgv "${@:2}" 2>/tmp/err && [ "$(wc -l </tmp/err)" = 1 ] && grep -q -- "$1" /tmp/err
+# Another tool, which uses the libxdp that is installed, as portguard does.
+OTHER=.output/tests/vm/other
+FOREIGN=.output/tests/vm/other.bpf.o
+runs() { [ "$($OTHER list pgv 2>/dev/null | xargs)" = "$*" ]; } # just these, in the dispatcher on pgv
+loads() { $OTHER load pgv $FOREIGN 2>/dev/null; }
+unloads() { $OTHER unload pgv other 2>/dev/null; }
+refuses() { # WORDS COMMAND…: in one line
+	! "$PG" "${@:2}" >/dev/null 2>/tmp/err && [ "$(wc -l </tmp/err)" = 1 ] && grep -q -- "$1" /tmp/err && return
+	cat /tmp/err
+	return 1
+}
+xdp_on_pgv() { ip -o link show pgv | grep -o 'prog/xdp id [0-9]* name [^ ]*'; }
+
+# A program of its own, not libxdp's, is not taken off before it is known that the dispatcher can be joined.
+forced() { # WORDS: it can't
+	local was
+
+	ip link set pgv xdpgeneric obj $FOREIGN sec xdp
+	was=$(xdp_on_pgv)
+	check "multiprog: --force is refused, too" refuses "$1" attach pgv --multiprog --force
+	check "multiprog: what it would replace stays" test "$was" = "$(xdp_on_pgv)"
+	ip link set pgv xdpgeneric off
 }
 
 # Where the installed libxdp's dispatcher takes none that changes packets, that is said, and newer ones' is taken.
@@ -109,11 +125,15 @@ choose_dispatcher() {
 	joins=yes
 	"$PG" attach pgv --multiprog >/tmp/out 2>/tmp/err && "$PG" detach --all && return
 	joins="by libxdp 1.5.5"
-	check "multiprog: what it needs is said" refuses "libxdp before 1.5.5" --multiprog
+	check "multiprog: what it needs is said" refuses "libxdp before 1.5.5" attach pgv --multiprog
 	check "multiprog: nothing came of it" runs other
 	unloads
+	forced "libxdp before 1.5.5"
 	cp .output/tests/vm/xdp-dispatcher.bpf.o /usr/lib/*/bpf/xdp-dispatcher.o
 	check "multiprog: another program, newer" loads
+	"$PG" attach pgv --multiprog >/tmp/out 2>/tmp/err && "$PG" detach --all && return
+	check "multiprog: it is refused by name" refuses "leave out --multiprog" attach pgv --multiprog
+	joins="no, refused by name"
 }
 
 # Is killed while it joins, with its entry's map pinned.
@@ -123,13 +143,53 @@ killed() {
 	kill -9 $! && ! wait $! 2>/dev/null
 }
 
+# Joined from classic TC, and killed before the pin of what it took off there was removed.
+killed_after_tc() {
+	local pin=/sys/fs/bpf/portguard/prog_0_in was
+
+	PORTGUARD_NO_TCX=1 "$PG" attach pgv --mode tc && ln $pin /sys/fs/bpf/kept &&
+		"$PG" attach pgv --multiprog && mv /sys/fs/bpf/kept $pin || return
+	was=$(xdp_on_pgv)
+	"$PG" attach pgv --multiprog && [ "$was" = "$(xdp_on_pgv)" ] # never left: that would be another dispatcher
+}
+
+# What libxdp knows of the dispatcher's programs, out of its sight.
+hide() { hidden=$(echo /sys/fs/bpf/xdp/dispatch-*) && mv "$hidden" /sys/fs/bpf/hidden; }
+unhide() { mv /sys/fs/bpf/hidden "$hidden"; }
+stays_joined() {
+	hide
+	check "multiprog: it can't be left, in words" refuses "cannot leave libxdp's dispatcher: " detach pgv
+	check "multiprog: nor for TC" refuses "cannot leave libxdp's dispatcher: " attach pgv --mode tc
+	check "multiprog: it is as it was" json status '.interfaces[0] | .mode == "skb" and (.gone | not)'
+	unhide
+	check "multiprog: both, after that" runs portguard_entry other
+}
+
+# A tool that brings the dispatcher of a libxdp before 1.5.5 can't have ours in it, and changes nothing.
+older_tool() {
+	local id
+
+	id=$(xdp-loader status pgv | awk '$3 == "other" { print $4 }')
+	! xdp-loader unload pgv -i "$id" >/dev/null 2>&1 && runs portguard_entry other
+}
+
 # Beside another tool's program, each coming and going before the other.
 multiprog() {
 	local before=$failed joins
 
+	if [ ! -x $OTHER ]; then
+		check "multiprog: it is refused by name" refuses "built without libxdp" attach pgv --multiprog
+		cell multiprog "$([ $failed = "$before" ] && echo "no, refused by name" || echo no)"
+		return
+	fi
 	check "multiprog: another program" loads
-	check "multiprog: attach alone is refused, with words" refuses "use --multiprog" --mode skb
+	check "multiprog: attach alone is refused, with words" refuses "use --multiprog" attach pgv --mode skb
 	choose_dispatcher
+	if [ "$joins" = "no, refused by name" ]; then
+		unloads
+		cell multiprog "$([ $failed = "$before" ] && echo "$joins" || echo no)"
+		return
+	fi
 	scenario multiprog pgv 10.9.3.1 skb --multiprog
 	check "multiprog: the other stays" runs other
 	check "multiprog: and drops" dropped 10.9.3.1 8004
@@ -140,19 +200,15 @@ multiprog() {
 	check "multiprog: again" "$PG" attach pgv --multiprog
 	check "multiprog: programs are replaced in place" "$PG" upgrade --force
 	check "multiprog: both still" runs portguard_entry other
+	stays_joined
+	[ "$joins" = yes ] || [ -z "$(command -v xdp-loader)" ] ||
+		check "multiprog: a tool with an older dispatcher fails, and both are there" older_tool
+	check "multiprog: from TC, killed, and joined still" killed_after_tc
+	check "multiprog: both, after TC" runs portguard_entry other
 	"$PG" -A INPUT -p tcp --dport 8001 -j DROP
 	check "multiprog: the other's drop" dropped 10.9.3.1 8004
 	check "multiprog: ours" dropped 10.9.3.1 8001
 	check "multiprog: its counter" json rules '[.chains[] | select(.name == "INPUT").rules[].packets] | .[0] >= 1'
-	if [ "$joins" != yes ]; then # the last one would replace the dispatcher itself, which these kernels don't let it
-		unloads
-		check "multiprog: the other stays while we do" runs portguard_entry other
-		check "multiprog: we go first" "$PG" detach --all
-		check "multiprog: the other, alone" runs other
-		unloads
-		cell multiprog "$([ $failed = "$before" ] && echo "$joins" || echo no)"
-		return
-	fi
 	check "multiprog: the other goes" unloads
 	check "multiprog: and leaves us" runs portguard_entry
 	check "multiprog: which status knows" json status '.interfaces[0] | .mode == "skb" and (.gone | not)'
@@ -212,7 +268,7 @@ for build in .output/clang-*/portguard; do
 	scenario "${build##*/}" pgv 10.9.3.1 tc
 done
 PG=./portguard
-for one in ${PG_VM_SCENARIOS:-tc native skb}; do
+for one in ${PG_VM_SCENARIOS:-tc native skb multiprog}; do
 	case $one in
 	tc) scenario veth-tc pgv 10.9.3.1 tc ;;
 	veth) scenario veth-native pgv 10.9.3.1 native ;;
@@ -222,7 +278,7 @@ for one in ${PG_VM_SCENARIOS:-tc native skb}; do
 		cell queues "$queues"
 		;;
 	skb) scenario vmxnet3-skb eth2 10.9.2.1 skb ;;
-	multiprog) [ -z "$(command -v xdp-loader)" ] || multiprog ;;
+	multiprog) multiprog ;;
 	esac
 done
 echo "$passed passed, $failed failed, 0 skipped"

@@ -65,10 +65,12 @@ row() {
 	echo
 }
 
+OTHER=$(ls .output/tests/vm/other 2>/dev/null) # not where it is built without libxdp
 for kernel in ${PG_KERNELS:-$(tests/vm/kernels.sh list)}; do
 	cells=.output/vm/cells
 	: >"$cells"
-	PG_VM_TIMEOUT=1200 machine "$kernel" tests/vm/e2e.sh .output/tests/vm/*.bpf.o .output/clang-*/portguard
+	# shellcheck disable=SC2086 # one word or none
+	PG_VM_TIMEOUT=1200 machine "$kernel" tests/vm/e2e.sh .output/tests/vm/*.bpf.o $OTHER .output/clang-*/portguard
 	[ $? = 77 ] && continue
 	if [ "$(value load)" = yes ] && [ -n "${FULL:-}" ]; then
 		[ "${FULL:-}" != 1 ] || PG_VM_TIMEOUT=1800 machine "$kernel" tests/vm/doctor.sh
