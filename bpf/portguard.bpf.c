@@ -484,7 +484,11 @@ int portguard_feed_tc(struct __sk_buff *skb)
 	len = frame->len;
 	dir = frame->dir;
 	skb->mark = 0;
-	if (len < sizeof(struct eth_header) || len > PG_FEED_MAX ||
+	/* Made one comparison of a difference, its bounds say nothing of len to kernels up to 6.12. */
+	if (len > PG_FEED_MAX)
+		len = 0;
+	barrier_var(len);
+	if (len < sizeof(struct eth_header) ||
 	    bpf_skb_change_tail(skb, len, 0) ||
 	    bpf_skb_store_bytes(skb, 0, f->data + (frame->at & (PG_FEED_BYTES - 1)), len, 0) ||
 	    (skb->pkt_type != frame->pkttype && bpf_skb_change_type(skb, frame->pkttype))) {

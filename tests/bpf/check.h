@@ -19,8 +19,11 @@ struct check_counters;
 struct check_counters *check_counters_read(struct harness *h);
 void check_counters_free(struct check_counters *c);
 
-/* Fails the cmocka test with `name` unless `trace` is all that was counted between both. */
-void check_counters_moved(const char *name, const struct check_counters *before,
+/*
+ * Fails the cmocka test with `name` unless `trace` is all that was counted between both. It is added to
+ * `before`, which is like `after` then.
+ */
+void check_counters_moved(const char *name, struct check_counters *before,
 			  const struct check_counters *after, enum pg_dir dir,
 			  const struct pg_trace *trace);
 
