@@ -339,6 +339,20 @@ static __always_inline const struct pg_feed_frame *next_frame(struct pg_feed *f,
 	return frame;
 }
 
+/*
+ * At most PG_FEED_MAX; too short for a frame: it is none. Were this and the caller's lower bound made one
+ * comparison, of a difference, kernels up to 6.12 would know no bounds of the length itself.
+ */
+static __always_inline __u32 feed_len(const struct pg_feed_frame *frame)
+{
+	__u32 len = frame->len;
+
+	if (len > PG_FEED_MAX)
+		len = 0;
+	barrier_var(len);
+	return len;
+}
+
 SEC("xdp")
 int portguard_feed(struct xdp_md *ctx)
 {
@@ -350,8 +364,8 @@ int portguard_feed(struct xdp_md *ctx)
 	frame = t && f ? next_frame(f, t) : NULL;
 	if (!frame)
 		return XDP_DROP;
-	len = frame->len;
-	if (len < sizeof(struct eth_header) || len > PG_FEED_MAX ||
+	len = feed_len(frame);
+	if (len < sizeof(struct eth_header) ||
 	    bpf_xdp_adjust_tail(ctx, (int)(len - bpf_xdp_get_buff_len(ctx))) ||
 	    bpf_xdp_store_bytes(ctx, 0, f->data + (frame->at & (PG_FEED_BYTES - 1)), len)) {
 		f->failed++;
@@ -481,13 +495,9 @@ int portguard_feed_tc(struct __sk_buff *skb)
 	frame = t && f ? next_frame(f, t) : NULL;
 	if (!frame)
 		return TC_ACT_SHOT;
-	len = frame->len;
+	len = feed_len(frame);
 	dir = frame->dir;
 	skb->mark = 0;
-	/* Made one comparison of a difference, its bounds say nothing of len to kernels up to 6.12. */
-	if (len > PG_FEED_MAX)
-		len = 0;
-	barrier_var(len);
 	if (len < sizeof(struct eth_header) ||
 	    bpf_skb_change_tail(skb, len, 0) ||
 	    bpf_skb_store_bytes(skb, 0, f->data + (frame->at & (PG_FEED_BYTES - 1)), len, 0) ||
