@@ -259,6 +259,17 @@ check "status tells whether it has TCX" test "$(tc filter show dev pgv egress | 
 check "and so in words" test "$("$PG" status | grep -c 'no TCX')" = "$(jq 'if index("tcx") then 1 else 0 end' <<<"$lacks")"
 check "detached before the policy" "$PG" detach --all
 
+# A capture of one datagram, through the programs that replay loads: as an arrival, and as a departure, too.
+{
+	printf '\xd4\xc3\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\x04\0\x01\0\0\0'
+	printf '\0\0\0\0\0\0\0\0\x2a\0\0\0\x2a\0\0\0'
+	printf '\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\0\x45\0\0\x1c\0\0\0\0\x40\x11\xf6\xcd'
+	printf '\xc0\0\x02\x01\xc0\0\x02\x02\x9c\x40\0\x35\0\x08\0\0'
+} >/tmp/one.pcap
+replays() { "$PG" replay /tmp/one.pcap "$@" --verdicts - | awk -F '\t' '$4 == "accept" && $15 == 53 { n++ } END { exit n != 1 }'; }
+check "replay" replays
+check "replay of departures" replays --local 192.0.2.1
+
 for build in .output/clang-*/portguard; do
 	[ -x "$build" ] || continue
 	# Its programs need 544 bytes of 512 of stack, as 6.1 counts; only to be told so takes minutes here.
