@@ -58,7 +58,7 @@ static int flows_from_str(const char *text, uint32_t *ret, struct pg_err *err)
 
 	if (pg_parse_u32(text, 1, PG_FLOWS_MAX, &n) < 0)
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
-				    "--flows takes a number up to %u, not '%s'", PG_FLOWS_MAX, text);
+				    "--flows takes a number from 1 to %u, not '%s'", PG_FLOWS_MAX, text);
 	*ret = pg_flows_round(n);
 	return 0;
 }

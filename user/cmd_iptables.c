@@ -36,7 +36,7 @@ static void print_help(void)
 	       "A rule is made of\n"
 	       "  [!] -p PROTOCOL, [!] -s ADDRESS[/MASK][,…], [!] -d ADDRESS[/MASK][,…]\n"
 	       "  [!] -i NAME[+], [!] -o NAME[+], [!] -f, -4, -6, -c PACKETS BYTES\n"
-	       "  -j ACCEPT, DROP, RETURN, CHAIN; -g CHAIN\n"
+	       "  -j ACCEPT, DROP [--kill], RETURN, CHAIN; -g CHAIN\n"
 	       "  -j REJECT [--reject-with TYPE]\n"
 	       "  -j LOG [--log-prefix TEXT] [--log-level LEVEL] [--log-tcp-sequence]\n"
 	       "     [--log-tcp-options] [--log-ip-options] [--log-uid] [--log-macdecode]\n"
@@ -51,6 +51,9 @@ static void print_help(void)
 	       "  -m addrtype, pkttype, mac, iprange, length, ttl, hl, tos, dscp, mark, tcpmss,\n"
 	       "  -m esp, ah, frag, rt; --tcp-option, --dccp-types, --chunk-types …: as iptables\n"
 	       "  -m vlan: [!] --vlan-id ID[:ID]\n"
+	       "  -m state: [!] --state STATE,…; -m conntrack: [!] --ctstate STATE,… and others\n"
+	       "  -m connlimit, connbytes, limit, hashlimit, recent, set, quota, statistic, time,\n"
+	       "  -m rpfilter: as iptables; portguard-rules(7) has the options of all of them\n"
 	       "  -m comment: --comment TEXT\n"
 	       "It holds for IPv4 and IPv6 unless -4, -6 or what it asks for says otherwise.\n"
 	       "Every verb takes -w [SECONDS], -t filter or -t raw, and -v.\n");

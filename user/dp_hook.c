@@ -276,10 +276,10 @@ int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum 
 {
 	_close_ int link = open_pin(dp, "link", slot, dir), left = open_pin(dp, "new", slot, dir);
 	bool classic = classic_is_on(dp, nic->ifindex, slot, dir);
-	__u32 *mode = &pg_dp_slots(dp)[slot].mode;
+	struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 	struct bpf_link_info info = { 0 };
-	__u32 len = sizeof(info);
+	__u32 len = sizeof(info), *mode = &f->mode;
 	int r = 0;
 
 	if (link >= 0)
@@ -300,8 +300,11 @@ int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum 
 	} else {
 		return 0;
 	}
-	if (dir != PG_DIR_IN || is_xdp(*mode) == (info.type == BPF_LINK_TYPE_XDP))
+	if (dir != PG_DIR_IN ||
+	    (*mode != PG_MODE_NONE && is_xdp(*mode) == (info.type == BPF_LINK_TYPE_XDP)))
 		return 0;
+	snprintf(f->mode_reason, sizeof(f->mode_reason), "%sby a command that was ended",
+		 pg_multi_is(dp, slot) ? "in libxdp's dispatcher, " : "");
 	if (info.type != BPF_LINK_TYPE_XDP)
 		*mode = PG_MODE_TC;
 	else if (!bpf_xdp_query(nic->ifindex, 0, &q))

@@ -154,8 +154,8 @@ killed_after_tc() {
 }
 
 # What libxdp knows of the dispatcher's programs, out of its sight.
-hide() { hidden=$(echo /sys/fs/bpf/xdp/dispatch-*) && mv "$hidden" /sys/fs/bpf/hidden; }
-unhide() { mv /sys/fs/bpf/hidden "$hidden"; }
+hide() { mkdir -p /sys/fs/bpf/hidden && mv /sys/fs/bpf/xdp/dispatch-* /sys/fs/bpf/hidden; }
+unhide() { mv /sys/fs/bpf/hidden/* /sys/fs/bpf/xdp; }
 stays_joined() {
 	hide
 	check "multiprog: it can't be left, in words" refuses "cannot leave libxdp's dispatcher: " detach pgv
@@ -266,7 +266,7 @@ check "detached before the policy" "$PG" detach --all
 	printf '\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\0\x45\0\0\x1c\0\0\0\0\x40\x11\xf6\xcd'
 	printf '\xc0\0\x02\x01\xc0\0\x02\x02\x9c\x40\0\x35\0\x08\0\0'
 } >/tmp/one.pcap
-replays() { "$PG" replay /tmp/one.pcap "$@" --verdicts - | awk -F '\t' '$4 == "accept" && $15 == 53 { n++ } END { exit n != 1 }'; }
+replays() { "$PG" replay /tmp/one.pcap "$@" --verdicts - | awk -F '\t' '$4 == "accept" && $16 == 53 { n++ } END { exit n != 1 }'; }
 check "replay" replays
 check "replay of departures" replays --local 192.0.2.1
 
