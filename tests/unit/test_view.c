@@ -262,7 +262,7 @@ static void status_warns_of_full_tables(void **state)
 	       "Flows       235930 of 262144, half-open 65536 of 65536; picked up 2, evicted 14, refused 7; always; liberal\n"
 	       "WARNING     the table of flows is nearly full: 235930 of 262144\n"
 	       "WARNING     the table of half-open connections is full: 65536 of 65536\n"
-	       "WARNING     7 half-open connections found no room and were not tracked; their packets were decided all the same\n"
+	       "WARNING     7 half-open connections found no room in their table; their packets were decided all the same\n"
 	       "WARNING     half-open connections make room for each other: 9 were forgotten early, as under a flood of SYNs\n"
 	       "WARNING     5 flows were forgotten early to make room for others\n"
 	       "Memory      12345678 bytes in all maps\n");
