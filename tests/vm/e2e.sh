@@ -279,10 +279,9 @@ for build in .output/clang-*/portguard; do
 	scenario "${build##*/}" pgv 10.9.3.1 tc
 done
 PG=./portguard
-for one in ${PG_VM_SCENARIOS:-tc native skb multiprog}; do
+for one in tc native skb $([ ! -e $FOREIGN ] || echo multiprog); do
 	case $one in
 	tc) scenario veth-tc pgv 10.9.3.1 tc ;;
-	veth) scenario veth-native pgv 10.9.3.1 native ;;
 	native)
 		scenario virtio-native eth0 10.9.1.1 native
 		queues=$(find /sys/class/net/eth0/queues -name 'rx-*' | wc -l)

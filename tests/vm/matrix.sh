@@ -6,6 +6,7 @@
 # Writes the README's table to .output/vm/table.md: of kernels that are not run now, what was found the last time.
 # The last line is "N passed, N failed, N skipped".
 #   PG_KERNELS   which kernels, instead of all
+#   PG_DISPATCHER   no: without --multiprog, which takes minutes
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -65,12 +66,14 @@ row() {
 	echo
 }
 
-OTHER=$(ls .output/tests/vm/other 2>/dev/null) # not where it is built without libxdp
+# No `other` where it is built without libxdp.
+DISPATCHER=$(ls .output/tests/vm/*.bpf.o .output/tests/vm/other 2>/dev/null)
+[ "${PG_DISPATCHER:-}" != no ] || DISPATCHER=
 for kernel in ${PG_KERNELS:-$(tests/vm/kernels.sh list)}; do
 	cells=.output/vm/cells
 	: >"$cells"
-	# shellcheck disable=SC2086 # one word or none
-	PG_VM_TIMEOUT=1200 machine "$kernel" tests/vm/e2e.sh .output/tests/vm/*.bpf.o $OTHER .output/clang-*/portguard
+	# shellcheck disable=SC2086 # names are words
+	PG_VM_TIMEOUT=1200 machine "$kernel" tests/vm/e2e.sh $DISPATCHER .output/clang-*/portguard
 	[ $? = 77 ] && continue
 	if [ "$(value load)" = yes ] && [ -n "${FULL:-}" ]; then
 		[ "${FULL:-}" != 1 ] || PG_VM_TIMEOUT=1800 machine "$kernel" tests/vm/doctor.sh
