@@ -75,7 +75,7 @@ expect_ok "room for a million flows" pg s attach pgs0 --mode skb --flows 1000000
 expect "so many" "$(json s status '.flows.capacity')" 1048576
 expect_exit "an instance does not grow" 1 'made for 1048576 flows' \
 	pg s attach pgs0 --mode skb --flows 1000
-expect_exit "not so many" 2 'a number up to 16777216' pg s attach pgs0 --flows 100000000
+expect_exit "not so many" 2 'a number from 1 to 16777216' pg s attach pgs0 --flows 100000000
 pg s detach --all
 expect_exit "an interface that does not exist" 1 'nosuch0' pg s attach nosuch0
 expect "is not half attached" "$(find "$STATE" 2>/dev/null | wc -l)" 0

@@ -78,6 +78,7 @@ expect_ok "attach" pg s attach pgs0 --mode native
 in_ns c ping -c 1 -W 2 10.77.0.1 >/dev/null
 expect "a stateless policy tracks nothing" "$(count)" 0
 expect "and says so" "$(pg s status --json | jq '.flows.tracking')" false
+in_ns s conntrack -F >/dev/null 2>&1 # that ping would be taken over
 expect_ok "track on" pg s track on
 expect "it is on" "$(pg s status --json | jq -c '[.flows.tracking, .flows.track]')" '[true,"on"]'
 in_ns c ping -c 2 -i 0.2 10.77.0.1 >/dev/null
