@@ -96,14 +96,16 @@ begin() { # 4|6
 }
 
 # No more than a segment holds: of the kernel's own super-packets each is one packet to it.
-# transfer FROM TO ADDRESS PORT: FROM opens, sends, gets an answer
+# transfer FROM TO ADDRESS PORT: FROM opens, sends, gets an answer. On one CPU: of two FINs that cross, the
+# kernel behind the one hook and we behind the other would see another first.
+cpu=$(taskset -pc $$ | sed 's/.*: //; s/[-,].*//')
 transfer() {
 	local server
 
-	head -c 1300 /dev/zero | in_ns "$2" timeout 10 nc -N -l "$3" "$4" >/dev/null &
+	head -c 1300 /dev/zero | in_ns "$2" taskset -c "$cpu" timeout 10 nc -N -l "$3" "$4" >/dev/null &
 	server=$!
 	wait_for "a server on $4" listening "$2" tcp "$4"
-	head -c 700 /dev/zero | in_ns "$1" timeout 10 nc -N "$3" "$4" >/dev/null
+	head -c 700 /dev/zero | in_ns "$1" taskset -c "$cpu" timeout 10 nc -N "$3" "$4" >/dev/null
 	wait $server
 }
 
