@@ -12,12 +12,14 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -248,34 +250,62 @@ int pg_dp_pin_path(const struct pg_dp *dp, char *buf, size_t size, const char *f
 	return m < 0 || (size_t)m >= size - n ? -ENAMETOOLONG : 0;
 }
 
+/* Only to end flock(): at each tick, because the one that was meant may come before the call. */
+static void tick(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * As flock(2), for `wait_s` seconds at most (below 0: for ever). Who waits stands in the kernel's queue:
+ * who only asked again and again would not come in turn where others do.
+ */
+static int lock_in_time(int fd, int wait_s)
+{
+	const struct itimerval every = { { 0, 100000 }, { 0, 100000 } };
+	struct sigaction act = { .sa_handler = tick }, was;
+	struct timespec now, until;
+	struct itimerval timer;
+	int r;
+
+	if (!wait_s)
+		return flock(fd, LOCK_EX | LOCK_NB) ? -errno : 0;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += wait_s;
+	sigaction(SIGALRM, &act, &was);
+	setitimer(ITIMER_REAL, &every, &timer);
+	do {
+		r = flock(fd, LOCK_EX) ? -errno : 0;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (r == -EINTR && (wait_s < 0 || now.tv_sec < until.tv_sec ||
+				 (now.tv_sec == until.tv_sec && now.tv_nsec < until.tv_nsec)));
+	setitimer(ITIMER_REAL, &timer, NULL);
+	sigaction(SIGALRM, &was, NULL);
+	return r;
+}
+
 /* The directory itself is what is locked: nothing is left behind, whoever dies. */
 int pg_dp_lock(struct pg_dp *dp, int wait_s, struct pg_err *err)
 {
-	const struct timespec tenth = { 0, 100000000 };
+	int fd = open(dp->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 	struct stat locked, named;
 
-	for (long waited = 0;; waited++) {
-		int fd = open(dp->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		if (fd < 0)
-			return errno == ENOENT ? -ENOENT :
-						 pg_dp_fail(err, -errno,
-							    "cannot open the state directory");
-		if (!flock(fd, LOCK_EX | LOCK_NB)) {
-			/* Not one that was removed and made anew while we waited. */
-			if (!fstat(fd, &locked) && !stat(dp->path, &named) &&
-			    locked.st_ino == named.st_ino) {
-				dp->lock_fd = fd;
-				return 0;
-			}
-			close(fd);
-			return -ENOENT;
-		}
+	if (fd < 0)
+		return errno == ENOENT ? -ENOENT :
+					 pg_dp_fail(err, -errno, "cannot open the state directory");
+	r = lock_in_time(fd, wait_s);
+	if (r == -EINTR || r == -EWOULDBLOCK)
+		r = pg_fail_exit(err, PG_EXIT_RESOURCE, -EAGAIN,
+				 "Another app is currently holding the portguard lock. "
+				 "Perhaps you want to use the -w option?");
+	else if (r)
+		r = pg_dp_fail(err, r, "cannot lock the state directory");
+	/* Not one that was removed and made anew while we waited. */
+	else if (fstat(fd, &locked) || stat(dp->path, &named) || locked.st_ino != named.st_ino)
+		r = -ENOENT;
+	if (r)
 		close(fd);
-		if (wait_s >= 0 && waited >= 10L * wait_s)
-			return pg_fail_exit(err, PG_EXIT_RESOURCE, -EAGAIN,
-					    "Another app is currently holding the portguard lock. "
-					    "Perhaps you want to use the -w option?");
-		nanosleep(&tenth, NULL);
-	}
+	else
+		dp->lock_fd = fd;
+	return r;
 }

@@ -114,6 +114,21 @@ expect_exit "a command that does not wait" 4 'lock' pg s -A INPUT -j ACCEPT
 expect_exit "a command that waits too short" 4 'lock' pg s -w 1 -A INPUT -j ACCEPT
 expect_ok "a command that waits" pg s -w 10 -A INPUT -p tcp --dport 7 -j ACCEPT
 wait $holder
+
+# Two others, one of which always waits already.
+takes_turns() {
+	while [ ! -e "$WORK/turned" ]; do
+		flock "$STATE" sleep 0.2
+	done
+}
+takes_turns &
+turns=$!
+takes_turns &
+turns="$turns $!"
+sleep 0.5
+expect_ok "a command that waits comes in turn" pg s -w 10 -A INPUT -p tcp --dport 8 -j ACCEPT
+touch "$WORK/turned"
+wait $turns
 expect_ok "reading needs no lock" flock "$STATE" nsenter --net="/run/netns/$PREFIX-s" \
 	"$PORTGUARD" --state "$STATE" -S
 pg s -F INPUT
