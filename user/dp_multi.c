@@ -103,8 +103,8 @@ static int find_entry(const struct xdp_multiprog *mp, int map, struct xdp_progra
 	return 0;
 }
 
-/* 0: ours is attached to the interface; -ENOENT: it is not. */
-static int look_for_entry(unsigned ifindex, int map)
+/* 0: ours is attached to the interface, or was until now if it is to `leave`; -ENOENT: it is not. */
+static int look_for_entry(unsigned ifindex, int map, bool leave)
 {
 	struct xdp_multiprog *mp = NULL;
 	struct xdp_program *p = NULL;
@@ -113,8 +113,17 @@ static int look_for_entry(unsigned ifindex, int map)
 	if (r)
 		return r;
 	r = find_entry(mp, map, &p);
+	if (!r && leave)
+		r = xdp_program__detach(p, (int)ifindex, xdp_multiprog__attach_mode(mp), 0);
 	xdp_multiprog__close(mp);
 	return r;
+}
+
+static int take_off(unsigned ifindex, int map)
+{
+	int r = look_for_entry(ifindex, map, true);
+
+	return r == -ENOENT ? 0 : r;
 }
 
 bool pg_multi_is(const struct pg_dp *dp, __u32 slot)
@@ -135,7 +144,7 @@ __u32 pg_multi_prog_id(const struct pg_dp *dp, __u32 slot, unsigned *ret_ifindex
 	if (map < 0 || bpf_map_lookup_elem(map, &key, &id))
 		return 0;
 	if (f->netns == dp->netns) {
-		r = look_for_entry(f->ifindex, map);
+		r = look_for_entry(f->ifindex, map, false);
 		/* Who may not look at others' programs sees at least whether there is one. */
 		if (r == -ENOENT || (r && (bpf_xdp_query((int)f->ifindex, 0, &q) || !q.prog_id)))
 			id = 0;
@@ -143,23 +152,6 @@ __u32 pg_multi_prog_id(const struct pg_dp *dp, __u32 slot, unsigned *ret_ifindex
 	if (id && ret_ifindex)
 		*ret_ifindex = f->ifindex;
 	return id;
-}
-
-static int take_off(unsigned ifindex, int map)
-{
-	struct xdp_multiprog *mp = NULL;
-	struct xdp_program *p = NULL;
-	int r = dispatcher_of(ifindex, &mp);
-
-	if (r)
-		return r == -ENOENT ? 0 : r;
-	r = find_entry(mp, map, &p);
-	if (!r)
-		r = xdp_program__detach(p, (int)ifindex, xdp_multiprog__attach_mode(mp), 0);
-	else if (r == -ENOENT)
-		r = 0;
-	xdp_multiprog__close(mp);
-	return r;
 }
 
 /* What libxdp has said of it, or else the error's name. */
@@ -276,7 +268,7 @@ static int join(const struct pg_nic *nic, unsigned ifindex, enum xdp_attach_mode
 	said[0] = '\0';
 	r = xdp_program__attach(prog, (int)ifindex, mode, 0);
 	if (!r) {
-		r = look_for_entry(ifindex, bpf_map__fd(skel->maps.pg_entry));
+		r = look_for_entry(ifindex, bpf_map__fd(skel->maps.pg_entry), false);
 		if (r) {
 			xdp_program__detach(prog, (int)ifindex, mode, 0);
 			r = refuse_kernel(nic, err);

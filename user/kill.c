@@ -171,7 +171,8 @@ int pg_kill_command(const struct pg_ctx *ctx, const struct pg_flow_query *query,
 	if (r < 0)
 		return r;
 	report(&result, ctx->json);
-	warn_untracked(dp);
+	if (!result.flows)
+		warn_untracked(dp);
 	/* As conntrack -D, which fails where it has found none. */
 	return result.flows || result.spared ? 0 : PG_EXIT_FAILED;
 }
