@@ -55,14 +55,14 @@ static __always_inline void count_rule(__u32 slot, const struct pkt *p)
 }
 
 /* Flags that no TCP sends together, under the first of their names. */
-static __always_inline void count_odd_flags(const struct pkt *p)
+static __always_inline void count_odd_flags(__u8 flags, __u32 packets)
 {
 	const __u8 fin = 1 << PG_FLAG_FIN, syn = 1 << PG_FLAG_SYN, rst = 1 << PG_FLAG_RST,
 		   psh = 1 << PG_FLAG_PSH, ack = 1 << PG_FLAG_ACK, urg = 1 << PG_FLAG_URG;
-	__u8 flags = p->tcp_flags & (fin | syn | rst | psh | ack | urg);
 	__u32 cpu = bpf_get_smp_processor_id(), odd;
 	struct pg_flow_stats *stats;
 
+	flags &= fin | syn | rst | psh | ack | urg;
 	if (!flags)
 		odd = PG_ODD_NULL;
 	else if ((flags & (syn | fin)) == (syn | fin))
@@ -77,18 +77,40 @@ static __always_inline void count_odd_flags(const struct pkt *p)
 		return;
 	stats = bpf_map_lookup_elem(&pg_flow_stats, &cpu);
 	if (stats)
-		stats->odd_flags[odd] += p->packets; /* its CPU's, as a shard that is not shared */
+		stats->odd_flags[odd] += packets; /* its CPU's, as a shard that is not shared */
 }
 
 /*
- * Flags of what one packet becomes on the wire: segmentation puts FIN and PSH on the last segment
- * and CWR on the first (net/ipv4/tcp_offload.c tcp_gso_segment()).
+ * The flags that few packets have. Segmentation puts FIN on the last segment and CWR on the first
+ * (net/ipv4/tcp_offload.c tcp_gso_segment()). A call, because it would be in every copy of the fast path.
  */
+__noinline int count_rare_flags(__u32 port, __u32 flags, __u32 packets)
+{
+	struct counter to = my_counter(cfg.atomic);
+	struct pg_rare_flags *rare;
+
+	count_odd_flags(flags, packets);
+	if (!to.shard)
+		return 0;
+	rare = &to.shard->rare[port & (PG_PORTS - 1)];
+	if (flags & 1 << PG_FLAG_FIN)
+		add_u64(&to, &rare->fin, 1);
+	if (flags & 1 << PG_FLAG_RST)
+		add_u64(&to, &rare->rst, packets);
+	if (flags & 1 << PG_FLAG_URG)
+		add_u64(&to, &rare->urg, packets);
+	if (flags & 1 << PG_FLAG_ECE)
+		add_u64(&to, &rare->ece, packets);
+	if (flags & 1 << PG_FLAG_CWR)
+		add_u64(&to, &rare->cwr, 1);
+	return 0;
+}
+
+/* Flags of what one packet becomes on the wire, with PSH on the last segment. */
 static __always_inline void count_flags(const struct counter *to, struct pg_tcp_port *c, __u32 port,
 					const struct pkt *p)
 {
 	const __u8 ack = 1 << PG_FLAG_ACK, syn = 1 << PG_FLAG_SYN, psh = 1 << PG_FLAG_PSH;
-	struct pg_rare_flags *rare = &to->shard->rare[port];
 
 	if (p->tcp_flags & ack)
 		add_u64(to, &c->ack, p->packets);
@@ -99,19 +121,7 @@ static __always_inline void count_flags(const struct counter *to, struct pg_tcp_
 	if (p->tcp_flags & psh)
 		add_u64(to, &c->psh, 1);
 	if (p->tcp_flags & ~(ack | syn | psh) || !(p->tcp_flags & ~psh))
-		count_odd_flags(p);
-	if (!(p->tcp_flags & ~(ack | syn | psh)))
-		return;
-	if (p->tcp_flags & 1 << PG_FLAG_FIN)
-		add_u64(to, &rare->fin, 1);
-	if (p->tcp_flags & 1 << PG_FLAG_RST)
-		add_u64(to, &rare->rst, p->packets);
-	if (p->tcp_flags & 1 << PG_FLAG_URG)
-		add_u64(to, &rare->urg, p->packets);
-	if (p->tcp_flags & 1 << PG_FLAG_ECE)
-		add_u64(to, &rare->ece, p->packets);
-	if (p->tcp_flags & 1 << PG_FLAG_CWR)
-		add_u64(to, &rare->cwr, 1);
+		count_rare_flags(port, p->tcp_flags, p->packets);
 }
 
 /* What clang knows of a number that was swapped, verifiers before 7.0 don't: they are shown it. */
