@@ -164,7 +164,7 @@ static void undo(struct pg_dp *dp, const struct before *before, char **name, siz
 		else
 			pg_dp_detach(dp, name[n], NULL);
 	}
-	pg_policy_commit(dp, before->policy, NULL);
+	pg_policy_renew(dp, before->policy, NULL);
 }
 
 static int attach_one(struct pg_dp *dp, const struct options *o, const char *name,
@@ -185,7 +185,7 @@ static int attach_one(struct pg_dp *dp, const struct options *o, const char *nam
  * that no packet meets another policy, or this one without its rules with -i. What passes them already is
  * unknown to a policy that tracks others'.
  */
-static int attach_all(struct pg_dp *dp, const struct options *o, struct pg_ruleset *policy,
+static int attach_all(struct pg_dp *dp, const struct options *o, struct pg_ruleset *policy, bool replaces,
 		      const struct before *before, char **name, size_t n, struct pg_err *err)
 {
 	bool tracked = pg_dp_policy_tracks(dp);
@@ -194,7 +194,7 @@ static int attach_all(struct pg_dp *dp, const struct options *o, struct pg_rules
 	for (size_t i = 0; i < n && r >= 0; i++)
 		r = pg_dp_reserve(dp, name[i], err);
 	if (r >= 0)
-		r = pg_policy_commit(dp, policy, err);
+		r = replaces ? pg_policy_commit(dp, policy, err) : pg_policy_renew(dp, policy, err);
 	if (r >= 0 && tracked && pg_dp_policy_tracks(dp))
 		r = pg_dp_flow_adopt(dp, false, err);
 	for (size_t i = 0; i < n && r >= 0; i++)
@@ -297,9 +297,9 @@ static int configure(struct pg_dp *dp, const struct pg_config *config, struct pg
 	return config->flow_options ? pg_dp_flow_options_set(dp, config->flow_options, err) : 0;
 }
 
-/* *policy: of --policy, or NULL; the one to be in force. */
+/* *policy: of --policy, or NULL; the one to be in force. *ret_replaces: it is another than before. */
 static int choose_policy(struct pg_dp *dp, const struct options *o, const struct before *before,
-			 struct pg_ruleset **policy, struct pg_err *err)
+			 struct pg_ruleset **policy, bool *ret_replaces, struct pg_err *err)
 {
 	bool fresh = is_fresh(before);
 	int r = fresh ? configure(dp, o->config, err) : 0;
@@ -308,6 +308,7 @@ static int choose_policy(struct pg_dp *dp, const struct options *o, const struct
 		r = load_policy(o->config->policy, policy, err);
 	if (r < 0)
 		return r;
+	*ret_replaces = *policy;
 	if (*policy)
 		pg_policy_inherit(*policy, before->policy);
 	else
@@ -315,28 +316,51 @@ static int choose_policy(struct pg_dp *dp, const struct options *o, const struct
 	return *policy ? 0 : pg_fail(err, -ENOMEM, "out of memory");
 }
 
+/* All are there, and each only once: who names one twice means it once. */
+static int find_all(char **name, size_t *n, struct pg_err *err)
+{
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < *n; i++) {
+		size_t j = 0;
+
+		while (j < kept && strcmp(name[j], name[i]))
+			j++;
+		if (j == kept)
+			name[kept++] = name[i];
+		r = pg_dp_find_iface(name[i], err);
+	}
+	*n = kept;
+	return r;
+}
+
 static int attach(struct pg_ctx *ctx, const struct options *o, struct before *before, char **name,
 		  size_t n, struct pg_err *err)
 {
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *policy = NULL;
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
+	bool replaces;
 	int r;
 
-	/* Before anything is touched: a wrong file changes nothing. */
+	/* Before anything is touched: a wrong file or name changes nothing. */
 	if (o->policy) {
 		r = load_policy(o->policy, &policy, err);
 		if (r < 0)
 			return r;
 	}
+	r = find_all(name, &n, err);
+	if (r < 0)
+		return r;
 	r = open_instance(ctx, o, before, &dp, err);
 	if (r < 0)
 		return r;
-	r = choose_policy(dp, o, before, &policy, err);
+	r = choose_policy(dp, o, before, &policy, &replaces, err);
 	if (r < 0) {
 		undo(dp, before, name, 0);
 		return r;
 	}
-	r = attach_all(dp, o, policy, before, name, n, err);
+	r = attach_all(dp, o, policy, replaces, before, name, n, err);
 	if (r >= 0)
 		r = report(dp, name, n, err);
 	if (r >= 0)

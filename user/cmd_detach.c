@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ifaces.h"
 #include "options.h"
 #include "policy.h"
 
@@ -29,17 +28,12 @@ static bool named_before(char **name, size_t i)
 /* All names are looked up first: a wrong one changes nothing. */
 static int detach_named(struct pg_dp *dp, char **name, size_t n, struct pg_err *err)
 {
-	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *policy = NULL;
+	struct pg_err left = { 0 };
 	int r;
 
-	if (!iface)
-		return pg_fail(err, -ENOMEM, "out of memory");
-	r = pg_dp_ifaces(dp, iface, err);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < n; i++)
-		if (!pg_iface_find(iface, name[i]))
+		if (!pg_dp_is_attached(dp, name[i]))
 			return pg_fail(err, -ENODEV, "not attached to '%s'", name[i]);
 
 	for (size_t i = 0; i < n; i++) {
@@ -57,8 +51,9 @@ static int detach_named(struct pg_dp *dp, char **name, size_t n, struct pg_err *
 	 * The slot is free for another interface, for which this one's rules must not hold until
 	 * its own policy is committed.
 	 */
-	r = pg_policy_read(dp, &policy, err);
-	return r < 0 ? r : pg_policy_commit(dp, policy, err);
+	if (pg_policy_read(dp, &policy, &left) || pg_policy_renew(dp, policy, &left))
+		fprintf(stderr, "portguard: %s; the next change of the policy does the rest\n", left.text);
+	return 0;
 }
 
 static int parse_options(int argc, char **argv, bool *all, int *wait_s, struct pg_err *err)

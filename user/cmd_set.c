@@ -351,6 +351,9 @@ static int run_command(const struct pg_ctx *ctx, const struct pg_ipset_cmd *cmd,
 
 	if (cmd->wait_set && pg_wait_parse(cmd->wait, &s.opts.wait_s, err) < 0)
 		return -EINVAL;
+	/* Members are no policy: who bans does not wait until somebody confirms one. */
+	s.opts.pending = cmd->verb == PG_IPSET_ADD || cmd->verb == PG_IPSET_DEL ||
+			 cmd->verb == PG_IPSET_TEST || cmd->verb == PG_IPSET_FLUSH;
 	switch (cmd->verb) {
 	case PG_IPSET_HELP:
 		pg_cmd_usage(&pg_cmd_set);

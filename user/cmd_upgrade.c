@@ -75,5 +75,5 @@ static int run_upgrade(struct pg_ctx *ctx, int argc, char **argv, struct pg_err 
 		return r;
 	/* Tables as this version compiles them. */
 	r = pg_policy_read(dp, &policy, err);
-	return r < 0 ? r : pg_policy_commit(dp, policy, err);
+	return r < 0 ? r : pg_policy_renew(dp, policy, err);
 }

@@ -122,6 +122,8 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err);
 int pg_dp_attach(struct pg_dp *dp, const char *ifname, const struct pg_attach_opts *opts,
 		 struct pg_err *err);
 int pg_dp_detach(struct pg_dp *dp, const char *ifname, struct pg_err *err);
+/* There is one to detach: an interface of this network namespace, or one that is gone, there or elsewhere. */
+bool pg_dp_is_attached(const struct pg_dp *dp, const char *ifname);
 /*
  * Give every interface of this network namespace that has another build's programs this build's
  * (`all`: also those that have them), in one step for each direction; `done` is told of each, true:
@@ -201,6 +203,8 @@ int pg_dp_policy_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct p
 
 /* Keep the policy that waits for it. -ENOENT: none does. */
 int pg_dp_confirm(struct pg_dp *dp, struct pg_err *err);
+/* 0: this network namespace has such an interface; -ENODEV, with words: it has not. */
+int pg_dp_find_iface(const char *name, struct pg_err *err);
 /* Go back to the policy before the one that waits for confirmation. False: none waits. */
 bool pg_dp_take_back(struct pg_dp *dp);
 /* -EBUSY, with words, while a policy waits for confirmation; otherwise 0. */
@@ -210,6 +214,8 @@ int pg_dp_refuse_pending(struct pg_dp *dp, struct pg_err *err);
  * none, or it is the one that came back.
  */
 int pg_dp_previous_text(struct pg_dp *dp, void **ret_text, size_t *ret_n, struct pg_err *err);
+/* After a commit of the policy that was in force already: what pg_dp_previous_text() gives is `text` again (n = 0: none). */
+int pg_dp_keep_previous(struct pg_dp *dp, const void *text, size_t n, struct pg_err *err);
 
 /*
  * The text of generation `number`: there are those in force and, idle, before it or taken back, and

@@ -53,21 +53,30 @@ int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err)
 	return 0;
 }
 
-/* The slot of an interface by its name; one that is really there before one that is gone. */
+/*
+ * The slot of an interface by its name; one that is really there before one that is gone, and that
+ * before one that is gone with its network namespace.
+ */
 static int slot_by_name(const struct pg_dp *dp, const char *ifname)
 {
+	enum { LIVE, GONE, ELSEWHERE, RANKS };
+	int best = -1, best_rank = RANKS;
 	char name[IFNAMSIZ];
 
-	for (int live = 1; live >= 0; live--) {
-		for (int i = 0; i < PG_MAX_IFACES; i++) {
-			if (pg_dp_slots(dp)[i].netns != dp->netns || is_live(dp, i) != live)
-				continue;
-			current_name(dp, i, name);
-			if (!strcmp(name, ifname))
-				return i;
-		}
+	for (int i = 0; i < PG_MAX_IFACES; i++) {
+		const struct pg_iface *f = &pg_dp_slots(dp)[i];
+		bool live = f->netns && is_live(dp, i);
+		int rank = live ? LIVE : f->netns == dp->netns ? GONE : ELSEWHERE;
+
+		if (!f->netns || (live && f->netns != dp->netns) || rank >= best_rank)
+			continue;
+		current_name(dp, i, name);
+		if (strcmp(name, ifname))
+			continue;
+		best = i;
+		best_rank = rank;
 	}
-	return -1;
+	return best;
 }
 
 static int slot_by_index(const struct pg_dp *dp, unsigned ifindex)
@@ -180,6 +189,11 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 }
 
 /* Detaching ------------------------------------------------------------------------------------ */
+
+bool pg_dp_is_attached(const struct pg_dp *dp, const char *ifname)
+{
+	return slot_by_name(dp, ifname) >= 0;
+}
 
 int pg_dp_detach(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 {
@@ -466,9 +480,6 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	__u32 foreign = 0;
 	int r;
 
-	r = pg_hook_settle(dp, nic, slot, PG_DIR_IN, err) ?: pg_hook_settle(dp, nic, slot, PG_DIR_OUT, err);
-	if (r)
-		return r;
 	ingress = !is_live(dp, slot) || (opts->mode != PG_MODE_NONE && opts->mode != f->mode) ||
 		  (opts->multi && !pg_multi_is(dp, slot));
 	egress = !!pg_hook_prog_id(dp, slot, PG_DIR_OUT, NULL) == opts->no_egress;
@@ -494,6 +505,7 @@ int pg_dp_attach(struct pg_dp *dp, const char *ifname, const struct pg_attach_op
 		 struct pg_err *err)
 {
 	struct pg_nic nic;
+	bool was_live;
 	int slot, r;
 
 	r = pg_nic_find(ifname, &nic, err);
@@ -502,12 +514,16 @@ int pg_dp_attach(struct pg_dp *dp, const char *ifname, const struct pg_attach_op
 	if (r)
 		return r;
 	slot = slot_by_index(dp, nic.ifindex);
+	r = pg_hook_settle(dp, &nic, slot, PG_DIR_IN, err) ?: pg_hook_settle(dp, &nic, slot, PG_DIR_OUT, err);
+	if (r)
+		return r;
+	was_live = is_live(dp, slot);
 	if (!nic.ethernet && (opts->mode == PG_MODE_NATIVE || opts->mode == PG_MODE_SKB))
 		r = pg_fail(err, -EOPNOTSUPP, "%s: no Ethernet header: only --mode tc works here",
 			    nic.name);
 	else
 		r = attach_slot(dp, &nic, slot, opts, err);
-	if (r && !is_live(dp, slot)) /* there was nothing before: leave nothing */
+	if (r && !was_live && !is_live(dp, slot)) /* there was nothing before: leave nothing */
 		detach_slot(dp, slot, NULL);
 	return r;
 }

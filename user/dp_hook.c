@@ -100,15 +100,14 @@ static __u32 classic_handle(unsigned ifindex, enum pg_dir dir, __u32 id)
 	return 0;
 }
 
-static void classic_detach(unsigned ifindex, enum pg_dir dir, __u32 id)
+static int classic_detach(unsigned ifindex, enum pg_dir dir, __u32 id)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
 		    .attach_point = dir == PG_DIR_IN ? BPF_TC_INGRESS : BPF_TC_EGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = TC_PRIORITY,
 		    .handle = id ? classic_handle(ifindex, dir, id) : 0);
 
-	if (opts.handle)
-		bpf_tc_detach(&hook, &opts);
+	return opts.handle ? bpf_tc_detach(&hook, &opts) : 0;
 }
 
 /*
@@ -275,6 +274,7 @@ static bool is_xdp(enum pg_mode mode)
 int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir, struct pg_err *err)
 {
 	_close_ int link = open_pin(dp, "link", slot, dir), left = open_pin(dp, "new", slot, dir);
+	_close_ int interim = open_pin(dp, "interim", slot, dir);
 	bool classic = classic_is_on(dp, nic->ifindex, slot, dir);
 	struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
@@ -290,10 +290,12 @@ int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum 
 		return r;
 	if (info.xdp.ifindex) {
 		drop_link(dp, "new", slot, dir);
-	} else if (left >= 0) {
+		drop_link(dp, "interim", slot, dir);
+	} else if (left >= 0 || interim >= 0) {
 		remove_pin(dp, "link", slot, dir);
 		len = sizeof(info);
-		if (rename_pin(dp, "new", "link", slot, dir) || bpf_obj_get_info_by_fd(left, &info, &len))
+		if (rename_pin(dp, left >= 0 ? "new" : "interim", "link", slot, dir) ||
+		    bpf_obj_get_info_by_fd(left >= 0 ? left : interim, &info, &len))
 			return 0;
 	} else if (dir == PG_DIR_IN && !classic && pg_multi_is(dp, slot)) {
 		info.type = BPF_LINK_TYPE_XDP;
@@ -312,6 +314,32 @@ int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum 
 	return 0;
 }
 
+/* No XDP mode holds: what filters in between becomes the slot's. (A classic filter is so already.) */
+static void stay_on_tc(struct pg_dp *dp, __u32 slot)
+{
+	_close_ int interim = open_pin(dp, "interim", slot, PG_DIR_IN);
+	struct pg_iface *f = &pg_dp_slots(dp)[slot];
+
+	if (interim >= 0)
+		rename_pin(dp, "interim", "link", slot, PG_DIR_IN);
+	f->mode = PG_MODE_TC;
+	snprintf(f->mode_reason, sizeof(f->mode_reason), "XDP could not be attached again");
+}
+
+/* Attach, and make it the slot's; not left behind where that fails. */
+static int xdp_hook(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_mode mode, int prog_fd,
+		    struct pg_err *err)
+{
+	_close_ int link = xdp_link(nic, mode, prog_fd, err);
+	int r = link < 0 ? link : adopt_link(dp, nic->ifindex, slot, PG_DIR_IN, link, err);
+
+	if (link >= 0 && r) {
+		bpf_link_detach(link);
+		remove_pin(dp, "new", slot, PG_DIR_IN);
+	}
+	return r;
+}
+
 /*
  * From one XDP mode to the other: the interface takes one XDP program only, so TC filters in
  * between. If the new mode is refused, the old one is taken up again.
@@ -320,25 +348,24 @@ static int change_xdp_mode(struct pg_dp *dp, const struct pg_nic *nic, __u32 slo
 			   enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err)
 {
 	enum pg_mode old_mode = pg_dp_slots(dp)[slot].mode;
-	_close_ int interim = tcx_link(nic, PG_DIR_IN, interim_fd), link = -1, back = -1;
+	_close_ int interim = tcx_link(nic, PG_DIR_IN, interim_fd);
 	int r;
 
 	if (interim >= 0) {
-		make_pin(dp, interim, "interim", slot, PG_DIR_IN);
+		r = make_pin(dp, interim, "interim", slot, PG_DIR_IN);
+		if (r)
+			return pg_dp_fail(err, r, "cannot pin the link");
 		drop_link(dp, "link", slot, PG_DIR_IN);
 	} else { /* takes the old link off by itself; the new one takes this off again */
 		r = classic_install(dp, nic->ifindex, slot, PG_DIR_IN, interim_fd, err);
 		if (r)
 			return r;
 	}
-	link = xdp_link(nic, mode, prog_fd, err);
-	r = link < 0 ? link : adopt_link(dp, nic->ifindex, slot, PG_DIR_IN, link, err);
-	if (link < 0) {
-		back = xdp_link(nic, old_mode, prog_fd, NULL);
-		if (back >= 0)
-			adopt_link(dp, nic->ifindex, slot, PG_DIR_IN, back, NULL);
-	}
-	drop_link(dp, "interim", slot, PG_DIR_IN);
+	r = xdp_hook(dp, nic, slot, mode, prog_fd, err);
+	if (r && xdp_hook(dp, nic, slot, old_mode, prog_fd, NULL))
+		stay_on_tc(dp, slot);
+	else
+		drop_link(dp, "interim", slot, PG_DIR_IN);
 	return r;
 }
 
@@ -463,6 +490,8 @@ int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, 
 {
 	_close_ int link = open_pin(dp, "link", slot, dir);
 
+	if (link < 0 && link != -ENOENT)
+		return pg_dp_fail(err, link, "cannot open the link's pin");
 	if (link < 0) {
 		_close_ int prog = open_pin(dp, "prog", slot, dir);
 		int r = dir == PG_DIR_IN ? pg_multi_replace(dp, slot, prog_fd) : -ENOENT;
@@ -505,18 +534,24 @@ int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir, struct pg_err 
 {
 	const struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	_close_ int prog = -1;
+	__u32 id;
 	int r;
 
 	if (f->netns == dp->netns)
 		classic_settle(dp, f->ifindex, slot, dir);
 	prog = open_pin(dp, "prog", slot, dir);
+	id = prog_id(prog);
 	if (prog >= 0 && f->netns != dp->netns)
 		return pg_hook_refuse_elsewhere(f, err);
+	/* Nobody would find the filter again without its pin. */
+	if (prog != -ENOENT && !id)
+		return pg_dp_fail(err, prog < 0 ? prog : -errno, "cannot look at the TC filter");
 	r = dir == PG_DIR_IN ? pg_multi_remove(dp, slot, err) : 0;
 	if (r)
 		return r;
-	if (prog >= 0)
-		classic_detach(f->ifindex, dir, prog_id(prog));
+	r = id ? classic_detach(f->ifindex, dir, id) : 0;
+	if (r && r != -ENODEV)
+		return pg_dp_fail(err, r, "cannot take the TC filter off");
 	remove_pin(dp, "prog", slot, dir);
 	remove_pin(dp, "code", slot, dir);
 	drop_link(dp, "link", slot, dir);

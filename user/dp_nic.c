@@ -39,6 +39,13 @@ int pg_nic_find(const char *name, struct pg_nic *ret_nic, struct pg_err *err)
 	return 0;
 }
 
+int pg_dp_find_iface(const char *name, struct pg_err *err)
+{
+	struct pg_nic nic;
+
+	return pg_nic_find(name, &nic, err);
+}
+
 const char *pg_nic_why_tc(const struct pg_nic *nic)
 {
 	if (!nic->ethernet)

@@ -107,6 +107,19 @@ static int keep_text(struct pg_dp *dp, __u32 generation, __u32 was, __u32 number
 	return bpf_obj_pin(fd, path) ? -errno : 0;
 }
 
+/* The text of the generation that gave way becomes a past one's, as if another generation had followed it. */
+int pg_dp_keep_previous(struct pg_dp *dp, const void *text, size_t n, struct pg_err *err)
+{
+	__u32 g = !pg_dp_active(dp), number = pg_dp_ctl(dp)->gen[g].number;
+	char path[512];
+	int r = keep_text(dp, g, number, number, text, n);
+
+	/* Without one, there is nothing to go back to. */
+	if (!r && !n && !pg_dp_pin_path(dp, path, sizeof(path), "policy_%u", g))
+		unlink(path);
+	return r ? pg_dp_fail(err, r, "cannot store the previous policy") : 0;
+}
+
 static __u32 rebase(__u32 entry, __u32 node_base, __u32 row_base)
 {
 	return entry & PG_LEAF ? entry + row_base : entry + node_base;
@@ -474,14 +487,17 @@ int pg_dp_policy_text_of(struct pg_dp *dp, __u32 number, void **ret_text, size_t
 {
 	const struct pg_ctl *ctl = pg_dp_ctl(dp);
 
-	for (__u32 g = 0; g < 2; g++) {
+	int r = dp->skel ? -ESTALE : past_text(dp, number, ret_text, ret_n);
+
+	/* What is in a generation's place may be the text of one before: see pg_dp_keep_previous(). */
+	for (__u32 g = 0; r == -ESTALE && g < 2; g++) {
 		if (ctl->gen[g].number != number)
 			continue;
 		if (dp->skel)
 			return g == pg_dp_active(dp) ? private_text(dp, ret_text, ret_n) : -ESTALE;
 		return text_of(dp, g, ret_text, ret_n);
 	}
-	return dp->skel ? -ESTALE : past_text(dp, number, ret_text, ret_n);
+	return r;
 }
 
 void pg_dp_policy_numbers(const struct pg_dp *dp, __u32 ret[2])

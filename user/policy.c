@@ -725,6 +725,18 @@ int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *er
 	return pg_policy_commit_for(dp, set, 0, err);
 }
 
+int pg_policy_renew(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err)
+{
+	_free_ void *previous = NULL;
+	size_t n = 0;
+	int r;
+
+	if (pg_dp_previous_text(dp, &previous, &n, NULL))
+		n = 0;
+	r = pg_policy_commit(dp, set, err);
+	return r ? r : pg_dp_keep_previous(dp, previous, n, err);
+}
+
 /*
  * Read what rules remember and the states where they have it in `was`, or write it to the states that
  * they have now; `now` says for each of those that they had which that is.

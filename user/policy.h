@@ -30,6 +30,8 @@ int pg_policy_decode(const void *data, size_t n, struct pg_ruleset **ret_set, st
  * slot filled in.
  */
 int pg_policy_commit(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err);
+/* The policy in force once more, because interfaces came or went. What a rollback leads to stays. */
+int pg_policy_renew(struct pg_dp *dp, struct pg_ruleset *set, struct pg_err *err);
 /* With confirm_s: what was in force comes back then, unless pg_dp_confirm() is called before. */
 int pg_policy_commit_for(struct pg_dp *dp, struct pg_ruleset *set, uint32_t confirm_s,
 			 struct pg_err *err);

@@ -74,6 +74,21 @@ expect_ok "rollback after that" pg s rollback
 expect "has the counter still" "$(packets s "$NEW")" 5
 expect_ok "and back again" pg s rollback
 
+# Interfaces come and go: the policy before is still that.
+ip link add pgs1 netns "$PREFIX-s" type veth peer name pgc1 netns "$PREFIX-c"
+expect_ok "the old policy is before the new one" pg s restore "$WORK/new"
+expect_exit "an interface that there is not" 1 "no such interface: 'nosuch'" pg s attach pgs1 nosuch
+expect "it has changed nothing" "$(json s status '.interfaces | length')" 1
+expect_ok "an interface that is named twice" pg s attach pgs1 pgs1 --mode tc
+expect_ok "that there is already" pg s attach pgs0
+expect_ok "upgrade" pg s upgrade --force
+expect_ok "detach" pg s detach pgs1
+expect_ok "rollback behind all this" pg s rollback
+expect "leads to the policy before" "$(pg s -S INPUT | grep -c -- "$NEW")" 0
+expect_ok "and another" pg s rollback
+expect "to the new one" "$(pg s -S INPUT | grep -c -- "$NEW")" 1
+expect_ok "and back" pg s rollback
+
 # Waiting, and rolled back before the deadline.
 expect_ok "apply --confirm, to be rolled back" pg s apply "$WORK/new" --confirm 100
 left=$(json s status .policy.confirm_deadline_s)
