@@ -128,7 +128,8 @@ static int detach_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 {
 	struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	char name[sizeof(f->name)];
-	int r = pg_hook_remove(dp, slot, PG_DIR_IN, err) ?: pg_hook_remove(dp, slot, PG_DIR_OUT, err);
+	/* The filter last: where that fails, it is on. */
+	int r = pg_hook_remove(dp, slot, PG_DIR_OUT, err) ?: pg_hook_remove(dp, slot, PG_DIR_IN, err);
 
 	if (r)
 		return r;

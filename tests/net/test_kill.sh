@@ -127,6 +127,9 @@ after_mode() {
 	old_or_new && pg s attach pgs0 --mode native >/dev/null && tidy 1 && mended
 }
 
+before_xdp() { pg s attach pgs0 --mode native >/dev/null; }
+after_xdp() { old_or_new && pg s attach pgs0 --mode skb >/dev/null && tidy 1 && mended; }
+
 before_attach() { ! pg s detach pgs1 >/dev/null 2>&1; }
 after_attach() {
 	old_or_new && pg s attach pgs1 --mode tc >/dev/null && tidy 2 && mended &&
@@ -203,6 +206,8 @@ ends promote "$few" promote
 ends stop "$few" shadow --stop
 pg s shadow --stop 2>/dev/null
 ends mode "$few" attach pgs0 --mode native
+ends xdp "$few" attach pgs0 --mode skb
+pg s attach pgs0 --mode native
 ends attach "$few" attach pgs1 --mode tc
 ends detach "$few" detach pgs1
 
