@@ -57,9 +57,18 @@ client() {
 }
 reaches() { client nc -z -w "${2:-60}" 10.9.1.1 "$1"; }
 
+# The third process has marked 8003, on which somebody listens though the policy drops; or why not.
+marked() {
+	curl -sSN --max-time 600 http://127.0.0.1:9180/api/v1/stream | sed -un 's/^data: //p' |
+		jq -n 'first(inputs | select(.marks_error != "" or any(.ports[]?; .[1] == 8003 and .[12] == "closed"))) |
+			.marks_error' >/tmp/marks
+	grep -x '""' /tmp/marks || { cat /tmp/marks; return 1; }
+}
+
 serve_shows() {
 	local got
 
+	systemd-run --quiet --unit=listener3 nc -lk 8003
 	check "serve starts" systemctl start portguard-serve
 	check "serve answers" until_true curl -sf http://127.0.0.1:9180/metrics || {
 		journalctl -q -b -u portguard-serve -o cat | sed 's/^/    /' | tail -n 20
@@ -77,11 +86,12 @@ serve_shows() {
 		check "/api/v1/$doc" bash -c "curl -sf http://127.0.0.1:9180/api/v1/$doc | jq -e ."
 	done
 	equal "one instance" "$(api http://127.0.0.1:9180/api/v1/status | jq -r '.interfaces[0].name')" eth0
-	equal "both its processes run as nobody" "$(
+	equal "all its processes run as nobody" "$(
 		while read -r pid; do
 			awk '$1 == "Uid:" { print $2, $3, $4, $5 }' "/proc/$pid/status"
 		done </sys/fs/cgroup/system.slice/portguard-serve.service/cgroup.procs | sort | uniq -c | xargs
-	)" "2 65534 65534 65534 65534"
+	)" "3 65534 65534 65534 65534"
+	check "a port is marked" marked
 	equal "serve complains about nothing" "$(complaints portguard-serve)" ""
 }
 
