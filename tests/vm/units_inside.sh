@@ -127,6 +127,16 @@ first() {
 	equal "and changes nothing" "$(rule)" "-A INPUT -p tcp -m tcp --dport 8003 -j DROP"
 	sed -i '/nonsense/d' /etc/portguard/rules
 
+	# What portguard(8) tells who wants no network without the filter.
+	mkdir /etc/systemd/system/systemd-networkd.service.d
+	printf '[Service]\nExecStartPre=+systemctl is-active --quiet portguard@eth0.service\n' \
+		>/etc/systemd/system/systemd-networkd.service.d/filter.conf
+	check "a network that asks for the filter" bash -c "systemctl daemon-reload && systemctl restart systemd-networkd"
+	check "without it" systemctl stop portguard@eth0
+	check "does not come up" bash -c "! systemctl restart systemd-networkd"
+	check "with it again" systemctl start portguard@eth0
+	check "it does" bash -c "systemctl reset-failed systemd-networkd; systemctl restart systemd-networkd"
+
 	ip link add away type veth peer name away1
 	check "enable another" systemctl enable --now portguard@away
 	check "attached" attached away
