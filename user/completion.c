@@ -4,6 +4,7 @@
 
 #include "completion.h"
 #include "opt.h"
+#include "pg_names.h"
 #include "target.h"
 #include "usage.h"
 
@@ -19,7 +20,19 @@ static enum kind kind_of(const char *text)
 		return KIND_FILE;
 	if (!strncmp(text, "IFACE", 5))
 		return KIND_IFACE;
-	return islower((unsigned char)text[0]) ? KIND_CHOICES : KIND_OTHER;
+	return islower((unsigned char)text[0]) || !strncmp(text, "NEW|", 4) ? KIND_CHOICES : KIND_OTHER;
+}
+
+#define X_REASON(sym, name, ...) name "|"
+
+/* What usage says in prose, or nowhere; `option` NULL: a word. Otherwise what it calls the value. */
+static const char *values_of(const char *option, const char *value)
+{
+	if (!option)
+		return strcmp(value, "VIEW") ? value : "ports|flows|states|rules|drops|overview";
+	if (!strcmp(option, "--ctstate"))
+		return "NEW|ESTABLISHED|RELATED|INVALID|UNTRACKED";
+	return strcmp(option, "--reason") ? value : PG_REASONS(X_REASON);
 }
 
 /* "auto|native" → "auto native" */
@@ -177,17 +190,18 @@ static void add_command(struct pg_text *t, const struct pg_cmd *cmd)
 	pg_text_add(t, "_portguard_%s()\n{\n\tcase $prev in\n", cmd->name);
 	for (size_t i = 0; i < u.n_options; i++)
 		if (u.option[i].value && !u.option[i].optional)
-			add_values(t, u.option[i].name, u.option[i].value);
+			add_values(t, u.option[i].name, values_of(u.option[i].name, u.option[i].value));
 	pg_text_add(t, "\tesac\n\t_portguard_words '--help");
 	for (size_t i = 0; i < u.n_options; i++)
 		pg_text_add(t, " %s", u.option[i].name);
 	for (size_t i = 0; i < u.n_words; i++) {
-		enum kind kind = kind_of(u.word[i]);
+		const char *word = values_of(NULL, u.word[i]);
+		enum kind kind = kind_of(word);
 
 		file |= kind == KIND_FILE;
 		iface |= kind == KIND_IFACE;
 		if (kind == KIND_CHOICES)
-			pg_text_add(t, " "), add_choices(t, u.word[i]);
+			pg_text_add(t, " "), add_choices(t, word);
 	}
 	pg_text_add(t, "'%s\n%s}\n\n", iface ? "\" $(_portguard_ifaces)\"" : "",
 		    file ? "\t[[ $cur == -* ]] || _portguard_files\n" : "");
@@ -330,16 +344,18 @@ static void fish_command(struct pg_text *t, const struct pg_cmd *cmd)
 			    cmd->name);
 		fish_name(t, u.option[i].name);
 		if (u.option[i].value && !u.option[i].optional)
-			fish_argument(t, u.option[i].value);
+			fish_argument(t, values_of(u.option[i].name, u.option[i].value));
 		fish_help(t, u.option[i].help);
 		pg_text_add(t, "\n");
 	}
 	for (size_t i = 0; i < u.n_words; i++) {
-		if (kind_of(u.word[i]) == KIND_OTHER)
+		const char *word = values_of(NULL, u.word[i]);
+
+		if (kind_of(word) == KIND_OTHER)
 			continue;
 		pg_text_add(t, "complete -c portguard -n '__fish_seen_subcommand_from %s'",
 			    cmd->name);
-		fish_argument(t, u.word[i]);
+		fish_argument(t, word);
 		pg_text_add(t, "\n");
 	}
 	pg_usage_free(&u);

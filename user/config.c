@@ -375,6 +375,38 @@ int pg_config_read(const char *path, struct pg_config *ret, struct pg_err *err)
 	return r;
 }
 
+static void say_nothing(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	(void)cfg;
+	(void)fmt;
+	(void)ap;
+}
+
+char *pg_config_salvage(const char *path)
+{
+	cfg_opt_t none[] = { CFG_END() };
+	/* Of what is not known, libconfuse does not pass over sections with a title. */
+	cfg_opt_t only[] = {
+		CFG_STR("state-dir", NULL, CFGF_NODEFAULT),
+		CFG_SEC("interface", none, CFGF_MULTI | CFGF_TITLE),
+		CFG_END(),
+	};
+	cfg_t *cfg = cfg_init(only, CFGF_IGNORE_UNKNOWN);
+	char *dir = NULL;
+
+	if (!cfg)
+		return NULL;
+	path = path ?: getenv("PORTGUARD_CONFIG") ?: PG_CONFIG_FILE;
+	cfg_set_error_function(cfg, say_nothing);
+	/* Where that fails, what stood before is there all the same. */
+	if (*path)
+		(void)cfg_parse(cfg, path);
+	if (cfg_size(cfg, "state-dir") && cfg_getstr(cfg, "state-dir")[0] == '/')
+		dir = strdup(cfg_getstr(cfg, "state-dir"));
+	cfg_free(cfg);
+	return dir;
+}
+
 const struct pg_config_attach *pg_config_iface(const struct pg_config *config, const char *name)
 {
 	for (size_t i = 0; i < config->n_ifaces; i++)

@@ -48,6 +48,11 @@ struct pg_config {
  * PG_CONFIG_FILE, which need not be there. 0 or a negative errno with err filled, and nothing owned.
  */
 int pg_config_read(const char *path, struct pg_config *ret, struct pg_err *err);
+/*
+ * What can be read of a file that pg_config_read() refuses: the state directory, to be freed; NULL:
+ * it names none, or not before it goes wrong.
+ */
+char *pg_config_salvage(const char *path);
 void pg_config_free(struct pg_config *config);
 const struct pg_config_attach *pg_config_iface(const struct pg_config *config, const char *name);
 

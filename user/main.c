@@ -124,6 +124,34 @@ static int help(const char *name, struct pg_err *err)
 	return 0;
 }
 
+/* Whatever a message quotes, a terminal must not be told to do anything by it. */
+static void print_error(struct pg_err *err, const char *what)
+{
+	const char *prefix = err->complete ? "" : what;
+	char shown[sizeof(err->text)];
+
+	for (char *next = err->text, *line; (line = strsep(&next, "\n"));) {
+		fprintf(stderr, "%s%s\n", prefix, pg_printable(line, shown, sizeof(shown)));
+		prefix = "";
+	}
+}
+
+/*
+ * A filter can be seen and taken away whatever the file is like: of its settings these two use
+ * none but the state directory.
+ */
+static int read_config(const struct pg_cmd *cmd, struct pg_config *config, struct pg_err *err)
+{
+	int r = pg_config_read(NULL, config, err);
+
+	if (r >= 0 || (cmd != &pg_cmd_detach && cmd != &pg_cmd_status))
+		return r;
+	print_error(err, "portguard: warning: ");
+	*err = (struct pg_err){ .exit_code = PG_EXIT_FAILED };
+	config->state_dir = pg_config_salvage(NULL);
+	return 0;
+}
+
 static int run(struct pg_ctx *ctx, struct pg_config *config, int argc, char **argv,
 	       struct pg_err *err)
 {
@@ -141,7 +169,7 @@ static int run(struct pg_ctx *ctx, struct pg_config *config, int argc, char **ar
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
 				    "there is no command '%s'; `portguard --help' lists them",
 				    argv[1]);
-	r = pg_config_read(NULL, config, err);
+	r = read_config(cmd, config, err);
 	if (r < 0)
 		return r;
 	if (!ctx->state_dir)
@@ -149,18 +177,6 @@ static int run(struct pg_ctx *ctx, struct pg_config *config, int argc, char **ar
 	if (cmd == &pg_cmd_iptables)
 		return cmd->run(ctx, argc, argv, err);
 	return cmd->run(ctx, argc - 1, argv + 1, err);
-}
-
-/* Whatever a message quotes, a terminal must not be told to do anything by it. */
-static void print_error(struct pg_err *err)
-{
-	const char *prefix = err->complete ? "" : "portguard: ";
-	char shown[sizeof(err->text)];
-
-	for (char *next = err->text, *line; (line = strsep(&next, "\n"));) {
-		fprintf(stderr, "%s%s\n", prefix, pg_printable(line, shown, sizeof(shown)));
-		prefix = "";
-	}
 }
 
 int main(int argc, char **argv)
@@ -189,6 +205,6 @@ int main(int argc, char **argv)
 		pg_fail(&err, r, "%s", strerror(-r));
 	if (r == -EPERM && err.exit_code == PG_EXIT_FAILED)
 		err.exit_code = PG_EXIT_RESOURCE;
-	print_error(&err);
+	print_error(&err, "portguard: ");
 	return err.exit_code;
 }

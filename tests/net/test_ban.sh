@@ -18,6 +18,42 @@ expect_ok "attach" of attach pgs0
 # CrowdSec
 bouncer() { in_ns s "$ROOT/packaging/crowdsec/portguard-crowdsec" "$@"; }
 expect_ok "the client reaches the server" reaches 10.77.0.1
+expect_ok "del before there is a set" bouncer del 10.77.0.2 0 "" ""
+for duration in 0 0s -5 -3h2m '' 0h0m0.0s; do
+	expect_ok "'$duration' is over already" bouncer add 10.77.0.2 "$duration" a b
+done
+expect "so no set is made" "$(of set list -name)" ""
+for duration in abc 3x 3h5 's' '1 h' '5;id' -; do
+	expect_exit "'$duration' is no duration" 2 "no duration" bouncer add 10.77.0.2 "$duration" a b
+done
+n=0
+# lasts DURATION SECONDS: a ban of another address; the clock may go on meanwhile
+lasts() {
+	local left
+
+	n=$((n + 1))
+	expect_ok "add for $1" bouncer add "192.0.2.$n" "$1" a b
+	left=$(of set list crowdsec | sed -n "s/^192.0.2.$n timeout //p")
+	expect "$1 is $2 s ($left)" "$([ "${left:-0}" -le "$2" ] && [ "${left:-0}" -ge $(($2 - 15)) ] && echo yes)" yes
+}
+lasts 3h59m 14340
+lasts 3h59m59.5s 14400
+lasts 1.5h 5400
+lasts 250000ms 250
+lasts +90m 5400
+lasts 080 80
+lasts 99999999999999999999999 2147483
+lasts 600h0m0s 2147483
+expect_ok "less than a second is one" bouncer add 192.0.2.200 0.5s a b
+expect "and not for ever" "$(of set list crowdsec | grep -c '^192.0.2.200 timeout 0')" 0
+expect_ok "a ban" bouncer add 192.0.2.100/32 1h a b
+expect_ok "a shorter one" bouncer add 192.0.2.100 1m a b
+expect "does not shorten it" "$(of set list crowdsec | grep -c '^192.0.2.100 timeout 3[56]..$')" 1
+expect_ok "a longer one" bouncer add 192.0.2.100 2h a b
+expect "lengthens it" "$(of set list crowdsec | grep -c '^192.0.2.100 timeout 7[12]..$')" 1
+expect_ok "one for ever, by hand" of set -exist add crowdsec 192.0.2.100 timeout 0
+expect_ok "a ban after that" bouncer add 192.0.2.100 2h a b
+expect "it stays for ever" "$(of set list crowdsec | grep -c '^192.0.2.100 timeout 0$')" 1
 expect_ok "add" bouncer add 10.77.0.2 14400s "ssh:bf" '{"id":1}'
 expect_ok "add once more" bouncer add 10.77.0.2 14400 "ssh:bf" '{"id":1}'
 expect_ok "add IPv6, for longer than sets can" bouncer add fd77::/64 99999999 "range" '{}'

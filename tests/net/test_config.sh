@@ -80,5 +80,16 @@ expect "no instance is left" "$([ -e "$STATE" ] && ls "$STATE")" ""
 rm "$WORK/rules"
 expect_exit "the policy is not there" 1 "$WORK/rules" of attach pgs0
 echo "mode = fast" >>"$WORK/portguard.conf"
-expect_exit "a wrong configuration is named" 1 "portguard.conf:[0-9]+: mode is" of status
+expect_exit "a wrong configuration is named" 1 "portguard.conf:[0-9]+: mode is" of track
+
+# A filter can be seen and taken away whatever the file is like.
+PORTGUARD_CONFIG='' expect_ok "attach" of --state "$STATE" attach pgs0
+expect_exit "status warns of the file" 0 "^portguard: warning: .*/portguard.conf:[0-9]+: mode is" of status
+expect "and finds its instance" "$(of status --json 2>/dev/null | jq -r '.interfaces[0].name')" pgs0
+expect_exit "detach, too" 0 "warning: .*mode is" of detach pgs0
+PORTGUARD_CONFIG='' expect_ok "attach" of --state "$STATE" attach pgs0
+echo "colour = blue }" >>"$WORK/portguard.conf"
+expect_exit "detach --all, too" 0 "warning: .*mode is" of detach --all
+expect "nothing is left" "$([ -e "$STATE" ] && ls "$STATE")" ""
+expect_exit "and then there is nothing" 1 "warning: .*nothing is attached" of detach --all
 summary

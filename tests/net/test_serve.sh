@@ -303,4 +303,21 @@ expect "and says so" "$(cat "$WORK/serve.err")" "portguard: the reading process 
 cp "$PORTGUARD" "$WORK/portguard" && chmod 755 "$WORK" "$WORK/portguard"
 expect_exit "without privileges" 4 'you must be root' setpriv --reuid=65534 --regid=65534 --clear-groups \
 	timeout 10 "$WORK/portguard" --state "$STATE" serve --listen 127.0.0.1:0
+
+# With what its unit leaves it, it marks a port all the same.
+caps=$(sed -n 's/^CapabilityBoundingSet=//p' "$ROOT/packaging/systemd/portguard-serve.service.in" | tr '\n' ' ')
+cat >"$WORK/limited" <<-RUN
+	#!/bin/sh
+	exec setpriv --bounding-set=-all$(printf ',+%s' ${caps//CAP_/} | tr '[:upper:]' '[:lower:]') --no-new-privs "$PORTGUARD" "\$@"
+RUN
+chmod 755 "$WORK/limited"
+PORTGUARD=$WORK/limited
+expect_ok "a port that nobody uses" pg s -A INPUT -p tcp --dport 81 -j ACCEPT
+expect_ok "where the rest is closed" pg s -P INPUT DROP
+expect_ok "but lo's" pg s -I INPUT -i lo -j ACCEPT
+start_serve --listen 127.0.0.1:0
+expect "in its unit it marks ports" "$(in_ns s timeout 60 curl -sN "$url/api/v1/stream" | sed -un 's/^data: //p' |
+	jq -n 'first(inputs | select(.marks_error != "" or any(.ports[]?; .[1] == 81 and .[12] == "unused"))) |
+		.marks_error')" '""'
+stop_serve
 summary

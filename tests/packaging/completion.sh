@@ -31,6 +31,11 @@ completed "" -A INPUT --vl
 completed "conntrack connlimit connbytes" -A INPUT -m conn
 completed "pass" set-fragments pa
 completed "help" hel
+completed "flows" top fl
+completed "overview" top ov
+completed "NEW ESTABLISHED RELATED INVALID UNTRACKED" test --ctstate ""
+completed "rule policy non-ip" drops --reason ""
+completed "gratuitous-arp" drops --reason gra
 
 if need fish; then
 	fish -c "source $tmp/completion.fish; complete -C 'portguard attach --mode '" >"$tmp/said" 2>&1

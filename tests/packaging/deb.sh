@@ -25,6 +25,12 @@ life() {
 	dpkg -r portguard
 	[ ! -e /usr/sbin/portguard ] && [ -e /etc/portguard/portguard.conf ]
 	[ ! -e /sys/fs/bpf/portguard ] # removal takes the filter away
+	# And where portguard.conf has it, be that as wrong as it may.
+	dpkg -i /pg2.deb
+	printf 'mode = nonsense\nstate-dir = /sys/fs/bpf/elsewhere\n' >>/etc/portguard/portguard.conf
+	PORTGUARD_CONFIG='' portguard --state /sys/fs/bpf/elsewhere attach lo
+	dpkg -r portguard
+	[ ! -e /sys/fs/bpf/elsewhere ]
 	dpkg -P portguard
 	[ ! -e /etc/portguard ]
 	! dpkg -s portguard
@@ -46,12 +52,37 @@ life_in_overlay() {
 	chroot "$root" bash -xc "$(declare -f life); life $1"
 }
 
+# prerm_says WHAT EXIT SAID WANTED [ARGUMENT]: what is made of detach's words
+prerm_says() {
+	printf '#!/bin/sh\necho "$*" >"%s/asked"\nprintf "%%b" "%s" >&2\nexit %d\n' "$tmp" "$3" "$2" >"$tmp/portguard"
+	chmod 755 "$tmp/portguard"
+	rm -f "$tmp/asked"
+	PATH=$tmp:$PATH sh packaging/debian/prerm "${5:-remove}" >"$tmp/said" 2>&1 &&
+		[ "$(cat "$tmp/said")" = "$4" ] && ok || fail "prerm: $1" "$tmp/said"
+}
+prerm_says "detached" 0 "" ""
+[ "$(cat "$tmp/asked")" = "detach --all -w 30" ] && ok || fail "prerm detaches"
+prerm_says "there is nothing" 1 "portguard: nothing is attached: there is no instance in 'x'\n" ""
+prerm_says "it may be elsewhere" 1 "portguard: warning: x\nportguard: nothing is attached: x\n" \
+	"portguard: warning: x"$'\n'"portguard: nothing is attached: x"
+prerm_says "it stays" 4 "portguard: locked\n" "portguard: locked"$'\n'"portguard: its filters stay in force"
+prerm_says "an update" 0 "" "" upgrade
+[ ! -e "$tmp/asked" ] && ok || fail "prerm of an update detaches"
+rm "$tmp/portguard"
+
 if need dpkg-buildpackage dh lintian; then
 	if packaging/deb.sh "$version" >"$tmp/said" 2>&1; then ok; else fail "no package" "$tmp/said"; fi
 	# Whoever publishes packages has an address; this tree has none.
 	lintian --allow-root --fail-on error,warning --tag-display-limit 0 \
 		--suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
 		.output/deb/*.changes >"$tmp/said" 2>&1 && ok || fail "lintian" "$tmp/said"
+
+	# serve is restarted where it runs, and only a removal stops it; portguard@ is let alone.
+	dpkg-deb -e "$deb" "$tmp/control"
+	grep -q "deb-systemd-invoke try-restart 'portguard-serve.service'" "$tmp/control/postinst" &&
+		grep -q "deb-systemd-invoke stop portguard-serve.service" "$tmp/control/prerm" &&
+		! grep -q "deb-systemd-invoke.*portguard@" "$tmp/control/postinst" "$tmp/control/prerm" &&
+		ok || fail "what the package does to its units" "$tmp/control/postinst"
 
 	# The same, once more, as a later version.
 	dpkg-deb -R "$deb" "$tmp/next" && sed -i "s/^Version: .*/&+1/" "$tmp/next/DEBIAN/control" &&

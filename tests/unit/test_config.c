@@ -162,6 +162,40 @@ static void errors_say_where_and_what(void **state)
 	}
 }
 
+static void the_state_directory_of_a_wrong_file_is_found(void **state)
+{
+	static const struct {
+		const char *text, *dir;
+	} rows[] = {
+		{ "mode = nonsense\nstate-dir = \"/a b\"\n", "/a b" },
+		{ "state-dir = /a\nmode = nonsense\n", "/a" },
+		{ "flows = many\nhue = { 1, 2 }\nstate-dir = /a\n", "/a" },
+		{ "serve {\n\tport = 80\n\thost = { a, b }\n}\ninterface eth0 {\n\tmode = fast\n}\n"
+		  "state-dir = /a\n", "/a" },
+		{ "state-dir = /a\nmode\n", "/a" },
+		{ "state-dir = /a\npolicy = \"/x\nmode = tc\n", "/a" },
+		{ "interface eth0 { state-dir = /b }\n", NULL },
+		{ "state-dir = a\n", NULL },
+		{ "mode\nstate-dir = /a\n", NULL },
+		{ "mode = nonsense\n", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct pg_config c = { 0 };
+		struct pg_err err = { 0 };
+		char *dir;
+
+		if (read_text(rows[i].text, &c, &err) >= 0)
+			fail_msg("%s: is not wrong", rows[i].text);
+		dir = pg_config_salvage(path);
+		if (!dir != !rows[i].dir || (dir && strcmp(dir, rows[i].dir)))
+			fail_msg("%s: '%s'", rows[i].text, dir ? dir : "none");
+		free(dir);
+	}
+	assert_null(pg_config_salvage("/nonexistent/portguard.conf"));
+}
+
 static void a_file_that_is_named_must_be_there(void **state)
 {
 	struct pg_config c;
@@ -198,6 +232,7 @@ int main(void)
 		cmocka_unit_test(settings_of_serve_are_read),
 		cmocka_unit_test(nothing_said_is_the_defaults),
 		cmocka_unit_test(errors_say_where_and_what),
+		cmocka_unit_test(the_state_directory_of_a_wrong_file_is_found),
 		cmocka_unit_test(a_file_that_is_named_must_be_there),
 		cmocka_unit_test(the_example_is_valid),
 	};

@@ -6,8 +6,8 @@
 # The script runs as root in a copy of this tree that has ./portguard, tests/net, tests/vm and each FILE
 # (named from the tree's top), with ip, ss, nc, jq, bash and busybox's tools around it. The machine
 # has two CPUs and three NICs on one wire: virtio0 with several queues, virtio1, and vmxnet0
-# (vmxnet3, for the generic mode), see tests/vm/lib.sh. Prints what the script prints; the exit
-# status is the script's, 77 if the kernel cannot be had (and why), 98 if the machine did not come
+# (vmxnet3, for the generic mode: Debian's cloud kernels have no e1000), see e2e.sh. Prints what the
+# script prints; the exit status is the script's, 77 if the kernel cannot be had (and why), 98 if the machine did not come
 # to an end within PG_VM_TIMEOUT (300) seconds, 99 if its kernel has complained.
 # With PG_VM_DISK, an image of a system, the machine goes on to that system's init, and the result is
 # what something there prints as "pg-vm: exit N".

@@ -57,9 +57,18 @@ client() {
 }
 reaches() { client nc -z -w "${2:-60}" 10.9.1.1 "$1"; }
 
+# The third process has marked 8003, on which somebody listens though the policy drops; or why not.
+marked() {
+	curl -sSN --max-time 600 http://127.0.0.1:9180/api/v1/stream | sed -un 's/^data: //p' |
+		jq -n 'first(inputs | select(.marks_error != "" or any(.ports[]?; .[1] == 8003 and .[12] == "closed"))) |
+			.marks_error' >/tmp/marks
+	grep -x '""' /tmp/marks || { cat /tmp/marks; return 1; }
+}
+
 serve_shows() {
 	local got
 
+	systemd-run --quiet --unit=listener3 nc -lk 8003
 	check "serve starts" systemctl start portguard-serve
 	check "serve answers" until_true curl -sf http://127.0.0.1:9180/metrics || {
 		journalctl -q -b -u portguard-serve -o cat | sed 's/^/    /' | tail -n 20
@@ -77,11 +86,12 @@ serve_shows() {
 		check "/api/v1/$doc" bash -c "curl -sf http://127.0.0.1:9180/api/v1/$doc | jq -e ."
 	done
 	equal "one instance" "$(api http://127.0.0.1:9180/api/v1/status | jq -r '.interfaces[0].name')" eth0
-	equal "both its processes run as nobody" "$(
+	equal "all its processes run as nobody" "$(
 		while read -r pid; do
 			awk '$1 == "Uid:" { print $2, $3, $4, $5 }' "/proc/$pid/status"
 		done </sys/fs/cgroup/system.slice/portguard-serve.service/cgroup.procs | sort | uniq -c | xargs
-	)" "2 65534 65534 65534 65534"
+	)" "3 65534 65534 65534 65534"
+	check "a port is marked" marked
 	equal "serve complains about nothing" "$(complaints portguard-serve)" ""
 }
 
@@ -116,6 +126,16 @@ first() {
 	check "reload of a wrong file fails" bash -c "! systemctl reload portguard@eth0"
 	equal "and changes nothing" "$(rule)" "-A INPUT -p tcp -m tcp --dport 8003 -j DROP"
 	sed -i '/nonsense/d' /etc/portguard/rules
+
+	# What portguard(8) tells who wants no network without the filter.
+	mkdir /etc/systemd/system/systemd-networkd.service.d
+	printf '[Service]\nExecStartPre=+systemctl is-active --quiet portguard@eth0.service\n' \
+		>/etc/systemd/system/systemd-networkd.service.d/filter.conf
+	check "a network that asks for the filter" bash -c "systemctl daemon-reload && systemctl restart systemd-networkd"
+	check "without it" systemctl stop portguard@eth0
+	check "does not come up" bash -c "! systemctl restart systemd-networkd"
+	check "with it again" systemctl start portguard@eth0
+	check "it does" bash -c "systemctl reset-failed systemd-networkd; systemctl restart systemd-networkd"
 
 	ip link add away type veth peer name away1
 	check "enable another" systemctl enable --now portguard@away
