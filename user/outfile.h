@@ -8,9 +8,9 @@
 #include "util.h"
 
 struct pg_outfile {
-	FILE *f;    /* to write to; owned */
-	char *path; /* owned; where a link leads, if it is one */
-	char *temp; /* owned; f's name until it is path's; NULL: it has none */
+	FILE *f;       /* to write to; owned */
+	char *path;    /* owned; where a link leads, if it is one */
+	char *temp;    /* owned; f's name until it is path's; NULL: it has none */
 	bool replaces; /* or f is the file itself */
 };
 

@@ -87,7 +87,7 @@ static const struct call never[] = {
 	CALL(mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
 	CALL(mmap, 0, 4096, PROT_WRITE | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
 	CALL(mprotect, 0, 4096, PROT_READ | PROT_EXEC), CALL(pkey_mprotect, 0, 4096, PROT_READ, 0),
-	CALL(remap_file_pages, 0, 0, 0, 0, 0), CALL(memfd_secret, BAD),
+	CALL(remap_file_pages, 0, 0, 0, 0, 0),
 #ifdef SYS_open /* not on machines younger than these */
 	{ "open O_WRONLY", SYS_open, { PATH, O_WRONLY } }, { "open O_TRUNC", SYS_open, { PATH, O_RDONLY | O_TRUNC } },
 	CALL(creat, PATH, 0600), CALL(mknod, BAD, S_IFREG, 0), CALL(mkdir, BAD, 0700), CALL(rmdir, BAD), CALL(unlink, BAD),
