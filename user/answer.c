@@ -182,6 +182,7 @@ static void add_packet(struct pg_text *t, const struct pg_answer *answer, const 
 	bool icmp = trace->has_proto &&
 		    (trace->proto == IPPROTO_ICMP || trace->proto == IPPROTO_ICMPV6);
 	bool ports = trace->has_ports && !icmp;
+	char shown[IFNAMSIZ];
 
 	pg_text_add(t, "packet: ");
 	if (proto)
@@ -203,7 +204,8 @@ static void add_packet(struct pg_text *t, const struct pg_answer *answer, const 
 	if (trace->ct_state)
 		pg_text_add(t, ", %s", pg_ct_state_name(trace->ct_state));
 	if (iface)
-		pg_text_add(t, ", %s %s", answer->dir == PG_DIR_IN ? "on" : "out of", iface);
+		pg_text_add(t, ", %s %s", answer->dir == PG_DIR_IN ? "on" : "out of",
+			    pg_printable(iface, shown, sizeof(shown)));
 	pg_text_add(t, "\n");
 }
 

@@ -165,9 +165,13 @@ static int take_option(struct pg_ipset_cmd *cmd, const char **words, size_t n, s
 	return 1;
 }
 
-/* ipset takes any name; one with blanks or quotes could not be read back from `save`. */
+/*
+ * ipset takes any name; one with blanks or quotes could not be read back from `save`, and one with what
+ * pg_printable() leaves out would harm the terminal that shows it.
+ */
 static int check_name(const char *name, struct pg_err *err)
 {
+	char shown[NAME_MAX_CHARS + 1];
 	bool ok = *name;
 
 	if (strlen(name) > (size_t)NAME_MAX_CHARS)
@@ -176,7 +180,7 @@ static int check_name(const char *name, struct pg_err *err)
 	for (const char *p = name; *p; p++)
 		if ((unsigned char)*p <= ' ' || *p == '\x7f' || *p == '"')
 			ok = false;
-	if (!ok || *name == '#')
+	if (!ok || *name == '#' || strcmp(pg_printable(name, shown, sizeof(shown)), name))
 		return pg_fail(err, -EINVAL, "Syntax error: setname '%s' is not a word", name);
 	return 0;
 }

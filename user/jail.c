@@ -5,13 +5,17 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/bpf.h>
+#include <linux/netlink.h>
+#include <net/if.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define SYS(name) SCMP_SYS(name)
 
@@ -85,7 +89,7 @@ static const int common_calls[] = {
 	SYS(read), SYS(write), SYS(readv), SYS(writev), SYS(close), SYS(lseek), SYS(fstat), SYS(fcntl),
 	SYS(poll), SYS(ppoll), SYS(recvmsg), SYS(sendmsg), SYS(recvfrom), SYS(sendto),
 	SYS(clock_gettime), SYS(clock_nanosleep), SYS(nanosleep), SYS(gettimeofday), SYS(getrandom),
-	SYS(getrusage), SYS(getpid), SYS(gettid), SYS(tgkill), SYS(rt_sigaction), SYS(rt_sigprocmask),
+	SYS(getrusage), SYS(getpid), SYS(gettid), SYS(rt_sigaction), SYS(rt_sigprocmask),
 	SYS(rt_sigreturn), SYS(restart_syscall), SYS(exit), SYS(exit_group), SYS(rseq),
 };
 static const int web_calls[] = {
@@ -96,36 +100,14 @@ static const int web_calls[] = {
 static const int reader_calls[] = {
 	SYS(newfstatat), SYS(stat), SYS(statx), SYS(statfs), SYS(fstatfs), SYS(access), SYS(faccessat),
 	SYS(getdents64), SYS(readlink), SYS(readlinkat), SYS(pread64), SYS(memfd_create), SYS(uname),
-	SYS(bind), SYS(getsockname), SYS(setsockopt), SYS(ioctl), SYS(sched_getaffinity), SYS(sysinfo),
+	SYS(getsockname), SYS(setsockopt), SYS(sched_getaffinity), SYS(sysinfo),
 };
 
-/* What the marker may not. */
-static const int refused_calls[] = {
-	SYS(execve), SYS(execveat), SYS(fork), SYS(vfork), SYS(clone), SYS(clone3), SYS(ptrace),
-	SYS(process_vm_readv), SYS(process_vm_writev), SYS(connect), SYS(listen), SYS(accept), SYS(accept4),
-	SYS(setns), SYS(unshare), SYS(chroot), SYS(pivot_root), SYS(mount), SYS(umount2), SYS(open_tree),
-	SYS(move_mount), SYS(fsmount), SYS(init_module), SYS(finit_module), SYS(delete_module), SYS(unlink),
-	SYS(unlinkat), SYS(rename), SYS(renameat), SYS(renameat2), SYS(mkdir), SYS(mkdirat), SYS(chmod),
-	SYS(fchmod), SYS(fchmodat), SYS(chown), SYS(fchown), SYS(fchownat), SYS(link), SYS(linkat),
-	SYS(symlink), SYS(symlinkat), SYS(truncate), SYS(creat), SYS(openat2), SYS(kill), SYS(pidfd_open),
-	SYS(open_by_handle_at), SYS(io_uring_setup), SYS(keyctl), SYS(add_key),
+/* Beside the reader's: libbpf puts descriptors in their places, libcap says why a program does not load. */
+static const int marker_calls[] = {
+	SYS(dup), SYS(dup2), SYS(dup3), SYS(faccessat2), SYS(membarrier), SYS(capget),
+	SYS(adjtimex), SYS(clock_adjtime), /* TAI, read; to set a clock takes CAP_SYS_TIME */
 };
-
-static int refuse(scmp_filter_ctx ctx)
-{
-	static const int modes[] = { O_WRONLY, O_RDWR };
-	int r = 0;
-
-	for (size_t i = 0; !r && i < ARRAY_SIZE(refused_calls); i++) {
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused_calls[i], 0);
-		if (r == -EDOM)
-			r = 0;
-	}
-	for (size_t i = 0; !r && i < ARRAY_SIZE(modes); i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SYS(openat), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE, (scmp_datum_t)modes[i]));
-	return r;
-}
 
 static int allow(scmp_filter_ctx ctx, const int *call, size_t n)
 {
@@ -140,19 +122,21 @@ static int allow(scmp_filter_ctx ctx, const int *call, size_t n)
 	return r;
 }
 
-static int allow_value(scmp_filter_ctx ctx, int call, const int *value, size_t n)
+/* Where its nth argument is one of these; a command's upper half is nobody's. */
+static int allow_value(scmp_filter_ctx ctx, int call, unsigned int nth, const scmp_datum_t *value, size_t n)
 {
 	int r = 0;
 
 	for (size_t i = 0; !r && i < n; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)value[i], 0));
+				     SCMP_CMP(nth, SCMP_CMP_MASKED_EQ, UINT32_MAX, value[i]));
 	return r;
 }
 
 /*
- * No code that was not there before. The maps are mapped for reading, from descriptors that must be
- * writable for that: without shared memory that is, and without mprotect(), nothing writes to them.
+ * No code that was not there before. The reader maps the maps for reading, from descriptors that must be
+ * writable for that: without shared memory that is, and without mprotect(), nothing writes to them. The
+ * marker fills those of its own instance.
  */
 static int allow_memory(scmp_filter_ctx ctx, enum pg_jail jail)
 {
@@ -163,7 +147,10 @@ static int allow_memory(scmp_filter_ctx ctx, enum pg_jail jail)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS(mmap), 2,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
 				     SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED, 0));
-	if (!r && jail == PG_JAIL_WEB)
+	if (!r && jail == PG_JAIL_MARKER)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS(mmap), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (!r && jail != PG_JAIL_READER)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS(mprotect), 1,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	return r;
@@ -171,39 +158,56 @@ static int allow_memory(scmp_filter_ctx ctx, enum pg_jail jail)
 
 static int allow_reading(scmp_filter_ctx ctx)
 {
-	static const int bpf[] = { BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, BPF_MAP_LOOKUP_ELEM,
-				   BPF_MAP_GET_NEXT_KEY };
+	static const scmp_datum_t bpf[] = { BPF_OBJ_GET, BPF_OBJ_GET_INFO_BY_FD, BPF_MAP_LOOKUP_ELEM,
+					    BPF_MAP_GET_NEXT_KEY };
 	/* AF_UNIX for names of interfaces, which take any socket's ioctl; there is no connect(). */
-	static const int families[] = { AF_NETLINK, AF_UNIX };
+	static const scmp_datum_t families[] = { AF_NETLINK, AF_UNIX };
+	static const scmp_datum_t ioctls[] = { SIOCGIFNAME, SIOCGIFINDEX };
+	/* Of netlink; the name of a socket that bind() would put into a directory has no room. */
+	static const scmp_datum_t address_len[] = { sizeof(struct sockaddr_nl) };
 	const scmp_datum_t writes = O_ACCMODE | O_CREAT | O_TRUNC;
 	int r;
 
 	r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS(openat), 1,
-				 SCMP_A2(SCMP_CMP_MASKED_EQ, writes, O_RDONLY));
-
+			     SCMP_A2(SCMP_CMP_MASKED_EQ, writes, O_RDONLY));
 	if (!r)
-		r = allow_value(ctx, SYS(bpf), bpf, ARRAY_SIZE(bpf));
-	return r ? r : allow_value(ctx, SYS(socket), families, ARRAY_SIZE(families));
+		r = allow_value(ctx, SYS(bpf), 0, bpf, ARRAY_SIZE(bpf));
+	if (!r)
+		r = allow_value(ctx, SYS(ioctl), 1, ioctls, ARRAY_SIZE(ioctls));
+	if (!r)
+		r = allow_value(ctx, SYS(bind), 2, address_len, ARRAY_SIZE(address_len));
+	return r ?: allow_value(ctx, SYS(socket), 0, families, ARRAY_SIZE(families));
+}
+
+/* Making an instance that is not attached, and running packets through it. */
+static int allow_trying(scmp_filter_ctx ctx)
+{
+	static const scmp_datum_t bpf[] = { BPF_MAP_CREATE, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM,
+					    BPF_MAP_LOOKUP_BATCH, BPF_MAP_UPDATE_BATCH, BPF_MAP_FREEZE,
+					    BPF_BTF_LOAD, BPF_PROG_LOAD, BPF_PROG_BIND_MAP,
+					    BPF_PROG_TEST_RUN };
+	int r = allow(ctx, marker_calls, ARRAY_SIZE(marker_calls));
+
+	return r ?: allow_value(ctx, SYS(bpf), 0, bpf, ARRAY_SIZE(bpf));
 }
 
 static int add_rules(scmp_filter_ctx ctx, enum pg_jail jail)
 {
-	int r;
+	const scmp_datum_t self = (scmp_datum_t)getpid();
+	int r = allow(ctx, common_calls, ARRAY_SIZE(common_calls)) ?: allow_memory(ctx, jail);
 
-	if (jail == PG_JAIL_MARKER)
-		return refuse(ctx);
-	r = allow(ctx, common_calls, ARRAY_SIZE(common_calls)) ?: allow_memory(ctx, jail);
-	if (r)
-		return r;
-	if (jail == PG_JAIL_WEB)
+	if (!r)
+		r = allow_value(ctx, SYS(tgkill), 0, &self, 1); /* abort() */
+	if (!r && jail == PG_JAIL_WEB)
 		return allow(ctx, web_calls, ARRAY_SIZE(web_calls));
-	return allow(ctx, reader_calls, ARRAY_SIZE(reader_calls)) ?: allow_reading(ctx);
+	if (!r)
+		r = allow(ctx, reader_calls, ARRAY_SIZE(reader_calls)) ?: allow_reading(ctx);
+	return r || jail != PG_JAIL_MARKER ? r : allow_trying(ctx);
 }
 
 static int filter_calls(enum pg_jail jail)
 {
-	scmp_filter_ctx ctx = seccomp_init(jail == PG_JAIL_MARKER ? SCMP_ACT_ALLOW :
-								    SCMP_ACT_ERRNO(EPERM));
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r = ctx ? add_rules(ctx, jail) : -ENOMEM;
 
 	if (!r)

@@ -18,8 +18,8 @@ enum pg_jail {
 	PG_JAIL_READER,
 	/*
 	 * Loads programs and runs packets through them, for a reader. Keeps what that takes (CAP_BPF,
-	 * CAP_PERFMON, CAP_NET_ADMIN) beside the reader's, and may do all that these allow but begin programs
-	 * and processes, make connections, write files, or enter other namespaces.
+	 * CAP_PERFMON, CAP_NET_ADMIN) beside the reader's, and may what that may; of bpf(2) also make and fill
+	 * maps, load programs and run them, but not attach or pin them.
 	 */
 	PG_JAIL_MARKER,
 };

@@ -152,12 +152,14 @@ int pg_listening_show(const struct pg_ctx *ctx, unsigned family, const struct pg
 	struct pg_listening_row row;
 	struct winsize size = { 0 };
 	struct pg_err why = { 0 };
+	char shown[sizeof(why.text)];
 	size_t at;
 	int r = pg_dp_open(&open, &dp, &why);
 
 	/* Who may not look at the instance still sees who listens. */
 	if (r < 0 && r != -ENOENT)
-		fprintf(stderr, "portguard: the policy is not asked: %s\n", why.text);
+		fprintf(stderr, "portguard: the policy is not asked: %s\n",
+			pg_printable(why.text, shown, sizeof(shown)));
 	r = read_all(dp, &l, err);
 	if (r < 0)
 		return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Find the command, run it, print the error once. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -192,6 +193,7 @@ int main(int argc, char **argv)
 
 	if (ctx.state_dir && !*ctx.state_dir)
 		ctx.state_dir = NULL;
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error, and what is half written goes */
 	r = run(&ctx, &config, argc, argv, &err);
 	pg_config_free(&config);
 	if (fflush(stdout) || ferror(stdout)) {

@@ -8,9 +8,10 @@
 #include "util.h"
 
 struct pg_outfile {
-	FILE *f;    /* to write to; owned */
-	char *path; /* owned; where a link leads, if it is one */
-	char *temp; /* owned; NULL: f is the file itself */
+	FILE *f;       /* to write to; owned */
+	char *path;    /* owned; where a link leads, if it is one */
+	char *temp;    /* owned; f's name until it is path's; NULL: it has none */
+	bool replaces; /* or f is the file itself */
 };
 
 /* A new file gets the mode 0600; one that is there keeps its own, and its owner. */

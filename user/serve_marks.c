@@ -20,7 +20,7 @@ struct told {
 
 struct pg_marker {
 	int fd;
-	bool asked;
+	bool asked, again; /* what changed since is not in the answer */
 	struct pg_port_marks marks;
 	struct told told;
 };
@@ -100,6 +100,7 @@ int pg_marker_start(struct pg_dp_follow *follow, const struct pg_jail_user *user
 
 void pg_marker_ask(struct pg_marker *marker)
 {
+	marker->again = marker->asked;
 	if (!marker->asked)
 		marker->asked = send(marker->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
@@ -119,6 +120,8 @@ const struct pg_port_marks *pg_marker_marks(struct pg_marker *marker)
 	    (size_t)n != offsetof(struct told, row) + told->n * sizeof(told->row[0]))
 		return &marker->marks;
 	marker->asked = false;
+	if (marker->again)
+		pg_marker_ask(marker);
 	told->error[sizeof(told->error) - 1] = '\0';
 	row = calloc(told->n + 1, sizeof(*row));
 	if (!row)

@@ -4,7 +4,7 @@
  *   meddle count CALL COMMAND…          writes how many CALLs it made, on fd 9
  *   meddle kill CALL N COMMAND…         SIGKILL, as it is about to make the N-th
  *   meddle fail CALL N ERRNO COMMAND…   the N-th is not made, and fails with ERRNO (a number)
- * CALL is bpf, mmap, write, fsync, rename or any. Exits as the command does; 137 when it was killed, 99
+ * CALL is bpf, mmap, openat, write, fsync, rename or any. Exits as the command does; 137 when it was killed, 99
  * when it ended before its N-th call. Only the process itself is followed, not its children.
  */
 #include <elf.h>
@@ -38,7 +38,8 @@ static long call_number(const char *name)
 		long number;
 	} calls[] = {
 		{ "any", CALL_ANY },	      { "bpf", SYS_bpf },     { "mmap", SYS_mmap },
-		{ "write", SYS_write },	      { "fsync", SYS_fsync },
+		{ "openat", SYS_openat },     { "write", SYS_write },
+		{ "fsync", SYS_fsync },
 #ifdef SYS_rename
 		{ "rename", SYS_rename },
 #else

@@ -11,7 +11,7 @@ MEDDLE=$TOOLS/net/meddle
 own_bpffs
 two_namespaces
 export SSH_CONNECTION=none
-ENOMEM=12 EIO=5
+ENOMEM=12 EIO=5 EOPNOTSUPP=95
 
 pins() {
 	ls "$STATE"
@@ -160,6 +160,13 @@ expect_exit "a disk that is full" 1 "cannot write '$full/rules': No space left" 
 expect "the old file is there" "$(cat "$full/rules")" kept
 expect "and nothing else" "$(ls "$full" | xargs)" "filler rules"
 rm "$full/filler"
+# limited FILE: a save where no file may grow, which is no reason to be killed (SIGXFSZ)
+limited() {
+	in_ns s bash -c 'ulimit -f 0 && exec "$@"' - "$PORTGUARD" --state "$STATE" save -f "$1"
+}
+expect_exit "a file that may not grow" 1 "cannot write '$full/rules': File too large" limited "$full/rules"
+expect_exit "nor be made" 1 "cannot write '$full/other': File too large" limited "$full/other"
+expect "the old file is there, and nothing else" "$(cat "$full/rules") $(ls "$full" | xargs)" "kept rules"
 mount -o remount,ro "$full"
 expect_exit "a read-only disk" 1 "cannot write '$full/rules': Read-only" pg s save -f "$full/rules"
 expect_exit "of sets, too" 1 "cannot write '$full/rules': Read-only" pg s set save -file "$full/rules"
@@ -170,14 +177,24 @@ for call in fsync rename; do
 	expect "$call fails: it says so" "$(grep -c "cannot write.*Input/output error" "$WORK/said")" 1
 	expect "$call fails: the old file is there" "$(cat "$full/rules") $(ls "$full" | xargs)" "kept rules"
 done
+# Killed anywhere it leaves the old file or the new one. Beside it there is nothing, but for the moment between the
+# name that it gets and rename(), which is one call.
+left=0
 for n in $(seq "$(meddle count any -- save -f "$WORK/x" 9>&1 >/dev/null)" -1 240); do
 	meddle kill any "$n" -- save -f "$full/rules" >/dev/null 2>&1
 	case $(sed '/^#/d; s/ \[.*//' "$full/rules") in
 	kept | "$old") ;;
 	*) fail "save was killed at call $n" "$(cat "$full/rules")" && break ;;
 	esac
-	rm -f "$full"/rules.* # what a killed command leaves beside it
+	[ -z "$(find "$full" -name 'rules.*' -delete -print)" ] || left=$((left + 1))
 done
+expect "killed as it is about to rename is all that leaves a file" "$left" 1
+# Where a file cannot be without a name (here it is refused: the last but one call), as ever.
+n=$(($(meddle count openat -- save -f "$WORK/x" 9>&1 >/dev/null) - 1))
+echo kept >"$full/rules"
+meddle fail openat "$n" $EOPNOTSUPP -- save -f "$full/rules" >/dev/null 2>&1
+expect "a file system without nameless files" "$? $(sed '/^#/d; s/ \[.*//' "$full/rules")" "0 $old"
+expect "and nothing is left" "$(ls "$full" | xargs)" rules
 chmod 640 "$full/rules"
 expect_ok "save to a file" pg s save -f "$full/rules"
 expect "it is what save prints" "$(sed '/^#/d' "$full/rules")" "$(sed '/^#/d' "$WORK/saved")"

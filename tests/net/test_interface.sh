@@ -3,8 +3,9 @@
 # What happens to interfaces: they change their MTU, move to another network namespace, get programs of
 # other tools, and have names that are meant for terminals.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/serve.sh"
 
-need jq
+need jq curl
 [ -x "$TOOLS/net/send" ] || skip_all "not built: $TOOLS/net/send"
 own_bpffs
 two_namespaces
@@ -152,26 +153,51 @@ fi
 expect "and no program is left" "$(in_ns s ip link show pgs1 | grep -c xdp)" 0
 expect_exit "--multiprog is not TC's" 2 "about XDP" pg s attach pgs1 --multiprog --mode tc
 
-# A name that a terminal would obey: it is shown, and nothing else.
-evil=$'e\e[31m\xc2\x9bJ"<'
+# A name that a terminal would obey: it is shown, and nothing else. 0xff is no UTF-8.
+evil=$'e\e[31m\xc2\x9bJ"<\xff'
 if in_ns s ip link set pgs1 down && in_ns s ip link set pgs1 name "$evil" 2>/dev/null; then
 	in_ns s ip link set "$evil" up
 	{
 		pg s attach "$evil" --mode tc
 		pg s -A INPUT -m comment --comment $'a "b" \\ <c>' -p udp -j LOG --log-prefix '<b>"'
 		pg s status && pg s status --json
+		timeout 60 nsenter --net="/run/netns/$PREFIX-s" "$PORTGUARD" --state "$STATE" log --follow >"$WORK/log" 2>&1 &
+		log_pid=$!
 		pg s -A INPUT -i "$evil" -j DROP
+		in_ns c "$TOOLS/net/send" pgc1 udp53 3
+		wait_for "logged" grep -q 'IN=e' "$WORK/log"
+		kill $log_pid
+		cat "$WORK/log"
 		pg s status --json >"$WORK/status" && pg s rules --json >"$WORK/rules"
-		for command in save -S "-L -v" ports rules flows "rules --json" "flows --json" upgrade; do
+		pg s drops --json >"$WORK/drops"
+		for command in save -S "-L -v" ports rules flows "rules --json" "flows --json" drops "drops --last 5 --json" \
+			doctor "doctor --json" listening learn "learn --json" upgrade; do
 			# shellcheck disable=SC2086
 			pg s $command
 		done
-		pg s detach "$evil" && pg s attach "$evil"x
+		pg s test -p udp --dport 53 -i "$evil"
+		pg s test -p udp --dport 53 -i "$evil"x
+		pg s drops -i "$evil" && pg s drops -i "$evil"x
+		for view in overview ports rules flows drops; do
+			pg s top $view --batch -n 1 --size 160x40
+		done
 	} >"$WORK/shown" 2>&1
+	start_serve --listen 127.0.0.1:0
+	for path in /metrics /api/v1/status /api/v1/drops /api/v1/ports /api/v1/rules; do
+		in_ns s curl -sS --max-time 20 "$url$path"
+		echo
+	done >>"$WORK/shown"
+	expect "metrics have it once a series" "$(in_ns s curl -sS --max-time 20 "$url/metrics" |
+		grep -c '^portguard_interface_attached')" 1
+	in_ns s timeout 20 curl -sN "$url/api/v1/stream" | head -n 1 >>"$WORK/shown"
+	stop_serve
+	{
+		pg s detach "$evil" && pg s attach "$evil"x
+	} >>"$WORK/shown" 2>&1
 	expect "all of it was shown" "$([ "$(wc -l <"$WORK/shown")" -gt 30 ] && echo yes)" yes
 	expect "no control character was" \
-		"$(LC_ALL=C grep -nP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' "$WORK/shown" | cat -v)" ""
-	expect "JSON has its printable part" "$(jq -r '.interfaces[0].name' "$WORK/status")" 'e?[31m?J"<'
+		"$(LC_ALL=C grep -nP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xff' "$WORK/shown" | cat -v)" ""
+	expect "JSON has its printable part" "$(jq -r '.interfaces[0].name' "$WORK/status")" 'e?[31m?J"<?'
 	expect_ok "rules as JSON are JSON" jq . "$WORK/rules"
 else
 	skip "this kernel takes no such names"

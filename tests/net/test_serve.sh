@@ -178,6 +178,15 @@ expect_ok "attached again" pg s attach pgs0 --mode tc
 in_ns c "$TOOLS/net/send" pgc0 udp53 3
 wait_for "what the new one counts" is 'port_packets_total{proto="udp",port="53",direction="in"}' 3
 
+# Marks, which a process of their own finds; it takes as long as loading a program does.
+expect_ok "a policy that closes" pg s -P INPUT DROP
+expect_ok "and opens" pg s -A INPUT -p tcp --dport 8443 -j ACCEPT
+in_ns s timeout 60 curl -sN "$url/api/v1/stream" 2>/dev/null | sed -un 's/^data: //p' |
+	jq --unbuffered -c '[.ports[] | select(.[12]) | "\(.[1]) \(.[12])"] + [.marks_error | select(. != "")]' |
+	grep -m 1 443 >"$WORK/marks"
+expect "what is closed and what is unused" "$(cat "$WORK/marks")" '["443 closed","8443 unused"]'
+expect_ok "all pass again" pg s -P INPUT ACCEPT
+
 # What it may do ----------------------------------------------------------------------------------
 
 # status_of PID FIELD…
@@ -191,6 +200,11 @@ expect "the web server has nothing" "$(status_of "$serve_pid" Uid CapPrm CapEff 
 # CAP_DAC_OVERRIDE and CAP_SYS_PTRACE
 expect "the reader nearly nothing" "$(status_of "$reader" Uid CapPrm CapEff CapBnd NoNewPrivs Seccomp)" \
 	"$(id -u nobody) 0000000000080002 0000000000080002 0000000000000000 1 2"
+# and CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF
+marker=$(pgrep -P "$reader")
+expect "who finds marks what loads a program" \
+	"$(status_of "$marker" Uid CapPrm CapEff CapBnd NoNewPrivs Seccomp)" \
+	"$(id -u nobody) 000000c000081002 000000c000081002 0000000000000000 1 2"
 expect "maps are mapped for reading" "$(grep -c 'bpf-map.*' "/proc/$reader/maps")" \
 	"$(grep 'bpf-map' "/proc/$reader/maps" | grep -c ' r--s ')"
 

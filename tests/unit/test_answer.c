@@ -83,6 +83,10 @@ static void a_rule_behind_a_jump(void **state)
 		    "  INPUT 2       -p tcp -j web\n"
 		    "  web 1         -p tcp -m tcp --dport 22 -j DROP\n"
 		    "packet: tcp 192.0.2.1:40000 > 192.0.2.2:22 flags SYN,ACK, 40 bytes, NEW, on eth0\n");
+	answer.n_path = 0;
+	expect_text(&answer, "e\x1b[31m\xff",
+		    "DROP by rule 1 of web: -p tcp -m tcp --dport 22 -j DROP\n"
+		    "packet: tcp 192.0.2.1:40000 > 192.0.2.2:22 flags SYN,ACK, 40 bytes, NEW, on e?[31m?\n");
 	answer.n_path = 2;
 	expect_json(&answer,
 		    "{\"verdict\":\"DROP\",\"table\":\"filter\",\"chain\":\"web\",\"rule\":1,"

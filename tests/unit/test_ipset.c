@@ -178,6 +178,8 @@ static void what_is_wrong_is_said_in_ipsets_words(void **state)
 		{ "create x hash:ip family inet6 netmask 129", 1, "Syntax error: '129' is out of range 1-128" },
 		{ "create x hash:net netmask 24", 2, "Unknown argument: `netmask'" },
 		{ "create \"a b\" hash:ip", 1, "Syntax error: setname 'a b' is not a word" },
+		{ "create a\xc2\x9b" "31m hash:ip", 1, "Syntax error: setname 'a\xc2\x9b" "31m' is not a word" },
+		{ "create a\xff hash:ip", 1, "Syntax error: setname 'a\xff' is not a word" },
 		{ "create \"\" hash:ip", 1, "Syntax error: setname '' is not a word" },
 		{ "create ip hash:ip", 1, "Set cannot be created: set with the same name already exists" },
 		{ "-exist create ip hash:net", 1, "Set cannot be created: set with the same name already exists" },
