@@ -54,7 +54,7 @@ machine() {
 		echo "kernel $1: $(basename "$2"): exit status $rc"
 		tail -n 60 "$log"
 	fi
-	grep -B 12 '^FAILED' "$log"
+	grep -B 12 -A 30 '^FAILED' "$log"
 	return $rc
 }
 
