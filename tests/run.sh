@@ -98,7 +98,7 @@ frames() {
 	done
 	"$@" mutants "${root[@]}" bash tests/referee/mutants.sh few
 	"$@" captures "${root[@]}" sh tests/captures.sh
-	"$@" kernels "${root[@]}" env "PG_KERNELS=6.1 newest" PG_DISPATCHER=no bash tests/vm/matrix.sh
+	"$@" kernels "${root[@]}" env PG_DISPATCHER=no bash tests/vm/matrix.sh
 }
 
 # Those of tests/net that send nothing.
