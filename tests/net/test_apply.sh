@@ -90,6 +90,7 @@ expect "to the new one" "$(pg s -S INPUT | grep -c -- "$NEW")" 1
 expect_ok "and back" pg s rollback
 
 # Waiting, and rolled back before the deadline.
+expect_ok "a set" pg s set create bans hash:ip
 expect_ok "apply --confirm, to be rolled back" pg s apply "$WORK/new" --confirm 100
 left=$(json s status .policy.confirm_deadline_s)
 [ "$left" -ge 50 ] && [ "$left" -le 100 ] && pass "status says the seconds left" ||
@@ -99,6 +100,9 @@ expect_exit "-A is refused meanwhile" 1 "$WAITING .[0-9]+ s left.; confirm or ro
 	pg s -A INPUT -j DROP
 expect_exit "restore is refused" 1 "$WAITING" pg s restore "$WORK/old"
 expect_exit "another apply is refused" 1 "$WAITING" pg s apply "$WORK/old"
+expect_ok "a ban is not" pg s set add bans 192.0.2.9
+expect_ok "nor its end" pg s set del bans 192.0.2.9
+expect_exit "another set is" 1 "$WAITING" pg s set create more hash:ip
 expect_exit "attach is refused" 1 "$WAITING" pg s attach lo
 expect_exit "detach of an interface is refused" 1 "$WAITING" pg s detach pgs0
 sent 4

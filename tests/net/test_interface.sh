@@ -97,6 +97,16 @@ else
 fi
 expect_ok "detach" pg s detach --all
 
+# One that is gone with its network namespace.
+ip netns add "$PREFIX-y"
+ip link add pgy0 netns "$PREFIX-y" type veth peer name pgy1 netns "$PREFIX-c"
+expect_ok "attach in a namespace" pg y attach pgy0 --mode tc
+ip netns del "$PREFIX-y"
+wait_for "the interface to go" eval '[[ $(pg s status) =~ GONE ]]'
+expect_ok "what went with its namespace is detached" pg s detach pgy0
+expect "and no more in status" "$(json s status '[.interfaces[] | select(.name == "pgy0")] | length')" 0
+expect_ok "all of it" pg s detach --all
+
 # libxdp's dispatcher, of which XDP programs of several tools are parts.
 dispatcher=$(ls /usr/lib/*/bpf/xdp-dispatcher.o /usr/lib*/bpf/xdp-dispatcher.o 2>/dev/null | head -1)
 if [ -n "$dispatcher" ] &&
