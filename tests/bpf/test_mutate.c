@@ -15,7 +15,7 @@
 #include "gen.h"
 #include "harness.h"
 
-enum { FRAMES_DEFAULT = 200000, FRAMES_A_POLICY = 10000, RULES_MAX = 60, LEN_MIN = 14, LEN_MAX = 1600 };
+enum { FRAMES_DEFAULT = 2000000, FRAMES_A_POLICY = 10000, RULES_MAX = 60, LEN_MIN = 14, LEN_MAX = 1600 };
 
 static struct harness h;
 static uint64_t seed;

@@ -129,7 +129,7 @@ judge() {
 }
 
 [ "${PG_STATES:-0}" != 0 ] || judge rules 0
-[ -n "${PG_STATES:-}${PG_N:-}${PG_SPOIL:-}" ] || PG_N=50000 PG_SPOIL=60 judge "frames with many flipped bits" 0
+[ -n "${PG_STATES:-}${PG_N:-}${PG_SPOIL:-}" ] || PG_N=200000 PG_SPOIL=60 judge "frames with many flipped bits" 0
 if [ "${PG_STATES:-1}" != 0 ]; then
 	if in_ns b iptables-legacy -A OUTPUT -m conntrack --ctstate NEW 2>/dev/null; then
 		in_ns b iptables-legacy -F
