@@ -386,6 +386,16 @@ int pg_dp_set_walk(struct pg_dp *dp, __u32 number,
 
 /* Finding -------------------------------------------------------------------------------------- */
 
+/* The memory is anybody's who may write to the instance: what no command has made is no set. */
+static bool is_sound(const struct pg_set_info *info)
+{
+	char shown[sizeof(info->name)];
+
+	return memchr(info->name, '\0', sizeof(info->name)) &&
+	       !strcmp(pg_printable(info->name, shown, sizeof(shown)), info->name) &&
+	       info->type < _PG_SET_TYPE_MAX && info->family <= PG_FAMILY_V6 && info->netmask <= 128;
+}
+
 void pg_dp_sets_read(struct pg_dp *dp, struct pg_set_info *ret)
 {
 	if (dp)
@@ -393,7 +403,8 @@ void pg_dp_sets_read(struct pg_dp *dp, struct pg_set_info *ret)
 	else
 		memset(ret, 0, PG_SETS * sizeof(*ret));
 	for (__u32 i = 0; i < PG_SETS; i++)
-		ret[i].name[sizeof(ret[i].name) - 1] = '\0';
+		if (!is_sound(&ret[i]))
+			ret[i] = (struct pg_set_info){ 0 };
 }
 
 int pg_dp_set_find(struct pg_dp *dp, const char *name, __u32 *ret_id, struct pg_set_info *ret_info)

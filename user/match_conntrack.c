@@ -385,6 +385,6 @@ bool pg_conntrack_equal(const struct pg_match *a, const struct pg_match *b)
 	    !a->conntrack.more != !b->conntrack.more)
 		return false;
 	return !a->conntrack.more ||
-	       /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
+	       /* Made zeroed, padding, too. NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
 	       !memcmp(a->conntrack.more, b->conntrack.more, sizeof(*a->conntrack.more));
 }
