@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Frames that nobody would send, through the program as it is attached: each is passed, dropped or
- * answered, never XDP_ABORTED, and counted once. PG_SEED and PG_N choose other ones and more.
+ * Frames that nobody would send, through the programs as they are attached: each is passed, dropped or
+ * answered, never XDP_ABORTED, and counted once; half of them also at TC, as arrivals or departures.
+ * PG_SEED and PG_N choose other ones and more.
  */
+#include <errno.h>
+#include <linux/pkt_cls.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +18,7 @@
 #include "gen.h"
 #include "harness.h"
 
-enum { FRAMES_DEFAULT = 2000000, FRAMES_A_POLICY = 10000, RULES_MAX = 60, LEN_MIN = 14, LEN_MAX = 1600 };
+enum { FRAMES_DEFAULT = 2000000, FRAMES_A_POLICY = 10000, RULES_MAX = 60, LEN_MIN = 14, LEN_SKB = 54, LEN_MAX = 1600 };
 
 static struct harness h;
 static uint64_t seed;
@@ -82,18 +85,30 @@ static size_t mutant(struct gen *g, uint8_t *frame, unsigned number)
 	return len;
 }
 
-static void run(const uint8_t *frame, size_t len)
+static bool is_verdict(enum pg_prog prog, uint32_t what)
+{
+	if (prog == PG_PROG_XDP)
+		return what == XDP_DROP || what == XDP_PASS || what == XDP_TX;
+	return what == (uint32_t)TC_ACT_UNSPEC || what == TC_ACT_SHOT || what == TC_ACT_REDIRECT;
+}
+
+/* False: it is too short for the kernel to make an skb of. */
+static bool run(enum pg_prog prog, const uint8_t *frame, size_t len)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)len,
 		    .repeat = 1);
 	struct pg_text hex = { 0 };
+	int r = bpf_prog_test_run_opts(pg_dp_private_prog(h.dp, prog), &opts);
 
-	assert_int_equal(bpf_prog_test_run_opts(pg_dp_private_prog(h.dp, PG_PROG_XDP), &opts), 0);
-	if (opts.retval == XDP_DROP || opts.retval == XDP_PASS || opts.retval == XDP_TX)
-		return;
+	if (r == -EINVAL && prog != PG_PROG_XDP && len < LEN_SKB)
+		return false;
+	assert_int_equal(r, 0);
+	if (is_verdict(prog, opts.retval))
+		return true;
 	for (size_t i = 0; i < len; i++)
 		pg_text_add(&hex, "%02x", frame[i]);
-	fail_msg("seed %llu: XDP action %u for %s", (unsigned long long)seed, opts.retval, hex.buf);
+	fail_msg("seed %llu: program %d: action %u for %s", (unsigned long long)seed, prog, opts.retval, hex.buf);
+	return false;
 }
 
 static uint64_t counted(void)
@@ -103,9 +118,10 @@ static uint64_t counted(void)
 
 	assert_non_null(totals);
 	pg_dp_totals_read(h.dp, totals);
-	for (int v = 0; v < _PG_VERDICT_MAX; v++)
-		for (int r = 0; r < _PG_REASON_MAX; r++)
-			sum += totals->count[0][PG_DIR_IN][v][r].packets;
+	for (int d = 0; d < _PG_DIR_MAX; d++)
+		for (int v = 0; v < _PG_VERDICT_MAX; v++)
+			for (int r = 0; r < _PG_REASON_MAX; r++)
+				sum += totals->count[0][d][v][r].packets;
 	free(totals);
 	return sum;
 }
@@ -122,10 +138,12 @@ static void new_policy(struct gen *g)
 
 static void mutants_are_decided_and_counted(void **state)
 {
+	static const enum pg_prog progs[] = { PG_PROG_XDP, PG_PROG_TC_IN, PG_PROG_TC_OUT };
 	unsigned long n = getenv("PG_N") ? strtoul(getenv("PG_N"), NULL, 10) : FRAMES_DEFAULT;
 	struct gen g = { seed };
 	uint8_t frame[LEN_MAX];
-	uint64_t before;
+	size_t len;
+	uint64_t before, runs = 0;
 
 	(void)state;
 	if (!h.dp)
@@ -134,9 +152,14 @@ static void mutants_are_decided_and_counted(void **state)
 	for (unsigned long i = 0; i < n; i++) {
 		if (i % FRAMES_A_POLICY == 0)
 			new_policy(&g);
-		run(frame, mutant(&g, frame, (unsigned)i));
+		len = mutant(&g, frame, (unsigned)i);
+		for (size_t p = 0; p < ARRAY_SIZE(progs); p++) {
+			if (p && i % 4 != p)
+				continue;
+			runs += run(progs[p], frame, len);
+		}
 	}
-	assert_int_equal(counted() - before, n);
+	assert_int_equal(counted() - before, runs);
 	print_message("of %lu mutated frames each was decided and counted once (seed %llu)\n", n,
 		      (unsigned long long)seed);
 }
@@ -145,7 +168,7 @@ static void mutants_are_decided_and_counted(void **state)
 static int setup(void **state)
 {
 	const struct pg_private_opts opts = { .iface = "eth0", .untraced = true,
-					      .progs = PG_PROG_XDP };
+					      .progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT };
 	struct pg_err err = { 0 };
 
 	(void)state;
