@@ -314,13 +314,12 @@ int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum 
 	return 0;
 }
 
-/* No XDP mode holds: what filters in between becomes the slot's. (A classic filter is so already.) */
-static void stay_on_tc(struct pg_dp *dp, __u32 slot)
+/* No XDP mode holds: what filters in between becomes the slot's. A classic filter, without a link, is so already. */
+static void stay_on_tc(struct pg_dp *dp, __u32 slot, bool by_link)
 {
-	_close_ int interim = open_pin(dp, "interim", slot, PG_DIR_IN);
 	struct pg_iface *f = &pg_dp_slots(dp)[slot];
 
-	if (interim >= 0)
+	if (by_link)
 		rename_pin(dp, "interim", "link", slot, PG_DIR_IN);
 	f->mode = PG_MODE_TC;
 	snprintf(f->mode_reason, sizeof(f->mode_reason), "XDP could not be attached again");
@@ -363,7 +362,7 @@ static int change_xdp_mode(struct pg_dp *dp, const struct pg_nic *nic, __u32 slo
 	}
 	r = xdp_hook(dp, nic, slot, mode, prog_fd, err);
 	if (r && xdp_hook(dp, nic, slot, old_mode, prog_fd, NULL))
-		stay_on_tc(dp, slot);
+		stay_on_tc(dp, slot, interim >= 0);
 	else
 		drop_link(dp, "interim", slot, PG_DIR_IN);
 	return r;
