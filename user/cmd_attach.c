@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
-#include <string.h>
 
 #include "config.h"
 #include "edit.h"
@@ -316,25 +315,6 @@ static int choose_policy(struct pg_dp *dp, const struct options *o, const struct
 	return *policy ? 0 : pg_fail(err, -ENOMEM, "out of memory");
 }
 
-/* All are there, and each only once: who names one twice means it once. */
-static int find_all(char **name, size_t *n, struct pg_err *err)
-{
-	size_t kept = 0;
-	int r = 0;
-
-	for (size_t i = 0; !r && i < *n; i++) {
-		size_t j = 0;
-
-		while (j < kept && strcmp(name[j], name[i]))
-			j++;
-		if (j == kept)
-			name[kept++] = name[i];
-		r = pg_dp_find_iface(name[i], err);
-	}
-	*n = kept;
-	return r;
-}
-
 static int attach(struct pg_ctx *ctx, const struct options *o, struct before *before, char **name,
 		  size_t n, struct pg_err *err)
 {
@@ -349,9 +329,11 @@ static int attach(struct pg_ctx *ctx, const struct options *o, struct before *be
 		if (r < 0)
 			return r;
 	}
-	r = find_all(name, &n, err);
-	if (r < 0)
-		return r;
+	for (size_t i = 0; i < n; i++) {
+		r = pg_dp_find_iface(name[i], err);
+		if (r)
+			return r;
+	}
 	r = open_instance(ctx, o, before, &dp, err);
 	if (r < 0)
 		return r;
@@ -379,7 +361,8 @@ static int run_attach(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *
 	before = calloc(1, sizeof(*before));
 	if (!before)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	r = attach(ctx, &o, before, argv + optind, (size_t)(argc - optind), err);
+	r = attach(ctx, &o, before, argv + optind, pg_names_once(argv + optind, (size_t)(argc - optind)),
+		   err);
 	pg_ruleset_free(before->policy);
 	free(before);
 	return r;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
-#include <string.h>
 
 #include "options.h"
 #include "policy.h"
@@ -17,14 +16,6 @@ const struct pg_cmd pg_cmd_detach = {
 	.run = run_detach,
 };
 
-static bool named_before(char **name, size_t i)
-{
-	for (size_t j = 0; j < i; j++)
-		if (!strcmp(name[j], name[i]))
-			return true;
-	return false;
-}
-
 /* All names are looked up first: a wrong one changes nothing. */
 static int detach_named(struct pg_dp *dp, char **name, size_t n, struct pg_err *err)
 {
@@ -39,8 +30,6 @@ static int detach_named(struct pg_dp *dp, char **name, size_t n, struct pg_err *
 	for (size_t i = 0; i < n; i++) {
 		char shown[64];
 
-		if (named_before(name, i))
-			continue;
 		r = pg_dp_detach(dp, name[i], err);
 		if (r < 0)
 			return r;
@@ -106,5 +95,5 @@ static int run_detach(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *
 		return r;
 	if (all)
 		return pg_dp_destroy(dp, err);
-	return detach_named(dp, argv + optind, (size_t)(argc - optind), err);
+	return detach_named(dp, argv + optind, pg_names_once(argv + optind, (size_t)(argc - optind)), err);
 }

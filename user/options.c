@@ -140,3 +140,18 @@ int pg_open_pending(const struct pg_cmd *cmd, const struct pg_ctx *ctx, int argc
 	r = pg_dp_open(&opts, ret_dp, err);
 	return r == -ENOENT ? pg_fail(err, r, "%s", none) : r;
 }
+
+size_t pg_names_once(char **name, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t j = 0;
+
+		while (j < kept && strcmp(name[j], name[i]))
+			j++;
+		if (j == kept)
+			name[kept++] = name[i];
+	}
+	return kept;
+}

@@ -27,6 +27,9 @@ static inline const char *pg_state_dir(const struct pg_ctx *ctx)
 int pg_getopt(const struct pg_cmd *cmd, int argc, char **argv, const char *shorts,
 	      const struct option *longs, struct pg_err *err);
 
+/* Who names one twice means it once: each stays at its first place. How many are left. */
+size_t pg_names_once(char **name, size_t n);
+
 /* "Usage: …" and the line of help, on standard output. */
 void pg_cmd_usage(const struct pg_cmd *cmd);
 
