@@ -251,19 +251,21 @@ int pg_dp_pin_path(const struct pg_dp *dp, char *buf, size_t size, const char *f
 	return m < 0 || (size_t)m >= size - n ? -ENAMETOOLONG : 0;
 }
 
-/* Only to end flock(): at each tick, because the one that was meant may come before the call. */
+/* Only to end flock(). */
 static void tick(int sig)
 {
 	(void)sig;
 }
 
 /*
- * As flock(2), for `wait_s` seconds at most (below 0: for ever). Who waits stands in the kernel's queue:
- * who only asked again and again would not come in turn where others do.
+ * As flock(2), for `wait_s` seconds at most (below 0: for ever). Who waits stands in the kernel's queue, and
+ * must stay there: who is interrupted and asks again starts from its end, and may never come in turn where
+ * others do. So the timer ends the call when the time is over, and from then on at each tick, because the
+ * first may come just before the call.
  */
 static int lock_in_time(int fd, int wait_s)
 {
-	const struct itimerval every = { { 0, 100000 }, { 0, 100000 } };
+	const struct itimerval end = { { 0, 100000 }, { wait_s < 0 ? 0 : wait_s, 0 } };
 	struct sigaction act = { .sa_handler = tick }, was;
 	struct timespec now, until;
 	struct itimerval timer;
@@ -274,7 +276,7 @@ static int lock_in_time(int fd, int wait_s)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += wait_s;
 	sigaction(SIGALRM, &act, &was);
-	setitimer(ITIMER_REAL, &every, &timer);
+	setitimer(ITIMER_REAL, &end, &timer);
 	do {
 		r = flock(fd, LOCK_EX) ? -errno : 0;
 		clock_gettime(CLOCK_MONOTONIC, &now);

@@ -115,18 +115,19 @@ expect_exit "a command that waits too short" 4 'lock' pg s -w 1 -A INPUT -j ACCE
 expect_ok "a command that waits" pg s -w 10 -A INPUT -p tcp --dport 7 -j ACCEPT
 wait $holder
 
-# Two others, one of which always waits already.
+# Three others, two of which always wait already.
 takes_turns() {
 	while [ ! -e "$WORK/turned" ]; do
-		flock "$STATE" sleep 0.2
+		flock "$STATE" sleep 0.3
 	done
 }
-takes_turns &
-turns=$!
-takes_turns &
-turns="$turns $!"
+turns=
+for i in 1 2 3; do
+	takes_turns &
+	turns="$turns $!"
+done
 sleep 0.5
-expect_ok "a command that waits comes in turn" pg s -w 10 -A INPUT -p tcp --dport 8 -j ACCEPT
+expect_ok "a command that waits comes in turn" pg s -w 20 -A INPUT -p tcp --dport 8 -j ACCEPT
 touch "$WORK/turned"
 wait $turns
 expect_ok "reading needs no lock" flock "$STATE" nsenter --net="/run/netns/$PREFIX-s" \
