@@ -43,6 +43,10 @@
 
 #include "hook.bpf.h"
 
+#include "tables.bpf.h"
+
+#include "search.bpf.h"
+
 #include "classify.bpf.h"
 
 #include "frag.bpf.h"

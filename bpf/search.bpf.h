@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which of the rows' terms is the first that holds: by bitmaps, by entries and records, or both. */
+#pragma once
+
+/* Verifying one term -------------------------------------------------------------------------- */
+
+static __always_inline __u64 be64(const __be32 *at)
+{
+	return (__u64)bpf_ntohl(at[0]) << 32 | bpf_ntohl(at[1]);
+}
+
+/* The first `bits` bits are those of the record. */
+static __always_inline bool same_prefix(const __be32 *addr, const __be32 *want, __u8 bits)
+{
+	__u64 hi = be64(addr) ^ be64(want), lo;
+
+	if (bits < 64)
+		return !bits || !(hi >> (64 - bits & 63));
+	lo = be64(addr + 2) ^ be64(want + 2);
+	return !hi && (bits == 64 || !(lo >> (128 - bits & 63)));
+}
+
+static __always_inline bool addr_holds(bool v6, const __be32 *addr, const __be32 *want, __u8 bits,
+				       bool invert)
+{
+	bool same = v6 ? same_prefix(addr, want, bits) : !((addr[0] ^ want[0]) & want[1]);
+
+	return same != invert;
+}
+
+/* Its addresses, which is what a trie that ended early has not looked at. */
+static __always_inline bool addrs_hold(const struct pg_term_record *rec, bool v6,
+				       const __be32 *saddr, const __be32 *daddr)
+{
+	return addr_holds(v6, saddr, rec->saddr, rec->slen, rec->invert & PG_DIM_SADDR) &&
+	       addr_holds(v6, daddr, rec->daddr, rec->dlen, rec->invert & PG_DIM_DADDR);
+}
+
+/* Is the term in this row, or among the few? Without branches, for the verifier's sake. */
+static __always_inline bool in_row(const struct tables *t, __u32 row, __u32 few, __u32 term)
+{
+	__u32 word = 1 + (term / 64 & (PG_TREE_TERMS / 64 - 1)), named = 0, more = 1;
+
+	if (t->gen->form == PG_FORM_HUGE) {
+		row = row_block(t, row, term / PG_BLOCK_TERMS & (PG_MAX_BLOCKS - 1));
+		word = 1 + (term / 64 & 63);
+	}
+	if (few) {
+		NO_UNROLL for (int i = 0; i < PG_FEW; i++) { /* for the stack's sake */
+			__u32 what = few_at(t, few, i)->term, differ = (what ^ term) & PG_FEW_TERM;
+
+			named |= more & ~(-differ >> 31);
+			more &= ~(what / PG_FEW_LAST);
+		}
+	}
+	return (row_word(t, row, word) >> (term & 63) & 1) | (named & 1);
+}
+
+/* Searching ------------------------------------------------------------------------------------- */
+
+/* next_term() was given up, at the term in the upper half of what it returns. */
+#define TERM_UNSURE (PG_NO_TERM - 1)
+
+/* An entry of a row of few without which the term does not hold. `bit`: of pg_term_record.whole. */
+static __always_inline bool few_may_hold(const struct pg_few *f, __be32 addr, __u16 dport, __u32 bit)
+{
+	__u64 differ = bpf_ntohl(addr) ^ f->addr;
+
+	return f->term >> (PG_FEW_WHOLE_SHIFT + (bit & 3)) & 1 && dport >= f->dport_lo &&
+	       dport <= f->dport_hi && !(differ >> (32 - (f->term >> PG_FEW_BITS_SHIFT) & 63));
+}
+
+static __always_inline __u64 sure(const struct pg_few *f)
+{
+	return f->term | (__u64)f->slot << 32;
+}
+
+/* As far as rec->rows does not say that bitmaps know more. */
+static __always_inline bool header_holds(const struct pg_term_record *rec,
+					 const struct query *q)
+{
+	__u32 bit = q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
+
+	return rec->whole >> (bit & 3) & 1 && q->dport >= rec->dport_lo &&
+	       q->dport <= rec->dport_hi && q->sport >= rec->sport_lo &&
+	       q->sport <= rec->sport_hi && (!q->tcp || (q->flags & rec->flags_mask) == rec->flags_comp);
+}
+
+/*
+ * in_row() by a call: six times inlined, it is a million ways through term_holds() to the verifier of
+ * Linux 6.1.
+ */
+__noinline int row_has(struct query *q, __u32 row, __u32 few, __u32 term)
+{
+	struct tables t;
+
+	return q && load_tables(&t, q->active) && in_row(&t, row, few, term);
+}
+
+/* A term against the rows of the dimensions in `dims`. */
+static __always_inline bool rows_hold(struct query *q, __u32 term, __u32 dims)
+{
+	const struct rows *r = &q->rows;
+
+	return (!(dims & PG_DIM_SPORT) || row_has(q, r->sport, r->few[FEW_SPORT], term)) &&
+	       (!(dims & PG_DIM_DPORT) || row_has(q, r->dport, r->few[FEW_DPORT], term)) &&
+	       (!(dims & PG_DIM_DETAIL) || row_has(q, r->detail, 0, term)) &&
+	       (!(dims & PG_DIM_IFACE) || row_has(q, r->iface, 0, term)) &&
+	       (!(dims & PG_DIM_SADDR) || row_has(q, r->saddr, r->few[FEW_SADDR], term)) &&
+	       (!(dims & PG_DIM_DADDR) || row_has(q, r->daddr, r->few[FEW_DADDR], term));
+}
+
+/*
+ * Does a term hold that a row of few names? A global function, as those below: the verifier looks
+ * at these once, where inlined it would look at every turn of a loop for every way that leads there.
+ */
+__noinline int term_holds(struct query *q, __u32 term)
+{
+	const struct pg_term_record *rec;
+	struct tables tables, *t = &tables;
+	__u32 dims;
+
+	if (!q || !load_tables(t, q->active))
+		return false;
+	rec = record(t, term);
+	dims = rec->rows;
+	if (!addrs_hold(rec, q->v6, q->saddr, q->daddr))
+		return false;
+	if (!q->whole)
+		dims |= PG_DIM_SPORT | PG_DIM_DPORT | PG_DIM_DETAIL | PG_DIM_IFACE;
+	if (q->whole ? !header_holds(rec, q) : !row_has(q, q->rows.proto, 0, term))
+		return false;
+	return !dims || rows_hold(q, term, dims);
+}
+
+/* One row's first term that holds and comes before `best`. */
+static __always_inline __u64 query_few(const struct tables *t, struct query *q, __u32 row,
+				       __u64 best)
+{
+	__u32 bit = q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
+
+	if (row == t->gen->few_none)
+		return best;
+	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
+		const struct pg_few *f = few_at(t, row, i);
+		__u32 what = f->term, term = what & PG_FEW_TERM;
+
+		if (term >= (best & PG_FEW_TERM))
+			break;
+		if (term >= q->cursor &&
+		    (!q->whole ||
+		     few_may_hold(f, q->saddr[what >> PG_FEW_WORD_SHIFT & 3], q->dport, bit))) {
+			const struct pg_term_record *rec = record(t, term);
+
+			if (q->whole && what & PG_FEW_SURE)
+				return sure(f);
+			/* The call is for what records don't know. */
+			if (q->whole && !rec->rows ?
+				    header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr) :
+				    term_holds(q, term))
+				return term;
+		}
+		if (what & PG_FEW_LAST)
+			break;
+	}
+	return best;
+}
+
+/*
+ * For a whole TCP or UDP header whose source's row is all there is, because every term asks for a
+ * source: the term that holds, as next_term() returns it. The first of the two knows IPv4 and
+ * terms that are sure.
+ */
+__noinline __u64 sure_term_of_source(__u32 row, __be32 saddr, __u32 dport, __u32 bit)
+{
+	struct tables t;
+
+	if (!load_tables(&t, 0))
+		return TERM_UNSURE;
+	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
+		const struct pg_few *f = few_at(&t, row, i);
+
+		if (few_may_hold(f, saddr, dport, bit))
+			return f->term & PG_FEW_SURE ? sure(f) : TERM_UNSURE;
+		if (f->term & PG_FEW_LAST)
+			break;
+	}
+	return PG_NO_TERM;
+}
+
+__noinline __u64 term_of_source(struct query *q, __u32 row)
+{
+	struct tables t;
+	__u32 bit;
+
+	if (!q || !load_tables(&t, q->active))
+		return TERM_UNSURE;
+	bit = q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
+	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
+		const struct pg_few *f = few_at(&t, row, i);
+		__u32 what = f->term;
+
+		barrier();
+		if (few_may_hold(f, q->saddr[what >> PG_FEW_WORD_SHIFT & 3], q->dport, bit)) {
+			const struct pg_term_record *rec = record(&t, what);
+
+			if (what & PG_FEW_SURE)
+				return sure(f);
+			if (rec->rows)
+				return TERM_UNSURE;
+			if (header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr))
+				return what & PG_FEW_TERM;
+		}
+		if (what & PG_FEW_LAST)
+			break;
+	}
+	return PG_NO_TERM;
+}
+
+/* Bits of `each` terms, the first of which is `first`: those at or behind the cursor. */
+static __always_inline __u64 from_cursor(__u32 cursor, __u32 first, __u32 each)
+{
+	__u32 skip = cursor > first ? (cursor - first) / each : 0;
+
+	return skip > 63 ? 0 : from_bit(skip);
+}
+
+/* So many words or blocks are looked at before a search stops: the verifier follows every turn. */
+#define SEARCH_STEPS 16
+/* And so many of the terms that bitmaps know too little of. */
+#define VERIFIED_TERMS 32
+
+/*
+ * `rows`: q->rows, or in the HUGE form q->block. `pairs`: as in pg_gen. `all`: see intersect(). Each
+ * turn looks at one word, or at one pair of them.
+ */
+static __always_inline __u64 search_words(const struct tables *t, struct query *q,
+					  const struct rows *rows, __u64 best, bool pairs, bool all)
+{
+	__u32 block_base = 0, base = 0, limit = best & PG_FEW_TERM, i;
+	__u32 each = pairs ? 128 : 64;
+	__u64 top = 0, summary = 0, word;
+
+	if (!pairs && t->gen->form == PG_FORM_HUGE)
+		top = q->first & from_cursor(q->cursor, 0, PG_BLOCK_TERMS);
+	else
+		summary = q->first & from_cursor(q->cursor, 0, each);
+	NO_UNROLL for (int n = 0; n < SEARCH_STEPS; n++) {
+		if (summary) {
+			i = lowest_bit(summary);
+			summary &= summary - 1;
+			base = block_base + i * each;
+			if (base >= limit)
+				return best;
+			i *= each / 64;
+			word = intersect(t, rows, i + 1, all) & from_cursor(q->cursor, base, 1);
+			if (pairs && !word) {
+				base += 64;
+				word = intersect(t, rows, i + 2, all) &
+				       from_cursor(q->cursor, base, 1);
+			}
+			if (word) {
+				base += lowest_bit(word);
+				return base < limit ? base : best;
+			}
+			base += 64;
+		} else if (top) {
+			i = lowest_bit(top);
+			top &= top - 1;
+			block_base = base = i * PG_BLOCK_TERMS;
+			if (block_base >= limit)
+				return best;
+			find_blocks(t, &q->rows, i, &q->block);
+			summary = intersect(t, &q->block, 0, true) &
+				  from_cursor(q->cursor, block_base, 64);
+		} else {
+			return best;
+		}
+	}
+	return TERM_UNSURE | (__u64)base << 32;
+}
+
+/* The first term from the cursor on that all rows share, if it comes before `best`. */
+__noinline __u64 search_rows(struct query *q, __u64 best)
+{
+	const struct rows *rows;
+	struct tables t;
+
+	if (!q || !use_tables(&t, ONLY_LEAN(pg_tables), q->active))
+		return PG_NO_TERM;
+	rows = t.gen->form == PG_FORM_HUGE ? &q->block : &q->rows;
+	if (t.gen->pairs)
+		return search_words(&t, q, rows, best, true, true);
+	if (t.gen->dims & (PG_DIM_DETAIL | PG_DIM_IFACE))
+		return search_words(&t, q, rows, best, false, true);
+	return search_words(&t, q, rows, best, false, false);
+}
+
+static __always_inline void take_own_row(const struct tables *t, __u32 *few, __u32 *row)
+{
+	if (*few & PG_FEW_OWN)
+		*row = few_at(t, *few, -1)->slot;
+	*few &= ~PG_FEW_OWN;
+}
+
+/* find_rows() took the base row for every row of few. (To do it there takes stack that is not there.) */
+static __always_inline void take_own_rows(const struct tables *t, struct query *q)
+{
+	struct rows *r = &q->rows;
+
+	if (!((r->few[FEW_SADDR] | r->few[FEW_DADDR]) & PG_FEW_OWN))
+		return;
+	take_own_row(t, &r->few[FEW_SADDR], &r->saddr);
+	take_own_row(t, &r->few[FEW_DADDR], &r->daddr);
+	q->first = intersect(t, r, 0, true);
+}
+
+/* How many terms a bit of rows' first words stands for. */
+static __always_inline __u32 summary_terms(const struct pg_gen *gen)
+{
+	return gen->form == PG_FORM_HUGE ? PG_BLOCK_TERMS : 64 << (gen->pairs & 1);
+}
+
+/*
+ * The first term from the cursor on that holds. The lower half is its number (below PG_FEW_LAST: no
+ * more than that; else as sure() has it); PG_NO_TERM: none; TERM_UNSURE: not before the
+ * term in the upper half.
+ */
+__noinline __u64 next_term(struct query *q)
+{
+	__u64 best = PG_NO_TERM, word;
+	struct tables t;
+
+	if (!q || !use_tables(&t, ONLY_LEAN(pg_tables), q->active))
+		return PG_NO_TERM;
+	if (t.gen->form == PG_FORM_TINY || t.gen->form == PG_FORM_WORD) {
+		word = q->first & from_cursor(q->cursor, 0, 1);
+		return word ? lowest_bit(word) : PG_NO_TERM;
+	}
+	take_own_rows(&t, q);
+	best = query_few(&t, q, q->rows.few[FEW_SADDR], best);
+	best = query_few(&t, q, q->rows.few[FEW_DPORT], best);
+	if (t.gen->dims & (PG_DIM_DADDR | PG_DIM_SPORT)) {
+		best = query_few(&t, q, q->rows.few[FEW_DADDR], best);
+		best = query_few(&t, q, q->rows.few[FEW_SPORT], best);
+	}
+	if (!q->first || lowest_bit(q->first) * summary_terms(t.gen) >= (best & PG_FEW_TERM))
+		return best;
+	if (!t.gen->verify)
+		return search_rows(q, best);
+	NO_UNROLL for (int i = 0; i < VERIFIED_TERMS; i++) {
+		__u64 found = search_rows(q, best);
+
+		if ((__u32)found == TERM_UNSURE || found == best || term_holds(q, found))
+			return found;
+		q->cursor = (__u32)found + 1;
+	}
+	return TERM_UNSURE | (__u64)q->cursor << 32;
+}
