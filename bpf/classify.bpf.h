@@ -75,41 +75,49 @@ static __always_inline void fill_query(struct query *q, const struct pkt *p, __u
 
 #define FAST_TRIES 8
 
-/* In memory of its own, because the stack is short. */
-static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt *p,
-					__u32 cursor)
+/* What the tables are asked about, where next_term() finds it. */
+static __always_inline struct query *keep_asked(const struct pkt *p, __u32 active, __u32 cursor)
 {
-	struct pkt *scratch = this_pkt();
-	__u32 saddr = walk_saddr(t, p, PG_FORM_TREE), v6 = p->family & 1;
-	bool alone = !cursor && p->has_ports && saddr & PG_FEW_LEAF &&
-		     t->gen->saddr_base[v6] == t->gen->none && !t->gen->homes;
+	struct pkt *kept = this_pkt();
+
+	if (!kept)
+		return NULL;
+	kept->saddr[0] = p->saddr[0];
+	kept->daddr[0] = p->daddr[0];
+	if (p->family == PG_FAMILY_V6) {
+		__builtin_memcpy(kept->saddr, p->saddr, 16);
+		__builtin_memcpy(kept->daddr, p->daddr, 16);
+	}
+	kept->sport = p->sport;
+	kept->dport = p->dport;
+	kept->family = p->family;
+	kept->proto = p->proto;
+	kept->l4_state = p->l4_state;
+	kept->space = p->space;
+	kept->tcp_flags = p->tcp_flags;
+	kept->has_flags = p->has_flags;
+	kept->hook = p->hook;
+	fill_query(&kept->query, p, active);
+	kept->query.whole = p->has_ports;
+	kept->query.cursor = cursor;
+	return &kept->query;
+}
+
+static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt *p, __u32 cursor)
+{
 	__u64 found = TERM_UNSURE;
 	struct query *q;
 
-	if (alone && !v6)
-		found = sure_term_of_source(saddr, p->saddr[0], p->dport,
-					    p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP);
-	if ((__u32)found != TERM_UNSURE || !scratch)
-		return found;
-	q = &scratch->query;
-	if (alone) {
-		fill_query(q, p, t->active);
-		found = term_of_source(q, saddr);
-	}
+	if (p->family == PG_FAMILY_V4 && p->has_ports && !cursor)
+		found = term_of_ip4(p->saddr[0], p->daddr[0], p->sport << 16 | p->dport,
+				    p->proto == IPPROTO_TCP ? PG_PORT_TCP << 8 | p->tcp_flags :
+							      PG_PORT_UDP << 8,
+				    t->active);
 	if ((__u32)found != TERM_UNSURE)
 		return found;
-	q->first = find_rows(t, p, saddr, p->has_ports, PG_FORM_TREE, &q->rows);
-	q->cursor = cursor;
-	if (q->rows.name_few || t->gen->verify) {
-		fill_query(q, p, t->active);
-		q->whole = p->has_ports;
-		return next_term(q);
-	}
-	if (!q->first)
-		return PG_NO_TERM;
-	q->active = t->active;
-	NO_UNROLL for (int i = 0; i < FAST_TRIES; i++) {
-		found = search_rows(q, PG_NO_TERM);
+	q = keep_asked(p, t->active, cursor);
+	NO_UNROLL for (int i = 0; q && i < FAST_TRIES; i++) {
+		found = next_term(q, !i);
 		if ((__u32)found != TERM_UNSURE)
 			break;
 		q->cursor = found >> 32;
@@ -425,7 +433,7 @@ static __always_inline bool find_term(struct pkt *p)
 	if (at->check != at->checks_end)
 		return true;
 	p->query.cursor = at->cursor;
-	found = next_term(&p->query);
+	found = next_term(&p->query, false);
 	if ((__u32)found == TERM_UNSURE) {
 		if (cfg.trace)
 			trace_search(at->cursor, found >> 32, PG_STEP_SO_FAR);

@@ -168,41 +168,19 @@ static __always_inline __u64 query_few(const struct tables *t, struct query *q, 
 
 /*
  * For a whole TCP or UDP header whose source's row is all there is, because every term asks for a
- * source: the term that holds, as next_term() returns it. The first of the two knows IPv4 and
- * terms that are sure.
+ * source: the term that holds, as next_term() returns it.
  */
-__noinline __u64 sure_term_of_source(__u32 row, __be32 saddr, __u32 dport, __u32 bit)
+static __always_inline __u64 term_of_source(const struct tables *t, struct query *q, __u32 row)
 {
-	struct tables t;
+	__u32 bit = q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
 
-	if (!load_tables(&t, 0))
-		return TERM_UNSURE;
 	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
-		const struct pg_few *f = few_at(&t, row, i);
-
-		if (few_may_hold(f, saddr, dport, bit))
-			return f->term & PG_FEW_SURE ? sure(f) : TERM_UNSURE;
-		if (f->term & PG_FEW_LAST)
-			break;
-	}
-	return PG_NO_TERM;
-}
-
-__noinline __u64 term_of_source(struct query *q, __u32 row)
-{
-	struct tables t;
-	__u32 bit;
-
-	if (!q || !load_tables(&t, q->active))
-		return TERM_UNSURE;
-	bit = q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
-	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
-		const struct pg_few *f = few_at(&t, row, i);
+		const struct pg_few *f = few_at(t, row, i);
 		__u32 what = f->term;
 
 		barrier();
 		if (few_may_hold(f, q->saddr[what >> PG_FEW_WORD_SHIFT & 3], q->dport, bit)) {
-			const struct pg_term_record *rec = record(&t, what);
+			const struct pg_term_record *rec = record(t, what);
 
 			if (what & PG_FEW_SURE)
 				return sure(f);
@@ -326,27 +304,20 @@ static __always_inline __u32 summary_terms(const struct pg_gen *gen)
  * more than that; else as sure() has it); PG_NO_TERM: none; TERM_UNSURE: not before the
  * term in the upper half.
  */
-__noinline __u64 next_term(struct query *q)
+static __always_inline __u64 term_of_rows(const struct tables *t, struct query *q)
 {
-	__u64 best = PG_NO_TERM, word;
-	struct tables t;
+	__u64 best = PG_NO_TERM;
 
-	if (!q || !use_tables(&t, ONLY_LEAN(pg_tables), q->active))
-		return PG_NO_TERM;
-	if (t.gen->form == PG_FORM_TINY || t.gen->form == PG_FORM_WORD) {
-		word = q->first & from_cursor(q->cursor, 0, 1);
-		return word ? lowest_bit(word) : PG_NO_TERM;
+	take_own_rows(t, q);
+	best = query_few(t, q, q->rows.few[FEW_SADDR], best);
+	best = query_few(t, q, q->rows.few[FEW_DPORT], best);
+	if (t->gen->dims & (PG_DIM_DADDR | PG_DIM_SPORT)) {
+		best = query_few(t, q, q->rows.few[FEW_DADDR], best);
+		best = query_few(t, q, q->rows.few[FEW_SPORT], best);
 	}
-	take_own_rows(&t, q);
-	best = query_few(&t, q, q->rows.few[FEW_SADDR], best);
-	best = query_few(&t, q, q->rows.few[FEW_DPORT], best);
-	if (t.gen->dims & (PG_DIM_DADDR | PG_DIM_SPORT)) {
-		best = query_few(&t, q, q->rows.few[FEW_DADDR], best);
-		best = query_few(&t, q, q->rows.few[FEW_SPORT], best);
-	}
-	if (!q->first || lowest_bit(q->first) * summary_terms(t.gen) >= (best & PG_FEW_TERM))
+	if (!q->first || lowest_bit(q->first) * summary_terms(t->gen) >= (best & PG_FEW_TERM))
 		return best;
-	if (!t.gen->verify)
+	if (!t->gen->verify)
 		return search_rows(q, best);
 	NO_UNROLL for (int i = 0; i < VERIFIED_TERMS; i++) {
 		__u64 found = search_rows(q, best);
@@ -356,4 +327,199 @@ __noinline __u64 next_term(struct query *q)
 		q->cursor = (__u32)found + 1;
 	}
 	return TERM_UNSURE | (__u64)q->cursor << 32;
+}
+
+/*
+ * The same, of any form. `find`: for the rows of this CPU's packet, as far as keep_asked() has kept it,
+ * which are found first; else for those of q->rows.
+ */
+__noinline __u64 next_term(struct query *q, __u32 find)
+{
+	struct pkt *p = this_pkt();
+	struct tables t;
+	__u64 word;
+
+	if (!q || !p || !use_tables(&t, ONLY_LEAN(pg_tables), q->active))
+		return PG_NO_TERM;
+	if (find) {
+		__u32 saddr = walk_saddr(&t, p, PG_FORM_TREE);
+
+		if (!q->cursor && q->whole && saddr & PG_FEW_LEAF && !t.gen->homes &&
+		    t.gen->saddr_base[q->v6 & 1] == t.gen->none) {
+			word = term_of_source(&t, q, saddr);
+			if ((__u32)word != TERM_UNSURE)
+				return word;
+		}
+		q->first = find_rows(&t, p, saddr, q->whole, PG_FORM_TREE, &q->rows);
+		barrier(); /* what was stored is read back: the verifier need not follow each way here */
+	}
+	if (t.gen->form != PG_FORM_TINY && t.gen->form != PG_FORM_WORD)
+		return term_of_rows(&t, q);
+	word = q->first & from_cursor(q->cursor, 0, 1);
+	return word ? lowest_bit(word) : PG_NO_TERM;
+}
+
+/* What most packets ask ------------------------------------------------------------------------- */
+
+/* A packet of IPv4 with a whole TCP or UDP header. It fits into registers. */
+struct ask4 {
+	__be32 saddr, daddr;
+	__u32 ports; /* source << 16 | destination */
+	__u32 udp, flags;
+};
+
+static __always_inline bool record_holds4(const struct pg_term_record *rec, const struct ask4 *a)
+{
+	__u32 sport = a->ports >> 16, dport = a->ports & 0xffff;
+
+	return rec->whole >> (a->udp & 1) & 1 && dport >= rec->dport_lo && dport <= rec->dport_hi &&
+	       sport >= rec->sport_lo && sport <= rec->sport_hi &&
+	       (a->udp || (a->flags & rec->flags_mask) == rec->flags_comp) &&
+	       addrs_hold(rec, false, &a->saddr, &a->daddr);
+}
+
+/* As query_few(); TERM_UNSURE: the bitmaps of one of its terms know more than its record. */
+static __always_inline __u64 few4(const struct tables *t, const struct ask4 *a, __u32 row, __u64 best)
+{
+	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
+		const struct pg_few *f = few_at(t, row, i);
+		__u32 what = f->term, term = what & PG_FEW_TERM;
+
+		barrier();
+		if (term >= (best & PG_FEW_TERM))
+			break;
+		if (few_may_hold(f, a->saddr, a->ports & 0xffff, a->udp)) {
+			const struct pg_term_record *rec = record(t, term);
+
+			if (what & PG_FEW_SURE)
+				return sure(f);
+			if (rec->rows)
+				return TERM_UNSURE;
+			if (record_holds4(rec, a))
+				return term;
+		}
+		if (what & PG_FEW_LAST)
+			break;
+	}
+	return best;
+}
+
+/* The row that a leaf's few stand before. */
+static __always_inline __u32 row_behind(const struct tables *t, __u32 leaf, __u32 base)
+{
+	return leaf & PG_FEW_OWN ? few_at(t, leaf & ~PG_FEW_OWN, -1)->slot : base;
+}
+
+/* Where the rows of its dimensions begin. */
+struct rows4 {
+	const void *proto, *saddr, *daddr, *sport, *dport, *detail, *iface;
+	__u32 dims; /* PG_DIM_*: the last two, and sport, are looked at where these ask for them */
+};
+
+static __always_inline const void *row_start(const struct tables *t, __u32 row)
+{
+	return ROWS(t) + (row & (PG_ROW_WORDS * 8 - 8));
+}
+
+static __always_inline __u64 word4(const void *row, __u32 offset)
+{
+	return *(const __u64 *)(row + offset);
+}
+
+/* The word at an offset, in bytes, of all rows' intersection. */
+static __always_inline __u64 intersect4(const struct rows4 *r, __u32 offset)
+{
+	__u64 word = word4(r->proto, offset) & word4(r->saddr, offset) & word4(r->daddr, offset) &
+		     word4(r->dport, offset);
+
+	if (r->dims & PG_DIM_SPORT)
+		word &= word4(r->sport, offset);
+	if (r->dims & (PG_DIM_DETAIL | PG_DIM_IFACE))
+		word &= word4(r->detail, offset) & word4(r->iface, offset);
+	return word;
+}
+
+#define SEARCH4_STEPS 8
+static __always_inline __u64 search4(const struct rows4 *r, __u32 pairs, __u64 best)
+{
+	__u32 limit = best & PG_FEW_TERM, base, i;
+	__u64 summary = intersect4(r, 0), word;
+
+	NO_UNROLL for (int n = 0; n < SEARCH4_STEPS; n++) {
+		if (!summary)
+			return best;
+		i = lowest_bit(summary);
+		i += i & -pairs; /* a shift by it has no bounds that verifiers know */
+		summary &= summary - 1;
+		base = i * 64;
+		if (base >= limit)
+			return best;
+		word = intersect4(r, i * 8 + 8);
+		if (pairs && !word) {
+			base += 64;
+			word = intersect4(r, i * 8 + 16);
+		}
+		if (word) {
+			base += lowest_bit(word);
+			return base < limit ? base : best;
+		}
+	}
+	return TERM_UNSURE;
+}
+
+/*
+ * The first term of INPUT that holds, as next_term() returns it. `proto`: TCP flags, and above them
+ * enum pg_port_proto. TERM_UNSURE: it is one for next_term(), because the search is long, or goes through
+ * the blocks of the HUGE form, or bitmaps don't know all. It is a call, with all that it needs in its
+ * arguments: inlined into every copy of the fast path, all of that lived on the stack, which costs more.
+ */
+__noinline __u64 term_of_ip4(__be32 saddr, __be32 daddr, __u32 ports, __u32 proto, __u32 active)
+{
+	const struct ask4 a = { saddr, daddr, ports, proto >> 8 & 1, proto & 0xff };
+	__u32 space = a.udp ? PG_SPACE_UDP : PG_SPACE_TCP;
+	__u64 best = PG_NO_TERM;
+	const struct pg_gen *gen;
+	struct tables t;
+	struct rows4 r;
+	__u32 leaf;
+
+	if (!use_tables(&t, ONLY_LEAN(pg_tables), active))
+		return TERM_UNSURE;
+	gen = t.gen;
+	leaf = walk_ip4(&t, gen->saddr[PG_FAMILY_V4], saddr, PG_FORM_TREE);
+	if (leaf & PG_FEW_LEAF) {
+		__u32 base = gen->saddr_base[PG_FAMILY_V4];
+		bool alone = base == gen->none && !(leaf & PG_FEW_OWN) && !gen->homes;
+
+		if (!alone && gen->form != PG_FORM_TREE)
+			return TERM_UNSURE;
+		best = few4(&t, &a, leaf & ~PG_FEW_OWN, best);
+		if (alone || (__u32)best == TERM_UNSURE)
+			return best;
+		leaf = row_behind(&t, leaf, base);
+	}
+	if (gen->form != PG_FORM_TREE || gen->verify)
+		return TERM_UNSURE;
+	r.saddr = row_start(&t, leaf);
+	leaf = walk_ip4(&t, gen->daddr[PG_FAMILY_V4], daddr, PG_FORM_TREE);
+	if (leaf & PG_FEW_LEAF) {
+		best = few4(&t, &a, leaf & ~PG_FEW_OWN, best);
+		if ((__u32)best == TERM_UNSURE)
+			return best;
+		leaf = row_behind(&t, leaf, gen->daddr_base[PG_FAMILY_V4]);
+	}
+	r.daddr = row_start(&t, leaf);
+	r.proto = row_start(&t, gen->whole[PG_FAMILY_V4][a.udp]);
+	r.dport = row_start(&t, walk_port(&t, gen->dport[space], PG_SPACE_TCP, ports, PG_FORM_TREE));
+	r.sport = r.detail = r.iface = r.proto;
+	r.dims = gen->dims;
+	if (r.dims & PG_DIM_SPORT)
+		r.sport = row_start(&t, walk_port(&t, gen->sport[space], PG_SPACE_TCP, ports >> 16,
+						  PG_FORM_TREE));
+	if (r.dims & (PG_DIM_DETAIL | PG_DIM_IFACE)) {
+		r.detail = row_start(&t, a.udp ? gen->detail[space] :
+						 step(&t, gen->detail[space], a.flags));
+		r.iface = row_start(&t, gen->iface[cfg.iface & (PG_MAX_IFACES - 1)]);
+	}
+	return search4(&r, gen->pairs & 1, best);
 }

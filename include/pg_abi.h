@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 10
+#define PG_ABI 11
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -548,7 +548,7 @@ struct pg_tables_map {
 	/* FORWARD's leaves by class of the incoming and of the outgoing interface. */
 	__u32 through[2][PG_LINK_CLASSES * PG_LINK_CLASSES];
 	__u32 nodes[PG_NODES * 256];
-	__u64 rows[PG_ROW_WORDS] __attribute__((aligned(64)));
+	__u64 rows[PG_ROW_WORDS + PG_ROW_SLACK] __attribute__((aligned(64)));
 };
 
 /*

@@ -58,6 +58,8 @@
  */
 #define PG_NODES (1U << 14)	/* 16 MB */
 #define PG_ROW_WORDS (1U << 21) /* 16 MB */
+/* No row's: words so far behind any row's start that the verifier takes the offset of one in it. */
+#define PG_ROW_SLACK 520
 
 /*
  * Terms that a row may name instead of having a bitmap: two cache lines at most. In the TREE form, where

@@ -473,7 +473,10 @@ static int compile_addr(struct compiler *c, bool source, enum pg_family family)
 		n++;
 	}
 	*base = pg_trie_leaf(c->trie, always);
+	/* Where the source alone may tell; and IPv6's trie would be deep if it did not end early. */
+	pg_trie_name_few(c->trie, v == PG_V6 || (source && *base == c->gen.none));
 	*entry = pg_trie_patterns(c->trie, bytes, pattern, n, always);
+	pg_trie_name_few(c->trie, false);
 	return pg_trie_error(c->trie);
 }
 

@@ -36,6 +36,7 @@ struct pg_trie {
 	enum pg_form form;
 	size_t n_terms, words, n_classes;
 	const struct pg_few *few; /* by term */
+	size_t few_max;		  /* up to so many terms are verified one by one */
 	__u32 all, none, few_none;
 	uint64_t *scratch; /* a set, for putting rows together */
 	size_t max_nodes, max_row_words;
@@ -248,15 +249,6 @@ __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set)
 }
 
 /*
- * Up to so many terms are verified one by one, which also means fewer nodes. A bitmap of a few
- * words costs less than more of them.
- */
-static size_t few_max(const struct pg_trie *t)
-{
-	return t->form == PG_FORM_TREE ? PG_FEW_TREE : PG_FEW;
-}
-
-/*
  * A row that names n terms, and the leaf of the bitmap that stands before it, or 0. It does not reach
  * over more cache lines than it must.
  */
@@ -300,7 +292,7 @@ static __u32 leaf_of(struct pg_trie *t, const uint64_t *base, const uint32_t *te
 {
 	if (t->err)
 		return 0;
-	if (n <= few_max(t) && n && t->n_terms > 64)
+	if (n <= t->few_max && n && t->n_terms > 64)
 		return naming_leaf(t, term, n, 0);
 	return bitmap_of(t, base, term, n);
 }
@@ -530,9 +522,9 @@ static __u32 leaf_with(struct walk *w, size_t n_named, size_t n)
 
 	if (t->err)
 		return 0;
-	if (n <= few_max(t))
+	if (n <= t->few_max)
 		qsort(w->term, n, sizeof(*w->term), term_cmp);
-	if (!n_named || n <= few_max(t))
+	if (!n_named || n <= t->few_max)
 		return leaf_of(t, w->base, w->term, n);
 	own = n > n_named ? bitmap_of(t, w->base, w->term + n_named, n - n_named) : 0;
 	return t->err ? 0 : naming_leaf(t, w->term, n_named, own);
@@ -572,7 +564,7 @@ static bool prune(struct walk *w, struct list matched, struct list alive, __u32 
 	size_t named, n;
 
 	if (w->t->n_terms <= 64 || !w->all_verified ||
-	    matched.n + alive.n + w->n_inverted > few_max(w->t))
+	    matched.n + alive.n + w->n_inverted > w->t->few_max)
 		return false;
 	for (size_t i = 0; i < alive.n; i++)
 		if (!w->pattern[alive.at[i]].verified)
@@ -838,6 +830,7 @@ struct pg_trie *pg_trie_new(size_t n_terms, enum pg_form form, const struct pg_f
 		return NULL;
 	t->n_terms = n_terms;
 	t->few = few;
+	t->few_max = form == PG_FORM_HUGE ? PG_FEW : 0;
 	t->form = form;
 	t->words = (n_terms + 63) / 64;
 	t->max_nodes = max_nodes;
@@ -883,6 +876,12 @@ __u32 pg_trie_all(struct pg_trie *t)
 __u32 pg_trie_none(struct pg_trie *t)
 {
 	return t->none;
+}
+
+void pg_trie_name_few(struct pg_trie *t, bool name)
+{
+	if (t->form == PG_FORM_TREE)
+		t->few_max = name ? PG_FEW_TREE : 0;
 }
 
 __u32 pg_trie_few_none(struct pg_trie *t)

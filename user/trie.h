@@ -66,6 +66,12 @@ __u32 pg_trie_all(struct pg_trie *t);
 __u32 pg_trie_none(struct pg_trie *t);
 __u32 pg_trie_few_none(struct pg_trie *t);
 
+/*
+ * May leaves of the TREE form be rows of few from now on? At first they may not: there a bitmap costs
+ * less than more than one verified term. Those of HUGE always may.
+ */
+void pg_trie_name_few(struct pg_trie *t, bool name);
+
 /* The leaf entry of a set: always a bitmap. */
 __u32 pg_trie_leaf(struct pg_trie *t, const uint64_t *set);
 

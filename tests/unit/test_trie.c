@@ -347,14 +347,15 @@ static void a_number_leads_to_the_terms_whose_ranges_hold_it(void **unused)
 	assert_true(few > 100 && bitmaps > 100);
 }
 
-/* None is the base row itself; PG_FEW, or PG_FEW_TREE, are named; one more is a bitmap. */
+/* None is the base row itself; PG_FEW, or PG_FEW_TREE where they may be, are named; one more is a bitmap. */
 static void few_terms_are_named_and_more_are_a_bitmap(void **unused)
 {
 	static const size_t counts[] = { 0, 1, 2, 3, PG_FEW, PG_FEW + 1 };
 
 	(void)unused;
-	for (int round = 0; round < 12; round++) {
-		size_t terms = round % 2 ? 200 : 9000, n = counts[round / 2];
+	for (int round = 0; round < 18; round++) {
+		size_t terms = round % 3 ? 200 : 9000, n = counts[round / 3];
+		size_t max = round % 3 == 0 ? PG_FEW : round % 3 == 1 ? PG_FEW_TREE : 0;
 		struct pg_trie *t = pg_trie_new(terms, pg_form_of(terms), few_entries, NODES, WORDS);
 		_free_ uint64_t *base = calloc(pg_trie_words(t), 8);
 		struct pg_trie_range range[PG_FEW + 2];
@@ -365,13 +366,13 @@ static void few_terms_are_named_and_more_are_a_bitmap(void **unused)
 			range[i] = (struct pg_trie_range){ 3 * i, 1000, 2000 };
 		range[n] = (struct pg_trie_range){ 199, 7, 7 }; /* so that there is a node */
 		pg_set_add(base, 100);
+		pg_trie_name_few(t, max);
 		root = pg_trie_ranges(t, true, range, n + 1, base);
 		leaf = pg_trie_leaf(t, base);
 		b = take(t, terms, base);
 		assert_int_equal(walk_number(&b, root, 999), leaf);
-		assert_int_equal(is_few(&b, walk_number(&b, root, 1000)),
-				 n && n <= (round % 2 ? PG_FEW_TREE : PG_FEW));
-		assert_true(is_few(&b, walk_number(&b, root, 7)));
+		assert_int_equal(is_few(&b, walk_number(&b, root, 1000)), n && n <= max);
+		assert_int_equal(is_few(&b, walk_number(&b, root, 7)), max > 0);
 		for (size_t i = 0; i < terms; i++)
 			assert_int_equal(holds(&b, walk_number(&b, root, 2000), i),
 					 i == 100 || (i % 3 == 0 && i / 3 < n));
@@ -492,6 +493,7 @@ static void an_address_leads_to_the_terms_whose_patterns_it_fits(void **unused)
 		}
 		for (size_t i = 0; i < terms; i += 4)
 			pg_set_add(base, i);
+		pg_trie_name_few(t, pick(2));
 		root = pg_trie_patterns(t, bytes, pattern, n, base);
 		b = take(t, terms, base);
 		check_addrs(&b, root, bytes, pattern, n);
@@ -519,6 +521,7 @@ static void a_trie_of_verified_patterns_ends_early(void **unused)
 		__u32 root;
 
 		memset(host.mask, 255, sizeof(host.mask));
+		pg_trie_name_few(t, true);
 		root = pg_trie_patterns(t, 16, &host, 1, base);
 		b = take(t, 100, base);
 		assert_int_equal(b.n_nodes, verified ? 0 : 16);
