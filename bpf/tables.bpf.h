@@ -338,6 +338,7 @@ static __always_inline bool take_tables(struct tables *t, struct decision *d)
 		return false;
 	t->active = generation(&t->map->ctl);
 	t->gen = &t->map->ctl.gen[t->active];
+	barrier_var(t->gen); /* or clang keeps what it is made of, and makes it anew each time */
 	d->track = t->gen->needs & PG_NEED_STATE ? TRACK : TRACK_NOT;
 	return true;
 }
