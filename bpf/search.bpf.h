@@ -470,7 +470,7 @@ static __always_inline __u64 search4(const struct rows4 *r, __u32 pairs, __u64 b
 /*
  * The first term of INPUT that holds, as next_term() returns it. `proto`: TCP flags, and above them
  * enum pg_port_proto. TERM_UNSURE: it is one for next_term(), because the search is long, or goes through
- * the blocks of the HUGE form, or bitmaps don't know all. It is a call, with all that it needs in its
+ * the blocks of the HUGE form, or through few of source ports, or bitmaps don't know all. It is a call, with all that it needs in its
  * arguments: inlined into every copy of the fast path, all of that lived on the stack, which costs more.
  */
 __noinline __u64 term_of_ip4(__be32 saddr, __be32 daddr, __u32 ports, __u32 proto, __u32 active)
@@ -510,12 +510,22 @@ __noinline __u64 term_of_ip4(__be32 saddr, __be32 daddr, __u32 ports, __u32 prot
 	}
 	r.daddr = row_start(&t, leaf);
 	r.proto = row_start(&t, gen->whole[PG_FAMILY_V4][a.udp]);
-	r.dport = row_start(&t, walk_port(&t, gen->dport[space], PG_SPACE_TCP, ports, PG_FORM_TREE));
+	leaf = walk_port(&t, gen->dport[space], PG_SPACE_TCP, ports, PG_FORM_TREE);
+	if (leaf & PG_FEW_LEAF) {
+		best = few4(&t, &a, leaf, best);
+		if ((__u32)best == TERM_UNSURE)
+			return best;
+		leaf = gen->dport_base[space];
+	}
+	r.dport = row_start(&t, leaf);
 	r.sport = r.detail = r.iface = r.proto;
 	r.dims = gen->dims;
-	if (r.dims & PG_DIM_SPORT)
-		r.sport = row_start(&t, walk_port(&t, gen->sport[space], PG_SPACE_TCP, ports >> 16,
-						  PG_FORM_TREE));
+	if (r.dims & PG_DIM_SPORT) {
+		leaf = walk_port(&t, gen->sport[space], PG_SPACE_TCP, ports >> 16, PG_FORM_TREE);
+		if (leaf & PG_FEW_LEAF)
+			return TERM_UNSURE;
+		r.sport = row_start(&t, leaf);
+	}
 	if (r.dims & (PG_DIM_DETAIL | PG_DIM_IFACE)) {
 		r.detail = row_start(&t, a.udp ? gen->detail[space] :
 						 step(&t, gen->detail[space], a.flags));

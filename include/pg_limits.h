@@ -68,6 +68,9 @@
 #define PG_FEW 8
 #define PG_FEW_TREE 2
 
+/* Values of a dimension up to which the TREE form has bitmaps only: 1 MB of them, and nodes for each. */
+#define PG_TREE_BITMAPS 1024
+
 /* Terms visited that the trace of one packet remembers. */
 #define PG_TRACE_PATH 64
 

@@ -36,7 +36,8 @@ struct pg_trie {
 	enum pg_form form;
 	size_t n_terms, words, n_classes;
 	const struct pg_few *few; /* by term */
-	size_t few_max;		  /* up to so many terms are verified one by one */
+	bool name_few;
+	size_t few_max; /* up to so many terms are verified one by one: of what is made at the moment */
 	__u32 all, none, few_none;
 	uint64_t *scratch; /* a set, for putting rows together */
 	size_t max_nodes, max_row_words;
@@ -287,6 +288,15 @@ static __u32 bitmap_of(struct pg_trie *t, const uint64_t *base, const uint32_t *
 	return pg_trie_leaf(t, t->scratch);
 }
 
+/* `n` values, or a few times as many, of one dimension have a leaf of their own. */
+static void choose_few(struct pg_trie *t, size_t n)
+{
+	if (t->form == PG_FORM_HUGE)
+		t->few_max = PG_FEW;
+	else
+		t->few_max = t->name_few || n > PG_TREE_BITMAPS ? PG_FEW_TREE : 0;
+}
+
 /* The leaf of base and n more terms, which are ascending. */
 static __u32 leaf_of(struct pg_trie *t, const uint64_t *base, const uint32_t *term, size_t n)
 {
@@ -455,6 +465,7 @@ __u32 pg_trie_ranges(struct pg_trie *t, bool wide, const struct pg_trie_range *r
 	_free_ uint32_t *term = calloc(n + 1, sizeof(*term));
 	struct active a = { .term = term, .depth = depth };
 	__u32 root[NODE_ENTRIES];
+	size_t values = 0;
 
 	if (!edge || !leaf || !depth || !term) {
 		fail(t, -ENOMEM);
@@ -466,6 +477,9 @@ __u32 pg_trie_ranges(struct pg_trie *t, bool wide, const struct pg_trie_range *r
 	}
 	qsort(edge, 2 * n, sizeof(*edge), edge_cmp);
 	edge[2 * n].at = 65536;
+	for (size_t i = 0; i < 2 * n; i++)
+		values += edge[i].at != edge[i + 1].at;
+	choose_few(t, values / 2);
 	sweep(t, edge, 2 * n, base, &a, leaf);
 	if (wide && !is_sparse(t, count_branches(leaf)))
 		return wide_node(t, leaf);
@@ -770,6 +784,30 @@ static __u32 widen(struct pg_trie *t, __u32 root)
 	return wide_node(t, flat);
 }
 
+static int value_cmp(const void *a, const void *b, void *bytes)
+{
+	const struct pg_trie_pattern *const *p = a, *const *q = b;
+	size_t n = *(const unsigned *)bytes;
+
+	return memcmp((*p)->mask, (*q)->mask, n) ?: memcmp((*p)->value, (*q)->value, n);
+}
+
+/* How many different prefixes the patterns are. 0 also without memory, of which others tell. */
+static size_t count_values(const struct pg_trie_pattern *pattern, size_t n, unsigned bytes)
+{
+	_free_ const struct pg_trie_pattern **sorted = calloc(n + 1, sizeof(*sorted));
+	size_t values = 0;
+
+	if (!sorted)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &pattern[i];
+	qsort_r(sorted, n, sizeof(*sorted), value_cmp, &bytes);
+	for (size_t i = 0; i < n; i++)
+		values += !i || value_cmp(&sorted[i - 1], &sorted[i], &bytes);
+	return values;
+}
+
 static void prepare_walk(struct walk *w, size_t n, uint32_t *alive, size_t *ret_alive,
 			 uint32_t *matched, size_t *ret_matched)
 {
@@ -811,6 +849,7 @@ __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_p
 	matched = room + n;
 	w.inverted = matched + n;
 	w.term = w.inverted + n;
+	choose_few(t, count_values(pattern, n, bytes));
 	prepare_walk(&w, n, alive, &n_alive, matched, &n_matched);
 	entry = walk_state(&w, 0, (struct list){ matched, n_matched },
 			   (struct list){ alive, n_alive });
@@ -830,7 +869,6 @@ struct pg_trie *pg_trie_new(size_t n_terms, enum pg_form form, const struct pg_f
 		return NULL;
 	t->n_terms = n_terms;
 	t->few = few;
-	t->few_max = form == PG_FORM_HUGE ? PG_FEW : 0;
 	t->form = form;
 	t->words = (n_terms + 63) / 64;
 	t->max_nodes = max_nodes;
@@ -880,8 +918,7 @@ __u32 pg_trie_none(struct pg_trie *t)
 
 void pg_trie_name_few(struct pg_trie *t, bool name)
 {
-	if (t->form == PG_FORM_TREE)
-		t->few_max = name ? PG_FEW_TREE : 0;
+	t->name_few = name;
 }
 
 __u32 pg_trie_few_none(struct pg_trie *t)

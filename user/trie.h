@@ -67,8 +67,8 @@ __u32 pg_trie_none(struct pg_trie *t);
 __u32 pg_trie_few_none(struct pg_trie *t);
 
 /*
- * May leaves of the TREE form be rows of few from now on? At first they may not: there a bitmap costs
- * less than more than one verified term. Those of HUGE always may.
+ * May leaves of the TREE form be rows of few from now on? At first only in dimensions of more than
+ * PG_TREE_BITMAPS values: in others a bitmap costs less than a verified term. Those of HUGE always may.
  */
 void pg_trie_name_few(struct pg_trie *t, bool name);
 

@@ -529,6 +529,8 @@ static void more_rules_are_a_tree(void **state)
 	check_sizes(128, PG_FORM_TREE);
 	check_sizes(129, PG_FORM_TREE);
 	check_sizes(4096, PG_FORM_TREE);
+	check_sizes(4097, PG_FORM_TREE); /* a summary bit stands for two words */
+	check_sizes(8192, PG_FORM_TREE);
 }
 
 static void no_rules_are_no_tables(void **state)

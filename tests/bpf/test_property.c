@@ -196,7 +196,7 @@ static void so_they_are_where_rules_have_homes(void **state)
 
 		assert_non_null(first);
 		pg_text_add(&text, "%.*s", (int)(first - own), own);
-		add_crossing_rules(&g, &text, round < 6 ? 1200 : 9000);
+		add_crossing_rules(&g, &text, round < 5 ? 1200 : round < 7 ? 5000 : 9000);
 		pg_text_add(&text, "%s", first);
 		assert_false(text.oom);
 		harness_load(&h, text.buf);
