@@ -288,7 +288,7 @@ static __u32 bitmap_of(struct pg_trie *t, const uint64_t *base, const uint32_t *
 	return pg_trie_leaf(t, t->scratch);
 }
 
-/* `n` values, or a few times as many, of one dimension have a leaf of their own. */
+/* How many terms rows may name, of a dimension that has `n` values. */
 static void choose_few(struct pg_trie *t, size_t n)
 {
 	if (t->form == PG_FORM_HUGE)
@@ -849,7 +849,8 @@ __u32 pg_trie_patterns(struct pg_trie *t, unsigned bytes, const struct pg_trie_p
 	matched = room + n;
 	w.inverted = matched + n;
 	w.term = w.inverted + n;
-	choose_few(t, count_values(pattern, n, bytes));
+	/* Only TREE asks how many there are. */
+	choose_few(t, t->form == PG_FORM_TREE ? count_values(pattern, n, bytes) : 0);
 	prepare_walk(&w, n, alive, &n_alive, matched, &n_matched);
 	entry = walk_state(&w, 0, (struct list){ matched, n_matched },
 			   (struct list){ alive, n_alive });
