@@ -57,14 +57,19 @@ static __always_inline bool fast_take(const struct tables *t, __u64 found, enum 
 	return !rec->checks || (d->track && fast_asks_established(t, rec, d));
 }
 
+static __always_inline void copy_addrs(__be32 *saddr, __be32 *daddr, const struct pkt *p)
+{
+	saddr[0] = p->saddr[0];
+	daddr[0] = p->daddr[0];
+	if (p->family == PG_FAMILY_V6) {
+		__builtin_memcpy(saddr, p->saddr, 16);
+		__builtin_memcpy(daddr, p->daddr, 16);
+	}
+}
+
 static __always_inline void fill_query(struct query *q, const struct pkt *p, __u32 active)
 {
-	q->saddr[0] = p->saddr[0];
-	q->daddr[0] = p->daddr[0];
-	if (p->family == PG_FAMILY_V6) {
-		__builtin_memcpy(q->saddr, p->saddr, 16);
-		__builtin_memcpy(q->daddr, p->daddr, 16);
-	}
+	copy_addrs(q->saddr, q->daddr, p);
 	q->sport = p->sport;
 	q->dport = p->dport;
 	q->v6 = p->family & 1;
@@ -82,12 +87,7 @@ static __always_inline struct query *keep_asked(const struct pkt *p, __u32 activ
 
 	if (!kept)
 		return NULL;
-	kept->saddr[0] = p->saddr[0];
-	kept->daddr[0] = p->daddr[0];
-	if (p->family == PG_FAMILY_V6) {
-		__builtin_memcpy(kept->saddr, p->saddr, 16);
-		__builtin_memcpy(kept->daddr, p->daddr, 16);
-	}
+	copy_addrs(kept->saddr, kept->daddr, p);
 	kept->sport = p->sport;
 	kept->dport = p->dport;
 	kept->family = p->family;

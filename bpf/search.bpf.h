@@ -75,15 +75,24 @@ static __always_inline __u64 sure(const struct pg_few *f)
 	return f->term | (__u64)f->slot << 32;
 }
 
-/* As far as rec->rows does not say that bitmaps know more. */
-static __always_inline bool header_holds(const struct pg_term_record *rec,
-					 const struct query *q)
+/* A whole header, as far as rec->rows does not say that bitmaps know more. `bit`: as above. */
+static __always_inline bool header_holds(const struct pg_term_record *rec, __u32 bit, __u16 sport,
+					 __u16 dport, __u8 flags)
 {
-	__u32 bit = q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
+	return rec->whole >> (bit & 3) & 1 && dport >= rec->dport_lo && dport <= rec->dport_hi &&
+	       sport >= rec->sport_lo && sport <= rec->sport_hi &&
+	       ((bit & 1) != PG_PORT_TCP || (flags & rec->flags_mask) == rec->flags_comp);
+}
 
-	return rec->whole >> (bit & 3) & 1 && q->dport >= rec->dport_lo &&
-	       q->dport <= rec->dport_hi && q->sport >= rec->sport_lo &&
-	       q->sport <= rec->sport_hi && (!q->tcp || (q->flags & rec->flags_mask) == rec->flags_comp);
+static __always_inline __u32 whole_bit(const struct query *q)
+{
+	return q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
+}
+
+/* The same of what is asked. */
+static __always_inline bool asked_holds(const struct pg_term_record *rec, const struct query *q)
+{
+	return header_holds(rec, whole_bit(q), q->sport, q->dport, q->flags);
 }
 
 /*
@@ -128,7 +137,7 @@ __noinline int term_holds(struct query *q, __u32 term)
 		return false;
 	if (!q->whole)
 		dims |= PG_DIM_SPORT | PG_DIM_DPORT | PG_DIM_DETAIL | PG_DIM_IFACE;
-	if (q->whole ? !header_holds(rec, q) : !row_has(q, q->rows.proto, 0, term))
+	if (q->whole ? !asked_holds(rec, q) : !row_has(q, q->rows.proto, 0, term))
 		return false;
 	return !dims || rows_hold(q, term, dims);
 }
@@ -137,7 +146,7 @@ __noinline int term_holds(struct query *q, __u32 term)
 static __always_inline __u64 query_few(const struct tables *t, struct query *q, __u32 row,
 				       __u64 best)
 {
-	__u32 bit = q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
+	__u32 bit = whole_bit(q);
 
 	if (row == t->gen->few_none)
 		return best;
@@ -156,7 +165,7 @@ static __always_inline __u64 query_few(const struct tables *t, struct query *q, 
 				return sure(f);
 			/* The call is for what records don't know. */
 			if (q->whole && !rec->rows ?
-				    header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr) :
+				    asked_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr) :
 				    term_holds(q, term))
 				return term;
 		}
@@ -166,13 +175,16 @@ static __always_inline __u64 query_few(const struct tables *t, struct query *q, 
 	return best;
 }
 
-/*
- * For a whole TCP or UDP header whose source's row is all there is, because every term asks for a
- * source: the term that holds, as next_term() returns it.
- */
+/* Does the leaf of a packet's source name all terms that may hold, because each asks for a source? */
+static __always_inline bool source_is_all(const struct pg_gen *gen, __u32 v6, __u32 leaf)
+{
+	return leaf & PG_FEW_LEAF && gen->saddr_base[v6 & 1] == gen->none && !gen->homes;
+}
+
+/* For a whole TCP or UDP header, where source_is_all(): the term that holds, as next_term() returns it. */
 static __always_inline __u64 term_of_source(const struct tables *t, struct query *q, __u32 row)
 {
-	__u32 bit = q->v6 * 2 + (q->tcp ? PG_PORT_TCP : PG_PORT_UDP);
+	__u32 bit = whole_bit(q);
 
 	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
 		const struct pg_few *f = few_at(t, row, i);
@@ -186,7 +198,7 @@ static __always_inline __u64 term_of_source(const struct tables *t, struct query
 				return sure(f);
 			if (rec->rows)
 				return TERM_UNSURE;
-			if (header_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr))
+			if (asked_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr))
 				return what & PG_FEW_TERM;
 		}
 		if (what & PG_FEW_LAST)
@@ -274,10 +286,15 @@ __noinline __u64 search_rows(struct query *q, __u64 best)
 	return search_words(&t, q, rows, best, false, false);
 }
 
+/* The row that a leaf's few stand before. */
+static __always_inline __u32 row_behind(const struct tables *t, __u32 leaf, __u32 base)
+{
+	return leaf & PG_FEW_OWN ? few_at(t, leaf, -1)->slot : base;
+}
+
 static __always_inline void take_own_row(const struct tables *t, __u32 *few, __u32 *row)
 {
-	if (*few & PG_FEW_OWN)
-		*row = few_at(t, *few, -1)->slot;
+	*row = row_behind(t, *few, *row);
 	*few &= ~PG_FEW_OWN;
 }
 
@@ -344,8 +361,7 @@ __noinline __u64 next_term(struct query *q, __u32 find)
 	if (find) {
 		__u32 saddr = walk_saddr(&t, p, PG_FORM_TREE);
 
-		if (!q->cursor && q->whole && saddr & PG_FEW_LEAF && !t.gen->homes &&
-		    t.gen->saddr_base[q->v6 & 1] == t.gen->none) {
+		if (!q->cursor && q->whole && source_is_all(t.gen, q->v6, saddr)) {
 			word = term_of_source(&t, q, saddr);
 			if ((__u32)word != TERM_UNSURE)
 				return word;
@@ -365,22 +381,15 @@ __noinline __u64 next_term(struct query *q, __u32 find)
 struct ask4 {
 	__be32 saddr, daddr;
 	__u32 ports; /* source << 16 | destination */
-	__u32 udp, flags;
+	__u32 udp; /* enum pg_port_proto */
+	__u32 flags;
 };
-
-static __always_inline bool record_holds4(const struct pg_term_record *rec, const struct ask4 *a)
-{
-	__u32 sport = a->ports >> 16, dport = a->ports & 0xffff;
-
-	return rec->whole >> (a->udp & 1) & 1 && dport >= rec->dport_lo && dport <= rec->dport_hi &&
-	       sport >= rec->sport_lo && sport <= rec->sport_hi &&
-	       (a->udp || (a->flags & rec->flags_mask) == rec->flags_comp) &&
-	       addrs_hold(rec, false, &a->saddr, &a->daddr);
-}
 
 /* As query_few(); TERM_UNSURE: the bitmaps of one of its terms know more than its record. */
 static __always_inline __u64 few4(const struct tables *t, const struct ask4 *a, __u32 row, __u64 best)
 {
+	__u32 sport = a->ports >> 16, dport = a->ports & 0xffff;
+
 	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
 		const struct pg_few *f = few_at(t, row, i);
 		__u32 what = f->term, term = what & PG_FEW_TERM;
@@ -388,14 +397,15 @@ static __always_inline __u64 few4(const struct tables *t, const struct ask4 *a, 
 		barrier();
 		if (term >= (best & PG_FEW_TERM))
 			break;
-		if (few_may_hold(f, a->saddr, a->ports & 0xffff, a->udp)) {
+		if (few_may_hold(f, a->saddr, dport, a->udp)) {
 			const struct pg_term_record *rec = record(t, term);
 
 			if (what & PG_FEW_SURE)
 				return sure(f);
 			if (rec->rows)
 				return TERM_UNSURE;
-			if (record_holds4(rec, a))
+			if (header_holds(rec, a->udp, sport, dport, a->flags) &&
+			    addrs_hold(rec, false, &a->saddr, &a->daddr))
 				return term;
 		}
 		if (what & PG_FEW_LAST)
@@ -404,10 +414,15 @@ static __always_inline __u64 few4(const struct tables *t, const struct ask4 *a, 
 	return best;
 }
 
-/* The row that a leaf's few stand before. */
-static __always_inline __u32 row_behind(const struct tables *t, __u32 leaf, __u32 base)
+/* Past the few that a leaf names, to the row they stand before. False: *best is TERM_UNSURE. */
+static __always_inline bool pass_few(const struct tables *t, const struct ask4 *a, __u32 base,
+				     __u32 *leaf, __u64 *best)
 {
-	return leaf & PG_FEW_OWN ? few_at(t, leaf & ~PG_FEW_OWN, -1)->slot : base;
+	if (!(*leaf & PG_FEW_LEAF))
+		return true;
+	*best = few4(t, a, *leaf, *best);
+	*leaf = row_behind(t, *leaf, base);
+	return (__u32)*best != TERM_UNSURE;
 }
 
 /* Where the rows of its dimensions begin. */
@@ -470,8 +485,9 @@ static __always_inline __u64 search4(const struct rows4 *r, __u32 pairs, __u64 b
 /*
  * The first term of INPUT that holds, as next_term() returns it. `proto`: TCP flags, and above them
  * enum pg_port_proto. TERM_UNSURE: it is one for next_term(), because the search is long, or goes through
- * the blocks of the HUGE form, or through few of source ports, or bitmaps don't know all. It is a call, with all that it needs in its
- * arguments: inlined into every copy of the fast path, all of that lived on the stack, which costs more.
+ * blocks of the HUGE form or few of source ports, or bitmaps don't know all. It is a call, with all that it
+ * needs in its arguments: inlined into every copy of the fast path, all of that lived on the stack, which
+ * costs more.
  */
 __noinline __u64 term_of_ip4(__be32 saddr, __be32 daddr, __u32 ports, __u32 proto, __u32 active)
 {
@@ -482,42 +498,27 @@ __noinline __u64 term_of_ip4(__be32 saddr, __be32 daddr, __u32 ports, __u32 prot
 	struct tables t;
 	struct rows4 r;
 	__u32 leaf;
+	bool alone;
 
 	if (!use_tables(&t, ONLY_LEAN(pg_tables), active))
 		return TERM_UNSURE;
 	gen = t.gen;
 	leaf = walk_ip4(&t, gen->saddr[PG_FAMILY_V4], saddr, PG_FORM_TREE);
-	if (leaf & PG_FEW_LEAF) {
-		__u32 base = gen->saddr_base[PG_FAMILY_V4];
-		bool alone = base == gen->none && !(leaf & PG_FEW_OWN) && !gen->homes;
-
-		if (!alone && gen->form != PG_FORM_TREE)
-			return TERM_UNSURE;
-		best = few4(&t, &a, leaf & ~PG_FEW_OWN, best);
-		if (alone || (__u32)best == TERM_UNSURE)
-			return best;
-		leaf = row_behind(&t, leaf, base);
-	}
-	if (gen->form != PG_FORM_TREE || gen->verify)
+	alone = source_is_all(gen, PG_FAMILY_V4, leaf);
+	if (!alone && (gen->form != PG_FORM_TREE || gen->verify))
 		return TERM_UNSURE;
+	if (!pass_few(&t, &a, gen->saddr_base[PG_FAMILY_V4], &leaf, &best) || alone)
+		return best;
 	r.saddr = row_start(&t, leaf);
 	leaf = walk_ip4(&t, gen->daddr[PG_FAMILY_V4], daddr, PG_FORM_TREE);
-	if (leaf & PG_FEW_LEAF) {
-		best = few4(&t, &a, leaf & ~PG_FEW_OWN, best);
-		if ((__u32)best == TERM_UNSURE)
-			return best;
-		leaf = row_behind(&t, leaf, gen->daddr_base[PG_FAMILY_V4]);
-	}
+	if (!pass_few(&t, &a, gen->daddr_base[PG_FAMILY_V4], &leaf, &best))
+		return best;
 	r.daddr = row_start(&t, leaf);
-	r.proto = row_start(&t, gen->whole[PG_FAMILY_V4][a.udp]);
 	leaf = walk_port(&t, gen->dport[space], PG_SPACE_TCP, ports, PG_FORM_TREE);
-	if (leaf & PG_FEW_LEAF) {
-		best = few4(&t, &a, leaf, best);
-		if ((__u32)best == TERM_UNSURE)
-			return best;
-		leaf = gen->dport_base[space];
-	}
+	if (!pass_few(&t, &a, gen->dport_base[space], &leaf, &best))
+		return best;
 	r.dport = row_start(&t, leaf);
+	r.proto = row_start(&t, gen->whole[PG_FAMILY_V4][a.udp]);
 	r.sport = r.detail = r.iface = r.proto;
 	r.dims = gen->dims;
 	if (r.dims & PG_DIM_SPORT) {
