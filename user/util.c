@@ -222,11 +222,19 @@ char *pg_printable(const char *text, char *buf, size_t size)
 
 struct timespec pg_wall_time(uint64_t monotonic_ns)
 {
-	struct timespec real, mono;
+	struct timespec before, real, mono;
 	int64_t ns;
 
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &real);
+	/*
+	 * Two clocks can't be read at once, and what passes between would make two readings of one
+	 * moment differ. The coarse clocks stand still from tick to tick: in one tick, their
+	 * difference is the kernel's own.
+	 */
+	do {
+		clock_gettime(CLOCK_MONOTONIC_COARSE, &before);
+		clock_gettime(CLOCK_REALTIME_COARSE, &real);
+		clock_gettime(CLOCK_MONOTONIC_COARSE, &mono);
+	} while (before.tv_sec != mono.tv_sec || before.tv_nsec != mono.tv_nsec);
 	ns = (real.tv_sec - mono.tv_sec) * INT64_C(1000000000) + real.tv_nsec - mono.tv_nsec +
 	     (int64_t)monotonic_ns;
 	return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };

@@ -91,7 +91,7 @@ void pg_text_free(struct pg_text *t);
 
 /*
  * A moment of CLOCK_MONOTONIC, which has no date, as the calendar has it now: the clock may be set,
- * so it is asked each time.
+ * so it is asked each time. As long as it is not, one moment has one date, to the nanosecond.
  */
 struct timespec pg_wall_time(uint64_t monotonic_ns);
 

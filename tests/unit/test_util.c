@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -133,6 +134,24 @@ static void errors_carry_code_and_text(void **state)
 	assert_int_equal(pg_fail(NULL, -EIO, "nobody asks"), -EIO);
 }
 
+static void a_moment_has_one_date(void **state)
+{
+	struct timespec mono, real, first, next;
+
+	(void)state;
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_gettime(CLOCK_REALTIME, &real);
+	const uint64_t moment = (uint64_t)mono.tv_sec * 1000000000 + (uint64_t)mono.tv_nsec;
+
+	first = pg_wall_time(moment);
+	assert_true(first.tv_sec >= real.tv_sec - 1 && first.tv_sec <= real.tv_sec);
+	for (int i = 0; i < 10000; i++) {
+		next = pg_wall_time(moment);
+		assert_int_equal(next.tv_sec, first.tv_sec);
+		assert_int_equal(next.tv_nsec, first.tv_nsec);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +161,7 @@ int main(void)
 		cmocka_unit_test(printable_text_is_cut_between_characters),
 		cmocka_unit_test(text_grows_and_stays_terminated),
 		cmocka_unit_test(errors_carry_code_and_text),
+		cmocka_unit_test(a_moment_has_one_date),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
