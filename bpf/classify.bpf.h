@@ -103,16 +103,29 @@ static __always_inline struct query *keep_asked(const struct pkt *p, __u32 activ
 	return &kept->query;
 }
 
+static __always_inline __u64 ask_input_of(const struct tables *t, const struct pkt *p)
+{
+	const __u32 udp = p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP;
+	struct ask ask;
+
+	if (p->family == PG_FAMILY_V4)
+		return ask_input_ip4(p->saddr[0], p->daddr[0], p->sport << 16 | p->dport,
+				     udp << 8 | p->tcp_flags, t->active);
+	copy_addrs(ask.saddr, ask.daddr, p);
+	ask.ports = p->sport << 16 | p->dport;
+	ask.udp = udp;
+	ask.flags = p->tcp_flags;
+	ask.active = t->active;
+	return ask_input_ip6(&ask);
+}
+
 static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt *p, __u32 cursor)
 {
 	__u64 found = TERM_UNSURE;
 	struct query *q;
 
-	if (p->family == PG_FAMILY_V4 && p->has_ports && !cursor)
-		found = term_of_ip4(p->saddr[0], p->daddr[0], p->sport << 16 | p->dport,
-				    p->proto == IPPROTO_TCP ? PG_PORT_TCP << 8 | p->tcp_flags :
-							      PG_PORT_UDP << 8,
-				    t->active);
+	if (p->has_ports && !cursor)
+		found = ask_input_of(t, p);
 	if ((__u32)found != TERM_UNSURE)
 		return found;
 	q = keep_asked(p, t->active, cursor);

@@ -75,6 +75,20 @@ static __always_inline __u64 sure(const struct pg_few *f)
 	return f->term | (__u64)f->slot << 32;
 }
 
+/*
+ * What an entry that is sure doesn't have of an IPv6 address: the words before its own. Without branches,
+ * for the verifier's sake.
+ */
+static __always_inline bool words_before(const struct pg_few *f, const __be32 *addr,
+					 const __be32 *want)
+{
+	__u32 word = f->term >> PG_FEW_WORD_SHIFT & 3;
+
+	return !(((addr[0] ^ want[0]) & -((word + 3) >> 2)) |
+		 ((addr[1] ^ want[1]) & -(word >> 1)) |
+		 ((addr[2] ^ want[2]) & -((word + 1) >> 2)));
+}
+
 /* A whole header, as far as rec->rows does not say that bitmaps know more. `bit`: as above. */
 static __always_inline bool header_holds(const struct pg_term_record *rec, __u32 bit, __u16 sport,
 					 __u16 dport, __u8 flags)
@@ -161,50 +175,20 @@ static __always_inline __u64 query_few(const struct tables *t, struct query *q, 
 		     few_may_hold(f, q->saddr[what >> PG_FEW_WORD_SHIFT & 3], q->dport, bit))) {
 			const struct pg_term_record *rec = record(t, term);
 
-			if (q->whole && what & PG_FEW_SURE)
-				return sure(f);
-			/* The call is for what records don't know. */
-			if (q->whole && !rec->rows ?
-				    asked_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr) :
-				    term_holds(q, term))
+			if (q->whole && what & PG_FEW_SURE) {
+				if (words_before(f, q->saddr, rec->saddr))
+					return sure(f);
+			} else if (q->whole && !rec->rows ? /* the call is for what records don't know */
+					   asked_holds(rec, q) &&
+						   addrs_hold(rec, q->v6, q->saddr, q->daddr) :
+					   term_holds(q, term)) {
 				return term;
+			}
 		}
 		if (what & PG_FEW_LAST)
 			break;
 	}
 	return best;
-}
-
-/* Does the leaf of a packet's source name all terms that may hold, because each asks for a source? */
-static __always_inline bool source_is_all(const struct pg_gen *gen, __u32 v6, __u32 leaf)
-{
-	return leaf & PG_FEW_LEAF && gen->saddr_base[v6 & 1] == gen->none && !gen->homes;
-}
-
-/* For a whole TCP or UDP header, where source_is_all(): the term that holds, as next_term() returns it. */
-static __always_inline __u64 term_of_source(const struct tables *t, struct query *q, __u32 row)
-{
-	__u32 bit = whole_bit(q);
-
-	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
-		const struct pg_few *f = few_at(t, row, i);
-		__u32 what = f->term;
-
-		barrier();
-		if (few_may_hold(f, q->saddr[what >> PG_FEW_WORD_SHIFT & 3], q->dport, bit)) {
-			const struct pg_term_record *rec = record(t, what);
-
-			if (what & PG_FEW_SURE)
-				return sure(f);
-			if (rec->rows)
-				return TERM_UNSURE;
-			if (asked_holds(rec, q) && addrs_hold(rec, q->v6, q->saddr, q->daddr))
-				return what & PG_FEW_TERM;
-		}
-		if (what & PG_FEW_LAST)
-			break;
-	}
-	return PG_NO_TERM;
 }
 
 /* Bits of `each` terms, the first of which is `first`: those at or behind the cursor. */
@@ -359,14 +343,8 @@ __noinline __u64 next_term(struct query *q, __u32 find)
 	if (!q || !p || !use_tables(&t, ONLY_LEAN(pg_tables), q->active))
 		return PG_NO_TERM;
 	if (find) {
-		__u32 saddr = walk_saddr(&t, p, PG_FORM_TREE);
-
-		if (!q->cursor && q->whole && source_is_all(t.gen, q->v6, saddr)) {
-			word = term_of_source(&t, q, saddr);
-			if ((__u32)word != TERM_UNSURE)
-				return word;
-		}
-		q->first = find_rows(&t, p, saddr, q->whole, PG_FORM_TREE, &q->rows);
+		q->first = find_rows(&t, p, walk_saddr(&t, p, PG_FORM_TREE), q->whole, PG_FORM_TREE,
+				     &q->rows);
 		barrier(); /* what was stored is read back: the verifier need not follow each way here */
 	}
 	if (t.gen->form != PG_FORM_TINY && t.gen->form != PG_FORM_WORD)
@@ -377,18 +355,20 @@ __noinline __u64 next_term(struct query *q, __u32 find)
 
 /* What most packets ask ------------------------------------------------------------------------- */
 
-/* A packet of IPv4 with a whole TCP or UDP header. It fits into registers. */
-struct ask4 {
-	__be32 saddr, daddr;
+/* A packet with a whole TCP or UDP header. */
+struct ask {
+	__be32 saddr[4], daddr[4]; /* of IPv4 the first */
 	__u32 ports; /* source << 16 | destination */
 	__u32 udp; /* enum pg_port_proto */
-	__u32 flags;
+	__u32 flags; /* TCP's */
+	__u32 active;
 };
 
 /* As query_few(); TERM_UNSURE: the bitmaps of one of its terms know more than its record. */
-static __always_inline __u64 few4(const struct tables *t, const struct ask4 *a, __u32 row, __u64 best)
+static __always_inline __u64 ask_few(const struct tables *t, const struct ask *a, bool v6,
+				     __u32 row, __u64 best)
 {
-	__u32 sport = a->ports >> 16, dport = a->ports & 0xffff;
+	__u32 sport = a->ports >> 16, dport = a->ports & 0xffff, bit = v6 * 2 + (a->udp & 1);
 
 	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
 		const struct pg_few *f = few_at(t, row, i);
@@ -397,16 +377,18 @@ static __always_inline __u64 few4(const struct tables *t, const struct ask4 *a, 
 		barrier();
 		if (term >= (best & PG_FEW_TERM))
 			break;
-		if (few_may_hold(f, a->saddr, dport, a->udp)) {
+		if (few_may_hold(f, a->saddr[v6 ? what >> PG_FEW_WORD_SHIFT & 3 : 0], dport, bit)) {
 			const struct pg_term_record *rec = record(t, term);
 
-			if (what & PG_FEW_SURE)
-				return sure(f);
-			if (rec->rows)
+			if (what & PG_FEW_SURE) {
+				if (!v6 || words_before(f, a->saddr, rec->saddr))
+					return sure(f);
+			} else if (rec->rows) {
 				return TERM_UNSURE;
-			if (header_holds(rec, a->udp, sport, dport, a->flags) &&
-			    addrs_hold(rec, false, &a->saddr, &a->daddr))
+			} else if (header_holds(rec, bit, sport, dport, a->flags) &&
+				   addrs_hold(rec, v6, a->saddr, a->daddr)) {
 				return term;
+			}
 		}
 		if (what & PG_FEW_LAST)
 			break;
@@ -415,18 +397,18 @@ static __always_inline __u64 few4(const struct tables *t, const struct ask4 *a, 
 }
 
 /* Past the few that a leaf names, to the row they stand before. False: *best is TERM_UNSURE. */
-static __always_inline bool pass_few(const struct tables *t, const struct ask4 *a, __u32 base,
-				     __u32 *leaf, __u64 *best)
+static __always_inline bool pass_few(const struct tables *t, const struct ask *a, bool v6,
+				     __u32 base, __u32 *leaf, __u64 *best)
 {
 	if (!(*leaf & PG_FEW_LEAF))
 		return true;
-	*best = few4(t, a, *leaf, *best);
+	*best = ask_few(t, a, v6, *leaf, *best);
 	*leaf = row_behind(t, *leaf, base);
 	return (__u32)*best != TERM_UNSURE;
 }
 
 /* Where the rows of its dimensions begin. */
-struct rows4 {
+struct ask_rows {
 	const void *proto, *saddr, *daddr, *sport, *dport, *detail, *iface;
 	__u32 dims; /* PG_DIM_*: the last two, and sport, are looked at where these ask for them */
 };
@@ -436,31 +418,31 @@ static __always_inline const void *row_start(const struct tables *t, __u32 row)
 	return ROWS(t) + (row & (PG_ROW_WORDS * 8 - 8));
 }
 
-static __always_inline __u64 word4(const void *row, __u32 offset)
+static __always_inline __u64 word_at(const void *row, __u32 offset)
 {
 	return *(const __u64 *)(row + offset);
 }
 
 /* The word at an offset, in bytes, of all rows' intersection. */
-static __always_inline __u64 intersect4(const struct rows4 *r, __u32 offset)
+static __always_inline __u64 ask_word(const struct ask_rows *r, __u32 offset)
 {
-	__u64 word = word4(r->proto, offset) & word4(r->saddr, offset) & word4(r->daddr, offset) &
-		     word4(r->dport, offset);
+	__u64 word = word_at(r->proto, offset) & word_at(r->saddr, offset) & word_at(r->daddr, offset) &
+		     word_at(r->dport, offset);
 
 	if (r->dims & PG_DIM_SPORT)
-		word &= word4(r->sport, offset);
+		word &= word_at(r->sport, offset);
 	if (r->dims & (PG_DIM_DETAIL | PG_DIM_IFACE))
-		word &= word4(r->detail, offset) & word4(r->iface, offset);
+		word &= word_at(r->detail, offset) & word_at(r->iface, offset);
 	return word;
 }
 
-#define SEARCH4_STEPS 8
-static __always_inline __u64 search4(const struct rows4 *r, __u32 pairs, __u64 best)
+#define ASK_STEPS 8
+static __always_inline __u64 ask_words(const struct ask_rows *r, __u32 pairs, __u64 best)
 {
 	__u32 limit = best & PG_FEW_TERM, base, i;
-	__u64 summary = intersect4(r, 0), word;
+	__u64 summary = ask_word(r, 0), word;
 
-	NO_UNROLL for (int n = 0; n < SEARCH4_STEPS; n++) {
+	NO_UNROLL for (int n = 0; n < ASK_STEPS; n++) {
 		if (!summary)
 			return best;
 		i = lowest_bit(summary);
@@ -469,10 +451,10 @@ static __always_inline __u64 search4(const struct rows4 *r, __u32 pairs, __u64 b
 		base = i * 64;
 		if (base >= limit)
 			return best;
-		word = intersect4(r, i * 8 + 8);
+		word = ask_word(r, i * 8 + 8);
 		if (pairs && !word) {
 			base += 64;
-			word = intersect4(r, i * 8 + 16);
+			word = ask_word(r, i * 8 + 16);
 		}
 		if (word) {
 			base += lowest_bit(word);
@@ -482,55 +464,75 @@ static __always_inline __u64 search4(const struct rows4 *r, __u32 pairs, __u64 b
 	return TERM_UNSURE;
 }
 
-/*
- * The first term of INPUT that holds, as next_term() returns it. `proto`: TCP flags, and above them
- * enum pg_port_proto. TERM_UNSURE: it is one for next_term(), because the search is long, or goes through
- * blocks of the HUGE form or few of source ports, or bitmaps don't know all. It is a call, with all that it
- * needs in its arguments: inlined into every copy of the fast path, all of that lived on the stack, which
- * costs more.
- */
-__noinline __u64 term_of_ip4(__be32 saddr, __be32 daddr, __u32 ports, __u32 proto, __u32 active)
+/* Does the leaf of a packet's source name all terms that may hold, because each asks for a source? */
+static __always_inline bool source_is_all(const struct pg_gen *gen, __u32 v6, __u32 leaf)
 {
-	const struct ask4 a = { saddr, daddr, ports, proto >> 8 & 1, proto & 0xff };
-	__u32 space = a.udp ? PG_SPACE_UDP : PG_SPACE_TCP;
+	return leaf & PG_FEW_LEAF && gen->saddr_base[v6 & 1] == gen->none && !gen->homes;
+}
+
+/*
+ * The first term of INPUT that holds, as next_term() returns it. TERM_UNSURE: it is one for next_term(),
+ * because the search is long, or goes through blocks of the HUGE form or few of source ports, or bitmaps
+ * don't know all.
+ */
+static __always_inline __u64 ask_input(const struct ask *a, const bool v6)
+{
+	const __u32 udp = a->udp & 1, space = udp ? PG_SPACE_UDP : PG_SPACE_TCP;
 	__u64 best = PG_NO_TERM;
 	const struct pg_gen *gen;
+	struct ask_rows r;
 	struct tables t;
-	struct rows4 r;
 	__u32 leaf;
 	bool alone;
 
-	if (!use_tables(&t, ONLY_LEAN(pg_tables), active))
+	if (!use_tables(&t, ONLY_LEAN(pg_tables), a->active))
 		return TERM_UNSURE;
 	gen = t.gen;
-	leaf = walk_ip4(&t, gen->saddr[PG_FAMILY_V4], saddr, PG_FORM_TREE);
-	alone = source_is_all(gen, PG_FAMILY_V4, leaf);
+	leaf = walk_addr(&t, gen->saddr, v6, a->saddr, PG_FORM_TREE);
+	alone = source_is_all(gen, v6, leaf);
 	if (!alone && (gen->form != PG_FORM_TREE || gen->verify))
 		return TERM_UNSURE;
-	if (!pass_few(&t, &a, gen->saddr_base[PG_FAMILY_V4], &leaf, &best) || alone)
+	if (!pass_few(&t, a, v6, gen->saddr_base[v6], &leaf, &best) || alone)
 		return best;
 	r.saddr = row_start(&t, leaf);
-	leaf = walk_ip4(&t, gen->daddr[PG_FAMILY_V4], daddr, PG_FORM_TREE);
-	if (!pass_few(&t, &a, gen->daddr_base[PG_FAMILY_V4], &leaf, &best))
+	leaf = walk_addr(&t, gen->daddr, v6, a->daddr, PG_FORM_TREE);
+	if (!pass_few(&t, a, v6, gen->daddr_base[v6], &leaf, &best))
 		return best;
 	r.daddr = row_start(&t, leaf);
-	leaf = walk_port(&t, gen->dport[space], PG_SPACE_TCP, ports, PG_FORM_TREE);
-	if (!pass_few(&t, &a, gen->dport_base[space], &leaf, &best))
+	leaf = walk_port(&t, gen->dport[space], PG_SPACE_TCP, a->ports, PG_FORM_TREE);
+	if (!pass_few(&t, a, v6, gen->dport_base[space], &leaf, &best))
 		return best;
 	r.dport = row_start(&t, leaf);
-	r.proto = row_start(&t, gen->whole[PG_FAMILY_V4][a.udp]);
+	r.proto = row_start(&t, gen->whole[v6][udp]);
 	r.sport = r.detail = r.iface = r.proto;
 	r.dims = gen->dims;
 	if (r.dims & PG_DIM_SPORT) {
-		leaf = walk_port(&t, gen->sport[space], PG_SPACE_TCP, ports >> 16, PG_FORM_TREE);
+		leaf = walk_port(&t, gen->sport[space], PG_SPACE_TCP, a->ports >> 16, PG_FORM_TREE);
 		if (leaf & PG_FEW_LEAF)
 			return TERM_UNSURE;
 		r.sport = row_start(&t, leaf);
 	}
 	if (r.dims & (PG_DIM_DETAIL | PG_DIM_IFACE)) {
-		r.detail = row_start(&t, a.udp ? gen->detail[space] :
-						 step(&t, gen->detail[space], a.flags));
+		r.detail = row_start(&t, udp ? gen->detail[space] :
+					       step(&t, gen->detail[space], a->flags));
 		r.iface = row_start(&t, gen->iface[cfg.iface & (PG_MAX_IFACES - 1)]);
 	}
-	return search4(&r, gen->pairs & 1, best);
+	return ask_words(&r, gen->pairs & 1, best);
+}
+
+/*
+ * `proto`: TCP flags, and above them enum pg_port_proto. It is a call, with all that it needs in its
+ * arguments: inlined into every copy of the fast path, all of that lived on the stack, which costs more.
+ */
+__noinline __u64 ask_input_ip4(__be32 saddr, __be32 daddr, __u32 ports, __u32 proto, __u32 active)
+{
+	const struct ask a = { { saddr }, { daddr }, ports, proto >> 8 & 1, proto & 0xff, active };
+
+	return ask_input(&a, false);
+}
+
+/* IPv6's addresses don't fit into registers. */
+__noinline __u64 ask_input_ip6(const struct ask *a)
+{
+	return a ? ask_input(a, true) : TERM_UNSURE;
 }

@@ -166,7 +166,8 @@ struct pg_few {
 
 #define PG_FEW_TERM (PG_MAX_TERMS - 1) /* the largest number is no term's */
 #define PG_FEW_LAST (1U << 17)	       /* of the row */
-#define PG_FEW_SURE (1U << 18)	       /* that is all it asks, and it accepts or drops */
+/* That is all it asks, with the words of its source before the entry's, and it accepts or drops. */
+#define PG_FEW_SURE (1U << 18)
 #define PG_FEW_DROP (1U << 19)
 #define PG_FEW_WHOLE_SHIFT 20 /* pg_term_record.whole */
 #define PG_FEW_WORD_SHIFT 24  /* which word of the source; 0 in IPv4 */

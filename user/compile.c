@@ -1109,10 +1109,10 @@ static int record_action(struct compiler *c, const struct pg_term *t, struct pg_
 	return add_check(c, arg, n);
 }
 
-/* Does the record ask a whole TCP or UDP header for no more than rows of few have? */
-static bool few_is_sure(const struct pg_term_record *rec, bool source)
+/* Does the record ask a whole TCP or UDP header for no more than its source and rows of few have? */
+static bool few_is_sure(const struct pg_term_record *rec)
 {
-	return source && !rec->rows && !rec->checks && !rec->flags_mask && !rec->dlen &&
+	return !rec->rows && !rec->checks && !rec->flags_mask && !rec->dlen &&
 	       !rec->daddr[1] && !(rec->invert & PG_DIM_DADDR) && !rec->sport_lo &&
 	       rec->sport_hi == UINT16_MAX &&
 	       (rec->kind == PG_ACT_ACCEPT || rec->kind == PG_ACT_DROP);
@@ -1136,7 +1136,7 @@ static struct pg_few few_of(const struct pg_term *t, const struct pg_term_record
 		return f;
 	f.addr = bits ? ntohl(rec->saddr[word]) : 0;
 	f.term |= word << PG_FEW_WORD_SHIFT | bits << PG_FEW_BITS_SHIFT;
-	if (few_is_sure(rec, mask <= 32))
+	if (few_is_sure(rec))
 		f.term |= PG_FEW_SURE | (rec->kind == PG_ACT_DROP ? PG_FEW_DROP : 0);
 	return f;
 }

@@ -4,6 +4,7 @@
  * held against the oracle too, with every prefix of its frame. What iptables-legacy does is the
  * reference; tests/referee asks the kernel itself.
  */
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -632,6 +633,53 @@ static void the_forms_agree(void **state)
 	agrees_behind(PG_BLOCK_TERMS + 40);
 }
 
+/* A rule for one prefix among those for others, from which its first byte tells it. */
+static void load_prefix(const char *chain, const char *addr, unsigned bits)
+{
+	struct pg_text text = { 0 };
+
+	pg_text_add(&text, "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
+	pg_text_add(&text, "-A INPUT -s 3fff::/16 -j ACCEPT\n"); /* INPUT and OUTPUT are not searched alike */
+	for (unsigned i = 0x40; i < 0xc0; i++)
+		pg_text_add(&text, "-A %s -s %x00::/16 -p udp --dport 53 -j DROP\n", chain, i);
+	pg_text_add(&text, "-A %s -s %s/%u -p udp --dport 53 -j DROP\nCOMMIT\n", chain, addr, bits);
+	assert_false(text.oom);
+	harness_load(&h, text.buf);
+	pg_text_free(&text);
+}
+
+static void every_bit_of_a_prefix_is_asked(void **state)
+{
+	static const unsigned lengths[] = { 8,	31, 32, 33, 48,	 63,  64,
+					    65, 95, 96, 97, 112, 127, 128 };
+	static const char *const chains[] = { [PG_DIR_IN] = "INPUT", [PG_DIR_OUT] = "OUTPUT" };
+	const char *prefix = "2001:db8:a:b:c:d:e:f";
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(lengths); i++) {
+		unsigned bits = lengths[i / 2];
+
+		load_prefix(chains[i % 2], prefix, bits);
+		for (unsigned flipped = 0; flipped <= 128; flipped++) {
+			char text[INET6_ADDRSTRLEN];
+			uint8_t addr[16];
+			struct pg_trace t;
+			size_t len;
+
+			assert_int_equal(inet_pton(AF_INET6, prefix, addr), 1);
+			if (flipped < 128)
+				addr[flipped / 8] ^= 0x80 >> flipped % 8;
+			inet_ntop(AF_INET6, addr, text, sizeof(text));
+			len = pkt_build(PKT(ETH(), IP6(.src = text), UDP(.dport = 53)), frame,
+					sizeof(frame));
+			harness_run(&h, i % 2, frame, len, &t);
+			if (t.verdict != (flipped < bits ? ACCEPT : DROP))
+				fail_msg("%s /%u, bit %u is another: verdict %u", chains[i % 2], bits,
+					 flipped, t.verdict);
+		}
+	}
+}
+
 /* INPUT's rules are none of OUTPUT's, also where they fill the whole word. */
 static void a_departure_meets_output_alone(void **state)
 {
@@ -676,6 +724,7 @@ int main(void)
 		cmocka_unit_test(a_rule_too_many_is_refused_and_changes_nothing),
 		cmocka_unit_test(tables_that_make_no_sense_drop_as_internal),
 		cmocka_unit_test(the_forms_agree),
+		cmocka_unit_test(every_bit_of_a_prefix_is_asked),
 		cmocka_unit_test(a_departure_meets_output_alone),
 	};
 	struct pg_err err = { 0 };
