@@ -80,7 +80,7 @@ static __always_inline void fill_query(struct query *q, const struct pkt *p, __u
 
 #define FAST_TRIES 8
 
-/* What the tables are asked about, where next_term() finds it. */
+/* What the tables are asked about, where find_asked() and next_term() find it. */
 static __always_inline struct query *keep_asked(const struct pkt *p, __u32 active, __u32 cursor)
 {
 	struct pkt *kept = this_pkt();
@@ -105,18 +105,14 @@ static __always_inline struct query *keep_asked(const struct pkt *p, __u32 activ
 
 static __always_inline __u64 ask_input_of(const struct tables *t, const struct pkt *p)
 {
-	const __u32 udp = p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP;
-	struct ask ask;
+	__u32 ports = p->sport << 16 | p->dport;
+	__u32 proto = p->proto == IPPROTO_TCP ? PG_PORT_TCP << 8 | p->tcp_flags : PG_PORT_UDP << 8;
+	struct ip6_addr saddr, daddr; /* copies: or else all of struct pkt would have to be in memory */
 
 	if (p->family == PG_FAMILY_V4)
-		return ask_input_ip4(p->saddr[0], p->daddr[0], p->sport << 16 | p->dport,
-				     udp << 8 | p->tcp_flags, t->active);
-	copy_addrs(ask.saddr, ask.daddr, p);
-	ask.ports = p->sport << 16 | p->dport;
-	ask.udp = udp;
-	ask.flags = p->tcp_flags;
-	ask.active = t->active;
-	return ask_input_ip6(&ask);
+		return ask_input_ip4(p->saddr[0], p->daddr[0], ports, proto, t->active);
+	copy_addrs(saddr.word, daddr.word, p);
+	return ask_input_ip6(&saddr, &daddr, ports, proto, t->active);
 }
 
 static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt *p, __u32 cursor)
@@ -129,8 +125,10 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 	if ((__u32)found != TERM_UNSURE)
 		return found;
 	q = keep_asked(p, t->active, cursor);
+	if (q)
+		find_asked(q);
 	NO_UNROLL for (int i = 0; q && i < FAST_TRIES; i++) {
-		found = next_term(q, !i);
+		found = next_term(q);
 		if ((__u32)found != TERM_UNSURE)
 			break;
 		q->cursor = found >> 32;
@@ -151,11 +149,9 @@ static __always_inline __u64 first_term(const struct tables *t, const struct pkt
 	__u64 word;
 
 	if (t->gen->form == PG_FORM_TINY)
-		word = find_rows(t, p, walk_saddr(t, p, PG_FORM_TINY), p->has_ports,
-				 PG_FORM_TINY, &r);
+		word = find_rows(t, p, p->has_ports, PG_FORM_TINY, &r);
 	else if (t->gen->form == PG_FORM_WORD)
-		word = find_rows(t, p, walk_saddr(t, p, PG_FORM_WORD), p->has_ports,
-				 PG_FORM_WORD, &r);
+		word = find_rows(t, p, p->has_ports, PG_FORM_WORD, &r);
 	else
 		return ask_tables(t, p, cursor);
 	word &= from_cursor(cursor, 0, 1);
@@ -446,7 +442,7 @@ static __always_inline bool find_term(struct pkt *p)
 	if (at->check != at->checks_end)
 		return true;
 	p->query.cursor = at->cursor;
-	found = next_term(&p->query, false);
+	found = next_term(&p->query);
 	if ((__u32)found == TERM_UNSURE) {
 		if (cfg.trace)
 			trace_search(at->cursor, found >> 32, PG_STEP_SO_FAR);
@@ -517,12 +513,7 @@ static __always_inline bool begin(struct pkt *p)
 	fill_query(&p->query, p, p->active);
 	p->query.whole = p->has_ports && p->l4_state == PG_L4_FULL &&
 			 (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP);
-	if (t.gen->form == PG_FORM_TINY)
-		p->query.first = find_rows(&t, p, walk_saddr(&t, p, PG_FORM_TINY), false,
-					   PG_FORM_TINY, &p->query.rows);
-	else
-		p->query.first = find_rows(&t, p, walk_saddr(&t, p, PG_FORM_TREE), false,
-					   PG_FORM_TREE, &p->query.rows);
+	find_asked(&p->query);
 	at->cannot = unanswerable(p, &missing_why);
 	at->missing_why = missing_why;
 	at->check = at->checks_end = 0;

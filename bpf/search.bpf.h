@@ -330,34 +330,40 @@ static __always_inline __u64 term_of_rows(const struct tables *t, struct query *
 	return TERM_UNSURE | (__u64)q->cursor << 32;
 }
 
-/*
- * The same, of any form. `find`: for the rows of this CPU's packet, as far as keep_asked() has kept it,
- * which are found first; else for those of q->rows.
- */
-__noinline __u64 next_term(struct query *q, __u32 find)
+/* The same, of any form. */
+__noinline __u64 next_term(struct query *q)
 {
-	struct pkt *p = this_pkt();
 	struct tables t;
 	__u64 word;
 
-	if (!q || !p || !use_tables(&t, ONLY_LEAN(pg_tables), q->active))
+	if (!q || !use_tables(&t, ONLY_LEAN(pg_tables), q->active))
 		return PG_NO_TERM;
-	if (find) {
-		q->first = find_rows(&t, p, walk_saddr(&t, p, PG_FORM_TREE), q->whole, PG_FORM_TREE,
-				     &q->rows);
-		barrier(); /* what was stored is read back: the verifier need not follow each way here */
-	}
 	if (t.gen->form != PG_FORM_TINY && t.gen->form != PG_FORM_WORD)
 		return term_of_rows(&t, q);
 	word = q->first & from_cursor(q->cursor, 0, 1);
 	return word ? lowest_bit(word) : PG_NO_TERM;
 }
 
+/* Where next_term() searches: the rows of this CPU's packet, as far as keep_asked() has kept it. */
+__noinline int find_asked(struct query *q)
+{
+	struct pkt *p = this_pkt();
+	struct tables t;
+
+	if (!q || !p || !use_tables(&t, ONLY_LEAN(pg_tables), q->active))
+		return 0;
+	if (t.gen->form == PG_FORM_TINY)
+		q->first = find_rows(&t, p, q->whole, PG_FORM_TINY, &q->rows);
+	else
+		q->first = find_rows(&t, p, q->whole, PG_FORM_TREE, &q->rows);
+	return 0;
+}
+
 /* What most packets ask ------------------------------------------------------------------------- */
 
 /* A packet with a whole TCP or UDP header. */
 struct ask {
-	__be32 saddr[4], daddr[4]; /* of IPv4 the first */
+	const __be32 *saddr, *daddr;
 	__u32 ports; /* source << 16 | destination */
 	__u32 udp; /* enum pg_port_proto */
 	__u32 flags; /* TCP's */
@@ -368,7 +374,7 @@ struct ask {
 static __always_inline __u64 ask_few(const struct tables *t, const struct ask *a, bool v6,
 				     __u32 row, __u64 best)
 {
-	__u32 sport = a->ports >> 16, dport = a->ports & 0xffff, bit = v6 * 2 + (a->udp & 1);
+	__u32 sport = a->ports >> 16, dport = a->ports & 0xffff, bit = v6 * 2 + a->udp;
 
 	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
 		const struct pg_few *f = few_at(t, row, i);
@@ -477,7 +483,7 @@ static __always_inline bool source_is_all(const struct pg_gen *gen, __u32 v6, __
  */
 static __always_inline __u64 ask_input(const struct ask *a, const bool v6)
 {
-	const __u32 udp = a->udp & 1, space = udp ? PG_SPACE_UDP : PG_SPACE_TCP;
+	const __u32 udp = a->udp, space = udp ? PG_SPACE_UDP : PG_SPACE_TCP;
 	__u64 best = PG_NO_TERM;
 	const struct pg_gen *gen;
 	struct ask_rows r;
@@ -521,18 +527,27 @@ static __always_inline __u64 ask_input(const struct ask *a, const bool v6)
 }
 
 /*
- * `proto`: TCP flags, and above them enum pg_port_proto. It is a call, with all that it needs in its
- * arguments: inlined into every copy of the fast path, all of that lived on the stack, which costs more.
+ * `proto`: TCP flags, and above them enum pg_port_proto. They are calls, with all that they need in
+ * their arguments: inlined into every copy of the fast path, all of that lived on the stack, which costs
+ * more.
  */
 __noinline __u64 ask_input_ip4(__be32 saddr, __be32 daddr, __u32 ports, __u32 proto, __u32 active)
 {
-	const struct ask a = { { saddr }, { daddr }, ports, proto >> 8 & 1, proto & 0xff, active };
+	const struct ask a = { &saddr, &daddr, ports, proto >> 8 & 1, proto & 0xff, active };
 
 	return ask_input(&a, false);
 }
 
-/* IPv6's addresses don't fit into registers. */
-__noinline __u64 ask_input_ip6(const struct ask *a)
+struct ip6_addr {
+	__be32 word[4];
+};
+
+__noinline __u64 ask_input_ip6(const struct ip6_addr *saddr, const struct ip6_addr *daddr, __u32 ports,
+			       __u32 proto, __u32 active)
 {
-	return a ? ask_input(a, true) : TERM_UNSURE;
+	if (!saddr || !daddr)
+		return TERM_UNSURE;
+	const struct ask a = { saddr->word, daddr->word, ports, proto >> 8 & 1, proto & 0xff, active };
+
+	return ask_input(&a, true);
 }

@@ -144,14 +144,6 @@ static __always_inline __u32 sort_leaf(__u32 leaf, __u32 base, __u32 few_none, _
 	return (base & is_few) | (leaf & ~is_few);
 }
 
-static __always_inline __u32 walk_saddr(const struct tables *t, const struct pkt *p,
-					enum pg_form form)
-{
-	if (!(t->gen->dims & PG_DIM_SADDR))
-		return t->gen->any;
-	return walk_addr(t, t->gen->saddr, p->family & 1, p->saddr, form);
-}
-
 /* The row of a packet's interfaces. */
 static __always_inline __u32 iface_leaf(const struct tables *t, const struct pkt *p)
 {
@@ -170,10 +162,10 @@ static __always_inline __u32 iface_leaf(const struct tables *t, const struct pkt
 /*
  * The rows of a packet, and the first word of their intersection: in the WORD and TINY forms the
  * whole set of terms that match. `form`: TREE stands for any but TINY. `whole`: it has a whole TCP or
- * UDP header. `saddr`: where its source leads, if anybody asks for that.
+ * UDP header.
  */
-static __always_inline __u64 find_rows(const struct tables *t, const struct pkt *p, __u32 saddr,
-				       bool whole, enum pg_form form, struct rows *r)
+static __always_inline __u64 find_rows(const struct tables *t, const struct pkt *p, bool whole,
+				       enum pg_form form, struct rows *r)
 {
 	const struct pg_gen *gen = t->gen;
 	/* The verifier must see that these stay within their arrays. */
@@ -190,7 +182,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 	r->saddr = r->daddr = r->sport = r->dport = r->detail = r->iface = any;
 	r->few[FEW_SADDR] = r->few[FEW_DADDR] = r->few[FEW_SPORT] = r->few[FEW_DPORT] = few_none;
 	if (dims & PG_DIM_SADDR) {
-		r->saddr = saddr;
+		r->saddr = walk_addr(t, gen->saddr, v6, p->saddr, form);
 		leaves |= r->saddr;
 		if (form == PG_FORM_TREE)
 			r->saddr = sort_leaf(r->saddr, gen->saddr_base[v6], few_none,
