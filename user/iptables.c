@@ -165,9 +165,15 @@ static int zero(const struct pg_command *cmd, struct pg_ruleset *set, unsigned n
 
 static int new_chain(const struct pg_command *cmd, struct pg_ruleset *set, struct pg_diag *diag)
 {
+	struct pg_chain *chain;
+
 	if (pg_ruleset_chain(set, cmd->table, cmd->chain))
 		return fail(diag, cmd, "Chain already exists.");
-	return pg_chain_add(set, cmd->table, cmd->chain) ? 0 : no_memory(diag);
+	chain = pg_chain_add(set, cmd->table, cmd->chain);
+	if (!chain)
+		return no_memory(diag);
+	chain->pos = cmd->chain_at.pos;
+	return 0;
 }
 
 static int delete_chain(const struct pg_command *cmd, struct pg_ruleset *set,

@@ -91,6 +91,7 @@ static const struct row rows[] = {
 	{ "the same limit twice is two limits",
 	  IN "-m limit --limit 1/s -j LOG\n" IN "-m limit --limit 1/s -j LOG", "" },
 	{ "a chain that nobody names", ":web - [0:0]", "3:2 unused" },
+	{ "and that -N made", "-N web", "3:4 unused" },
 	{ "a chain that only such a chain names",
 	  ":a - [0:0]\n:b - [0:0]\n-A a -p tcp -j b", "3:2 unused,4:2 unreachable" },
 	{ "a policy that drops and lets nobody in", ":INPUT DROP [0:0]\n" IN "-i lo -j ACCEPT",
