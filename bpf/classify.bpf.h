@@ -120,7 +120,8 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 	__u64 found = TERM_UNSURE;
 	struct query *q;
 
-	if (p->has_ports && !cursor)
+	/* OUTPUT begins at the first term, too, where INPUT has none. */
+	if (p->has_ports && p->hook != PG_STAGE_OUTPUT)
 		found = ask_input_of(t, p);
 	if ((__u32)found != TERM_UNSURE)
 		return found;

@@ -705,6 +705,30 @@ static void a_departure_meets_output_alone(void **state)
 	}
 }
 
+/* INPUT has no terms before OUTPUT's: the first of them is the first of all. */
+static void a_departure_leaves_by_its_own_interface(void **state)
+{
+	struct pg_text text = { 0 };
+	struct pg_trace t;
+	size_t len;
+
+	(void)state;
+	pg_text_add(&text, "*filter\n:OUTPUT ACCEPT [0:0]\n");
+	for (unsigned i = 1; i <= 100; i++)
+		pg_text_add(&text, "-A OUTPUT -o %s -p udp --dport %u -j DROP\n",
+			    i % 2 ? IFACE : "nosuch", i);
+	pg_text_add(&text, "COMMIT\n");
+	assert_false(text.oom);
+	harness_load(&h, text.buf);
+	pg_text_free(&text);
+	for (unsigned i = 1; i <= 101; i++) {
+		len = pkt_build(PKT(ETH(), IP4(), UDP(.dport = i)), frame, sizeof(frame));
+		harness_run(&h, PG_DIR_OUT, frame, len, &t);
+		if (t.verdict != (i % 2 && i <= 100 ? DROP : ACCEPT))
+			fail_msg("port %u: verdict %u", i, t.verdict);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -726,6 +750,7 @@ int main(void)
 		cmocka_unit_test(the_forms_agree),
 		cmocka_unit_test(every_bit_of_a_prefix_is_asked),
 		cmocka_unit_test(a_departure_meets_output_alone),
+		cmocka_unit_test(a_departure_leaves_by_its_own_interface),
 	};
 	struct pg_err err = { 0 };
 
