@@ -68,14 +68,6 @@ bool pg_match_remembers(const struct pg_match *m)
 	}
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static bool has_state(const struct pg_match *m)
 {
 	return m->kind == PG_MATCH_LIMIT || m->kind == PG_MATCH_QUOTA || m->kind == PG_MATCH_CONNLIMIT ||
@@ -102,7 +94,7 @@ void pg_rule_state_start(const struct pg_rule *rule, size_t n, struct pg_state *
 		if (m->kind == PG_MATCH_STATISTIC)
 			ret->value = m->statistic.every - 1 - m->statistic.packet;
 		if (m->kind == PG_MATCH_CONNLIMIT)
-			ret->value = now_ns(); /* tells its lists from those of rules before it */
+			ret->value = pg_clock_ns(CLOCK_MONOTONIC); /* tells its lists from those of rules before it */
 		return;
 	}
 }

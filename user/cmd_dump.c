@@ -167,17 +167,15 @@ static void write_end(struct writer *w, struct pg_dp_watch *watch)
 {
 	_cleanup_(pg_text_free) struct pg_text t = { 0 };
 	struct pg_dp_watch_sums sums;
-	struct timespec now;
+	uint64_t now_ns;
 
 	pg_dp_watch_sums(watch, &sums);
 	count_text(&t, w, &sums);
 	if (t.oom)
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
+	now_ns = pg_clock_ns(CLOCK_REALTIME);
 	for (size_t i = 0; i < w->n_blocks; i++)
-		pg_pcapng_stats(w->f, (uint32_t)i,
-				(uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
-				w->block[i].written, t.buf);
+		pg_pcapng_stats(w->f, (uint32_t)i, now_ns, w->block[i].written, t.buf);
 	fprintf(stderr, "portguard: %s\n", t.buf);
 }
 

@@ -42,14 +42,6 @@ const struct pg_cmd pg_cmd_set = {
 
 #define FILE_MAX ((size_t)1 << 30)
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
-}
-
 /* References ----------------------------------------------------------------------------------- */
 
 static int add_references(struct pg_dp *dp, const struct pg_set_info *infos, uint32_t *sum,
@@ -105,7 +97,7 @@ static int session_open(struct session *s, bool force, struct pg_err *err)
 	struct pg_set_info infos[PG_SETS];
 	uint32_t references[PG_SETS] = {};
 	struct pg_sets_base base = {};
-	uint64_t now = now_ns();
+	uint64_t now = pg_clock_ns(CLOCK_MONOTONIC);
 	int r = pg_dp_open(&s->opts, &s->dp, err);
 
 	if (r < 0 && r != -ENOENT)
@@ -313,7 +305,7 @@ static int list(const struct pg_ctx *ctx, const struct pg_ipset_cmd *cmd, struct
 		.names = cmd->names,
 		.terse = cmd->terse,
 		.sorted = cmd->sorted,
-		.now_ns = now_ns(),
+		.now_ns = pg_clock_ns(CLOCK_MONOTONIC),
 	};
 	_cleanup_(pg_dp_closep) struct pg_dp *dp = NULL;
 	struct pg_set_info info;

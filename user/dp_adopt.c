@@ -83,12 +83,10 @@ static __u32 count(struct pg_adopt_keys *keys)
 
 bool pg_dp_adopt_knows(struct pg_adoption *a, const struct pg_flow_key *key)
 {
-	struct timespec now;
+	__u64 now = pg_clock_ns(CLOCK_MONOTONIC_COARSE);
 	struct pg_dp_flow flow;
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (!pg_dp_flow_get(a->dp, key, &flow) ||
-	    flow.expires_ns <= (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec)
+	if (!pg_dp_flow_get(a->dp, key, &flow) || flow.expires_ns <= now)
 		return false;
 	note(a, &a->met, key);
 	return true;

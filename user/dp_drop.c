@@ -77,15 +77,13 @@ int pg_dp_drops_take(struct pg_dp_drops *drops, bool settle, struct pg_drop **re
 		     __u64 *ret_missed, struct pg_err *err)
 {
 	_free_ struct pg_drop *drop = calloc((size_t)drops->cpus * PG_BOX_DROPS, sizeof(*drop));
-	struct timespec now;
 	__u64 until_ns = UINT64_MAX, missed = 0;
 	size_t n = 0;
 
 	if (!drop)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (settle)
-		until_ns = (__u64)now.tv_sec * 1000000000 + now.tv_nsec - SETTLED_NS;
+		until_ns = pg_clock_ns(CLOCK_MONOTONIC) - SETTLED_NS;
 	for (__u32 cpu = 0; cpu < drops->cpus; cpu++)
 		n += take_cpu(drops, cpu, until_ns, drop + n, &missed);
 	qsort(drop, n, sizeof(*drop), by_time);

@@ -21,10 +21,7 @@ static const __u32 default_timeouts[] = { PG_TIMEOUTS(DEFAULT_TIMEOUT) };
 
 static __u64 now_ns(void)
 {
-	struct timespec now = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (__u64)now.tv_sec * NSEC_PER_SEC + (__u64)now.tv_nsec;
+	return pg_clock_ns(CLOCK_MONOTONIC_COARSE);
 }
 
 static __u32 tick_of(__u64 ns)

@@ -201,10 +201,7 @@ static void fill(struct pg_dp *dp, __u32 g, const struct pg_tables *t, __u32 num
 /* By the clock that the programs go by. */
 static __u64 now_ns(void)
 {
-	struct timespec now = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (__u64)now.tv_sec * 1000000000 + now.tv_nsec;
+	return pg_clock_ns(CLOCK_MONOTONIC_COARSE);
 }
 
 /* The generation that packets meet now. */

@@ -22,14 +22,6 @@ struct pg_dp_watch {
 	void *arg;
 };
 
-static __u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (__u64)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static int make_ring(__u32 bytes)
 {
 	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "pg_watch_ring", 0, 0, bytes, NULL);
@@ -63,7 +55,7 @@ _Static_assert(PG_WATCHERS == 4, "the message below names as many");
 static int claim(struct pg_dp_watch *watch, struct pg_err *err)
 {
 	struct pg_watch *all = shared(watch->dp);
-	__u64 now = now_ns(), lease = now + PG_DP_WATCH_LEASE_S * UINT64_C(1000000000);
+	__u64 now = pg_clock_ns(CLOCK_MONOTONIC), lease = now + PG_DP_WATCH_LEASE_S * UINT64_C(1000000000);
 
 	for (__u32 i = 0; i < PG_WATCHERS; i++) {
 		struct pg_watcher *w = &all->watcher[i];
@@ -114,7 +106,7 @@ static int renew(struct pg_dp_watch *watch, struct pg_err *err)
 			       "stopped for more than %d seconds: process %u watches in our place now",
 			       PG_DP_WATCH_LEASE_S, watch->place->pid);
 	__atomic_store_n(&watch->place->until_ns,
-			 now_ns() + PG_DP_WATCH_LEASE_S * UINT64_C(1000000000), __ATOMIC_RELEASE);
+			 pg_clock_ns(CLOCK_MONOTONIC) + PG_DP_WATCH_LEASE_S * UINT64_C(1000000000), __ATOMIC_RELEASE);
 	__atomic_or_fetch(&all->on, 1U << watch->number, __ATOMIC_RELEASE);
 	if (watch->passing)
 		__atomic_or_fetch(&ctl->gen[pg_dp_active(watch->dp)].needs, PG_NEED_WATCH,

@@ -95,13 +95,10 @@ static int take_flow(void *arg, const struct pg_dp_flow *flow)
 
 static int begin_walk(struct walk *walk, struct pg_dp *dp, struct pg_err *err)
 {
-	struct timespec now = { 0 };
-
 	walk->iface = calloc(PG_MAX_IFACES, sizeof(*walk->iface));
 	if (!walk->iface)
 		return pg_fail(err, -ENOMEM, "out of memory");
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	walk->now_ns = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+	walk->now_ns = pg_clock_ns(CLOCK_MONOTONIC);
 	return pg_dp_ifaces(dp, walk->iface, err);
 }
 

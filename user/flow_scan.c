@@ -8,14 +8,6 @@
 
 #define PARTS_MAX 64 /* that a walk is made of */
 
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
-
 struct scanning {
 	struct pg_flow_scan *scan;
 	const struct pg_flow_scan_opts *opts;
@@ -66,14 +58,14 @@ static int walk(struct scanning *s, uint64_t now_ns)
 		(void)pg_own_addresses_read(&scan->sampler.own);
 		r = pg_sampler_begin(&scan->sampler, now_ns, places);
 	}
-	began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	began = pg_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (!r)
 		r = pg_flows_glance(s->dp, scan->at, n, add_flow, s, s->err);
 	if (r)
 		return r == -ENOMEM ? pg_fail(s->err, r, "out of memory") : r;
 	n = n < places - scan->at ? n : places - scan->at;
 	scan->at += n;
-	scan->place_ns = (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - began) / n;
+	scan->place_ns = (double)(pg_clock_ns(CLOCK_THREAD_CPUTIME_ID) - began) / n;
 	if (scan->at < places)
 		return 1;
 	pg_sampler_end(&scan->sampler, &s->opts->query);
@@ -85,7 +77,7 @@ int pg_flow_scan_read(struct pg_flow_scan *scan, struct pg_dp *dp, const struct 
 		      struct pg_err *err)
 {
 	struct scanning s = { scan, opts, dp, err };
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now_ns = pg_clock_ns(CLOCK_MONOTONIC);
 	int r = walk(&s, now_ns);
 
 	if (r < 0)

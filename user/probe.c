@@ -235,10 +235,8 @@ static int look_before(struct pg_probe *probe, const struct pg_trace *trace, con
 {
 	struct pg_flow_packet packet;
 	struct pg_flow_key key;
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	probe->now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	probe->now_ns = pg_clock_ns(CLOCK_MONOTONIC);
 	probe->remembered = calloc(PG_STATES, sizeof(*probe->remembered));
 	if (!probe->remembered)
 		return pg_fail(err, -ENOMEM, "out of memory");

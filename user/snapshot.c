@@ -103,19 +103,11 @@ static int merge_ports(struct pg_dp *dp, struct rows *rows)
 	return r;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
-
 /* Counters are worth showing without them, on a kernel that has no sock_diag. */
 static void read_listeners(struct pg_snapshot_cache *cache)
 {
 	struct pg_err why = { 0 };
-	uint64_t now = now_ns();
+	uint64_t now = pg_clock_ns(CLOCK_MONOTONIC);
 
 	if (cache->listeners_ns && now - cache->listeners_ns < LISTENERS_NS)
 		return;
@@ -274,7 +266,7 @@ static struct pg_snapshot *begin(const char *state_dir)
 	if (!snap)
 		return NULL;
 	clock_gettime(CLOCK_REALTIME, &wall);
-	snap->time_ns = now_ns();
+	snap->time_ns = pg_clock_ns(CLOCK_MONOTONIC);
 	snap->time_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
 	snprintf(snap->state_dir, sizeof(snap->state_dir), "%s", state_dir ? state_dir : "");
 	if (!uname(&uts))

@@ -11,14 +11,6 @@
 #define FLOWS_SHARE 300
 #define FRESH_FLOWS 100 /* more than a screen shows, and so that one more may come up */
 
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
-
 int pg_top_reader_open(struct pg_top_reader *r, const struct pg_ctx *ctx, uint64_t interval_ns,
 		       struct pg_err *err)
 {
@@ -73,7 +65,7 @@ static int mark_ports(struct pg_top_reader *r, const struct pg_top *top, struct 
 	if (top->view != PG_TOP_PORTS && !top->detail)
 		return 0;
 	/* Without privilege there are no marks, and all else is shown. */
-	if (pg_marks_due(&r->marks_age, snap, clock_ns(CLOCK_MONOTONIC))) {
+	if (pg_marks_due(&r->marks_age, snap, pg_clock_ns(CLOCK_MONOTONIC))) {
 		pg_port_marks_clear(&r->marks);
 		(void)pg_marks_ask(r->dp, &r->marks, &err);
 	}

@@ -220,9 +220,17 @@ char *pg_printable(const char *text, char *buf, size_t size)
 	return buf;
 }
 
+uint64_t pg_clock_ns(clockid_t id)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 struct timespec pg_wall_time(uint64_t monotonic_ns)
 {
-	struct timespec before, real, mono;
+	uint64_t before, real, mono;
 	int64_t ns;
 
 	/*
@@ -231,11 +239,10 @@ struct timespec pg_wall_time(uint64_t monotonic_ns)
 	 * difference is the kernel's own.
 	 */
 	do {
-		clock_gettime(CLOCK_MONOTONIC_COARSE, &before);
-		clock_gettime(CLOCK_REALTIME_COARSE, &real);
-		clock_gettime(CLOCK_MONOTONIC_COARSE, &mono);
-	} while (before.tv_sec != mono.tv_sec || before.tv_nsec != mono.tv_nsec);
-	ns = (real.tv_sec - mono.tv_sec) * INT64_C(1000000000) + real.tv_nsec - mono.tv_nsec +
-	     (int64_t)monotonic_ns;
+		before = pg_clock_ns(CLOCK_MONOTONIC_COARSE);
+		real = pg_clock_ns(CLOCK_REALTIME_COARSE);
+		mono = pg_clock_ns(CLOCK_MONOTONIC_COARSE);
+	} while (before != mono);
+	ns = (int64_t)(real - mono + monotonic_ns);
 	return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
 }

@@ -89,6 +89,9 @@ void pg_text_add(struct pg_text *t, const char *fmt, ...) _printf_(2, 3);
 void pg_text_addn(struct pg_text *t, const char *bytes, size_t n);
 void pg_text_free(struct pg_text *t);
 
+/* What a clock of clock_gettime() says, in nanoseconds. */
+uint64_t pg_clock_ns(clockid_t id);
+
 /*
  * A moment of CLOCK_MONOTONIC, which has no date, as the calendar has it now: the clock may be set,
  * so it is asked each time. As long as it is not, one moment has one date, to the nanosecond.

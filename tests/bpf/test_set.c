@@ -23,10 +23,7 @@ static struct set_bpf *skel[2]; /* as two interfaces have copies of their own */
 
 static uint64_t now(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
+	return pg_clock_ns(CLOCK_MONOTONIC);
 }
 
 /* One command of ipset's, with `at` for the time at which timeouts begin. */
