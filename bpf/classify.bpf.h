@@ -126,8 +126,7 @@ static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt
 	if ((__u32)found != TERM_UNSURE)
 		return found;
 	q = keep_asked(p, t->active, cursor);
-	if (q)
-		find_asked(q);
+	find_asked();
 	NO_UNROLL for (int i = 0; q && i < FAST_TRIES; i++) {
 		found = next_term(q);
 		if ((__u32)found != TERM_UNSURE)
@@ -514,7 +513,7 @@ static __always_inline bool begin(struct pkt *p)
 	fill_query(&p->query, p, p->active);
 	p->query.whole = p->has_ports && p->l4_state == PG_L4_FULL &&
 			 (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP);
-	find_asked(&p->query);
+	find_asked();
 	at->cannot = unanswerable(p, &missing_why);
 	at->missing_why = missing_why;
 	at->check = at->checks_end = 0;

@@ -344,13 +344,17 @@ __noinline __u64 next_term(struct query *q)
 	return word ? lowest_bit(word) : PG_NO_TERM;
 }
 
-/* Where next_term() searches: the rows of this CPU's packet, as far as keep_asked() has kept it. */
-__noinline int find_asked(struct query *q)
+/* Where next_term() searches: the rows of this CPU's packet, of which the query has what is asked. */
+__noinline int find_asked(void)
 {
 	struct pkt *p = this_pkt();
 	struct tables t;
+	struct query *q;
 
-	if (!q || !p || !use_tables(&t, ONLY_LEAN(pg_tables), q->active))
+	if (!p)
+		return 0;
+	q = &p->query;
+	if (!use_tables(&t, ONLY_LEAN(pg_tables), q->active))
 		return 0;
 	if (t.gen->form == PG_FORM_TINY)
 		q->first = find_rows(&t, p, q->whole, PG_FORM_TINY, &q->rows);
@@ -363,7 +367,8 @@ __noinline int find_asked(struct query *q)
 
 /* A packet with a whole TCP or UDP header. */
 struct ask {
-	const __be32 *saddr, *daddr;
+	bool v6;
+	const __be32 *saddr, *daddr; /* of IPv4 one word */
 	__u32 ports; /* source << 16 | destination */
 	__u32 udp; /* enum pg_port_proto */
 	__u32 flags; /* TCP's */
@@ -371,10 +376,10 @@ struct ask {
 };
 
 /* As query_few(); TERM_UNSURE: the bitmaps of one of its terms know more than its record. */
-static __always_inline __u64 ask_few(const struct tables *t, const struct ask *a, bool v6,
-				     __u32 row, __u64 best)
+static __always_inline __u64 ask_few(const struct tables *t, const struct ask *a, __u32 row,
+				     __u64 best)
 {
-	__u32 sport = a->ports >> 16, dport = a->ports & 0xffff, bit = v6 * 2 + a->udp;
+	__u32 sport = a->ports >> 16, dport = a->ports & 0xffff, bit = a->v6 * 2 + a->udp;
 
 	NO_UNROLL for (int i = 0; i < PG_FEW; i++) {
 		const struct pg_few *f = few_at(t, row, i);
@@ -383,16 +388,16 @@ static __always_inline __u64 ask_few(const struct tables *t, const struct ask *a
 		barrier();
 		if (term >= (best & PG_FEW_TERM))
 			break;
-		if (few_may_hold(f, a->saddr[v6 ? what >> PG_FEW_WORD_SHIFT & 3 : 0], dport, bit)) {
+		if (few_may_hold(f, a->saddr[a->v6 ? what >> PG_FEW_WORD_SHIFT & 3 : 0], dport, bit)) {
 			const struct pg_term_record *rec = record(t, term);
 
 			if (what & PG_FEW_SURE) {
-				if (!v6 || words_before(f, a->saddr, rec->saddr))
+				if (!a->v6 || words_before(f, a->saddr, rec->saddr))
 					return sure(f);
 			} else if (rec->rows) {
 				return TERM_UNSURE;
 			} else if (header_holds(rec, bit, sport, dport, a->flags) &&
-				   addrs_hold(rec, v6, a->saddr, a->daddr)) {
+				   addrs_hold(rec, a->v6, a->saddr, a->daddr)) {
 				return term;
 			}
 		}
@@ -403,12 +408,12 @@ static __always_inline __u64 ask_few(const struct tables *t, const struct ask *a
 }
 
 /* Past the few that a leaf names, to the row they stand before. False: *best is TERM_UNSURE. */
-static __always_inline bool pass_few(const struct tables *t, const struct ask *a, bool v6,
-				     __u32 base, __u32 *leaf, __u64 *best)
+static __always_inline bool pass_few(const struct tables *t, const struct ask *a, __u32 base,
+				     __u32 *leaf, __u64 *best)
 {
 	if (!(*leaf & PG_FEW_LEAF))
 		return true;
-	*best = ask_few(t, a, v6, *leaf, *best);
+	*best = ask_few(t, a, *leaf, *best);
 	*leaf = row_behind(t, *leaf, base);
 	return (__u32)*best != TERM_UNSURE;
 }
@@ -481,9 +486,9 @@ static __always_inline bool source_is_all(const struct pg_gen *gen, __u32 v6, __
  * because the search is long, or goes through blocks of the HUGE form or few of source ports, or bitmaps
  * don't know all.
  */
-static __always_inline __u64 ask_input(const struct ask *a, const bool v6)
+static __always_inline __u64 ask_input(const struct ask *a)
 {
-	const __u32 udp = a->udp, space = udp ? PG_SPACE_UDP : PG_SPACE_TCP;
+	const __u32 v6 = a->v6, udp = a->udp, space = udp ? PG_SPACE_UDP : PG_SPACE_TCP;
 	__u64 best = PG_NO_TERM;
 	const struct pg_gen *gen;
 	struct ask_rows r;
@@ -498,15 +503,15 @@ static __always_inline __u64 ask_input(const struct ask *a, const bool v6)
 	alone = source_is_all(gen, v6, leaf);
 	if (!alone && (gen->form != PG_FORM_TREE || gen->verify))
 		return TERM_UNSURE;
-	if (!pass_few(&t, a, v6, gen->saddr_base[v6], &leaf, &best) || alone)
+	if (!pass_few(&t, a, gen->saddr_base[v6], &leaf, &best) || alone)
 		return best;
 	r.saddr = row_start(&t, leaf);
 	leaf = walk_addr(&t, gen->daddr, v6, a->daddr, PG_FORM_TREE);
-	if (!pass_few(&t, a, v6, gen->daddr_base[v6], &leaf, &best))
+	if (!pass_few(&t, a, gen->daddr_base[v6], &leaf, &best))
 		return best;
 	r.daddr = row_start(&t, leaf);
 	leaf = walk_port(&t, gen->dport[space], PG_SPACE_TCP, a->ports, PG_FORM_TREE);
-	if (!pass_few(&t, a, v6, gen->dport_base[space], &leaf, &best))
+	if (!pass_few(&t, a, gen->dport_base[space], &leaf, &best))
 		return best;
 	r.dport = row_start(&t, leaf);
 	r.proto = row_start(&t, gen->whole[v6][udp]);
@@ -533,9 +538,9 @@ static __always_inline __u64 ask_input(const struct ask *a, const bool v6)
  */
 __noinline __u64 ask_input_ip4(__be32 saddr, __be32 daddr, __u32 ports, __u32 proto, __u32 active)
 {
-	const struct ask a = { &saddr, &daddr, ports, proto >> 8 & 1, proto & 0xff, active };
+	const struct ask a = { false, &saddr, &daddr, ports, proto >> 8 & 1, proto & 0xff, active };
 
-	return ask_input(&a, false);
+	return ask_input(&a);
 }
 
 struct ip6_addr {
@@ -547,7 +552,8 @@ __noinline __u64 ask_input_ip6(const struct ip6_addr *saddr, const struct ip6_ad
 {
 	if (!saddr || !daddr)
 		return TERM_UNSURE;
-	const struct ask a = { saddr->word, daddr->word, ports, proto >> 8 & 1, proto & 0xff, active };
+	const struct ask a = { true, saddr->word, daddr->word, ports, proto >> 8 & 1, proto & 0xff,
+			       active };
 
-	return ask_input(&a, true);
+	return ask_input(&a);
 }
