@@ -394,6 +394,15 @@ static const struct row chain_rows[] = {
 static struct harness h;
 static uint8_t frame[PKT_MAX];
 
+/* A file of filter's, but for its end. Frees it. */
+static void load_text(struct pg_text *text)
+{
+	pg_text_add(text, "COMMIT\n");
+	assert_false(text->oom);
+	harness_load(&h, text->buf);
+	pg_text_free(text);
+}
+
 static void load_rules(const char *rules)
 {
 	struct pg_text text = { 0 };
@@ -404,10 +413,7 @@ static void load_rules(const char *rules)
 		len = strcspn(rules, "\n");
 		pg_text_add(&text, "-A INPUT %.*s\n", (int)len, rules);
 	}
-	pg_text_add(&text, "COMMIT\n");
-	assert_false(text.oom);
-	harness_load(&h, text.buf);
-	pg_text_free(&text);
+	load_text(&text);
 }
 
 static void check_rules_counted(const struct row *row, uint64_t bytes)
@@ -470,10 +476,7 @@ static void load_ports(unsigned n)
 	for (unsigned i = 1; i <= n; i++)
 		pg_text_add(&text, "-A INPUT -p udp -m udp --dport %u -j %s\n", i,
 			    i % 2 ? "DROP" : "ACCEPT");
-	pg_text_add(&text, "COMMIT\n");
-	assert_false(text.oom);
-	harness_load(&h, text.buf);
-	pg_text_free(&text);
+	load_text(&text);
 }
 
 static void expect_rule(unsigned port, size_t rule, enum pg_verdict verdict)
@@ -639,13 +642,11 @@ static void load_prefix(const char *chain, const char *addr, unsigned bits)
 	struct pg_text text = { 0 };
 
 	pg_text_add(&text, "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
-	pg_text_add(&text, "-A INPUT -s 3fff::/16 -j ACCEPT\n"); /* INPUT and OUTPUT are not searched alike */
+	pg_text_add(&text, "-A INPUT -s 3fff::/16 -j ACCEPT\n"); /* before OUTPUT's */
 	for (unsigned i = 0x40; i < 0xc0; i++)
 		pg_text_add(&text, "-A %s -s %x00::/16 -p udp --dport 53 -j DROP\n", chain, i);
-	pg_text_add(&text, "-A %s -s %s/%u -p udp --dport 53 -j DROP\nCOMMIT\n", chain, addr, bits);
-	assert_false(text.oom);
-	harness_load(&h, text.buf);
-	pg_text_free(&text);
+	pg_text_add(&text, "-A %s -s %s/%u -p udp --dport 53 -j DROP\n", chain, addr, bits);
+	load_text(&text);
 }
 
 static void every_bit_of_a_prefix_is_asked(void **state)
@@ -694,10 +695,7 @@ static void a_departure_meets_output_alone(void **state)
 		pg_text_add(&text, "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n");
 		for (unsigned k = 0; k < sizes[i]; k++)
 			pg_text_add(&text, "-A INPUT -p tcp -j ACCEPT\n");
-		pg_text_add(&text, "COMMIT\n");
-		assert_false(text.oom);
-		harness_load(&h, text.buf);
-		pg_text_free(&text);
+		load_text(&text);
 		harness_run(&h, PG_DIR_OUT, frame, len, &t);
 		if (t.verdict != DROP || t.reason != PG_REASON_POLICY)
 			fail_msg("behind %u rules: verdict %u reason %u", sizes[i], t.verdict,
@@ -717,10 +715,7 @@ static void a_departure_leaves_by_its_own_interface(void **state)
 	for (unsigned i = 1; i <= 100; i++)
 		pg_text_add(&text, "-A OUTPUT -o %s -p udp --dport %u -j DROP\n",
 			    i % 2 ? IFACE : "nosuch", i);
-	pg_text_add(&text, "COMMIT\n");
-	assert_false(text.oom);
-	harness_load(&h, text.buf);
-	pg_text_free(&text);
+	load_text(&text);
 	for (unsigned i = 1; i <= 101; i++) {
 		len = pkt_build(PKT(ETH(), IP4(), UDP(.dport = i)), frame, sizeof(frame));
 		harness_run(&h, PG_DIR_OUT, frame, len, &t);
