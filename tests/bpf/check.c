@@ -160,7 +160,7 @@ void check_prefixes(const char *name, struct harness *h, const uint8_t *frame, s
 		memcpy(copy, frame, n);
 		memset(copy + n, 0xee, len - n);
 		harness_run(h, PG_DIR_IN, copy, n, &t);
-		oracle_run(h->set, h->iface, copy, n, count, &o);
+		oracle_run(h->set, h->iface, PG_DIR_IN, copy, n, count, &o);
 		if (t.verdict != o.verdict || t.reason != o.reason ||
 		    (o.asked && harness_rule(h, &t) != o.rule))
 			fail_msg("%s: of %zu bytes the first %zu: verdict %u reason %u rule %zu, "

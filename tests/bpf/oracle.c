@@ -9,7 +9,7 @@ enum { EXT_HEADERS_MAX = 12, TAGS_MAX = 2 };
 struct view {
 	const uint8_t *ip;
 	size_t len;
-	bool v6;
+	bool v6, departs;
 	const char *iface;
 };
 
@@ -284,6 +284,12 @@ static bool match_multiport(const struct view *v, const struct pg_match *m, stru
 	return m->multiport.invert;
 }
 
+/* xt_length.c */
+static bool match_length(const struct view *v, const struct pg_match *m)
+{
+	return (v->len >= m->range.lo && v->len <= m->range.hi) != m->range.invert;
+}
+
 static bool match(const struct view *v, const struct pg_match *m, struct param *par)
 {
 	switch (m->kind) {
@@ -294,6 +300,8 @@ static bool match(const struct view *v, const struct pg_match *m, struct param *
 		return match_multiport(v, m, par);
 	case PG_MATCH_COMMENT:
 		return true;
+	case PG_MATCH_LENGTH:
+		return match_length(v, m);
 	default:
 		return match_ports(v, m, par);
 	}
@@ -377,7 +385,8 @@ static bool match_rule(const struct view *v, const struct pg_rule *r, struct par
 		return false;
 	if (!match_addr(v, &r->src, false) || !match_addr(v, &r->dst, true))
 		return false;
-	if (!match_ifname(v->iface, &r->in))
+	if (!match_ifname(v->departs ? "" : v->iface, &r->in) ||
+	    !match_ifname(v->departs ? v->iface : "", &r->out))
 		return false;
 	if (!(v->v6 ? match_ip6(v, r, par) : match_ip4(v, r, par)))
 		return false;
@@ -387,43 +396,103 @@ static bool match_rule(const struct view *v, const struct pg_rule *r, struct par
 	return true;
 }
 
-static void add(struct oracle_count *c, const struct view *v)
+/* Walking ------------------------------------------------------------------------------------- */
+
+/* How far an evaluation has come: ipt_do_table() with its stack as recursion. */
+struct run {
+	const struct pg_ruleset *set;
+	const struct view *v;
+	struct oracle_count *count;
+	struct oracle_result *ret;
+};
+
+size_t oracle_counts(const struct pg_ruleset *set, size_t n_chains)
 {
-	c->packets++;
-	c->bytes += v->len;
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_chains; i++)
+		n += set->chain[i].n_rules + 1;
+	return n;
 }
 
-static void decide(const struct pg_chain *chain, const struct view *v, struct oracle_count *count,
-		   struct oracle_result *ret)
+static void count_hit(const struct run *run, size_t chain, size_t rule)
 {
+	struct oracle_count *c = &run->count[oracle_counts(run->set, chain) + rule];
+
+	c->packets++;
+	c->bytes += run->v->len;
+}
+
+static size_t chain_named(const struct pg_ruleset *set, const char *name)
+{
+	size_t i = PG_CHAINS_BUILTIN;
+
+	while (strcmp(set->chain[i].name, name))
+		i++;
+	return i;
+}
+
+static void end_at(const struct run *run, size_t chain, size_t rule, enum pg_verdict verdict,
+		   enum pg_reason reason)
+{
+	run->ret->chain = chain;
+	run->ret->rule = rule;
+	run->ret->verdict = verdict;
+	run->ret->reason = reason;
+}
+
+enum walked { WALK_DECIDED, WALK_RETURNED };
+
+static enum walked walk_chain(const struct run *run, size_t at)
+{
+	const struct pg_chain *chain = &run->set->chain[at];
+	enum walked walked;
+
 	for (size_t i = 0; i < chain->n_rules; i++) {
 		const struct pg_rule *r = &chain->rule[i];
 		struct param par = { 0 };
-		bool hit = match_rule(v, r, &par);
+		bool hit = match_rule(run->v, r, &par);
 
 		if (par.hotdrop) {
-			ret->rule = i + 1;
-			ret->verdict = PG_VERDICT_DROP;
-			ret->reason = par.why;
-			return;
+			end_at(run, at, i + 1, PG_VERDICT_DROP, par.why);
+			return WALK_DECIDED;
 		}
 		if (!hit)
 			continue;
-		add(&count[i], v);
-		if (r->target == PG_TARGET_NONE)
+		count_hit(run, at, i);
+		switch (r->target) {
+		case PG_TARGET_NONE:
 			continue;
-		ret->rule = i + 1;
-		ret->verdict = r->target == PG_TARGET_ACCEPT ? PG_VERDICT_ACCEPT : PG_VERDICT_DROP;
-		ret->reason = PG_REASON_RULE;
-		return;
+		case PG_TARGET_RETURN:
+			return WALK_RETURNED;
+		case PG_TARGET_CHAIN:
+			walked = walk_chain(run, chain_named(run->set, r->chain));
+			if (walked == WALK_DECIDED || r->is_goto)
+				return walked;
+			continue;
+		default:
+			end_at(run, at, i + 1,
+			       r->target == PG_TARGET_ACCEPT ? PG_VERDICT_ACCEPT : PG_VERDICT_DROP,
+			       PG_REASON_RULE);
+			return WALK_DECIDED;
+		}
 	}
-	add(&count[chain->n_rules], v);
-	ret->verdict = chain->policy == PG_TARGET_ACCEPT ? PG_VERDICT_ACCEPT : PG_VERDICT_DROP;
-	ret->reason = PG_REASON_POLICY;
+	return WALK_RETURNED;
 }
 
-void oracle_run(const struct pg_ruleset *set, const char *iface, const uint8_t *frame, size_t len,
-		struct oracle_count *count, struct oracle_result *ret)
+static void decide(const struct run *run, size_t chain)
+{
+	const struct pg_chain *c = &run->set->chain[chain];
+
+	if (walk_chain(run, chain) == WALK_DECIDED)
+		return;
+	count_hit(run, chain, c->n_rules);
+	end_at(run, chain, 0, c->policy == PG_TARGET_ACCEPT ? PG_VERDICT_ACCEPT : PG_VERDICT_DROP,
+	       PG_REASON_POLICY);
+}
+
+void oracle_run(const struct pg_ruleset *set, const char *iface, enum pg_dir dir, const uint8_t *frame,
+		size_t len, struct oracle_count *count, struct oracle_result *ret)
 {
 	struct view v;
 
@@ -443,8 +512,9 @@ void oracle_run(const struct pg_ruleset *set, const char *iface, const uint8_t *
 		return;
 	}
 	v.iface = iface;
+	v.departs = dir == PG_DIR_OUT;
 	ret->asked = true;
 	ret->ip_len = v.len;
 	ret->v6 = v.v6;
-	decide(&set->chain[PG_CHAIN_INPUT], &v, count, ret);
+	decide(&(struct run){ set, &v, count, ret }, v.departs ? PG_CHAIN_OUTPUT : PG_CHAIN_INPUT);
 }

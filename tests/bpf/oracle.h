@@ -21,6 +21,7 @@ struct oracle_result {
 	enum pg_verdict verdict;
 	enum pg_reason reason;
 	bool asked;   /* reached the rules */
+	size_t chain; /* PG_CHAIN_* or a user's: its number in the set */
 	size_t rule;  /* from 1: that decided or asked for what is not there; 0: the policy, or none */
 	size_t ip_len; /* when asked */
 	bool v6;
@@ -28,9 +29,13 @@ struct oracle_result {
 	bool stricter;
 };
 
+/* How many counters the first n_chains of a set have. */
+size_t oracle_counts(const struct pg_ruleset *set, size_t n_chains);
+
 /*
- * The frame arrives on `iface`. count[rules of INPUT] has one element more at its end, for the
- * policy; the rules that matched are added to it.
+ * The frame arrives on `iface`, or is one that this machine sends there, which is whole then. `count`
+ * has one element for each rule of a chain and one for its policy, chain after chain; what matched is
+ * added. For arrivals under rules that jump nowhere, INPUT's are enough.
  */
-void oracle_run(const struct pg_ruleset *set, const char *iface, const uint8_t *frame, size_t len,
-		struct oracle_count *count, struct oracle_result *ret);
+void oracle_run(const struct pg_ruleset *set, const char *iface, enum pg_dir dir, const uint8_t *frame,
+		size_t len, struct oracle_count *count, struct oracle_result *ret);

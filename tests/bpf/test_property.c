@@ -45,7 +45,7 @@ static void judge(const char *rules, const uint8_t *frame, size_t len, struct or
 		return;
 	else
 		tc_runs++;
-	oracle_run(h.set, h.iface, frame, len, count, &o);
+	oracle_run(h.set, h.iface, PG_DIR_IN, frame, len, count, &o);
 	rule = harness_rule(&h, &t);
 	if (t.verdict == o.verdict && t.reason == o.reason && rule == o.rule &&
 	    (!o.asked || t.ip_len == o.ip_len))

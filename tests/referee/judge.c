@@ -175,7 +175,7 @@ static void ask_oracle(struct hearing *h, size_t i)
 	struct opinion o = { .whose = "oracle" };
 	struct oracle_result r;
 
-	oracle_run(j->portguard[0].set, j->iface, h->frame[i].data, h->frame[i].len, h->count,
+	oracle_run(j->portguard[0].set, j->iface, PG_DIR_IN, h->frame[i].data, h->frame[i].len, h->count,
 		   &r);
 	o.verdict = r.verdict;
 	o.reason = r.reason;
@@ -340,7 +340,7 @@ static bool is_stricter(const struct judge *j, const struct pg_ruleset *empty, c
 	struct oracle_count count[1] = { 0 };
 	struct oracle_result o;
 
-	oracle_run(empty, j->iface, data, len, count, &o);
+	oracle_run(empty, j->iface, PG_DIR_IN, data, len, count, &o);
 	return o.stricter;
 }
 
