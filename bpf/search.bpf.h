@@ -251,7 +251,8 @@ static __always_inline __u64 search_words(const struct tables *t, struct query *
 			return best;
 		}
 	}
-	return TERM_UNSURE | (__u64)base << 32;
+	/* What was looked at last may reach beyond the best of the few. */
+	return base < limit ? TERM_UNSURE | (__u64)base << 32 : best;
 }
 
 /* The first term from the cursor on that all rows share, if it comes before `best`. */
