@@ -94,10 +94,15 @@ static void choose_profile(struct gen *g, struct profile *p)
 		.departs = PICK(g, 0, 0, 300, 1000),
 		.any_port = PICK(g, 0, 0, 100),
 		.any_proto = PICK(g, 0, 0, 20),
-		.lengths = gen_below(g, 5),
+		.lengths = gen_below(g, 6),
 		.ports = gen_below(g, 3),
 		.pool = PICK(g, 0, 0, 20, POOL_MAX),
 	};
+	if (!gen_below(g, 6)) { /* as in firewalls' sets: long prefixes across short ones, see homes.h */
+		p->src = p->dst = 1000;
+		p->lengths = PICK(g, 3, 4);
+		p->pool = 0;
+	}
 	for (int v6 = 0; v6 < 2; v6++)
 		for (unsigned i = 0; i < POOL_MAX; i++)
 			any_addr(g, v6, p->base[v6][i]);
@@ -116,6 +121,8 @@ static unsigned prefix_len(struct gen *g, const struct profile *p, unsigned bits
 		return bits;
 	case 3:
 		return PICK(g, 0, 1, bits / 2 - 1, bits / 2, bits / 2 + 1, bits / 4 * 3, bits);
+	case 4:
+		return PICK(g, bits / 4 - 2, bits / 4, bits / 4, bits / 4 * 3, bits / 8 * 7, bits);
 	default:
 		return bits == 32 ? 24 + gen_below(g, 9) : PICK(g, 48, 56, 64, 64, 96, 128);
 	}
