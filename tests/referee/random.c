@@ -10,7 +10,7 @@
  */
 #define SLOW "1/hour"
 
-enum { CHAINS_MAX = 12, RULES_MAX = 200, MATCHES_MAX = 3 };
+enum { CHAINS_MAX = 12, RULES_MAX = 200, RULES_MANY = 2000, MATCHES_MAX = 3 };
 
 static const char *const addr4[] = { "10.0.0.1",     "10.0.0.2",   "10.0.1.129",   "10.1.0.1",
 				     "172.16.5.4",   "192.168.1.77", "203.0.113.200", "10.0.0.255",
@@ -845,7 +845,8 @@ struct rules *random_rules(struct gen *g, const struct random_opts *opts)
 	char name[32];
 
 	/* Small sets and large ones alike: the compiled form changes with size. */
-	n = chance(&c, opts->tracks ? 85 : 50) ? between(&c, 1, 20) : between(&c, 1, RULES_MAX);
+	n = chance(&c, opts->tracks ? 85 : 50) ? 20 : chance(&c, 10) ? RULES_MANY : RULES_MAX;
+	n = between(&c, 1, n);
 	/* A set in which every packet ends at the first rules tests only those. */
 	passing = chance(&c, 30) ? 70 : 20;
 	c.chains = enabled(&c, "chains") && chance(&c, 80) ? between(&c, 2, n < 24 ? 4 : CHAINS_MAX) : 1;
