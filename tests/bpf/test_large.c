@@ -84,7 +84,7 @@ static void choose_profile(struct gen *g, struct profile *p)
 		.v6 = PICK(g, 0, 0, 500, 1000),
 		.src = PICK(g, 1000, 1000, 950, 700, 300, 0),
 		.dst = PICK(g, 0, 0, 50, 500, 1000),
-		.inverted = PICK(g, 0, 0, 2, 20),
+		.inverted = PICK(g, 0, 0, 2, 20, 60),
 		.gaps = PICK(g, 0, 0, 0, 3, 20),
 		.iface = PICK(g, 0, 0, 50, 500),
 		.sport = PICK(g, 0, 0, 100, 600),
@@ -138,7 +138,7 @@ static void add_addr(struct gen *g, const struct profile *p, struct pg_text *t, 
 {
 	unsigned bits = v6 ? 128 : 32;
 	bool inverted = mille(g, p->inverted);
-	unsigned len = inverted && !gen_below(g, 4) ? 0 : prefix_len(g, p, bits); /* "! 0/0" never holds */
+	unsigned len = inverted && gen_below(g, 2) ? 0 : prefix_len(g, p, bits); /* "! 0/0" never holds */
 	char value[INET6_ADDRSTRLEN], mask[INET6_ADDRSTRLEN];
 
 	a->set = true;

@@ -52,10 +52,14 @@ build() {
 	make -j2 -C "$COPY" --no-print-directory .output/tests/referee/referee "$@" >"$COPY.log" 2>&1
 }
 
-# judge SCRIPT FEATURES|state|both: 0: it says that all is as in the kernel
+# judge SCRIPT|large FEATURES|state|both: 0: it says that all is as in the kernel
 judge() {
 	local states=0 features=$2
 
+	if [ "$1" = large ]; then
+		env PG_SEED= PG_POLICIES="${PG_POLICIES:-130}" "$COPY/.output/tests/bpf/test_large" >"$COPY.log" 2>&1
+		return
+	fi
 	[ "$2" != both ] || states='' features=''
 	[ "$2" != state ] || states=1 features=''
 	env PORTGUARD="$COPY/portguard" PG_N="${PG_N:-24000}" PG_SEED= PG_ROUND= PG_STATES=$states \
@@ -64,7 +68,7 @@ judge() {
 
 # What a difference looks like: only that counts as found, not that something else went wrong.
 difference() {
-	grep -m 1 -E '^(kernel: seen|counters of rule|state of frame|FAILED: (reject|state): )' "$COPY.log"
+	grep -m 1 -E '^(kernel: seen|counters of rule|state of frame|FAILED: (reject|state): |ERROR: seed .* oracle: )' "$COPY.log"
 }
 
 wanted() {
@@ -89,7 +93,8 @@ replace() {
 	printf '%s\n' "${text/"$2"/"$3"}" >"$COPY/$1"
 }
 
-# bug NAME FILE OLD NEW [FEATURES [SCRIPT [MAKE TARGET…]]]; "state": found by rules about connections
+# bug NAME FILE OLD NEW [FEATURES [SCRIPT [MAKE TARGET…]]]; "state": found by rules about connections;
+# SCRIPT "large": by policies of many rules, which are held against the oracle
 bug() {
 	local name=$1 file=$2 old=$3 new=$4 features=${5:-} script=${6:-test_referee.sh} found rc
 	shift $(($# > 6 ? 6 : $#))
@@ -206,11 +211,41 @@ bpf_bugs() {
 		.output/tests/net/answers .output/tests/net/send
 }
 
+large_bug() {
+	bug "$@" "" large .output/tests/bpf/test_large
+}
+
+# In how the first rule that matches is searched for, where there are many.
+search_bugs() {
+	local search=bpf/search.bpf.h
+
+	large_bug "a search that is given up forgets the few" $search \
+		'return base < limit ? TERM_UNSURE | (__u64)base << 32 : best;' \
+		'return TERM_UNSURE | (__u64)base << 32;'
+	large_bug "a long prefix is compared from its third word on" $search \
+		'((addr[1] ^ want[1]) & -(word >> 1)) |' '0 |'
+	large_bug "the few begin before the cursor" $search 'if (term >= q->cursor &&' 'if ('
+	large_bug "a row of few has no other behind it" $search '	take_own_rows(t, q);' ''
+	large_bug "the second of two words has the first one's number" $search '		if (pairs && !word) {
+			base += 64;' '		if (pairs && !word) {'
+	large_bug "a source knows of destinations' homes" $search ' && !gen->homes' ''
+	large_bug "departures ask INPUT's search" bpf/classify.bpf.h 'p->hook != PG_STAGE_OUTPUT' 'true'
+	large_bug "an entry is sure in spite of conditions" user/compile.c '!rec->checks && ' ''
+	large_bug "an entry is sure in spite of flags" user/compile.c '!rec->flags_mask && ' ''
+	large_bug "an entry is sure in spite of the source port" user/compile.c \
+		'rec->sport_hi == UINT16_MAX &&' ''
+	large_bug "! before a destination is not seen by an entry" user/compile.c \
+		'!(rec->invert & PG_DIM_DADDR) && ' ''
+	large_bug "the few are not in order" user/trie.c \
+		'qsort(w->term, n, sizeof(*w->term), term_cmp);' '(void)term_cmp;'
+}
+
 no_bug
 few_bugs
 if [ "$what" != few ]; then
 	user_bugs
 	bpf_bugs
+	search_bugs
 fi
 [ $failed = 0 ]
 done_with $?
