@@ -48,6 +48,11 @@ in_ns r ip6tables-legacy -w -t raw -A OUTPUT -d ff00::/8 -p ipv6-icmp -j DROP 2>
 add_link 1
 add_link 2
 add_link 3
+# What the far sides of h1 and h2 have, nobody there answers for.
+in_ns r ip route add 10.64.0.0/10 via 10.1.0.2
+in_ns r ip route add 10.128.0.0/9 via 10.2.0.2
+in_ns r ip route add fd40::/16 via fd01::2
+in_ns r ip route add fd80::/16 via fd02::2
 in_ns r sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 . "$ROOT/tests/net/twice.sh"
 in_ns r iptables-legacy -w -S >/dev/null 2>&1 || skip_all "no iptables-legacy in this kernel"
@@ -113,6 +118,52 @@ mixed6() {
 	from h2 tcp fd02::1 22 1
 	from r udp fd02::2 53 2
 	from r icmp fd01::2 0 1
+}
+
+# many FAMILY RULES SEED: as many random rules of all three chains, and in $WORK/many the packets that
+# meet some of them: from h1's far side to h2's, or to the router.
+many() {
+	awk -v v6=$(($1 == 6)) -v n="$2" -v seed="$3" -v packets="$WORK/many" '
+		function below(n) { return int(rand() * n) }
+		function pick(list, a) { return a[1 + below(split(list, a, " "))] }
+		function addr(net) {
+			if (v6)
+				return sprintf("fd%s:%x:%x::%x", net, below(64), below(4), below(16))
+			return sprintf("10.%d.%d.%d", net + below(64), below(4), below(16))
+		}
+		function len() {
+			return v6 ? pick("0 16 26 32 33 48 64 65 121 128 128") : pick("0 8 10 16 17 22 24 31 32 32")
+		}
+		function turned(percent) { return below(100) < percent ? " !" : "" }
+		BEGIN {
+			srand(seed)
+			print "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]"
+			for (i = 0; i < n; i++) {
+				chain = pick("FORWARD FORWARD FORWARD FORWARD INPUT OUTPUT")
+				src = addr(v6 ? 40 : 64)
+				dst = below(5) ? addr(v6 ? 80 : 128) : v6 ? "fd01::1" : "10.1.0.1"
+				proto = pick("tcp udp")
+				port = 1 + below(1000)
+				printf "-A %s", chain
+				if (below(10))
+					printf "%s -s %s/%d", turned(1), src, len()
+				if (below(2))
+					printf "%s -d %s/%d", turned(1), dst, len()
+				if (chain != "OUTPUT" && !below(4))
+					printf "%s -i %s", turned(20), pick("pgr1 pgr+ pgr2 lo")
+				if (chain != "INPUT" && !below(4))
+					printf "%s -o %s", turned(20), pick("pgr2 pgr+ pgr1 pgr3 lo")
+				printf " -p %s -m %s --dport %d:%d", proto, proto, port, port + below(3) * below(200)
+				print below(50) ? " -j " pick("ACCEPT DROP DROP") : ""
+				if (!below(1 + n / 400))
+					printf "%s %s 0 %s %d %d\n", src, dst, proto, 1024 + below(60000), port > packets
+			}
+			print "COMMIT"
+		}'
+}
+many_packets() {
+	in_ns h1 "$TOOLS/net/from" pgh0 02:01:00:00:01:02 02:01:00:00:01:01 <"$WORK/many"
+	sleep 0.3
 }
 
 all_scenarios() { # MODE FAMILY…
@@ -214,6 +265,11 @@ RULES
 		echo '-A FORWARD -s 10.1.0.0/24 -o pgr2 -p udp -m udp --dport 53 -j DROP'
 		echo 'COMMIT'
 	} | twice "$mode: four hundred rules" 4 mixed4
+	for family in 4 6; do
+		for n in 60 900 3000 9000; do
+			many $family $n $((n + family)) | twice "$mode: v$family: $n random rules" $family many_packets
+		done
+	done
 }
 
 expect_ok "attach" pg r attach pgr1 pgr2 pgr3 --mode native
@@ -278,6 +334,11 @@ pg r -P FORWARD DROP
 from h1 udp 10.2.0.2 53 2
 sleep 0.1
 expect "forwarding is off: INPUT" "$(counted r '-p udp -m udp --dport 53 -j DROP')" 2:88
+# What the far sides of h1 and h2 have, nobody there answers for.
+in_ns r ip route add 10.64.0.0/10 via 10.1.0.2
+in_ns r ip route add 10.128.0.0/9 via 10.2.0.2
+in_ns r ip route add fd40::/16 via fd01::2
+in_ns r ip route add fd80::/16 via fd02::2
 in_ns r sysctl -qw net.ipv4.ip_forward=1
 from h1 udp 10.2.0.2 53 3
 sleep 0.1
