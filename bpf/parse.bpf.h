@@ -239,14 +239,16 @@ static __always_inline enum pg_reason parse_l4(struct cursor *c, struct pkt *p)
 }
 
 /*
- * Valid when the one's complement sum over the header, options included, is all ones (RFC 1071).
- * Fifteen words sum up to less than 2^36: folded twice that is less than 2 * 0xffff.
+ * Valid when the one's complement sum over the header, options included, is all ones (RFC 1071): when
+ * the words' sum, which is not 0, is a multiple of 0xffff. 0xffff * ONES is 2^64 - 1, or -1: so a multiple
+ * m * 0xffff times ONES is -m, where m is ONES at most; and no other number has the same product, ONES
+ * being odd.
  */
 static __always_inline bool ip4_sum_ok(__u64 sum)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum == 0xffff;
+	const __u64 ones = 0x0001000100010001;
+
+	return sum * ones >= -ones;
 }
 
 /* Step over `words` words of options, adding them to the sum. */
