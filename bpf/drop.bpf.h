@@ -264,67 +264,90 @@ static __always_inline bool read_plain(void *data, void *end, struct pkt *p)
 	return true;
 }
 
-/* True: a watcher wants it. `plain`: it comes from the fast path, and struct pkt is not filled. */
-static __always_inline bool record_drop(void *data, void *end, bool plain, __u32 slot, __u32 fate)
+static __always_inline struct pg_box *my_box(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&pg_box, &cpu);
+}
+
+static __always_inline bool somebody_watches(void)
 {
 	const struct pg_watch *watch = ONLY(pg_watch);
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct pg_box *box = bpf_map_lookup_elem(&pg_box, &cpu);
-	struct pg_drop_budget *b;
-	struct pkt *p;
-	bool keep;
 
-	if (!box || !watch)
-		return false;
-	b = budget_of(box, slot, fate);
-	keep = take_budget(b);
-	if (!keep && !watch->on)
-		return false;
-	p = this_pkt();
-	if (!p || (plain && !read_plain(data, end, p)))
-		return false;
+	return watch && watch->on;
+}
+
+/* For the black box, and the watchers: true, one wants it. */
+static __always_inline bool record_drop(bool keep, const struct pkt *p, __u32 slot, __u32 fate)
+{
+	struct pg_box *box = my_box();
+
 	barrier();
-	if (keep)
-		keep_drop(box, b, p, slot, fate);
-	return watch->on;
+	if (keep && box)
+		keep_drop(box, budget_of(box, slot, fate), p, slot, fate);
+	return somebody_watches();
+}
+
+/* The general path's drops. */
+static __always_inline bool record_full(__u32 slot, __u32 fate)
+{
+	const struct pkt *p = this_pkt();
+	struct pg_box *box = my_box();
+	bool keep = box && take_budget(budget_of(box, slot, fate));
+
+	return p && (keep || somebody_watches()) && record_drop(keep, p, slot, fate);
+}
+
+/* The fast path's, of which struct pkt is not filled. */
+static __always_inline bool record_plain(void *data, void *end, __u32 slot, __u32 fate, bool keep)
+{
+	struct pkt *p = this_pkt();
+
+	return p && read_plain(data, end, p) && record_drop(keep, p, slot, fate);
 }
 
 /* Small, and apart: a packet that is dropped, and every packet while somebody watches. */
 __noinline int drop_xdp(struct xdp_md *ctx, __u32 slot, __u32 fate)
 {
-	if (record_drop(NULL, NULL, false, slot, fate))
+	if (record_full(slot, fate))
 		watch_xdp(ctx, slot, fate);
 	return 0;
 }
 
 __noinline int drop_tc(struct __sk_buff *skb, __u32 slot, __u32 fate)
 {
-	if (record_drop(NULL, NULL, false, slot, fate))
+	if (record_full(slot, fate))
 		watch_tc(skb, slot, fate);
 	return 0;
 }
 
-__noinline int drop_plain_xdp(struct xdp_md *ctx, __u32 slot, __u32 fate)
+__noinline int drop_plain_xdp(struct xdp_md *ctx, __u32 slot, __u32 fate, __u32 keep)
 {
-	if (record_drop((void *)(long)ctx->data, (void *)(long)ctx->data_end, true, slot, fate))
+	if (record_plain((void *)(long)ctx->data, (void *)(long)ctx->data_end, slot, fate, keep))
 		watch_xdp(ctx, slot, fate);
 	return 0;
 }
 
-__noinline int drop_plain_tc(struct __sk_buff *skb, __u32 slot, __u32 fate)
+__noinline int drop_plain_tc(struct __sk_buff *skb, __u32 slot, __u32 fate, __u32 keep)
 {
-	if (record_drop((void *)(long)skb->data, (void *)(long)skb->data_end, true, slot, fate))
+	if (record_plain((void *)(long)skb->data, (void *)(long)skb->data_end, slot, fate, keep))
 		watch_tc(skb, slot, fate);
 	return 0;
 }
 
-/* A packet that the fast path drops. */
+/* A packet that the fast path drops. Most of a flood is not kept, and needs no call. */
 static __always_inline void dropped_plain(const struct cursor *c, __u32 slot, __u32 fate)
 {
+	struct pg_box *box = my_box();
+	bool keep = box && take_budget(budget_of(box, slot, fate));
+
+	if (!keep && !somebody_watches())
+		return;
 	if (c->xdp)
-		drop_plain_xdp(c->ctx, slot, fate);
+		drop_plain_xdp(c->ctx, slot, fate, keep);
 	else
-		drop_plain_tc(c->ctx, slot, fate);
+		drop_plain_tc(c->ctx, slot, fate, keep);
 }
 
 /* The general path's, as struct pkt has it: dropped, or somebody watches what passes. */
