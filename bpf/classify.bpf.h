@@ -103,26 +103,37 @@ static __always_inline struct query *keep_asked(const struct pkt *p, __u32 activ
 	return &kept->query;
 }
 
-static __always_inline __u64 ask_input_of(const struct tables *t, const struct pkt *p)
+/*
+ * `inlined`: IPv4 without the call, whose return is dear where mitigations make it so. In all copies there is
+ * no room for that, and for IPv6 and source ports none on the stack.
+ */
+static __always_inline __u64 ask_input_of(const struct tables *t, const struct pkt *p, bool inlined)
 {
-	__u32 ports = p->sport << 16 | p->dport;
-	__u32 proto = p->proto == IPPROTO_TCP ? PG_PORT_TCP << 8 | p->tcp_flags : PG_PORT_UDP << 8;
+	__u32 udp = p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP;
+	__u32 flags = p->proto == IPPROTO_TCP ? p->tcp_flags : 0;
+	__u32 ports = p->sport << 16 | p->dport, proto = udp << 8 | flags;
 	struct ip6_addr saddr, daddr; /* copies: or else all of struct pkt would have to be in memory */
 
+	if (p->family == PG_FAMILY_V4 && inlined && !(t->gen->dims & PG_DIM_SPORT)) {
+		const struct ask a = { false, p->saddr, p->daddr, ports, udp, flags, t->active };
+
+		return ask_input(&a, false);
+	}
 	if (p->family == PG_FAMILY_V4)
 		return ask_input_ip4(p->saddr[0], p->daddr[0], ports, proto, t->active);
 	copy_addrs(saddr.word, daddr.word, p);
 	return ask_input_ip6(&saddr, &daddr, ports, proto, t->active);
 }
 
-static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt *p, __u32 cursor)
+static __always_inline __u64 ask_tables(const struct tables *t, const struct pkt *p, __u32 cursor,
+					bool inlined)
 {
 	__u64 found = TERM_UNSURE;
 	struct query *q;
 
 	/* OUTPUT begins at the first term, too, where INPUT has none. */
 	if (p->has_ports && p->hook != PG_STAGE_OUTPUT)
-		found = ask_input_of(t, p);
+		found = ask_input_of(t, p, inlined);
 	if ((__u32)found != TERM_UNSURE)
 		return found;
 	q = keep_asked(p, t->active, cursor);
@@ -143,22 +154,24 @@ static __always_inline bool may_be_forwarded(const struct tables *t, const struc
 }
 
 /* The first term from the cursor on that holds, as next_term() returns it. */
-static __always_inline __u64 first_term(const struct tables *t, const struct pkt *p, __u32 cursor)
+static __always_inline __u64 first_term(const struct tables *t, const struct pkt *p, __u32 cursor,
+					bool inlined)
 {
 	struct rows r;
 	__u64 word;
 
-	if (t->gen->form == PG_FORM_TINY)
-		word = find_rows(t, p, p->has_ports, PG_FORM_TINY, &r);
-	else if (t->gen->form == PG_FORM_WORD)
-		word = find_rows(t, p, p->has_ports, PG_FORM_WORD, &r);
-	else
-		return ask_tables(t, p, cursor);
-	word &= from_cursor(cursor, 0, 1);
-	return word ? lowest_bit(word) : PG_NO_TERM;
+	if (t->gen->form == PG_FORM_TINY) {
+		word = find_rows(t, p, p->has_ports, PG_FORM_TINY, &r) & from_cursor(cursor, 0, 1);
+		return t->gen->outcome[pg_lowest_hash_tiny(word)];
+	}
+	if (t->gen->form != PG_FORM_WORD)
+		return ask_tables(t, p, cursor, inlined);
+	word = find_rows(t, p, p->has_ports, PG_FORM_WORD, &r) & from_cursor(cursor, 0, 1);
+	return word ? t->gen->outcome[pg_lowest_hash(word)] : PG_NO_TERM;
 }
 
-static __always_inline bool classify_fast(const struct pkt *p, struct decision *d)
+/* `inlined`: see ask_input_of(). */
+static __always_inline bool classify_fast(const struct pkt *p, struct decision *d, bool inlined)
 {
 	struct tables t;
 
@@ -167,7 +180,7 @@ static __always_inline bool classify_fast(const struct pkt *p, struct decision *
 		       !may_be_forwarded(&t, p);
 	if (t.gen->needs & (PG_NEED_RAW | PG_NEED_WATCH) || may_be_forwarded(&t, p))
 		return false;
-	return fast_take(&t, first_term(&t, p, 0), PG_STAGE_FILTER, d);
+	return fast_take(&t, first_term(&t, p, 0, inlined), PG_STAGE_FILTER, d);
 }
 
 /* Departures. True: decided. OUTPUT's terms stand behind INPUT's. */
@@ -189,7 +202,7 @@ static __always_inline bool depart_fast(const struct cursor *c, struct pkt *p, s
 	if (!(t.gen->needs & PG_NEED_OUTPUT) || t.gen->form == PG_FORM_EMPTY)
 		return !(t.gen->needs & PG_NEED_OUTPUT);
 	p->hook = PG_STAGE_OUTPUT;
-	return fast_take(&t, first_term(&t, p, t.gen->base[PG_STAGE_OUTPUT].span.start),
+	return fast_take(&t, first_term(&t, p, t.gen->base[PG_STAGE_OUTPUT].span.start, false),
 			 PG_STAGE_OUTPUT, d);
 }
 

@@ -32,7 +32,7 @@ static __always_inline enum pg_verdict fast_decide(const struct cursor *c, struc
 {
 	struct decision d = { .track = TRACK_NOT };
 
-	if (c->dir == PG_DIR_OUT ? !depart_fast(c, p, &d) : !classify_fast(p, &d))
+	if (c->dir == PG_DIR_OUT ? !depart_fast(c, p, &d) : !classify_fast(p, &d, !trace && !atomic))
 		return _PG_VERDICT_MAX;
 	if (d.track && (trace || !fast_track(&d, p, c->dir, l4)))
 		return _PG_VERDICT_MAX;

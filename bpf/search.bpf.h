@@ -358,7 +358,7 @@ __noinline int find_asked(void)
 	if (!use_tables(&t, ONLY_LEAN(pg_tables), q->active))
 		return 0;
 	if (t.gen->form == PG_FORM_TINY)
-		q->first = find_rows(&t, p, q->whole, PG_FORM_TINY, &q->rows);
+		q->first = find_rows(&t, p, q->whole, PG_FORM_TINY, &q->rows) & ~PG_LEAF;
 	else
 		q->first = find_rows(&t, p, q->whole, PG_FORM_TREE, &q->rows);
 	return 0;
@@ -485,9 +485,9 @@ static __always_inline bool source_is_all(const struct pg_gen *gen, __u32 v6, __
 /*
  * The first term of INPUT that holds, as next_term() returns it. TERM_UNSURE: it is one for next_term(),
  * because the search is long, or goes through blocks of the HUGE form or few of source ports, or bitmaps
- * don't know all.
+ * don't know all. `sports`: terms may ask for a source port.
  */
-static __always_inline __u64 ask_input(const struct ask *a)
+static __always_inline __u64 ask_input(const struct ask *a, bool sports)
 {
 	const __u32 v6 = a->v6, udp = a->udp, space = udp ? PG_SPACE_UDP : PG_SPACE_TCP;
 	__u64 best = PG_NO_TERM;
@@ -517,7 +517,7 @@ static __always_inline __u64 ask_input(const struct ask *a)
 	r.dport = row_start(&t, leaf);
 	r.proto = row_start(&t, gen->whole[v6][udp]);
 	r.sport = r.detail = r.iface = r.proto;
-	r.dims = gen->dims;
+	r.dims = sports ? gen->dims : gen->dims & ~PG_DIM_SPORT;
 	if (r.dims & PG_DIM_SPORT) {
 		leaf = walk_port(&t, gen->sport[space], PG_SPACE_TCP, a->ports >> 16, PG_FORM_TREE);
 		if (leaf & PG_FEW_LEAF)
@@ -541,7 +541,7 @@ __noinline __u64 ask_input_ip4(__be32 saddr, __be32 daddr, __u32 ports, __u32 pr
 {
 	const struct ask a = { false, &saddr, &daddr, ports, proto >> 8 & 1, proto & 0xff, active };
 
-	return ask_input(&a);
+	return ask_input(&a, true);
 }
 
 struct ip6_addr {
@@ -556,5 +556,5 @@ __noinline __u64 ask_input_ip6(const struct ip6_addr *saddr, const struct ip6_ad
 	const struct ask a = { true, saddr->word, daddr->word, ports, proto >> 8 & 1, proto & 0xff,
 			       active };
 
-	return ask_input(&a);
+	return ask_input(&a, true);
 }

@@ -126,7 +126,7 @@ static __always_inline const struct pg_few *few_at(const struct tables *t, __u32
 	return ROWS(t) + ((row + i * sizeof(struct pg_few)) & (PG_ROW_WORDS * 8 - sizeof(struct pg_few)));
 }
 
-/* What is left of a set of terms; in the TINY form the leaf's other bits are one itself. */
+/* What is left of a set of terms; in the TINY form a leaf is one itself. */
 static __always_inline __u64 narrow(const struct tables *t, __u64 set, __u32 leaf, enum pg_form form)
 {
 	return set & (form == PG_FORM_TINY ? leaf : row_word(t, leaf, 0));
@@ -161,8 +161,8 @@ static __always_inline __u32 iface_leaf(const struct tables *t, const struct pkt
 
 /*
  * The rows of a packet, and the first word of their intersection: in the WORD and TINY forms the
- * whole set of terms that match. `form`: TREE stands for any but TINY. `whole`: it has a whole TCP or
- * UDP header.
+ * whole set of terms that match, in the latter with PG_LEAF. `form`: TREE stands for any but TINY. `whole`:
+ * it has a whole TCP or UDP header.
  */
 static __always_inline __u64 find_rows(const struct tables *t, const struct pkt *p, bool whole,
 				       enum pg_form form, struct rows *r)
@@ -178,7 +178,7 @@ static __always_inline __u64 find_rows(const struct tables *t, const struct pkt 
 		r->proto = gen->whole[v6][p->proto == IPPROTO_TCP ? PG_PORT_TCP : PG_PORT_UDP];
 	else
 		r->proto = step(t, gen->proto[v6][l4], p->proto);
-	word = form == PG_FORM_TINY ? r->proto & ~PG_LEAF : row_word(t, r->proto, 0);
+	word = form == PG_FORM_TINY ? r->proto : row_word(t, r->proto, 0);
 	r->saddr = r->daddr = r->sport = r->dport = r->detail = r->iface = any;
 	r->few[FEW_SADDR] = r->few[FEW_DADDR] = r->few[FEW_SPORT] = r->few[FEW_DPORT] = few_none;
 	if (dims & PG_DIM_SADDR) {
@@ -254,8 +254,7 @@ static __always_inline void find_blocks(const struct tables *t, const struct row
 }
 
 /*
- * Index of the lowest bit set, by a de Bruijn sequence: BPF has no instruction for it, and
- * clang's substitute takes some fifteen.
+ * Index of the lowest bit set, which clang's substitute takes some fifteen instructions for.
  */
 static const __u8 debruijn[64] = {
 	0,  1,	2,  53, 3,  7,	54, 27, 4,  38, 41, 8,	34, 55, 48, 28, 62, 5,	39, 46, 44, 42,
@@ -265,7 +264,7 @@ static const __u8 debruijn[64] = {
 
 static __always_inline __u32 lowest_bit(__u64 word)
 {
-	return debruijn[((word & -word) * 0x022fdd63cc95386dULL) >> 58];
+	return debruijn[pg_lowest_hash(word)];
 }
 
 /* All bits from `bit` on. */

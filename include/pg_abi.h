@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 11
+#define PG_ABI 12
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -132,6 +132,20 @@ static inline __u32 pg_brief(const struct pg_term_record *rec)
 }
 
 /*
+ * Where the lowest bit of a set is one's own, by de Bruijn sequences: BPF has no instruction that finds
+ * it. Of a set that is not empty, and in the TINY form of 32 bits.
+ */
+static inline __u32 pg_lowest_hash(__u64 set)
+{
+	return (set & -set) * 0x022fdd63cc95386dULL >> 58;
+}
+
+static inline __u32 pg_lowest_hash_tiny(__u32 set)
+{
+	return (set & -set) * 0x077cb531U >> 27;
+}
+
+/*
  * Tables are tries of 256-entry nodes, one byte a step. An entry with PG_LEAF set is the offset in
  * bytes of a row among the rows; without it, the offset in bytes of the next node among the nodes.
  * IPv4 addresses and TCP and UDP ports may begin with a wide node: 65 536 entries, two bytes at once.
@@ -150,7 +164,7 @@ static inline __u32 pg_brief(const struct pg_term_record *rec)
  * there, so a term from such a row must be verified: against its entry, which is all there is to
  * most rules and lies in the cache line that was fetched anyway, and else against its record.
  */
-#define PG_LEAF (1U << 31)
+#define PG_LEAF (1U << 31) /* in a set of TINY's: no term of it matches */
 #define PG_FEW_LEAF (1U << 30)
 #define PG_FEW_OWN (1U << 29)
 #define PG_WIDE (1U << 28) /* of an entry that leads to a node, where a walk starts: it is wide */
@@ -259,6 +273,12 @@ struct pg_gen {
 	__u32 iface[PG_MAX_IFACES];
 	__u32 iface_out[PG_MAX_IFACES];
 	__u32 iface_class[PG_MAX_IFACES];
+	/*
+	 * TINY and WORD: what becomes of a packet, by pg_lowest_hash() of the set of terms that it matches:
+	 * as struct pg_few has it the term, PG_FEW_SURE and PG_FEW_DROP, and above them the slot; or the
+	 * term alone, where that is not all.
+	 */
+	__u64 outcome[64];
 };
 
 /*
@@ -571,7 +591,7 @@ struct pg_port {
 
 struct pg_tcp_port {
 	struct pg_port port;
-	__u64 ack, syn, psh; /* both directions */
+	__u64 no_ack, syn, psh; /* both directions. Nearly all packets have ACK: who doesn't is counted */
 };
 
 struct pg_rare_flags {
@@ -717,7 +737,7 @@ _Static_assert(sizeof(struct pg_term_record) == 64, "ABI: a cache line");
 _Static_assert(sizeof(struct pg_check) == 64, "ABI");
 _Static_assert(sizeof(struct pg_event) == 304, "ABI");
 _Static_assert(sizeof(struct pg_gen) ==
-		       16 + 128 + 48 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 3 * 256,
+		       16 + 128 + 48 + 16 + 16 + 64 + 3 * 64 + 16 + 128 + 3 * 256 + 512,
 	       "ABI");
 _Static_assert(_PG_STAGE_MAX <= PG_STAGES, "every stage has its place");
 _Static_assert(sizeof(struct pg_link) == 12, "ABI");

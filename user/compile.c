@@ -1184,6 +1184,27 @@ static int fill_records(struct compiler *c)
 
 /* The whole ------------------------------------------------------------------------------------ */
 
+/* What the fast path is told of the first of a few terms. */
+static void fill_outcomes(struct compiler *c)
+{
+	bool tiny = c->gen.form == PG_FORM_TINY;
+
+	if (!tiny && c->gen.form != PG_FORM_WORD)
+		return;
+	for (size_t i = 0; i < c->n_terms; i++) {
+		__u32 brief = pg_brief(&c->tables->records[i]), at;
+		__u64 outcome = i;
+
+		if (brief)
+			outcome |= PG_FEW_SURE | (brief & PG_BRIEF_DROP ? PG_FEW_DROP : 0) |
+				   (__u64)(brief & ~(PG_BRIEF | PG_BRIEF_DROP)) << 32;
+		at = tiny ? pg_lowest_hash_tiny(1U << i) : pg_lowest_hash(1ULL << i);
+		c->gen.outcome[at] = outcome;
+	}
+	if (tiny)
+		c->gen.outcome[pg_lowest_hash_tiny(PG_LEAF)] = PG_NO_TERM;
+}
+
 /* -ENOSPC: there is no room for them. */
 static int try_tables(struct compiler *c, size_t n, enum pg_form form, bool verify)
 {
@@ -1230,6 +1251,7 @@ static int compile_tables(struct compiler *c)
 			       PG_NODES / 2, PG_ROW_WORDS / 2 / 128);
 	if (r)
 		return r == -ENOMEM ? no_memory(c) : r;
+	fill_outcomes(c);
 	tables->nodes = pg_trie_take_nodes(c->trie, &tables->n_nodes);
 	tables->block_row = pg_trie_take_block_rows(c->trie, &tables->n_block_rows);
 	tables->own_row = pg_trie_take_own_rows(c->trie, &tables->n_own_rows);
