@@ -142,7 +142,7 @@ static inline __u32 pg_lowest_hash(__u64 set)
 
 static inline __u32 pg_lowest_hash_tiny(__u32 set)
 {
-	return (set & -set) * 0x077cb531U >> 27;
+	return (set & -set) * 0x077cb531U >> 27 & 31; /* cppcheck does not know that products wrap */
 }
 
 /*
