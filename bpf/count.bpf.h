@@ -112,10 +112,10 @@ static __always_inline void count_flags(const struct counter *to, struct pg_tcp_
 {
 	const __u8 ack = 1 << PG_FLAG_ACK, syn = 1 << PG_FLAG_SYN, psh = 1 << PG_FLAG_PSH;
 
-	if (p->tcp_flags == ack) /* what most packets have: nothing is counted for it */
+	if (p->tcp_flags & ack)
+		add_u64(to, &c->ack, p->packets);
+	if (p->tcp_flags == ack) /* what most packets have */
 		return;
-	if (!(p->tcp_flags & ack))
-		add_u64(to, &c->no_ack, p->packets);
 	if (p->tcp_flags & syn)
 		add_u64(to, &c->syn, p->packets);
 	if (p->tcp_flags & psh)
@@ -149,8 +149,6 @@ static __always_inline void count_port(const struct counter *to, enum pg_dir dir
 						   [port], p->packets);
 	if (p->has_flags)
 		count_flags(to, &to->shard->tcp[port], port, p);
-	else if (p->proto == IPPROTO_TCP)
-		add_u64(to, &to->shard->tcp[port].no_ack, p->packets);
 }
 
 /*

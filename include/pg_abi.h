@@ -591,7 +591,7 @@ struct pg_port {
 
 struct pg_tcp_port {
 	struct pg_port port;
-	__u64 no_ack, syn, psh; /* both directions. Nearly all packets have ACK: who doesn't is counted */
+	__u64 ack, syn, psh; /* both directions */
 };
 
 struct pg_rare_flags {

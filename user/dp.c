@@ -268,16 +268,12 @@ static void add_flags(struct pg_flags *sum, const struct pg_shard *shard, __u32 
 	const __u64 *const from[_PG_FLAG_MAX] = {
 		[PG_FLAG_FIN] = &rare->fin, [PG_FLAG_SYN] = &c->syn,
 		[PG_FLAG_RST] = &rare->rst, [PG_FLAG_PSH] = &c->psh,
-		[PG_FLAG_URG] = &rare->urg, [PG_FLAG_ECE] = &rare->ece,
-		[PG_FLAG_CWR] = &rare->cwr,
+		[PG_FLAG_ACK] = &c->ack,    [PG_FLAG_URG] = &rare->urg,
+		[PG_FLAG_ECE] = &rare->ece, [PG_FLAG_CWR] = &rare->cwr,
 	};
-	__u64 no_ack = now(&c->no_ack); /* before those it is of, which are counted first */
 
 	for (int i = 0; i < _PG_FLAG_MAX; i++)
-		sum->count[i] += from[i] ? now(from[i]) : 0;
-	for (int dir = 0; dir < _PG_DIR_MAX; dir++)
-		sum->count[PG_FLAG_ACK] += now(&c->port.count[dir].packets);
-	sum->count[PG_FLAG_ACK] -= no_ack;
+		sum->count[i] += now(from[i]);
 }
 
 void pg_dp_flags_read(struct pg_dp *dp, struct pg_flags *ret)
