@@ -160,13 +160,13 @@ static __always_inline __u64 first_term(const struct tables *t, const struct pkt
 	struct rows r;
 	__u64 word;
 
-	if (t->gen->form == PG_FORM_TINY) {
-		word = find_rows(t, p, p->has_ports, PG_FORM_TINY, &r) & from_cursor(cursor, 0, 1);
-		return t->gen->outcome[pg_lowest_hash_tiny(word)];
-	}
-	if (t->gen->form != PG_FORM_WORD)
+	if (t->gen->form == PG_FORM_TINY)
+		word = find_rows(t, p, p->has_ports, PG_FORM_TINY, &r);
+	else if (t->gen->form == PG_FORM_WORD)
+		word = find_rows(t, p, p->has_ports, PG_FORM_WORD, &r);
+	else
 		return ask_tables(t, p, cursor, inlined);
-	word = find_rows(t, p, p->has_ports, PG_FORM_WORD, &r) & from_cursor(cursor, 0, 1);
+	word &= from_cursor(cursor, 0, 1);
 	return word ? t->gen->outcome[pg_lowest_hash(word)] : PG_NO_TERM;
 }
 

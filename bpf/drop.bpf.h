@@ -279,10 +279,9 @@ static __always_inline bool somebody_watches(void)
 }
 
 /* For the black box, and the watchers: true, one wants it. */
-static __always_inline bool record_drop(bool keep, const struct pkt *p, __u32 slot, __u32 fate)
+static __always_inline bool record_drop(struct pg_box *box, bool keep, const struct pkt *p, __u32 slot,
+					__u32 fate)
 {
-	struct pg_box *box = my_box();
-
 	barrier();
 	if (keep && box)
 		keep_drop(box, budget_of(box, slot, fate), p, slot, fate);
@@ -296,7 +295,7 @@ static __always_inline bool record_full(__u32 slot, __u32 fate)
 	struct pg_box *box = my_box();
 	bool keep = box && take_budget(budget_of(box, slot, fate));
 
-	return p && (keep || somebody_watches()) && record_drop(keep, p, slot, fate);
+	return p && record_drop(box, keep, p, slot, fate);
 }
 
 /* The fast path's, of which struct pkt is not filled. */
@@ -304,7 +303,7 @@ static __always_inline bool record_plain(void *data, void *end, __u32 slot, __u3
 {
 	struct pkt *p = this_pkt();
 
-	return p && read_plain(data, end, p) && record_drop(keep, p, slot, fate);
+	return p && read_plain(data, end, p) && record_drop(my_box(), keep, p, slot, fate);
 }
 
 /* Small, and apart: a packet that is dropped, and every packet while somebody watches. */

@@ -533,9 +533,8 @@ static __always_inline __u64 ask_input(const struct ask *a, bool sports)
 }
 
 /*
- * `proto`: TCP flags, and above them enum pg_port_proto. They are calls, with all that they need in
- * their arguments: inlined into every copy of the fast path, all of that lived on the stack, which costs
- * more.
+ * `proto`: TCP flags, and above them enum pg_port_proto. Calls, with all that they need in their arguments,
+ * where ask_input_of() does not inline it.
  */
 __noinline __u64 ask_input_ip4(__be32 saddr, __be32 daddr, __u32 ports, __u32 proto, __u32 active)
 {

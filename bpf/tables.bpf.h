@@ -253,9 +253,7 @@ static __always_inline void find_blocks(const struct tables *t, const struct row
 	ret->iface = row_block(t, r->iface, i);
 }
 
-/*
- * Index of the lowest bit set, which clang's substitute takes some fifteen instructions for.
- */
+/* Index of the lowest bit set, which clang's substitute takes some fifteen instructions for. */
 static const __u8 debruijn[64] = {
 	0,  1,	2,  53, 3,  7,	54, 27, 4,  38, 41, 8,	34, 55, 48, 28, 62, 5,	39, 46, 44, 42,
 	22, 9,	24, 35, 59, 56, 49, 18, 29, 11, 63, 52, 6,  26, 37, 40, 33, 47, 61, 45, 43, 21,

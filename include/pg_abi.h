@@ -132,17 +132,12 @@ static inline __u32 pg_brief(const struct pg_term_record *rec)
 }
 
 /*
- * Where the lowest bit of a set is one's own, by de Bruijn sequences: BPF has no instruction that finds
- * it. Of a set that is not empty, and in the TINY form of 32 bits.
+ * A place below 64 that only the lowest bit of a set has, which is not empty: by a de Bruijn sequence, since
+ * BPF has no instruction that finds the bit.
  */
 static inline __u32 pg_lowest_hash(__u64 set)
 {
 	return (set & -set) * 0x022fdd63cc95386dULL >> 58;
-}
-
-static inline __u32 pg_lowest_hash_tiny(__u32 set)
-{
-	return (set & -set) * 0x077cb531U >> 27 & 31; /* cppcheck does not know that products wrap */
 }
 
 /*

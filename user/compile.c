@@ -1187,22 +1187,18 @@ static int fill_records(struct compiler *c)
 /* What the fast path is told of the first of a few terms. */
 static void fill_outcomes(struct compiler *c)
 {
-	bool tiny = c->gen.form == PG_FORM_TINY;
-
-	if (!tiny && c->gen.form != PG_FORM_WORD)
+	if (c->gen.form != PG_FORM_TINY && c->gen.form != PG_FORM_WORD)
 		return;
+	c->gen.outcome[pg_lowest_hash(PG_LEAF)] = PG_NO_TERM;
 	for (size_t i = 0; i < c->n_terms; i++) {
-		__u32 brief = pg_brief(&c->tables->records[i]), at;
+		const struct pg_term_record *rec = &c->tables->records[i];
 		__u64 outcome = i;
 
-		if (brief)
-			outcome |= PG_FEW_SURE | (brief & PG_BRIEF_DROP ? PG_FEW_DROP : 0) |
-				   (__u64)(brief & ~(PG_BRIEF | PG_BRIEF_DROP)) << 32;
-		at = tiny ? pg_lowest_hash_tiny(1U << i) : pg_lowest_hash(1ULL << i);
-		c->gen.outcome[at] = outcome;
+		if (pg_brief(rec))
+			outcome |= PG_FEW_SURE | (rec->kind == PG_ACT_DROP ? PG_FEW_DROP : 0) |
+				   (__u64)rec->slot << 32;
+		c->gen.outcome[pg_lowest_hash(1ULL << i)] = outcome;
 	}
-	if (tiny)
-		c->gen.outcome[pg_lowest_hash_tiny(PG_LEAF)] = PG_NO_TERM;
 }
 
 /* -ENOSPC: there is no room for them. */
