@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Random policies of up to 10 000 rules in each of the compiled forms, against the oracle: verdict,
- * reason, deciding rule and all rules' counters, arriving and departing, with the fast path and without.
+ * reason, deciding rule and all rules' counters, arriving and departing, with the fast path and without; and
+ * the counters of programs as they are attached, whose fast path is another copy than the traced ones'.
  * What test_property.c makes is small and odd; this is long, and searched in ways that short ones are not.
  * PG_SEED and PG_POLICIES choose other ones and more.
  */
@@ -22,10 +23,10 @@
 enum { POLICIES = 130, FRAMES = 400, FRAME_MAX = 2048, POOL_MAX = 300, PASSING_MAX = 20 };
 
 /* Around every number at which a form, a summary or a search's steps end. */
-static const unsigned sizes[] = { 31,	 64,   65,   129,  300,	 700,  1023,
-				  1100, 1500, 2500, 4095, 4097, 8193 };
+static const unsigned sizes[] = { 9,	  31,	64,   65,   129,  300,	700,
+				  1023, 1100, 1500, 2500, 4095, 4097, 8193 };
 
-static struct harness fast, general;
+static struct harness fast, general, attached;
 static uint64_t seed;
 
 struct addr {
@@ -367,7 +368,7 @@ static void judge(struct harness *h, const char *text, const uint8_t *frame, siz
 		differ(h == &fast ? "fast path" : "general path", text, frame, len, &got, &want);
 }
 
-static void compare_counts(struct harness *h, const struct oracle_count *want)
+static void compare_counts(const char *way, struct harness *h, const struct oracle_count *want)
 {
 	for (size_t i = 0; i < h->set->n_chains; i++) {
 		const struct pg_chain *c = &h->set->chain[i];
@@ -382,8 +383,8 @@ static void compare_counts(struct harness *h, const struct oracle_count *want)
 				continue; /* of a user's chain nothing counts its end */
 			pg_dp_slot_read(h->dp, k < c->n_rules ? c->rule[k].slot : c->slot, &got);
 			if (got.packets != w->packets || got.bytes != w->bytes)
-				fail_msg("seed %llu: %s %zu counted %llu:%llu; oracle: %llu:%llu",
-					 (unsigned long long)seed, c->name, k + 1,
+				fail_msg("seed %llu, %s: %s %zu counted %llu:%llu; oracle: %llu:%llu",
+					 (unsigned long long)seed, way, c->name, k + 1,
 					 (unsigned long long)got.packets, (unsigned long long)got.bytes,
 					 (unsigned long long)w->packets, (unsigned long long)w->bytes);
 		}
@@ -394,6 +395,7 @@ static void one_policy(struct gen *g, size_t n, unsigned *forms)
 {
 	struct rule *rule = calloc(n, sizeof(*rule));
 	struct oracle_count *count;
+	struct pg_trace untold;
 	struct oracle_result o;
 	struct profile p;
 	char *text;
@@ -403,6 +405,7 @@ static void one_policy(struct gen *g, size_t n, unsigned *forms)
 	text = make_policy(g, &p, n, rule);
 	harness_load(&fast, text);
 	harness_load(&general, text);
+	harness_load(&attached, text);
 	*forms |= 1U << fast.tables->gen.form;
 	count = calloc(oracle_counts(fast.set, fast.set->n_chains), sizeof(*count));
 	assert_non_null(count);
@@ -414,9 +417,11 @@ static void one_policy(struct gen *g, size_t n, unsigned *forms)
 		oracle_run(fast.set, fast.iface, departs ? PG_DIR_OUT : PG_DIR_IN, frame, len, count, &o);
 		judge(&fast, text, frame, len, departs, &o);
 		judge(&general, text, frame, len, departs, &o);
+		harness_run(&attached, departs ? PG_DIR_OUT : PG_DIR_IN, frame, len, &untold);
 	}
-	compare_counts(&fast, count);
-	compare_counts(&general, count);
+	compare_counts("fast", &fast, count);
+	compare_counts("general", &general, count);
+	compare_counts("attached", &attached, count);
 	free(count);
 	free(rule);
 	free(text);
@@ -430,22 +435,24 @@ static void verdicts_and_counters_are_the_oracles(void **state)
 	for (unsigned i = 0; i < n; i++, seed++)
 		one_policy(&(struct gen){ .state = seed }, sizes[seed % ARRAY_SIZE(sizes)], &forms);
 	if (n >= ARRAY_SIZE(sizes))
-		assert_true(forms & 1U << PG_FORM_WORD && forms & 1U << PG_FORM_TREE &&
-			    forms & 1U << PG_FORM_HUGE);
+		assert_int_equal(forms, 1U << PG_FORM_TINY | 1U << PG_FORM_WORD | 1U << PG_FORM_TREE |
+						1U << PG_FORM_HUGE);
 }
 
-static int open_general(void **state)
+static int open_others(void **state)
 {
+	const struct pg_private_opts untraced = { .iface = "pgref0", .untraced = true };
 	struct pg_err err = { 0 };
 
 	(void)state;
-	return harness_open_general(&general, "pgref0", &err) ? 0 : -1;
+	return harness_open_general(&general, "pgref0", &err) && harness_open_with(&attached, &untraced, &err) ?
+		       0 : -1;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(verdicts_and_counters_are_the_oracles, open_general),
+		cmocka_unit_test_setup(verdicts_and_counters_are_the_oracles, open_others),
 	};
 	struct pg_err err = { 0 };
 
