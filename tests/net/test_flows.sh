@@ -105,7 +105,13 @@ compare() {
 		done
 		# The other end's FIN may be what acknowledges the first.
 		[ "$(our_pair)" = "${wanted/ CLOSE_WAIT/}" ] && wanted=${wanted/ CLOSE_WAIT/}
-		[ "$(our_pair)" != "$wanted" ] && [ "$(our_pair)" = "$(kernel_pair)" ] || break
+		# Again where both agree on something else, or the kernel, which merges events that its listener
+		# was too slow for, says less.
+		if [ "$(our_pair)" = "$wanted" ]; then
+			[ "$(our_pair)" != "$(kernel_pair)" ] || break
+		else
+			[ "$(our_pair)" = "$(kernel_pair)" ] || break
+		fi
 	done
 	expect "$what: the pair" "$(our_pair)" "$(kernel_pair)"
 	expect "$what: as it should be" "$(our_pair)" "$wanted"
