@@ -278,10 +278,20 @@ static __always_inline bool somebody_watches(void)
 	return watch && watch->on;
 }
 
-/* For the black box, and the watchers: true, one wants it. */
-static __always_inline bool record_drop(struct pg_box *box, bool keep, const struct pkt *p, __u32 slot,
-					__u32 fate)
+/* Is a drop for the black box or for a watcher? *ret_keep: for the former, which its budget has paid. */
+static __always_inline bool is_wanted(__u32 slot, __u32 fate, bool *ret_keep)
 {
+	struct pg_box *box = my_box();
+
+	*ret_keep = box && take_budget(budget_of(box, slot, fate));
+	return *ret_keep || somebody_watches();
+}
+
+/* True: a watcher wants it. */
+static __always_inline bool record_drop(bool keep, const struct pkt *p, __u32 slot, __u32 fate)
+{
+	struct pg_box *box = my_box();
+
 	barrier();
 	if (keep && box)
 		keep_drop(box, budget_of(box, slot, fate), p, slot, fate);
@@ -291,11 +301,13 @@ static __always_inline bool record_drop(struct pg_box *box, bool keep, const str
 /* The general path's drops. */
 static __always_inline bool record_full(__u32 slot, __u32 fate)
 {
-	const struct pkt *p = this_pkt();
-	struct pg_box *box = my_box();
-	bool keep = box && take_budget(budget_of(box, slot, fate));
+	const struct pkt *p;
+	bool keep;
 
-	return p && record_drop(box, keep, p, slot, fate);
+	if (!is_wanted(slot, fate, &keep))
+		return false;
+	p = this_pkt();
+	return p && record_drop(keep, p, slot, fate);
 }
 
 /* The fast path's, of which struct pkt is not filled. */
@@ -303,7 +315,7 @@ static __always_inline bool record_plain(void *data, void *end, __u32 slot, __u3
 {
 	struct pkt *p = this_pkt();
 
-	return p && read_plain(data, end, p) && record_drop(my_box(), keep, p, slot, fate);
+	return p && read_plain(data, end, p) && record_drop(keep, p, slot, fate);
 }
 
 /* Small, and apart: a packet that is dropped, and every packet while somebody watches. */
@@ -338,10 +350,9 @@ __noinline int drop_plain_tc(struct __sk_buff *skb, __u32 slot, __u32 fate, __u3
 /* A packet that the fast path drops. Most of a flood is not kept, and needs no call. */
 static __always_inline void dropped_plain(const struct cursor *c, __u32 slot, __u32 fate)
 {
-	struct pg_box *box = my_box();
-	bool keep = box && take_budget(budget_of(box, slot, fate));
+	bool keep;
 
-	if (!keep && !somebody_watches())
+	if (!is_wanted(slot, fate, &keep))
 		return;
 	if (c->xdp)
 		drop_plain_xdp(c->ctx, slot, fate, keep);
