@@ -296,10 +296,7 @@ static void carry_out(struct pg_ctx *ctx, struct pg_top_reader *reader, struct p
 
 static uint64_t now_ms(void)
 {
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return pg_clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 /* Another view needs other things at once; what is frozen stays as it is. */

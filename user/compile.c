@@ -1118,6 +1118,12 @@ static bool few_is_sure(const struct pg_term_record *rec)
 	       (rec->kind == PG_ACT_ACCEPT || rec->kind == PG_ACT_DROP);
 }
 
+/* Of a term that accepts or drops, and has nothing else to be asked. */
+static __u32 sure_flags(const struct pg_term_record *rec)
+{
+	return PG_FEW_SURE | (rec->kind == PG_ACT_DROP ? PG_FEW_DROP : 0);
+}
+
 /* What a row of few has of a term: the last word of its source's prefix, and its ports. */
 static struct pg_few few_of(const struct pg_term *t, const struct pg_term_record *rec, size_t number)
 {
@@ -1137,7 +1143,7 @@ static struct pg_few few_of(const struct pg_term *t, const struct pg_term_record
 	f.addr = bits ? ntohl(rec->saddr[word]) : 0;
 	f.term |= word << PG_FEW_WORD_SHIFT | bits << PG_FEW_BITS_SHIFT;
 	if (few_is_sure(rec))
-		f.term |= PG_FEW_SURE | (rec->kind == PG_ACT_DROP ? PG_FEW_DROP : 0);
+		f.term |= sure_flags(rec);
 	return f;
 }
 
@@ -1195,8 +1201,7 @@ static void fill_outcomes(struct compiler *c)
 		__u64 outcome = i;
 
 		if (pg_brief(rec))
-			outcome |= PG_FEW_SURE | (rec->kind == PG_ACT_DROP ? PG_FEW_DROP : 0) |
-				   (__u64)rec->slot << 32;
+			outcome |= sure_flags(rec) | (__u64)rec->slot << 32;
 		c->gen.outcome[pg_lowest_hash(1ULL << i)] = outcome;
 	}
 }

@@ -260,14 +260,12 @@ static int read_instance(struct pg_dp *dp, struct pg_snapshot_cache *cache, unsi
 static struct pg_snapshot *begin(const char *state_dir)
 {
 	struct pg_snapshot *snap = calloc(1, sizeof(*snap));
-	struct timespec wall = { 0 };
 	struct utsname uts;
 
 	if (!snap)
 		return NULL;
-	clock_gettime(CLOCK_REALTIME, &wall);
 	snap->time_ns = pg_clock_ns(CLOCK_MONOTONIC);
-	snap->time_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+	snap->time_ms = pg_clock_ns(CLOCK_REALTIME) / 1000000;
 	snprintf(snap->state_dir, sizeof(snap->state_dir), "%s", state_dir ? state_dir : "");
 	if (!uname(&uts))
 		snprintf(snap->kernel, sizeof(snap->kernel), "%s", uts.release);

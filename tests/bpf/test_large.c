@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Random policies of up to 10 000 rules in each of the compiled forms, against the oracle: verdict,
+ * Random policies of up to 8 193 rules in each of the compiled forms, against the oracle: verdict,
  * reason, deciding rule and all rules' counters, arriving and departing, with the fast path and without; and
  * the counters of programs as they are attached, whose fast path is another copy than the traced ones'.
  * What test_property.c makes is small and odd; this is long, and searched in ways that short ones are not.
