@@ -474,10 +474,39 @@ next:
 	bpf_tail_call(skb, &pg_next, 0);
 	return TC_ACT_SHOT; /* never, as above */
 }
+/*
+ * Linux from 6.9 on gives a packet that passes generic XDP with a program that takes frames of several pieces to
+ * TC without its Ethernet header (skb_pp_cow_data() copies no skb->mac_len). The header is in front of it
+ * still, and comes back for the programs behind this one, too. False: it can't.
+ */
+__noinline int mend_head(struct __sk_buff *skb)
+{
+	const __u32 size = sizeof(struct eth_header);
+	__u64 mac[2] = { 0 }, first[2] = { 0 };
+
+	if (bpf_skb_load_bytes(skb, 0, first, size) ||
+	    bpf_skb_load_bytes_relative(skb, 0, mac, size, BPF_HDR_START_MAC))
+		return 1; /* shorter than any frame: it is handled as such */
+	if (mac[0] == first[0] && mac[1] == first[1])
+		return 1;
+	return !bpf_skb_change_head(skb, size, 0) && !bpf_skb_store_bytes(skb, 0, mac, size, 0);
+}
+
+/*
+ * wire_len is the length before TC put the Ethernet header back in front of the packet. That of segments may
+ * count all their headers.
+ */
+static __always_inline bool may_lack_head(const struct __sk_buff *skb)
+{
+	return !cfg.no_l2 && (skb->wire_len == skb->len || skb->gso_size);
+}
+
 
 SEC("tc")
 int portguard_tc_in(struct __sk_buff *skb)
 {
+	if (dir == PG_DIR_IN && may_lack_head(skb) && !mend_head(skb))
+		return TC_ACT_SHOT;
 	return tc(skb, PG_DIR_IN);
 }
 

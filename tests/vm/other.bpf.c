@@ -18,4 +18,12 @@ int other(struct xdp_md *ctx)
 	return *(__u16 *)(data + DPORT_AT) == bpf_htons(8004) ? XDP_DROP : XDP_PASS;
 }
 
+/* One that takes frames of several pieces, as more and more do, and lets all of them through. */
+SEC("xdp.frags")
+int other_frags(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_PASS;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
