@@ -29,6 +29,7 @@ override CFLAGS += $(LIB_CFLAGS)
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(LIBS) ncursesw 2>/dev/null)
 
 ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/ppc64le/powerpc/; s/riscv64/riscv/')
+SKEL := $(addprefix $(O)/,portguard.skel.h entry.skel.h mark.skel.h)
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -D__TARGET_ARCH_$(ARCH) \
 	-Iinclude -Ivmlinux -Ibpf $(LIB_CFLAGS)
 
@@ -230,7 +231,7 @@ deb: | need-build ## a Debian package, to .output/deb
 
 # What compilers and checkers find without running anything; each file's result is kept until it changes.
 LINT := $(USER_SRC:%.c=$(O)/lint/%)
-$(O)/lint/user/%: user/%.c .clang-tidy packaging/lint.sh $(O)/flags | $(O)/portguard.skel.h $(O)/entry.skel.h
+$(O)/lint/user/%: user/%.c .clang-tidy packaging/lint.sh $(O)/flags | $(SKEL)
 	$(call say,LINT)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -M -MP -MT $@ -MF $@.d $<
@@ -266,7 +267,7 @@ portguard: $(USER_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(O)/user/%.o: user/%.c $(O)/flags | $(O)/portguard.skel.h $(O)/entry.skel.h
+$(O)/user/%.o: user/%.c $(O)/flags | $(SKEL)
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -281,12 +282,12 @@ $(O)/web.o: $(O)/web.c $(O)/flags
 
 $(O)/user/term.o $(O)/fuzz/user/term.o: override CFLAGS += $(shell $(PKG_CONFIG) --cflags ncursesw 2>/dev/null)
 
-$(O)/portguard.bpf.o $(O)/entry.bpf.o: $(O)/%.bpf.o: bpf/%.bpf.c $(O)/flags
+$(SKEL:.skel.h=.bpf.o): $(O)/%.bpf.o: bpf/%.bpf.c $(O)/flags
 	$(call say,BPF)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/portguard.skel.h $(O)/entry.skel.h: $(O)/%.skel.h: $(O)/%.bpf.o
+$(SKEL): $(O)/%.skel.h: $(O)/%.bpf.o
 	$(call say,SKEL)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
 
@@ -301,7 +302,7 @@ $(O)/tests/bpf/%.skel.h: $(O)/tests/bpf/%.bpf.o
 
 $(O)/tests/bpf/test_set.o: | $(O)/tests/bpf/set.skel.h
 
-$(O)/tests/%.o: tests/%.c $(O)/flags | $(O)/portguard.skel.h $(O)/entry.skel.h
+$(O)/tests/%.o: tests/%.c $(O)/flags | $(SKEL)
 	$(call say,CC)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -Itests -MMD -MP -c -o $@ $<

@@ -196,6 +196,27 @@ static __always_inline bool find_hook(const struct cursor *c, void *ctx, struct 
 	return true;
 }
 
+/*
+ * XDP has no skb that could be marked: its mark goes in front of the packet, to mark.bpf.c. 0: it can't. To let
+ * it go on without could be to route it past a tunnel that the mark leads to.
+ */
+__noinline int tell_mark(struct xdp_md *ctx)
+{
+	struct pg_mark_meta *m = (void *)(long)ctx->data_meta;
+	struct pkt *p = this_pkt();
+
+	/* One frame may be run again and again, in test runs. */
+	if ((void *)(m + 1) > (void *)(long)ctx->data || m->magic != PG_MARK_MAGIC) {
+		if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*m)))
+			return 0;
+		m = (void *)(long)ctx->data_meta;
+	}
+	if (!p || (void *)(m + 1) > (void *)(long)ctx->data)
+		return 0;
+	*m = (struct pg_mark_meta){ PG_MARK_MAGIC, p->mark, cfg.ifindex, cfg.netns };
+	return 1;
+}
+
 /* For the program of PG_ROLE_SHADOW, which leaves it to the one behind it. Above REJECT, as MAX is. */
 #define VERDICT_NEXT ((enum pg_verdict)(_PG_VERDICT_MAX + 1))
 
@@ -238,6 +259,12 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 			d.reason = PG_REASON_KILLED;
 			d.term = PG_TRACE_NO_TERM;
 		}
+	}
+	if (c->xdp && p->mark && d.verdict == PG_VERDICT_ACCEPT && cfg.role != PG_ROLE_SHADOW &&
+	    !tell_mark(ctx)) {
+		d.verdict = PG_VERDICT_DROP;
+		d.reason = PG_REASON_MARK_LOST;
+		d.term = PG_TRACE_NO_TERM;
 	}
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
 	if (d.verdict != PG_VERDICT_ACCEPT || p->needs & PG_NEED_WATCH)
@@ -447,33 +474,6 @@ static __always_inline enum pg_verdict fast_skb(struct __sk_buff *skb, enum pg_d
 	return fast_path(&c);
 }
 
-static __always_inline int tc(struct __sk_buff *skb, enum pg_dir dir)
-{
-	enum pg_verdict verdict;
-
-	if (dir == PG_DIR_IN && skb->tc_index == OUR_ANSWER) {
-		if (cfg.role == PG_ROLE_SHADOW)
-			goto next;
-		skb->tc_index = 0;
-		return TC_ACT_UNSPEC;
-	}
-	verdict = fast_skb(skb, dir);
-	if (verdict == _PG_VERDICT_MAX)
-		verdict = try_skb(skb, dir, TC_LINEAR, false);
-	if (verdict == _PG_VERDICT_MAX)
-		verdict = try_skb(skb, dir, skb->len, true);
-	if (verdict >= PG_VERDICT_REJECT) {
-		if (cfg.role == PG_ROLE_FED)
-			return TC_ACT_SHOT;
-		if (cfg.role == PG_ROLE_SHADOW)
-			goto next;
-		return dir == PG_DIR_IN ? answer_tc(skb) : answer_departure(skb);
-	}
-	return verdict == PG_VERDICT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
-next:
-	bpf_tail_call(skb, &pg_next, 0);
-	return TC_ACT_SHOT; /* never, as above */
-}
 /*
  * Linux from 6.9 on gives a packet that passes generic XDP with a program that takes frames of several pieces to
  * TC without its Ethernet header (skb_pp_cow_data() copies no skb->mac_len). The header is in front of it
@@ -501,12 +501,39 @@ static __always_inline bool may_lack_head(const struct __sk_buff *skb)
 	return !cfg.no_l2 && (skb->wire_len == skb->len || skb->gso_size);
 }
 
+static __always_inline int tc(struct __sk_buff *skb, enum pg_dir dir)
+{
+	enum pg_verdict verdict;
+
+	if (dir == PG_DIR_IN && may_lack_head(skb) && !mend_head(skb))
+		return TC_ACT_SHOT;
+	if (dir == PG_DIR_IN && skb->tc_index == OUR_ANSWER) {
+		if (cfg.role == PG_ROLE_SHADOW)
+			goto next;
+		skb->tc_index = 0;
+		return TC_ACT_UNSPEC;
+	}
+	verdict = fast_skb(skb, dir);
+	if (verdict == _PG_VERDICT_MAX)
+		verdict = try_skb(skb, dir, TC_LINEAR, false);
+	if (verdict == _PG_VERDICT_MAX)
+		verdict = try_skb(skb, dir, skb->len, true);
+	if (verdict >= PG_VERDICT_REJECT) {
+		if (cfg.role == PG_ROLE_FED)
+			return TC_ACT_SHOT;
+		if (cfg.role == PG_ROLE_SHADOW)
+			goto next;
+		return dir == PG_DIR_IN ? answer_tc(skb) : answer_departure(skb);
+	}
+	return verdict == PG_VERDICT_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+next:
+	bpf_tail_call(skb, &pg_next, 0);
+	return TC_ACT_SHOT; /* never, as above */
+}
 
 SEC("tc")
 int portguard_tc_in(struct __sk_buff *skb)
 {
-	if (dir == PG_DIR_IN && may_lack_head(skb) && !mend_head(skb))
-		return TC_ACT_SHOT;
 	return tc(skb, PG_DIR_IN);
 }
 

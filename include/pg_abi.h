@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 12
+#define PG_ABI 13
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -229,6 +229,7 @@ struct pg_base {
 #define PG_NEED_FRAGMENT_RULES (1U << 7) /* a rule for arrivals is about later ones (-f) */
 #define PG_NEED_FLOW (1U << 8)	  /* more of the connection than its state; with PG_NEED_STATE */
 #define PG_NEED_ROUTES (1U << 9)  /* what the kernel's routing says: see dp_local.c */
+#define PG_NEED_MARKS (1U << 13) /* not of the programs: some rule sets an arrival's mark */
 #define PG_NEED_NOTRACK (1U << 11) /* some rule says NOTRACK */
 #define PG_NEED_WATCH (1U << 12)   /* not of the policy: somebody watches what passes (pg_watch) */
 #define PG_NEED_RULE_STATE (1U << 10) /* connection state, and not because of a setting */
@@ -716,6 +717,17 @@ struct pg_feed {
 	__u8 data[PG_FEED_BYTES + PG_FEED_MAX];
 };
 
+/*
+ * The mark that rules gave a packet, in front of its data: from the XDP program to mark.bpf.c behind it on
+ * TC, which gives it to the skb. Host byte order. What is in front of the data stays there when a packet is
+ * forwarded, so that another instance may find it.
+ */
+#define PG_MARK_MAGIC 0x70676d6bU
+struct pg_mark_meta {
+	__u32 magic, mark;
+	__u32 ifindex, netns; /* where: as the two programs were told when they were loaded */
+};
+
 /* An interface of the instance, in pg_ifaces. Written and read by the command only. */
 struct pg_iface {
 	__u64 netns;   /* inode of the network namespace; 0: the slot is free */
@@ -748,6 +760,8 @@ _Static_assert(sizeof(struct pg_step) == 12, "ABI");
 _Static_assert(sizeof(struct pg_handoff) == 64, "ABI: a cache line of one CPU");
 _Static_assert(sizeof(struct pg_difference) == 36, "ABI: no padding, all bytes of it are compared");
 _Static_assert(sizeof(struct pg_iface) == 136, "ABI");
+_Static_assert(sizeof(struct pg_mark_meta) % 4 == 0 && sizeof(struct pg_mark_meta) <= 32,
+	       "what bpf_xdp_adjust_meta() takes");
 _Static_assert(_PG_REASON_MAX <= PG_TOTALS_REASONS, "totals have room for every reason");
 _Static_assert(_PG_VERDICT_MAX <= PG_TOTALS_VERDICTS, "totals have room for every verdict");
 _Static_assert(_PG_L4_MAX <= 8, "pg_gen.proto has room for every state");

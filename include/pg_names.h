@@ -44,7 +44,9 @@
 	  "a fragment came before its datagram's first one, and follows `set-fragments'")          \
 	X(FRAGMENT_OVERLAP, "fragment-overlap",                                                    \
 	  "a fragment would be written over what its datagram's first one has said")                \
-	X(KILLED, "killed", "of a connection that flows --kill or a rule with --kill has ended")
+	X(KILLED, "killed", "of a connection that flows --kill or a rule with --kill has ended")   \
+	X(MARK_LOST, "mark-lost",                                                                  \
+	  "a rule set its mark, and the driver left no room in front of it to tell the stack")
 
 /* TCP flags in the order of their bits, which is the order of their counters. */
 #define PG_TCP_FLAGS(X)                                                                            \

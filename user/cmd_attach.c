@@ -198,8 +198,6 @@ static int attach_all(struct pg_dp *dp, const struct options *o, struct pg_rules
 		r = pg_dp_flow_adopt(dp, false, err);
 	for (size_t i = 0; i < n && r >= 0; i++)
 		r = attach_one(dp, o, name[i], err);
-	if (r >= 0)
-		r = pg_policy_check_modes(dp, policy, err);
 	if (r < 0)
 		undo(dp, before, name, n);
 	else if (pg_dp_policy_tracks(dp))

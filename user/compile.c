@@ -1095,7 +1095,8 @@ static int record_action(struct compiler *c, const struct pg_term *t, struct pg_
 		rec->kind = PG_ACT_MARK;
 		arg[0].v[0] = rule->args.mark.mark;
 		arg[0].v[1] = rule->args.mark.mask;
-		c->tables->marks |= c->from[t->chain] & ARRIVALS;
+		if (c->from[t->chain] & ARRIVALS)
+			c->gen.needs |= PG_NEED_MARKS;
 		break;
 	case PG_TARGET_CT:
 		rec->kind = PG_ACT_NOTRACK;

@@ -35,7 +35,6 @@ struct pg_tables {
 		__u32 rule;  /* number within the chain, from 1 */
 	} *terms;	     /* gen.terms: whose rule each term is */
 	size_t n_classes;    /* distinct rows */
-	bool marks;	     /* some rule sets the mark of a packet that arrives */
 	struct pg_link *links; /* PG_LINKS, where each is looked for */
 	__u32 *through;	       /* as pg_tables_map.through */
 };

@@ -142,6 +142,7 @@ struct pg_dp_iface {
 	bool multi;	     /* it is one of the programs of libxdp's dispatcher */
 	bool gone;	     /* the interface no longer exists, or our program was taken off it */
 	__u32 ingress_prog_id, egress_prog_id; /* 0: none */
+	__u32 mark_prog_id; /* what gives skbs the marks of XDP; 0: none */
 };
 /* Fills ret[PG_MAX_IFACES] by slot. */
 int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err);
@@ -194,6 +195,13 @@ bool pg_dp_cost_read(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, struct
 int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
 		  struct pg_err *err);
 void pg_dp_flip(struct pg_dp *dp, __u32 confirm_s);
+/*
+ * Before a policy with PG_NEED_MARKS: have the stack told of the marks that XDP gives. -EOPNOTSUPP: the driver of
+ * some interface can't; -EXDEV: it is in another network namespace.
+ */
+int pg_dp_marks_open(struct pg_dp *dp, struct pg_err *err);
+/* Take it off when neither the policy in force nor the one that packets may go back to needs it. */
+void pg_dp_marks_close(struct pg_dp *dp);
 /* Both steps. */
 int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
 		 struct pg_err *err);

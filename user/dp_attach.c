@@ -4,6 +4,7 @@
 #include <linux/if_link.h>
 #include <string.h>
 
+#include "dp_mark.h"
 #include "dp_multi.h"
 
 /* Slots ---------------------------------------------------------------------------------------- */
@@ -13,7 +14,7 @@ static bool is_live(const struct pg_dp *dp, __u32 slot)
 {
 	unsigned ifindex = 0;
 
-	return pg_hook_prog_id(dp, slot, PG_DIR_IN, &ifindex) &&
+	return pg_hook_prog_id(dp, slot, PG_HOOK_IN, &ifindex) &&
 	       ifindex == pg_dp_slots(dp)[slot].ifindex;
 }
 
@@ -43,8 +44,9 @@ int pg_dp_ifaces(struct pg_dp *dp, struct pg_dp_iface *ret, struct pg_err *err)
 		current_name(dp, i, f->abi.name);
 		f->abi.mode_reason[sizeof(f->abi.mode_reason) - 1] = '\0';
 		f->here = f->abi.netns == dp->netns;
-		f->ingress_prog_id = pg_hook_prog_id(dp, i, PG_DIR_IN, NULL);
-		f->egress_prog_id = pg_hook_prog_id(dp, i, PG_DIR_OUT, NULL);
+		f->ingress_prog_id = pg_hook_prog_id(dp, i, PG_HOOK_IN, NULL);
+		f->egress_prog_id = pg_hook_prog_id(dp, i, PG_HOOK_OUT, NULL);
+		f->mark_prog_id = pg_hook_prog_id(dp, i, PG_HOOK_MARK, NULL);
 		f->gone = !is_live(dp, i);
 		f->moved = f->here && !f->gone && !if_indextoname(f->abi.ifindex, name);
 		f->outdated = !f->gone && f->abi.build != pg_dp_build();
@@ -129,7 +131,8 @@ static int detach_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 	struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	char name[sizeof(f->name)];
 	/* The filter last: where that fails, it is on. */
-	int r = pg_hook_remove(dp, slot, PG_DIR_OUT, err) ?: pg_hook_remove(dp, slot, PG_DIR_IN, err);
+	int r = pg_hook_remove(dp, slot, PG_HOOK_MARK, err) ?: pg_hook_remove(dp, slot, PG_HOOK_OUT, err) ?:
+		pg_hook_remove(dp, slot, PG_HOOK_IN, err);
 
 	if (r)
 		return r;
@@ -187,6 +190,40 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 	f->netns = dp->netns;
 	f->space = space;
 	return 0;
+}
+
+/* Marks ---------------------------------------------------------------------------------------- */
+
+static bool is_xdp(__u32 mode)
+{
+	return mode == PG_MODE_NATIVE || mode == PG_MODE_SKB;
+}
+
+int pg_dp_marks_open(struct pg_dp *dp, struct pg_err *err)
+{
+	char name[IFNAMSIZ];
+	struct pg_nic nic;
+	int r = 0;
+
+	for (__u32 i = 0; !r && i < PG_IFACE_PAST; i++) {
+		const struct pg_iface *f = &pg_dp_slots(dp)[i];
+
+		if (!f->netns || !is_xdp(f->mode) || !is_live(dp, i) ||
+		    pg_hook_prog_id(dp, i, PG_HOOK_MARK, NULL))
+			continue;
+		current_name(dp, i, name);
+		if (f->netns != dp->netns)
+			return pg_hook_refuse_elsewhere(f, err);
+		r = pg_nic_find(name, &nic, err) ?: pg_mark_install(dp, &nic, i, f->mode, pg_multi_is(dp, i), err);
+	}
+	return r;
+}
+
+void pg_dp_marks_close(struct pg_dp *dp)
+{
+	for (__u32 i = 0; i < PG_IFACE_PAST && !(pg_dp_needs(dp) & PG_NEED_MARKS); i++)
+		if (pg_dp_slots(dp)[i].netns && is_xdp(pg_dp_slots(dp)[i].mode))
+			pg_hook_remove(dp, i, PG_HOOK_MARK, NULL); /* one that stays does nothing */
 }
 
 /* Detaching ------------------------------------------------------------------------------------ */
@@ -260,7 +297,7 @@ static __u32 foreign_xdp(const struct pg_dp *dp, const struct pg_nic *nic, __u32
 	if (bpf_xdp_query(nic->ifindex, 0, &q))
 		return 0; /* a kernel that can't tell refuses by itself */
 	id = q.prog_id ?: q.drv_prog_id ?: q.skb_prog_id ?: q.hw_prog_id;
-	return id == pg_hook_prog_id(dp, slot, PG_DIR_IN, NULL) ? 0 : id;
+	return id == pg_hook_prog_id(dp, slot, PG_HOOK_IN, NULL) ? 0 : id;
 }
 
 static bool is_dispatcher(__u32 id)
@@ -303,11 +340,15 @@ static int try_mode(struct pg_dp *dp, struct job *job, enum pg_mode mode, struct
 	int tc = pg_dp_prog_fd(job->skel, PG_PROG_TC_IN);
 	int prog = mode == PG_MODE_TC ? tc : pg_dp_prog_fd(job->skel, PG_PROG_XDP);
 	const struct pg_hook_progs progs = { prog, tc, job->multi };
-	int r = pg_hook_install(dp, job->nic, job->slot, PG_DIR_IN, mode, &progs, err);
+	int r = 0;
 
-	if (!r)
-		job->mode = mode;
-	return r;
+	if (is_xdp(mode) && pg_dp_needs(dp) & PG_NEED_MARKS)
+		r = pg_mark_install(dp, job->nic, job->slot, mode, job->multi, err);
+	r = r ?: pg_hook_install(dp, job->nic, job->slot, PG_HOOK_IN, mode, &progs, err);
+	if (r)
+		return r;
+	job->mode = mode;
+	return mode == PG_MODE_TC ? pg_hook_remove(dp, job->slot, PG_HOOK_MARK, err) : 0;
 }
 
 /* "eth0: native XDP refused by …; advice": the interface is said already, the advice taken. */
@@ -398,23 +439,25 @@ static int attach_hooks(struct pg_dp *dp, struct job *job, const struct pg_attac
 	if (r || !egress)
 		return r;
 	if (opts->no_egress)
-		return pg_hook_remove(dp, job->slot, PG_DIR_OUT, err);
-	return pg_hook_install(dp, job->nic, job->slot, PG_DIR_OUT, PG_MODE_TC,
+		return pg_hook_remove(dp, job->slot, PG_HOOK_OUT, err);
+	return pg_hook_install(dp, job->nic, job->slot, PG_HOOK_OUT, PG_MODE_TC,
 			       &(struct pg_hook_progs){ pg_dp_prog_fd(job->skel, PG_PROG_TC_OUT), -1, false },
 			       err);
 }
 
 /* The directions that `done` does not name keep their mode and get these programs. */
-static int replace_progs(struct pg_dp *dp, __u32 slot, const struct portguard_bpf *skel,
-			 const bool done[_PG_DIR_MAX], struct pg_err *err)
+static int replace_progs(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
+			 const struct portguard_bpf *skel, const bool done[_PG_DIR_MAX], struct pg_err *err)
 {
 	enum pg_prog in = pg_dp_slots(dp)[slot].mode == PG_MODE_TC ? PG_PROG_TC_IN : PG_PROG_XDP;
 	const enum pg_prog prog[_PG_DIR_MAX] = { [PG_DIR_IN] = in, [PG_DIR_OUT] = PG_PROG_TC_OUT };
 	int r = 0;
 
-	for (int dir = 0; !r && dir < _PG_DIR_MAX; dir++)
-		if (!done[dir] && pg_hook_prog_id(dp, slot, dir, NULL))
-			r = pg_hook_replace(dp, slot, dir, pg_dp_prog_fd(skel, prog[dir]), err);
+	for (enum pg_hook at = PG_HOOK_IN; !r && at <= PG_HOOK_OUT; at++)
+		if (!done[at] && pg_hook_prog_id(dp, slot, at, NULL))
+			r = pg_hook_replace(dp, slot, at, pg_dp_prog_fd(skel, prog[at]), err);
+	if (!r && !done[PG_HOOK_IN] && pg_hook_prog_id(dp, slot, PG_HOOK_MARK, NULL))
+		r = pg_mark_install(dp, nic, slot, pg_dp_slots(dp)[slot].mode, pg_multi_is(dp, slot), err);
 	if (!r)
 		pg_dp_slots(dp)[slot].build = pg_dp_build();
 	return r;
@@ -483,7 +526,8 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 
 	ingress = !is_live(dp, slot) || (opts->mode != PG_MODE_NONE && opts->mode != f->mode) ||
 		  (opts->multi && !pg_multi_is(dp, slot));
-	egress = !!pg_hook_prog_id(dp, slot, PG_DIR_OUT, NULL) == opts->no_egress;
+	egress = !!pg_hook_prog_id(dp, slot, PG_HOOK_OUT, NULL) == opts->no_egress;
+	load.linear = (ingress ? opts->mode : f->mode) == PG_MODE_SKB && !load.multi;
 	if (!ingress && !egress && f->build == pg_dp_build())
 		return 0;
 	r = pg_dp_refuse_shadow(dp, err);
@@ -497,7 +541,7 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	job.skel = skel;
 	r = attach_for(dp, &job, opts, ingress, egress, foreign, err);
 	if (!r)
-		r = replace_progs(dp, slot, skel, (bool[]){ ingress, egress }, err);
+		r = replace_progs(dp, nic, slot, skel, (bool[]){ ingress, egress }, err);
 	pg_dp_unload(skel);
 	return r;
 }
@@ -515,7 +559,8 @@ int pg_dp_attach(struct pg_dp *dp, const char *ifname, const struct pg_attach_op
 	if (r)
 		return r;
 	slot = slot_by_index(dp, nic.ifindex);
-	r = pg_hook_settle(dp, &nic, slot, PG_DIR_IN, err) ?: pg_hook_settle(dp, &nic, slot, PG_DIR_OUT, err);
+	r = pg_hook_settle(dp, &nic, slot, PG_HOOK_IN, err) ?:
+	    pg_hook_settle(dp, &nic, slot, PG_HOOK_OUT, err);
 	if (r)
 		return r;
 	was_live = is_live(dp, slot);
@@ -546,9 +591,10 @@ static int upgrade_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 	load.ifindex = nic.ifindex;
 	load.no_l2 = !nic.ethernet;
 	load.multi = pg_multi_is(dp, slot);
+	load.linear = pg_dp_slots(dp)[slot].mode == PG_MODE_SKB && !load.multi;
 	r = pg_dp_load(dp, &load, &skel, err);
 	if (!r)
-		r = replace_progs(dp, slot, skel, none, err);
+		r = replace_progs(dp, &nic, slot, skel, none, err);
 	pg_dp_unload(skel);
 	return r;
 }

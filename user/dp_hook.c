@@ -18,25 +18,25 @@
 
 /* Pins ----------------------------------------------------------------------------------------- */
 
-static const char *const dir_names[_PG_DIR_MAX] = { "in", "out" };
+static const char *const hook_names[_PG_HOOK_MAX] = { "in", "out", "mark" };
 
 static int pin_name(const struct pg_dp *dp, char *buf, size_t size, const char *kind, __u32 slot,
-		    enum pg_dir dir)
+		    enum pg_hook at)
 {
-	return pg_dp_pin_path(dp, buf, size, "%s_%u_%s", kind, slot, dir_names[dir]);
+	return pg_dp_pin_path(dp, buf, size, "%s_%u_%s", kind, slot, hook_names[at]);
 }
 
-static int open_pin(const struct pg_dp *dp, const char *kind, __u32 slot, enum pg_dir dir)
+static int open_pin(const struct pg_dp *dp, const char *kind, __u32 slot, enum pg_hook at)
 {
 	char path[512];
 
-	return pin_name(dp, path, sizeof(path), kind, slot, dir) ? -1 : bpf_obj_get(path);
+	return pin_name(dp, path, sizeof(path), kind, slot, at) ? -1 : bpf_obj_get(path);
 }
 
-static int make_pin(const struct pg_dp *dp, int fd, const char *kind, __u32 slot, enum pg_dir dir)
+static int make_pin(const struct pg_dp *dp, int fd, const char *kind, __u32 slot, enum pg_hook at)
 {
 	char path[512];
-	int r = pin_name(dp, path, sizeof(path), kind, slot, dir);
+	int r = pin_name(dp, path, sizeof(path), kind, slot, at);
 
 	if (r)
 		return r;
@@ -44,20 +44,20 @@ static int make_pin(const struct pg_dp *dp, int fd, const char *kind, __u32 slot
 	return bpf_obj_pin(fd, path) ? -errno : 0;
 }
 
-static void remove_pin(const struct pg_dp *dp, const char *kind, __u32 slot, enum pg_dir dir)
+static void remove_pin(const struct pg_dp *dp, const char *kind, __u32 slot, enum pg_hook at)
 {
 	char path[512];
 
-	if (!pin_name(dp, path, sizeof(path), kind, slot, dir))
+	if (!pin_name(dp, path, sizeof(path), kind, slot, at))
 		unlink(path);
 }
 
 static int rename_pin(const struct pg_dp *dp, const char *from, const char *to, __u32 slot,
-		      enum pg_dir dir)
+		      enum pg_hook at)
 {
 	char old[512], new[512];
-	int r = pin_name(dp, old, sizeof(old), from, slot, dir) ?:
-		pin_name(dp, new, sizeof(new), to, slot, dir);
+	int r = pin_name(dp, old, sizeof(old), from, slot, at) ?:
+		pin_name(dp, new, sizeof(new), to, slot, at);
 
 	if (r)
 		return r;
@@ -65,13 +65,13 @@ static int rename_pin(const struct pg_dp *dp, const char *from, const char *to, 
 	return rename(old, new) ? -errno : 0;
 }
 
-static void drop_link(const struct pg_dp *dp, const char *kind, __u32 slot, enum pg_dir dir)
+static void drop_link(const struct pg_dp *dp, const char *kind, __u32 slot, enum pg_hook at)
 {
-	_close_ int link = open_pin(dp, kind, slot, dir);
+	_close_ int link = open_pin(dp, kind, slot, at);
 
 	if (link >= 0)
 		bpf_link_detach(link);
-	remove_pin(dp, kind, slot, dir);
+	remove_pin(dp, kind, slot, at);
 }
 
 /* Classic TC ----------------------------------------------------------------------------------- */
@@ -85,10 +85,10 @@ static __u32 prog_id(int fd)
 }
 
 /* The handle under which program `id` is attached; id 0: the first that is free. 0: none. */
-static __u32 classic_handle(unsigned ifindex, enum pg_dir dir, __u32 id)
+static __u32 classic_handle(unsigned ifindex, enum pg_hook at, __u32 id)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
-		    .attach_point = dir == PG_DIR_IN ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+		    .attach_point = at == PG_HOOK_OUT ? BPF_TC_EGRESS : BPF_TC_INGRESS);
 
 	for (__u32 handle = 1; handle <= TC_HANDLES; handle++) {
 		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = TC_PRIORITY);
@@ -100,12 +100,12 @@ static __u32 classic_handle(unsigned ifindex, enum pg_dir dir, __u32 id)
 	return 0;
 }
 
-static int classic_detach(unsigned ifindex, enum pg_dir dir, __u32 id)
+static int classic_detach(unsigned ifindex, enum pg_hook at, __u32 id)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
-		    .attach_point = dir == PG_DIR_IN ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+		    .attach_point = at == PG_HOOK_OUT ? BPF_TC_EGRESS : BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = TC_PRIORITY,
-		    .handle = id ? classic_handle(ifindex, dir, id) : 0);
+		    .handle = id ? classic_handle(ifindex, at, id) : 0);
 
 	return opts.handle ? bpf_tc_detach(&hook, &opts) : 0;
 }
@@ -114,35 +114,35 @@ static int classic_detach(unsigned ifindex, enum pg_dir dir, __u32 id)
  * A program is pinned before it is attached, as next_* where another is there, so that a filter that
  * nobody knows of can't be left: what a command that died has not finished is finished here.
  */
-static void classic_settle(const struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir)
+static void classic_settle(const struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_hook at)
 {
-	_close_ int next = open_pin(dp, "next", slot, dir);
+	_close_ int next = open_pin(dp, "next", slot, at);
 	__u32 id = prog_id(next);
 
-	if (id && classic_handle(ifindex, dir, id))
-		rename_pin(dp, "next", "prog", slot, dir);
+	if (id && classic_handle(ifindex, at, id))
+		rename_pin(dp, "next", "prog", slot, at);
 	else if (id)
-		remove_pin(dp, "next", slot, dir);
+		remove_pin(dp, "next", slot, at);
 }
 
 /* Is the slot's filter on the interface? One that is only pinned was taken off by a command that died. */
-static bool classic_is_on(const struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir)
+static bool classic_is_on(const struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_hook at)
 {
 	_close_ int prog = -1;
 	__u32 id;
 
-	classic_settle(dp, ifindex, slot, dir);
-	prog = open_pin(dp, "prog", slot, dir);
+	classic_settle(dp, ifindex, slot, at);
+	prog = open_pin(dp, "prog", slot, at);
 	id = prog_id(prog);
-	return id && classic_handle(ifindex, dir, id);
+	return id && classic_handle(ifindex, at, id);
 }
 
 /* Where there is a program of ours, the new one takes its place in one step. */
-static int classic_install(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir,
+static int classic_install(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_hook at,
 			   int prog_fd, struct pg_err *err)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
-		    .attach_point = dir == PG_DIR_IN ? BPF_TC_INGRESS : BPF_TC_EGRESS);
+		    .attach_point = at == PG_HOOK_OUT ? BPF_TC_EGRESS : BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .priority = TC_PRIORITY, .prog_fd = prog_fd);
 	_close_ int old = -1;
 	__u32 old_id;
@@ -150,27 +150,27 @@ static int classic_install(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum 
 
 	if (r && r != -EEXIST)
 		return pg_dp_fail(err, r, "cannot attach to TC");
-	classic_settle(dp, ifindex, slot, dir);
-	old = open_pin(dp, "prog", slot, dir);
+	classic_settle(dp, ifindex, slot, at);
+	old = open_pin(dp, "prog", slot, at);
 	old_id = prog_id(old);
 	if (old_id)
-		opts.handle = classic_handle(ifindex, dir, old_id);
+		opts.handle = classic_handle(ifindex, at, old_id);
 	if (opts.handle)
 		opts.flags = BPF_TC_F_REPLACE;
 	else
-		opts.handle = classic_handle(ifindex, dir, 0);
+		opts.handle = classic_handle(ifindex, at, 0);
 	if (!opts.handle)
 		return pg_dp_fail(err, -ENOSPC, "cannot attach to TC");
-	r = make_pin(dp, prog_fd, "next", slot, dir);
+	r = make_pin(dp, prog_fd, "next", slot, at);
 	if (!r)
 		r = bpf_tc_attach(&hook, &opts);
 	if (!r)
-		r = rename_pin(dp, "next", "prog", slot, dir);
+		r = rename_pin(dp, "next", "prog", slot, at);
 	if (r) {
-		remove_pin(dp, "next", slot, dir);
+		remove_pin(dp, "next", slot, at);
 		return pg_dp_fail(err, r, "cannot attach to TC");
 	}
-	drop_link(dp, "link", slot, dir);
+	drop_link(dp, "link", slot, at);
 	return 0;
 }
 
@@ -226,39 +226,39 @@ static int xdp_link(const struct pg_nic *nic, enum pg_mode mode, int prog_fd, st
 	return link >= 0 ? link : refused(nic, mode, prog_fd, flags, -errno, err);
 }
 
-static int tcx_link(const struct pg_nic *nic, enum pg_dir dir, int prog_fd)
+static int tcx_link(const struct pg_nic *nic, enum pg_hook at, int prog_fd)
 {
 	int link;
 
 	if (getenv("PORTGUARD_NO_TCX")) /* so that tests reach classic TC on newer kernels */
 		return -EOPNOTSUPP;
-	link = bpf_link_create(prog_fd, nic->ifindex, dir == PG_DIR_IN ? TCX_INGRESS : TCX_EGRESS,
+	link = bpf_link_create(prog_fd, nic->ifindex, at == PG_HOOK_OUT ? TCX_EGRESS : TCX_INGRESS,
 			       NULL);
 	return link < 0 ? -errno : link;
 }
 
-static void drop_classic(const struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir)
+static void drop_classic(const struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_hook at)
 {
-	_close_ int classic = open_pin(dp, "prog", slot, dir);
+	_close_ int classic = open_pin(dp, "prog", slot, at);
 
 	if (classic >= 0)
-		classic_detach(ifindex, dir, prog_id(classic));
-	remove_pin(dp, "prog", slot, dir);
+		classic_detach(ifindex, at, prog_id(classic));
+	remove_pin(dp, "prog", slot, at);
 }
 
 /* Make a new link the slot's; the old one, of whatever kind, goes when the new one is pinned. */
-static int adopt_link(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_dir dir, int link,
+static int adopt_link(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_hook at, int link,
 		      struct pg_err *err)
 {
-	int r = make_pin(dp, link, "new", slot, dir);
+	int r = make_pin(dp, link, "new", slot, at);
 
 	if (!r) {
-		drop_link(dp, "link", slot, dir);
-		r = rename_pin(dp, "new", "link", slot, dir);
+		drop_link(dp, "link", slot, at);
+		r = rename_pin(dp, "new", "link", slot, at);
 	}
 	if (r)
 		return pg_dp_fail(err, r, "cannot pin the link");
-	drop_classic(dp, ifindex, slot, dir);
+	drop_classic(dp, ifindex, slot, at);
 	return 0;
 }
 
@@ -271,11 +271,11 @@ static bool is_xdp(enum pg_mode mode)
  * A command died in adopt_link(), or behind it: while the old link filters the new one goes, otherwise
  * it becomes the slot's, which may not know the mode yet.
  */
-int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir, struct pg_err *err)
+int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_hook at, struct pg_err *err)
 {
-	_close_ int link = open_pin(dp, "link", slot, dir), left = open_pin(dp, "new", slot, dir);
-	_close_ int interim = open_pin(dp, "interim", slot, dir);
-	bool classic = classic_is_on(dp, nic->ifindex, slot, dir);
+	_close_ int link = open_pin(dp, "link", slot, at), left = open_pin(dp, "new", slot, at);
+	_close_ int interim = open_pin(dp, "interim", slot, at);
+	bool classic = classic_is_on(dp, nic->ifindex, slot, at);
 	struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 	struct bpf_link_info info = { 0 };
@@ -284,25 +284,25 @@ int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum 
 
 	if (link >= 0)
 		bpf_obj_get_info_by_fd(link, &info, &len);
-	if (dir == PG_DIR_IN && (info.xdp.ifindex || classic))
+	if (at == PG_HOOK_IN && (info.xdp.ifindex || classic))
 		r = pg_multi_remove(dp, slot, err); /* TC filters: it was not joined yet, or was to be left */
 	if (r)
 		return r;
 	if (info.xdp.ifindex) {
-		drop_link(dp, "new", slot, dir);
-		drop_link(dp, "interim", slot, dir);
+		drop_link(dp, "new", slot, at);
+		drop_link(dp, "interim", slot, at);
 	} else if (left >= 0 || interim >= 0) {
-		remove_pin(dp, "link", slot, dir);
+		remove_pin(dp, "link", slot, at);
 		len = sizeof(info);
-		if (rename_pin(dp, left >= 0 ? "new" : "interim", "link", slot, dir) ||
+		if (rename_pin(dp, left >= 0 ? "new" : "interim", "link", slot, at) ||
 		    bpf_obj_get_info_by_fd(left >= 0 ? left : interim, &info, &len))
 			return 0;
-	} else if (dir == PG_DIR_IN && !classic && pg_multi_is(dp, slot)) {
+	} else if (at == PG_HOOK_IN && !classic && pg_multi_is(dp, slot)) {
 		info.type = BPF_LINK_TYPE_XDP;
 	} else {
 		return 0;
 	}
-	if (dir != PG_DIR_IN ||
+	if (at != PG_HOOK_IN ||
 	    (*mode != PG_MODE_NONE && is_xdp(*mode) == (info.type == BPF_LINK_TYPE_XDP)))
 		return 0;
 	snprintf(f->mode_reason, sizeof(f->mode_reason), "%sby a command that was ended",
@@ -320,7 +320,7 @@ static void stay_on_tc(struct pg_dp *dp, __u32 slot, bool by_link)
 	struct pg_iface *f = &pg_dp_slots(dp)[slot];
 
 	if (by_link)
-		rename_pin(dp, "interim", "link", slot, PG_DIR_IN);
+		rename_pin(dp, "interim", "link", slot, PG_HOOK_IN);
 	f->mode = PG_MODE_TC;
 	snprintf(f->mode_reason, sizeof(f->mode_reason), "XDP could not be attached again");
 }
@@ -330,11 +330,11 @@ static int xdp_hook(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum
 		    struct pg_err *err)
 {
 	_close_ int link = xdp_link(nic, mode, prog_fd, err);
-	int r = link < 0 ? link : adopt_link(dp, nic->ifindex, slot, PG_DIR_IN, link, err);
+	int r = link < 0 ? link : adopt_link(dp, nic->ifindex, slot, PG_HOOK_IN, link, err);
 
 	if (link >= 0 && r) {
 		bpf_link_detach(link);
-		remove_pin(dp, "new", slot, PG_DIR_IN);
+		remove_pin(dp, "new", slot, PG_HOOK_IN);
 	}
 	return r;
 }
@@ -347,16 +347,16 @@ static int change_xdp_mode(struct pg_dp *dp, const struct pg_nic *nic, __u32 slo
 			   enum pg_mode mode, int prog_fd, int interim_fd, struct pg_err *err)
 {
 	enum pg_mode old_mode = pg_dp_slots(dp)[slot].mode;
-	_close_ int interim = tcx_link(nic, PG_DIR_IN, interim_fd);
+	_close_ int interim = tcx_link(nic, PG_HOOK_IN, interim_fd);
 	int r;
 
 	if (interim >= 0) {
-		r = make_pin(dp, interim, "interim", slot, PG_DIR_IN);
+		r = make_pin(dp, interim, "interim", slot, PG_HOOK_IN);
 		if (r)
 			return pg_dp_fail(err, r, "cannot pin the link");
-		drop_link(dp, "link", slot, PG_DIR_IN);
+		drop_link(dp, "link", slot, PG_HOOK_IN);
 	} else { /* takes the old link off by itself; the new one takes this off again */
-		r = classic_install(dp, nic->ifindex, slot, PG_DIR_IN, interim_fd, err);
+		r = classic_install(dp, nic->ifindex, slot, PG_HOOK_IN, interim_fd, err);
 		if (r)
 			return r;
 	}
@@ -364,15 +364,15 @@ static int change_xdp_mode(struct pg_dp *dp, const struct pg_nic *nic, __u32 slo
 	if (r && xdp_hook(dp, nic, slot, old_mode, prog_fd, NULL))
 		stay_on_tc(dp, slot, interim >= 0);
 	else
-		drop_link(dp, "interim", slot, PG_DIR_IN);
+		drop_link(dp, "interim", slot, PG_HOOK_IN);
 	return r;
 }
 
 /* What the slot has ---------------------------------------------------------------------------- */
 
-__u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, unsigned *ret_ifindex)
+__u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_hook at, unsigned *ret_ifindex)
 {
-	_close_ int link = open_pin(dp, "link", slot, dir), prog = -1;
+	_close_ int link = open_pin(dp, "link", slot, at), prog = -1;
 	const struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	struct bpf_link_info info = { 0 };
 	__u32 len = sizeof(info), id;
@@ -385,15 +385,15 @@ __u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, unsig
 			*ret_ifindex = info.xdp.ifindex;
 		return info.prog_id;
 	}
-	id = dir == PG_DIR_IN ? pg_multi_prog_id(dp, slot, ret_ifindex) : 0;
+	id = at == PG_HOOK_IN ? pg_multi_prog_id(dp, slot, ret_ifindex) : 0;
 	if (id)
 		return id;
 	if (dp->writable && f->netns == dp->netns)
-		classic_settle(dp, f->ifindex, slot, dir);
-	prog = open_pin(dp, "prog", slot, dir);
+		classic_settle(dp, f->ifindex, slot, at);
+	prog = open_pin(dp, "prog", slot, at);
 	id = prog_id(prog);
 	/* Filters of another namespace can't be looked at from here. */
-	if (id && f->netns == dp->netns && !classic_handle(f->ifindex, dir, id))
+	if (id && f->netns == dp->netns && !classic_handle(f->ifindex, at, id))
 		return 0;
 	if (id && ret_ifindex)
 		*ret_ifindex = f->ifindex;
@@ -402,7 +402,7 @@ __u32 pg_hook_prog_id(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, unsig
 
 bool pg_hook_is_on(const struct pg_dp *dp, __u32 slot, unsigned ifindex)
 {
-	_close_ int link = open_pin(dp, "link", slot, PG_DIR_IN);
+	_close_ int link = open_pin(dp, "link", slot, PG_HOOK_IN);
 	LIBBPF_OPTS(bpf_xdp_query_opts, xdp);
 	LIBBPF_OPTS(bpf_prog_query_opts, tcx);
 	struct bpf_link_info info = { 0 };
@@ -432,19 +432,19 @@ static int join_dispatcher(struct pg_dp *dp, const struct pg_nic *nic, __u32 slo
 
 	if (r)
 		return r;
-	drop_link(dp, "link", slot, PG_DIR_IN);
-	drop_classic(dp, nic->ifindex, slot, PG_DIR_IN);
+	drop_link(dp, "link", slot, PG_HOOK_IN);
+	drop_classic(dp, nic->ifindex, slot, PG_HOOK_IN);
 	return 0;
 }
 
-static int install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
+static int install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_hook at,
 		   enum pg_mode mode, const struct pg_hook_progs *progs, struct pg_err *err)
 {
-	bool attached = pg_hook_prog_id(dp, slot, dir, NULL);
+	bool attached = pg_hook_prog_id(dp, slot, at, NULL);
 	int prog_fd = progs->fd, interim_fd = progs->interim_fd;
 	_close_ int link = -1;
 
-	drop_link(dp, "interim", slot, dir); /* left by a command that died */
+	drop_link(dp, "interim", slot, at); /* left by a command that died */
 	if (progs->multi)
 		return join_dispatcher(dp, nic, slot, mode, prog_fd, err);
 	if (is_xdp(mode)) {
@@ -454,62 +454,62 @@ static int install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum 
 		if (link < 0)
 			return link;
 	} else {
-		link = tcx_link(nic, dir, prog_fd);
+		link = tcx_link(nic, at, prog_fd);
 		if (link < 0)
-			return classic_install(dp, nic->ifindex, slot, dir, prog_fd, err);
+			return classic_install(dp, nic->ifindex, slot, at, prog_fd, err);
 	}
-	return adopt_link(dp, nic->ifindex, slot, dir, link, err);
+	return adopt_link(dp, nic->ifindex, slot, at, link, err);
 }
 
 /* A link does not lead to its program without CAP_SYS_ADMIN: for what it costs, this does. */
-static void pin_code(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd)
+static void pin_code(struct pg_dp *dp, __u32 slot, enum pg_hook at, int prog_fd)
 {
-	remove_pin(dp, "code", slot, dir);
-	make_pin(dp, prog_fd, "code", slot, dir);
+	remove_pin(dp, "code", slot, at);
+	make_pin(dp, prog_fd, "code", slot, at);
 }
 
-int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_dir dir,
+int pg_hook_install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum pg_hook at,
 		    enum pg_mode mode, const struct pg_hook_progs *progs, struct pg_err *err)
 {
-	int r = install(dp, nic, slot, dir, mode, progs, err);
+	int r = install(dp, nic, slot, at, mode, progs, err);
 
-	if (!r && dir == PG_DIR_IN && !progs->multi) {
+	if (!r && at == PG_HOOK_IN && !progs->multi) {
 		r = pg_multi_remove(dp, slot, err);
 		if (r) { /* never two */
-			drop_link(dp, "link", slot, dir);
-			drop_classic(dp, nic->ifindex, slot, dir);
+			drop_link(dp, "link", slot, at);
+			drop_classic(dp, nic->ifindex, slot, at);
 		}
 	}
 	if (!r)
-		pin_code(dp, slot, dir, progs->fd);
+		pin_code(dp, slot, at, progs->fd);
 	return r;
 }
 
-int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_dir dir, int prog_fd, struct pg_err *err)
+int pg_hook_replace(struct pg_dp *dp, __u32 slot, enum pg_hook at, int prog_fd, struct pg_err *err)
 {
-	_close_ int link = open_pin(dp, "link", slot, dir);
+	_close_ int link = open_pin(dp, "link", slot, at);
 
 	if (link < 0 && link != -ENOENT)
 		return pg_dp_fail(err, link, "cannot open the link's pin");
 	if (link < 0) {
-		_close_ int prog = open_pin(dp, "prog", slot, dir);
-		int r = dir == PG_DIR_IN ? pg_multi_replace(dp, slot, prog_fd) : -ENOENT;
+		_close_ int prog = open_pin(dp, "prog", slot, at);
+		int r = at == PG_HOOK_IN ? pg_multi_replace(dp, slot, prog_fd) : -ENOENT;
 
 		if (!r)
-			pin_code(dp, slot, dir, prog_fd);
+			pin_code(dp, slot, at, prog_fd);
 		if (prog < 0 || r != -ENOENT)
 			return r;
-		return classic_install(dp, pg_dp_slots(dp)[slot].ifindex, slot, dir, prog_fd, err);
+		return classic_install(dp, pg_dp_slots(dp)[slot].ifindex, slot, at, prog_fd, err);
 	}
 	if (bpf_link_update(link, prog_fd, NULL))
 		return pg_dp_fail(err, -errno, "cannot replace the program");
-	pin_code(dp, slot, dir, prog_fd);
+	pin_code(dp, slot, at, prog_fd);
 	return 0;
 }
 
 bool pg_dp_cost_read(const struct pg_dp *dp, __u32 slot, enum pg_dir dir, struct pg_dp_cost *ret)
 {
-	_close_ int fd = open_pin(dp, "code", slot, dir);
+	_close_ int fd = open_pin(dp, "code", slot, (enum pg_hook)dir);
 	struct bpf_prog_info info = { 0 };
 	__u32 len = sizeof(info);
 
@@ -529,7 +529,7 @@ int pg_hook_refuse_elsewhere(const struct pg_iface *f, struct pg_err *err)
 		       pg_printable(f->name, name, sizeof(name)));
 }
 
-int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir, struct pg_err *err)
+int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_hook at, struct pg_err *err)
 {
 	const struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	_close_ int prog = -1;
@@ -537,25 +537,25 @@ int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_dir dir, struct pg_err 
 	int r;
 
 	if (f->netns == dp->netns)
-		classic_settle(dp, f->ifindex, slot, dir);
-	prog = open_pin(dp, "prog", slot, dir);
+		classic_settle(dp, f->ifindex, slot, at);
+	prog = open_pin(dp, "prog", slot, at);
 	id = prog_id(prog);
 	if (prog >= 0 && f->netns != dp->netns)
 		return pg_hook_refuse_elsewhere(f, err);
 	/* Nobody would find the filter again without its pin. */
 	if (prog != -ENOENT && !id)
 		return pg_dp_fail(err, prog < 0 ? prog : -errno, "cannot look at the TC filter");
-	r = dir == PG_DIR_IN ? pg_multi_remove(dp, slot, err) : 0;
+	r = at == PG_HOOK_IN ? pg_multi_remove(dp, slot, err) : 0;
 	if (r)
 		return r;
-	r = id ? classic_detach(f->ifindex, dir, id) : 0;
+	r = id ? classic_detach(f->ifindex, at, id) : 0;
 	if (r && r != -ENODEV)
 		return pg_dp_fail(err, r, "cannot take the TC filter off");
-	remove_pin(dp, "prog", slot, dir);
-	remove_pin(dp, "code", slot, dir);
-	drop_link(dp, "link", slot, dir);
-	drop_link(dp, "new", slot, dir);
-	drop_link(dp, "interim", slot, dir);
+	remove_pin(dp, "prog", slot, at);
+	remove_pin(dp, "code", slot, at);
+	drop_link(dp, "link", slot, at);
+	drop_link(dp, "new", slot, at);
+	drop_link(dp, "interim", slot, at);
 	return 0;
 }
 
@@ -567,9 +567,9 @@ static void classic_detach_anywhere(const char *path)
 	__u32 id = prog_id(prog);
 
 	for (size_t i = 0; list && id && list[i].if_index; i++) {
-		for (int dir = 0; dir < _PG_DIR_MAX; dir++)
-			if (classic_handle(list[i].if_index, dir, id))
-				classic_detach(list[i].if_index, dir, id);
+		for (enum pg_hook at = PG_HOOK_IN; at <= PG_HOOK_OUT; at++)
+			if (classic_handle(list[i].if_index, at, id))
+				classic_detach(list[i].if_index, at, id);
 	}
 	if (list)
 		if_freenameindex(list);

@@ -128,6 +128,7 @@ struct pg_load_opts {
 	__u32 ifindex;
 	bool no_l2, trace, skip_csum, no_fast;
 	bool multi; /* XDP for libxdp's dispatcher */
+	bool linear; /* XDP takes no packets of several pieces: the kernel makes them one before, in mode skb */
 	enum pg_role role;
 	const struct pg_shadow_maps *shadow; /* NULL with ALONE */
 };
@@ -195,6 +196,8 @@ __u32 pg_dp_last_number(const struct pg_dp *dp);
 int pg_dp_lists_renew(struct pg_dp *dp, __u32 from, __u32 to);
 /* Of both generations: PG_FLOW_OPT_TRACK has changed. */
 void pg_dp_policy_track(struct pg_dp *dp);
+/* PG_NEED_* of the policy in force, and of the one that packets may go back to without a command. */
+__u32 pg_dp_needs(const struct pg_dp *dp);
 /* With the lock: write down that the programs went back, if they did. */
 void pg_dp_recover(struct pg_dp *dp);
 

@@ -277,6 +277,7 @@ void pg_dp_flip(struct pg_dp *dp, __u32 confirm_s)
 	}
 	__atomic_store_n(&ctl->choice, (deadline & PG_CHOICE_DEADLINE) | idle, __ATOMIC_RELEASE);
 	pg_dp_settle(dp);
+	pg_dp_marks_close(dp);
 }
 
 int pg_dp_commit(struct pg_dp *dp, const struct pg_tables *tables, const void *text, size_t n,
@@ -318,6 +319,15 @@ static void take_back(struct pg_dp *dp)
 	ctl->taken_back = ctl->gen[!old].number;
 	__atomic_store_n(&ctl->choice, old, __ATOMIC_RELEASE);
 	pg_dp_settle(dp);
+	pg_dp_marks_close(dp);
+}
+
+__u32 pg_dp_needs(const struct pg_dp *dp)
+{
+	const struct pg_ctl *ctl = pg_dp_ctl(dp);
+	__u32 active = pg_dp_active(dp);
+
+	return ctl->gen[active].needs | (seconds_left(read_choice(dp)) ? ctl->gen[!active].needs : 0);
 }
 
 void pg_dp_recover(struct pg_dp *dp)
@@ -355,6 +365,7 @@ int pg_dp_confirm(struct pg_dp *dp, struct pg_err *err)
 	/* Nobody goes back to the one that needed this. */
 	gen->lent = 0;
 	set_tracking(dp, gen);
+	pg_dp_marks_close(dp);
 	return 0;
 }
 

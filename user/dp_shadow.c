@@ -285,7 +285,7 @@ static int start_hook(struct hook *h, __u32 plain_id, struct pg_err *err)
 		return r;
 	if (bpf_map_update_elem(h->maps.next, &zero, &second, BPF_ANY))
 		return pg_dp_fail(err, -errno, "cannot put one program behind the other");
-	return pg_hook_replace(h->dp, h->slot, h->dir, first, err);
+	return pg_hook_replace(h->dp, h->slot, (enum pg_hook)h->dir, first, err);
 }
 
 /* 1: it is started; 0: nothing is attached there. */
@@ -293,7 +293,7 @@ static int start_direction(struct hook *h, struct pg_err *err)
 {
 	const struct pg_iface *f = &pg_dp_slots(h->dp)[h->slot];
 	unsigned ifindex = 0;
-	__u32 id = pg_hook_prog_id(h->dp, h->slot, h->dir, &ifindex);
+	__u32 id = pg_hook_prog_id(h->dp, h->slot, (enum pg_hook)h->dir, &ifindex);
 	int r;
 
 	if (!id || ifindex != f->ifindex)
@@ -321,6 +321,7 @@ static int start_slot(struct pg_dp *dp, struct pg_dp *shadow, __u32 slot, int ha
 	r = pg_nic_find(name, &nic, err);
 	h.load = (struct pg_load_opts){ .iface = slot, .ifindex = f->ifindex,
 					.no_l2 = !nic.ethernet, .multi = pg_multi_is(dp, slot) };
+	h.load.linear = f->mode == PG_MODE_SKB && !h.load.multi;
 	for (h.dir = 0; r >= 0 && h.dir < _PG_DIR_MAX; h.dir++) {
 		h.maps = (struct pg_shadow_maps){ handoff, differences, -1 };
 		r = start_direction(&h, err);
@@ -418,9 +419,9 @@ static int stop_hook(struct pg_dp *dp, struct pg_dp *shadow, __u32 slot, enum pg
 	__u32 id = id_of(first);
 	int r;
 
-	if (!id || plain < 0 || pg_hook_prog_id(dp, slot, dir, NULL) != id)
+	if (!id || plain < 0 || pg_hook_prog_id(dp, slot, (enum pg_hook)dir, NULL) != id)
 		return 0;
-	r = pg_hook_replace(dp, slot, dir, plain, err);
+	r = pg_hook_replace(dp, slot, (enum pg_hook)dir, plain, err);
 	return r == -ENOENT ? 0 : r;
 }
 

@@ -98,6 +98,7 @@ static struct json_object *status_iface(const struct pg_iface_row *row, bool *oo
 	/* The ingress program's, which in tc mode is not XDP but has the same place here. */
 	put_number(o, "xdp_prog_id", iface->ingress_prog_id, oom);
 	put_number(o, "egress_prog_id", iface->egress_prog_id, oom);
+	put_number(o, "mark_prog_id", iface->mark_prog_id, oom);
 	put(o, "here", json_object_new_boolean(iface->here), oom);
 	put(o, "gone", json_object_new_boolean(iface->gone), oom);
 	put(o, "moved", json_object_new_boolean(iface->moved), oom);

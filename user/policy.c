@@ -626,49 +626,6 @@ int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
 	return r ? r : pg_compile(set, &opts, ret_tables, err);
 }
 
-/* XDP has no skb that could be marked. An interface that is only reserved has no mode yet. */
-static int check_marks(struct pg_dp *dp, const struct pg_tables *tables, struct pg_err *err)
-{
-	_free_ struct pg_dp_iface *iface = calloc(PG_MAX_IFACES, sizeof(*iface));
-	int r;
-
-	if (!iface)
-		return pg_fail(err, -ENOMEM, "out of memory");
-	if (!tables->marks)
-		return 0;
-	r = pg_dp_ifaces(dp, iface, err);
-	for (int i = 0; !r && i < PG_MAX_IFACES; i++) {
-		if (!iface[i].abi.netns || iface[i].abi.mode == PG_MODE_TC ||
-		    iface[i].abi.mode == PG_MODE_NONE)
-			continue;
-		r = pg_fail(err, -EOPNOTSUPP,
-			    "target `MARK' needs mode tc, and %s is attached in mode %s: 'portguard "
-			    "attach %s --mode tc' changes that",
-			    iface[i].abi.name, pg_mode_name(iface[i].abi.mode), iface[i].abi.name);
-	}
-	return r;
-}
-
-static bool has_mark(const struct pg_ruleset *set)
-{
-	for (size_t i = 0; i < set->n_chains; i++)
-		for (size_t k = 0; k < set->chain[i].n_rules; k++)
-			if (set->chain[i].rule[k].target == PG_TARGET_MARK)
-				return true;
-	return false;
-}
-
-int pg_policy_check_modes(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_err *err)
-{
-	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
-	int r;
-
-	if (!has_mark(set))
-		return 0;
-	r = pg_policy_compile(dp, set, &tables, err); /* do packets meet these rules at all? */
-	return r ? r : check_marks(dp, tables, err);
-}
-
 int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct pg_ruleset *old,
 			  uint32_t confirm_s, struct pg_err *err)
 {
@@ -687,8 +644,6 @@ int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct
 		return pg_fail(err, r, "no counters left for the policy's rules");
 	r = pg_policy_compile(dp, set, &tables, err);
 	if (!r)
-		r = check_marks(dp, tables, err);
-	if (!r)
 		r = pg_dp_local_refresh(dp, err);
 	if (!r && tables->gen.needs & PG_NEED_ROUTES)
 		r = pg_dp_routes_open(err);
@@ -701,9 +656,13 @@ int pg_policy_commit_over(struct pg_dp *dp, struct pg_ruleset *set, const struct
 		return r;
 	if (pg_policy_encode(set, &text))
 		return pg_fail(err, -ENOMEM, "out of memory");
-	r = pg_dp_prepare(dp, tables, text.buf, text.len, err);
-	if (r)
+	if (tables->gen.needs & PG_NEED_MARKS)
+		r = pg_dp_marks_open(dp, err);
+	r = r ?: pg_dp_prepare(dp, tables, text.buf, text.len, err);
+	if (r) {
+		pg_dp_marks_close(dp);
 		return r;
+	}
 	fresh_start(dp, &fresh);
 	pg_dp_flip(dp, confirm_s);
 	if (begins) /* the new policy is in force by now, whatever comes of this */

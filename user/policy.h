@@ -64,12 +64,6 @@ int pg_policy_compile(struct pg_dp *dp, const struct pg_ruleset *set,
 		      struct pg_tables **ret_tables, struct pg_err *err);
 
 /*
- * After interfaces were attached under a policy: can all that it does be done in their modes? A
- * commit asks that itself.
- */
-int pg_policy_check_modes(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_err *err);
-
-/*
  * Forget counters and states, so that a commit gives every rule new ones: for the policy of one
  * instance in another.
  */

@@ -11,7 +11,7 @@ fuzz: fuzz-build ## T=60 seconds of fuzzing for each parser, or F=rules for that
 fuzz-build: | need-test
 fuzz-build: $(FUZZ)
 
-$(O)/fuzz/user/%.o: user/%.c $(O)/flags | $(O)/portguard.skel.h $(O)/entry.skel.h
+$(O)/fuzz/user/%.o: user/%.c $(O)/flags | $(SKEL)
 	$(call say,FUZZ)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<

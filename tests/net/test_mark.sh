@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# MARK: in mode tc the stack reads the mark that a rule set, in its rules and in its routing; where
-# there is no skb that could be marked, the policy is refused.
+# MARK: the stack reads the mark that a rule set, in its rules and in its routing, also where XDP filters and has
+# no skb that could be marked; the policy is refused where the driver can't hand it on.
 . "$(dirname "$0")/lib.sh"
 
-need jq iptables-legacy ip6tables-legacy
+need jq bpftool iptables-legacy ip6tables-legacy
 [ -x "$TOOLS/net/send" ] || skip_all "not built: $TOOLS/net/send"
 own_bpffs
 two_namespaces
@@ -23,56 +23,124 @@ for tool in iptables-legacy ip6tables-legacy; do
 			skip_all "no -m mark here"
 	done
 done
-expect_ok "attach in mode tc" pg s attach pgs0 --mode tc
-expect_ok "mark" pg s -A INPUT -p tcp --dport 80 -j MARK --set-mark 0x11
-expect_ok "the rules behind it read it" pg s -A INPUT -m mark --mark 0x11 -j ACCEPT
-expect_ok "another" pg s -4 -A INPUT -p udp --dport 53 -j MARK --set-xmark 0x25/0xff
-expect_ok "all 32 bits" pg s -4 -A INPUT -p icmp -j MARK --set-mark 0x80000001
-send tcp80 3
-send udp53 2
-send echo-reply
-send tcp80-ip6 4
-send syn-ack
-expect "a rule of the stack sees it" "$(seen iptables-legacy 0x11)" 4
-expect "with IPv6, too" "$(seen ip6tables-legacy 0x11)" 4
-expect "each its own" "$(seen iptables-legacy 0x25) $(seen iptables-legacy 0x80000001)" "2 1"
-expect "nothing passed without" "$(seen iptables-legacy 0x0)" 0
-expect "our rule counted it" "$(packets s "-m mark --mark 0x11 -j ACCEPT")" 8
+# marks MODE: the stack reads what rules set
+marks() {
+	in_ns s iptables-legacy -w -t raw -Z && in_ns s ip6tables-legacy -w -t raw -Z
+	expect_ok "attach in mode $1" pg s attach pgs0 --mode "$1"
+	pg s -F INPUT
+	expect_ok "mark" pg s -A INPUT -p tcp --dport 80 -j MARK --set-mark 0x11
+	expect_ok "the rules behind it read it" pg s -A INPUT -m mark --mark 0x11 -j ACCEPT
+	expect_ok "another" pg s -4 -A INPUT -p udp --dport 53 -j MARK --set-xmark 0x25/0xff
+	expect_ok "all 32 bits" pg s -4 -A INPUT -p icmp -j MARK --set-mark 0x80000001
+	send tcp80 3
+	send udp53 2
+	send echo-reply
+	send tcp80-ip6 4
+	send syn-ack
+	expect "a rule of the stack sees it" "$(seen iptables-legacy 0x11)" 4
+	expect "with IPv6, too" "$(seen ip6tables-legacy 0x11)" 4
+	expect "each its own" "$(seen iptables-legacy 0x25) $(seen iptables-legacy 0x80000001)" "2 1"
+	expect "nothing passed without" "$(seen iptables-legacy 0x0)" 0
+	expect "our rule counted it" "$(packets s "-m mark --mark 0x11 -j ACCEPT")" 8
 
-# Bits that the mask leaves alone stay as an earlier rule set them.
-expect_ok "two in a row" pg s -I INPUT -p tcp --dport 80 -j MARK --set-mark 0x20
-pg s -R INPUT 2 -p tcp --dport 80 -j MARK --or-mark 0x5
-send tcp80
-expect "the second adds to the first" "$(seen iptables-legacy 0x25)" 3
+	# Bits that the mask leaves alone stay as an earlier rule set them.
+	expect_ok "two in a row" pg s -I INPUT -p tcp --dport 80 -j MARK --set-mark 0x20
+	pg s -R INPUT 2 -p tcp --dport 80 -j MARK --or-mark 0x5
+	send tcp80
+	expect "the second adds to the first" "$(seen iptables-legacy 0x25)" 3
 
-# The route a packet takes follows its mark: here, none at all.
-pg s -F INPUT
-host_answers 99 && pass "the host answers" || fail "the host does not answer"
+	# The route a packet takes follows its mark: here, none at all.
+	pg s -F INPUT
+	host_answers 99 && pass "the host answers" || fail "the host does not answer"
+	pg s -A INPUT -p tcp --dport 99 -j MARK --set-mark 0x77
+	host_answers 99 && fail "ip rule fwmark has no effect" || pass "ip rule fwmark sees it"
+	host_answers 98 && pass "and others pass" || fail "a packet without the mark"
+}
+
 # The table of local addresses comes first of all, unless it is told not to.
 in_ns s ip rule add pref 20 lookup local && in_ns s ip rule del pref 0
 in_ns s ip rule add fwmark 0x77 prohibit pref 10
-pg s -A INPUT -p tcp --dport 99 -j MARK --set-mark 0x77
-host_answers 99 && fail "ip rule fwmark has no effect" || pass "ip rule fwmark sees it"
-host_answers 98 && pass "and others pass" || fail "a packet without the mark"
+# left NAME: programs of that name on the interface
+left() {
+	in_ns s bpftool net show dev pgs0 | grep -c "$1"
+}
+mark_prog() {
+	json s status '.interfaces[0].mark_prog_id > 0'
+}
+for mode in tc skb native; do
+	marks $mode
+	expect "behind XDP a program tells skbs" "$(mark_prog)" $([ $mode = tc ] && echo false || echo true)
+	[ $mode = tc ] && continue
 
-# From the start: the policy comes before the interface has a mode.
-in_ns s "$PORTGUARD" --state "$STATE" save >"$WORK/marks"
+	# It comes with the first rule that marks, and goes with the last, also where the programs go back by themselves.
+	pg s -F INPUT
+	expect "without such rules there is none" "$(mark_prog)" false
+	printf '*filter\n-A INPUT -p tcp --dport 80 -j MARK --set-mark 0x11\nCOMMIT\n' >"$WORK/marks"
+	printf '*filter\nCOMMIT\n' >"$WORK/plain"
+	expect_ok "apply it, to be confirmed" pg s apply "$WORK/marks" --confirm 1
+	expect "it comes with the rules" "$(mark_prog)" true
+	wait_for "the old policy to come back" eval '[ "$(json s status .policy.confirm_deadline_s)" = null ]'
+	send tcp80
+	expect "no mark is set" "$(seen iptables-legacy 0x11)" 4
+	pg s -L >/dev/null && pg s -A INPUT -p tcp --dport 81
+	expect "the next change takes it off" "$(mark_prog)" false
+	expect_ok "marks again" pg s apply "$WORK/marks"
+	expect_ok "and no more, to be confirmed" pg s apply "$WORK/plain" --confirm 60
+	expect "it stays for who may come back" "$(mark_prog)" true
+	expect_ok "rollback" pg s rollback
+	send tcp80
+	expect "the mark is set again" "$(seen iptables-legacy 0x11)" 5
+	pg s apply "$WORK/plain" --confirm 60
+	expect_ok "confirm" pg s confirm
+	expect "it is gone with the last of them" "$(mark_prog)" false
+	pg s apply "$WORK/marks"
+	for to in tc skb native; do
+		expect_ok "to mode $to while rules mark" pg s attach pgs0 --mode $to
+		in_ns s iptables-legacy -w -t raw -Z
+		send tcp80 2
+		expect "marks are set" "$(seen iptables-legacy 0x11)" 2
+	done
+	expect_ok "upgrade" pg s upgrade --force
+	send tcp80
+	expect "marks are set still" "$(seen iptables-legacy 0x11)" 3
+	pg s detach --all
+	expect "nothing is left on the interface" "$(left portguard)" 0
+done
+
+# A tag, later fragments of a marked datagram's first one, and GRO.
+expect_ok "native" pg s attach pgs0 --mode native --policy "$WORK/marks"
+send tcp80-vlan
+in_ns s iptables-legacy -w -t raw -Z
+carry 80 3000000
+expect "every packet of a connection has the mark" "$(seen iptables-legacy 0x0)" 0
+[ "$(seen iptables-legacy 0x11)" -gt 20 ] && pass "and they were seen" || fail "packets with the mark"
 pg s detach --all >/dev/null
-expect_exit "no attach in mode native" 1 "needs mode tc" \
-	pg s attach pgs0 --mode native --policy "$WORK/marks"
-expect_ok "attach with a policy that marks" pg s attach pgs0 --mode tc --policy "$WORK/marks"
 
-for mode in skb native; do
-	expect_exit "no change to $mode while rules mark" 1 "MARK.*needs mode tc|mode tc" \
-		pg s attach pgs0 --mode $mode
-done
-expect "it stays attached as it was" "$(json s status '.interfaces[0].mode')" tc
+# Classic TC, where there are no links.
+export PORTGUARD_NO_TCX=1
+expect_ok "behind XDP a classic filter tells skbs" pg s attach pgs0 --mode native --policy "$WORK/marks"
+in_ns s iptables-legacy -w -t raw -Z
+send tcp80 2
+expect "marks are set" "$(seen iptables-legacy 0x11)" 2
 pg s -F INPUT
-for mode in skb native; do
-	expect_ok "attach, $mode" pg s attach pgs0 --mode $mode
-	expect_exit "no mark in mode $mode" 1 \
-		"target .MARK' needs mode tc, and pgs0 is attached in mode $mode" \
-		pg s -A INPUT -j MARK --set-mark 1
+expect "and it goes again" "$(left portguard_mark)" 0
+unset PORTGUARD_NO_TCX
+pg s detach --all >/dev/null
+
+# Where the driver is not known to hand metadata on, it is mode tc or skb.
+if in_ns s ip tuntap add dev pgt0 mode tap 2>/dev/null; then
+	in_ns s ip link set pgt0 up
+	expect_exit "no attach in mode native" 1 "MARK. needs mode tc or skb here: driver tun" \
+		pg s attach pgt0 --mode native --policy "$WORK/marks"
+	expect "nothing was attached" "$(pg s status --json | jq -c '.interfaces // []')" "[]"
+	expect_ok "auto goes to another mode" pg s attach pgt0 --policy "$WORK/marks"
+	expect "which is tc" "$(json s status '.interfaces[0].mode')" tc
+	pg s -F INPUT
+	expect_ok "without such rules it may be native" pg s attach pgt0 --mode native
+	expect_exit "no mark there" 1 "pgt0: target .MARK. needs mode tc or skb here" pg s -A INPUT -j MARK --set-mark 1
 	expect "and nothing changed" "$(pg s -S INPUT | grep -c MARK)" 0
-done
+	expect_ok "departures may be marked in any mode" pg s -A OUTPUT -j MARK --set-mark 1
+else
+	skip "no tun device here"
+fi
 summary
