@@ -73,6 +73,14 @@ policy() {
 	RULES
 }
 
+# Routes go by a mark that a rule sets, and 7 leads nowhere. The table of local addresses comes first unless it is moved.
+ip rule add pref 20 lookup local && ip rule del pref 0 && ip rule add pref 10 fwmark 7 prohibit
+marks() { # ADDRESS
+	"$PG" -A INPUT -p tcp --dport 8004 -j MARK --set-mark 8 && "$PG" -A INPUT -p tcp --dport 8004 -j ACCEPT &&
+		fetch "$1" 8004 && "$PG" -R INPUT 6 -p tcp --dport 8004 -j MARK --set-mark 7 && dropped "$1" 8004 &&
+		json rules '[.chains[] | select(.name == "INPUT").rules[].packets][5] > 0'
+}
+
 # scenario NAME INTERFACE ADDRESS MODE [OPTION]: MODE is what must come of it
 scenario() {
 	local name=$1 iface=$2 addr=$3 mode=$4 before=$failed
@@ -90,6 +98,11 @@ scenario() {
 	check "$name: counters of ports" json ports '[.ports[] | select(.port == 8001 and .proto == "tcp")][0] |
 		.in.packets > 5 and .out.bytes > 2000000 and .flags.syn >= 2'
 	check "$name: the flow" json flows '[.flows[] | select(.dport == 8001)] | length == 1 and .[0].bytes[1] > 2000000'
+	if [[ "$*" == *multiprog* ]]; then
+		check "$name: marks are refused by name" refuses "MARK. needs mode tc" -A INPUT -j MARK --set-mark 1
+	else
+		check "$name: routes go by marks" marks "$addr"
+	fi
 	check "$name: nothing is invalid" json reasons '[.reasons[] | select(.name == "internal").packets] | add // 0 == 0'
 	check "$name: detached" "$PG" detach --all
 	check "$name: nothing is filtered any more" fetch "$addr" 8003
