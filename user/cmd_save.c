@@ -95,6 +95,24 @@ static void write_policy(struct pg_text *t, const struct pg_ruleset *set, const 
 	pg_rulefile_write_date(t, "Completed");
 }
 
+/* What iptables has no words for is in the file all the same: without its condition a rule would be another. */
+static void warn_of_own(const struct pg_ruleset *set, unsigned family)
+{
+	for (size_t i = 0; i < set->n_chains; i++) {
+		for (size_t k = 0; k < set->chain[i].n_rules; k++) {
+			const struct pg_rule *rule = &set->chain[i].rule[k];
+
+			for (size_t m = 0; pg_rule_families(rule) & family && m < rule->n_match; m++)
+				if (rule->match[m].kind == PG_MATCH_VLAN)
+					fprintf(stderr,
+						"portguard: rule %zu of %s has `-m vlan', which is portguard's own: "
+						"%s-restore will not take it\n",
+						k + 1, set->chain[i].name,
+						family == PG_V4 ? "iptables" : "ip6tables");
+		}
+	}
+}
+
 static int write_out(const struct pg_text *t, const char *path, struct pg_err *err)
 {
 	_cleanup_(pg_outfile_close) struct pg_outfile out = { 0 };
@@ -135,6 +153,8 @@ static int run_save(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *er
 	r = pg_policy_read(dp, &set, err);
 	if (r < 0)
 		return r;
+	if (o.family)
+		warn_of_own(set, o.family);
 	write_policy(&t, set, &o);
 	if (t.oom)
 		return pg_fail(err, -ENOMEM, "out of memory");

@@ -137,6 +137,8 @@ static const struct {
 	{ "r6-unknown-error", PKT(TEST_ETH(), TEST_IP6(), ICMP6(.type = 77), PAYLOAD(50)) },
 	{ "r6-multicast", PKT(TEST_ETH(.dst = "33:33:00:00:00:01"), TEST_IP6(.dst = "ff02::1"),
 			      UDP()) },
+	{ "r6-later-fragment", PKT(TEST_ETH(), TEST_IP6(), FRAG6(.frag = 100), UDP(), PAYLOAD(8)) },
+	{ "r6-later-fragment-tcp", PKT(TEST_ETH(), TEST_IP6(), FRAG6(.frag = 100), TCP(), PAYLOAD(8)) },
 	{ "r6-from-any", PKT(TEST_ETH(), TEST_IP6(.src = "::"), UDP()) },
 	{ "r6-from-multicast", PKT(TEST_ETH(), TEST_IP6(.src = "ff02::5"), UDP()) },
 	/* One for each form of a line that LOG prints. */

@@ -425,6 +425,12 @@ EOF
 pg save -4 >"$WORK/saved"
 expect_ok "iptables-restore takes what save -4 prints" \
 	iptables-legacy-restore "$WORK/saved"
+pg -A FORWARD -m vlan --vlan-id 5 -j DROP
+said=$(pg save -4 2>&1 >/dev/null)
+expect "what iptables-restore will not take is told" "${said%%, which*}" \
+	"portguard: rule $(pg -S FORWARD | grep -c ^-A) of FORWARD has \`-m vlan'"
+expect "not where portguard reads it" "$(pg save 2>&1 >/dev/null)" ""
+pg -D FORWARD -m vlan --vlan-id 5 -j DROP
 for options in "-L" "-L -n" "-L -v" "-L -n -v -x" "-L web" "-L --line-numbers" "-S -v" "-S web" \
 	"-t raw -L" "-t raw -L -n -v" "-S INPUT 2"; do
 	expect "$options" "$(pg -4 $options 2>&1)" "$(iptables-legacy $options 2>&1)"

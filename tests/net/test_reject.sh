@@ -31,7 +31,7 @@ V4="r-syn r-syn-options r-syn-data r-ack-data r-fin r-null r-rst r-rst-ack r-udp
 	r-ethernet-broadcast r-from-multicast r-from-zero r-from-loopback r-from-broadcast
 	r-later-fragment"
 V6="r6-syn r6-syn-ext r6-ack-data r6-rst r6-udp r6-udp-long r6-ping r6-error r6-unknown-error
-	r6-multicast r6-from-any r6-from-multicast"
+	r6-multicast r6-from-any r6-from-multicast r6-later-fragment r6-later-fragment-tcp"
 WITH4="icmp-net-unreachable icmp-host-unreachable icmp-proto-unreachable icmp-port-unreachable
 	icmp-net-prohibited icmp-host-prohibited icmp-admin-prohibited"
 WITH6="icmp6-no-route icmp6-adm-prohibited icmp6-addr-unreachable icmp6-port-unreachable
