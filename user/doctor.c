@@ -98,7 +98,8 @@ static int find_own(struct pg_dp *dp, struct pg_doctor *d, struct pg_err *err)
 		pg_printable(own->abi.mode_reason, nic->mode_reason, sizeof(nic->mode_reason));
 		for (size_t p = 0; p < nic->n_prog; p++)
 			if (nic->prog[p].id == own->ingress_prog_id ||
-			    nic->prog[p].id == own->egress_prog_id)
+			    nic->prog[p].id == own->egress_prog_id ||
+			    nic->prog[p].id == own->mark_prog_id)
 				snprintf(nic->owner[p], sizeof(nic->owner[p]), "portguard");
 	}
 	return r;

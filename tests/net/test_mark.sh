@@ -72,6 +72,9 @@ for mode in tc skb native; do
 	expect "behind XDP a program tells skbs" "$(mark_prog)" $([ $mode = tc ] && echo false || echo true)
 	[ $mode = tc ] && continue
 
+	expect "doctor knows it to be ours" "$(pg s doctor pgs0 --json |
+		jq '[.findings[] | select(.code == "other-program")] | length')" 0
+
 	# It comes with the first rule that marks, and goes with the last, also where the programs go back by themselves.
 	pg s -F INPUT
 	expect "without such rules there is none" "$(mark_prog)" false
