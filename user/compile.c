@@ -62,6 +62,18 @@ static size_t segments_of(const struct pg_rule *rule)
 
 static int reach(struct compiler *c, size_t chain);
 
+static int too_deep(struct compiler *c, const struct pg_rule *rule, const struct pg_chain *chain)
+{
+	char line[24] = "";
+
+	if (c->opts->where)
+		*c->opts->where = rule->pos;
+	else if (rule->pos.line)
+		snprintf(line, sizeof(line), "line %u: ", rule->pos.line);
+	return pg_fail(c->err, -E2BIG, "%spolicy too large: chains jump more than %d deep (at `%s')", line,
+		       PG_MAX_DEPTH, chain->name);
+}
+
 /* The chain a rule leads to is reached too, and how deep that goes. */
 static int reach_by(struct compiler *c, size_t chain, const struct pg_rule *rule, unsigned *depth)
 {
@@ -78,6 +90,8 @@ static int reach_by(struct compiler *c, size_t chain, const struct pg_rule *rule
 			return r;
 		frames += c->depth[to] - 1 + !rule->is_goto;
 	}
+	if (frames > PG_MAX_DEPTH)
+		return too_deep(c, rule, &c->set->chain[chain]);
 	if (frames > *depth)
 		*depth = frames;
 	return 0;
@@ -98,10 +112,6 @@ static int reach(struct compiler *c, size_t chain)
 	c->depth[chain] = ON_THE_WAY;
 	for (size_t i = 0; !r && i < ch->n_rules; i++)
 		r = reach_by(c, chain, &ch->rule[i], &depth);
-	if (!r && depth > PG_MAX_DEPTH)
-		return pg_fail(c->err, -E2BIG,
-			       "policy too large: chains jump more than %d deep (at `%s')",
-			       PG_MAX_DEPTH, ch->name);
 	c->depth[chain] = depth + 1;
 	return r;
 }

@@ -51,6 +51,7 @@ struct pg_compile_opts {
 	const struct pg_link_name *links; /* for -i and -o in FORWARD; those in `ifnames` among them */
 	size_t n_links;
 	const struct pg_check_sets *sets; /* NULL: every set exists */
+	struct pg_pos *where; /* gets the place of what can't be compiled, if a file has it; NULL: the error names its line */
 };
 
 /*

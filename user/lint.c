@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "chains.h"
+#include "compile.h"
 #include "cover.h"
 #include "lex.h"
 #include "match.h"
@@ -624,6 +625,19 @@ static int find_reach(struct linter *l)
 	return r < 0 ? r : 0;
 }
 
+/* What reads well may still have no room. Where something is wrong already, a part of the policy is missing. */
+static void check_size(struct linter *l)
+{
+	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
+	const char ifnames[PG_MAX_IFACES][IFNAMSIZ] = { "" };
+	struct pg_pos where = { 1, 1 };
+	struct pg_err err = { 0 };
+
+	if (!pg_lint_has_errors(l->lint) &&
+	    pg_compile(l->set, &(struct pg_compile_opts){ .ifnames = ifnames, .where = &where }, &tables, &err))
+		report(l->lint, PG_LINT_TOO_LARGE, where, "%s", err.text);
+}
+
 static int check(struct linter *l)
 {
 	int r = make_places(l) ?: find_reach(l);
@@ -635,6 +649,7 @@ static int check(struct linter *l)
 	check_earlier(l);
 	check_chains(l);
 	check_lockout(l);
+	check_size(l);
 	return l->lint->oom ? -ENOMEM : 0;
 }
 

@@ -12,6 +12,7 @@
 	X(SYNTAX, "syntax", true)		 /* iptables would refuse the line, too */         \
 	X(UNSUPPORTED, "unsupported", true)	 /* iptables can, portguard can't */               \
 	X(CONTRADICTION, "contradiction", true)	 /* conditions that exclude each other */          \
+	X(TOO_LARGE, "too-large", true)		 /* more than the tables have room for */          \
 	X(NEVER_MATCHES, "never-matches", false) /* a condition that nothing satisfies */          \
 	X(SHADOWED, "shadowed", false)		 /* an earlier rule takes all its packets */       \
 	X(DUPLICATE, "duplicate", false)	 /* an earlier rule is the same */                 \

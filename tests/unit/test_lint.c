@@ -163,6 +163,33 @@ static void lint_of_one_family_does_not_ask_for_the_other(void **state)
 	assert_false(pg_lint_has_errors(&lint));
 }
 
+/* Chains 0 to `last`, each of which jumps to the next. */
+static void lint_chains(unsigned last, struct pg_lint *ret)
+{
+	_cleanup_(pg_text_free) struct pg_text text = {};
+	struct pg_err err = {};
+
+	pg_text_add(&text, "*filter\n-N c%u\n-A c%u -p tcp -j DROP\n", last, last);
+	for (unsigned i = last; i--;)
+		pg_text_add(&text, "-N c%u\n-A c%u -p tcp -j c%u\n", i, i, i + 1);
+	pg_text_add(&text, "-A INPUT -p tcp -j c0\nCOMMIT\n");
+	assert_int_equal(pg_lint_file(text.buf, text.len, 0, ret, &err), 0);
+}
+
+static void what_has_no_room_is_an_error(void **state)
+{
+	_cleanup_(pg_lint_free) struct pg_lint fits = {}, lint = {};
+
+	(void)state;
+	lint_chains(31, &fits);
+	assert_int_equal(fits.n, 0);
+	lint_chains(32, &lint);
+	assert_int_equal(lint.n, 1);
+	assert_int_equal(lint.problem[0].code, PG_LINT_TOO_LARGE);
+	assert_int_equal(lint.problem[0].pos.line, 2 + 2 * 33); /* INPUT's */
+	assert_true(pg_lint_has_errors(&lint));
+}
+
 static void ssh_connections_are_read(void **state)
 {
 	struct pg_ssh ssh;
@@ -193,6 +220,7 @@ int main(void)
 		cmocka_unit_test(lint_finds_what_the_row_says),
 		cmocka_unit_test(lint_goes_on_behind_foreign_tables),
 		cmocka_unit_test(lint_of_one_family_does_not_ask_for_the_other),
+		cmocka_unit_test(what_has_no_room_is_an_error),
 		cmocka_unit_test(ssh_connections_are_read),
 	};
 
