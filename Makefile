@@ -75,7 +75,8 @@ test: deps ## install what is missing, then all tests: also BPF, namespaces, cap
 	$(Q)tests/run.sh all
 
 .PHONY: test-build
-test-build: portguard $(UNIT) $(BPF_TESTS) $(OTHER_CLANG)/portguard $(OTHER_CLANG)/test_load $(VM_BPF) $(NET_TOOLS) fuzz-build
+test-build: portguard $(UNIT) $(BPF_TESTS) $(OTHER_CLANG)/portguard $(OTHER_CLANG)/test_load $(VM_BPF) $(NET_TOOLS) fuzz-build \
+		$(O)/tests/bench/bench
 	$(call give_back)
 
 # SEED=, ROUND=, STATES=, WINDOWS=, SPOIL= and FEATURES= as tests/referee/referee.c describes them.

@@ -102,7 +102,7 @@ frames() {
 }
 
 # Those of tests/net that send nothing.
-COMMANDS="test_dumps test_language test_syntax_stateless"
+COMMANDS="test_bench test_dumps test_language test_syntax_stateless"
 
 interfaces() {
 	local test
