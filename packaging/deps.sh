@@ -106,6 +106,7 @@ table() {
 	test   cmd   perl            perl-base           perl-interpreter
 	bench  cmd   iptables-legacy iptables            iptables-legacy
 	bench  cmd   gnuplot         gnuplot-nox         gnuplot-minimal
+	test   cmd   gnuplot         gnuplot-nox         gnuplot-minimal
 	test   cmd   ping            iputils-ping        iputils
 	test   cmd   tmux            tmux                tmux
 	demo   cmd   ip              iproute2            iproute
