@@ -128,13 +128,30 @@ static __always_inline bool within_rate(struct pg_state *s, const struct pg_chec
 	return had <= c->u64[1]; /* PG_STATE_OVER is more than any */
 }
 
+/*
+ * A bucket that nobody has asked for --hashlimit-htable-expire is as good as gone. In the kernel it goes when
+ * --hashlimit-htable-gcinterval is over next.
+ */
+static __always_inline void expire_bucket(struct pg_bucket *b, __u64 now, __u64 expire_ns)
+{
+	__u64 was = *(volatile __u64 *)&b->asked_ns;
+
+	if ((__s64)(now - was) <= 0) /* most of a flood come within one tick */
+		return;
+	if (__sync_val_compare_and_swap(&b->asked_ns, was, now) != was || now - was < expire_ns)
+		return;
+	b->state.value = 0;
+	b->state.rate = 0;
+}
+
 /* xt_hashlimit.c: one bucket for each combination of what the mode names. */
 static __always_inline enum check_result check_hashlimit(const struct pg_check *c, struct pkt *p)
 {
 	struct pg_hashlimit_key *key = (void *)p->out; /* not on the stack, which is short */
+	struct pg_bucket *fresh = (void *)(p->out + sizeof(*key)), *b;
 	__u64 now = bpf_ktime_get_coarse_ns(), cost = c->u64[0];
 	__u32 modes = c->v[6];
-	struct pg_state fresh = { 0 }, *s;
+	struct pg_state *s;
 
 	__builtin_memset(key, 0, sizeof(*key));
 	key->name = c->u64[2];
@@ -157,16 +174,22 @@ static __always_inline enum check_result check_hashlimit(const struct pg_check *
 	}
 	if (c->v[7] == PG_HASHLIMIT_BYTES) /* by sixteens (xt_hashlimit_len_to_chunks()) */
 		cost *= (p->bytes >> 4) + 1;
-	s = bpf_map_lookup_elem(&pg_hashlimits, key);
-	if (!s) {
-		bpf_map_update_elem(&pg_hashlimits, key, &fresh, 1 /* BPF_NOEXIST */);
-		s = bpf_map_lookup_elem(&pg_hashlimits, key);
+	b = bpf_map_lookup_elem(&pg_hashlimits, key);
+	if (!b) {
+		__builtin_memset(fresh, 0, sizeof(*fresh));
+		fresh->asked_ns = now;
+		bpf_map_update_elem(&pg_hashlimits, key, fresh, 1 /* BPF_NOEXIST */);
+		b = bpf_map_lookup_elem(&pg_hashlimits, key);
 	}
+	if (!b)
+		return holds(c->invert);
+	expire_bucket(b, now, c->v[10] * 1000000ULL);
+	s = &b->state;
 	if (c->v[7] & PG_HASHLIMIT_RATE)
-		return holds((s && within_rate(s, c, now, c->v[7] & PG_HASHLIMIT_BYTES ? p->bytes :
-											 p->packets)) !=
+		return holds(within_rate(s, c, now,
+					 c->v[7] & PG_HASHLIMIT_BYTES ? p->bytes : p->packets) !=
 			     c->invert);
-	return holds((s && take_tokens(&s->value, now, cost, c->u64[1])) != c->invert);
+	return holds(take_tokens(&s->value, now, cost, c->u64[1]) != c->invert);
 }
 
 /* Milliseconds that wrap around after 49 days, as jiffies do. */

@@ -69,7 +69,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, PG_HASHLIMITS);
 	__type(key, struct pg_hashlimit_key);
-	__type(value, struct pg_state);
+	__type(value, struct pg_bucket);
 } pg_hashlimits SEC(".maps");
 
 /* Written by the programs, likewise. */

@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 13
+#define PG_ABI 14
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -389,7 +389,8 @@ struct pg_check {
 
 /*
  * v[6] of HASHLIMIT, as XT_HASHLIMIT_HASH_*. v[7]: the rate is in bytes; --hashlimit-rate-match:
- * u64[0] is the rate of an interval, u64[1] what is too much within one, and v[9] its seconds.
+ * u64[0] is the rate of an interval, u64[1] what is too much within one, and v[9] its seconds. v[10]: milliseconds
+ * until a bucket that nobody asks is forgotten.
  */
 #define PG_HASHLIMIT_BYTES (1U << 0)
 #define PG_HASHLIMIT_RATE (1U << 1)
@@ -495,6 +496,12 @@ struct pg_state {
 		__u64 rate;
 		__u64 lost; /* in pg_event_rate: events that nobody got */
 	};
+};
+
+/* Of hashlimit. */
+struct pg_bucket {
+	struct pg_state state;
+	__u64 asked_ns; /* when a packet did, last */
 };
 
 

@@ -186,6 +186,7 @@ static void hashlimit(const struct pg_match *m, struct pg_check *ret)
 	ret->v[6] = h->modes;
 	ret->v[7] = (h->bytes ? PG_HASHLIMIT_BYTES : 0) | (h->rate_match ? PG_HASHLIMIT_RATE : 0);
 	ret->v[9] = h->interval_s;
+	ret->v[10] = h->expire_ms;
 	ret->bytes[32] = h->srcmask;
 	ret->bytes[33] = h->dstmask;
 }

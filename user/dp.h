@@ -356,7 +356,7 @@ int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err);
  */
 int pg_dp_lists_copy(struct pg_dp *dp, struct pg_dp *from, const __u32 *state, struct pg_err *err);
 /* One of hashlimit's buckets, an address that recent remembers. False: there is none, and *ret stays. */
-bool pg_dp_hashlimit_read(struct pg_dp *dp, const struct pg_hashlimit_key *key, struct pg_state *ret);
+bool pg_dp_hashlimit_read(struct pg_dp *dp, const struct pg_hashlimit_key *key, struct pg_bucket *ret);
 bool pg_dp_recent_read(struct pg_dp *dp, const struct pg_recent_key *key, struct pg_recent_entry *ret);
 /*
  * The length of one of connlimit's lists: of the rule with that state, of the network of `addr` with

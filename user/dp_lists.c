@@ -16,7 +16,7 @@ union list_key {
 
 union list_value {
 	struct pg_recent_entry recent;
-	struct pg_state hashlimit;
+	struct pg_bucket hashlimit;
 	struct pg_connlimit connlimit;
 };
 
@@ -244,7 +244,7 @@ __u32 pg_dp_connlimit_read(struct pg_dp *dp, __u32 state, enum pg_family family,
 	return bpf_map_lookup_elem(dp->map[PG_MAP_CONNLIMITS].fd, &key, &head) ? 0 : head.count;
 }
 
-bool pg_dp_hashlimit_read(struct pg_dp *dp, const struct pg_hashlimit_key *key, struct pg_state *ret)
+bool pg_dp_hashlimit_read(struct pg_dp *dp, const struct pg_hashlimit_key *key, struct pg_bucket *ret)
 {
 	return !bpf_map_lookup_elem(dp->map[PG_MAP_HASHLIMITS].fd, key, ret);
 }

@@ -32,7 +32,8 @@ static void hashlimit(struct pg_text *t, struct pg_dp *dp, const struct pg_check
 {
 	const bool bytes = c->v[7] == PG_HASHLIMIT_BYTES;
 	struct pg_hashlimit_key key = { .name = c->u64[2], .family = family_of(trace) };
-	struct pg_state s = { 0 };
+	struct pg_bucket b = { 0 };
+	struct pg_state *s = &b.state;
 	uint64_t used, all, unit = bytes ? 16 : 1, cost = c->u64[0] ?: 1;
 
 	if (c->v[6] & PG_HASHLIMIT_SIP) {
@@ -47,12 +48,15 @@ static void hashlimit(struct pg_text *t, struct pg_dp *dp, const struct pg_check
 		key.sport = c->v[6] & PG_HASHLIMIT_SPT ? trace->sport : 0;
 		key.dport = c->v[6] & PG_HASHLIMIT_DPT ? trace->dport : 0;
 	}
-	pg_dp_hashlimit_read(dp, &key, &s); /* without one it is full */
+	/* Without one it is full, and with one that has expired. */
+	if (pg_dp_hashlimit_read(dp, &key, &b) && now_ns > b.asked_ns &&
+	    now_ns - b.asked_ns >= c->v[10] * 1000000ULL)
+		b = (struct pg_bucket){ 0 };
 	if (c->v[7] & PG_HASHLIMIT_RATE) {
-		pg_text_add(t, "hashlimit: %s", s.rate & PG_STATE_OVER ? "over its rate" : "within its rate");
+		pg_text_add(t, "hashlimit: %s", s->rate & PG_STATE_OVER ? "over its rate" : "within its rate");
 		return;
 	}
-	used = s.value > now_ns ? s.value - now_ns : 0;
+	used = s->value > now_ns ? s->value - now_ns : 0;
 	used = used < c->u64[1] ? c->u64[1] - used : 0;
 	used = used / cost * unit;
 	all = c->u64[1] / cost * unit;
