@@ -55,17 +55,36 @@ static bool has_line(const struct lines *l, const char *start)
 
 /* Reading -------------------------------------------------------------------------------------- */
 
-/* "-A OUTPUT …", "--append FORWARD …" and the like. */
-static bool is_of_others(const char *line)
+/* Where a table's rules of the part begin. */
+static const char *hook_of(const struct dump_part *part, const char *table)
 {
-	const char *chain = line + strcspn(line, " \t");
+	bool prerouting = !strcmp(table, "raw") && strcmp(part->hook, "OUTPUT") != 0;
 
-	chain += strspn(chain, " \t");
-	return starts(chain, "OUTPUT ") || starts(chain, "FORWARD ");
+	return prerouting ? "PREROUTING" : part->hook;
 }
 
-/* The rules and chains of the filter table but for FORWARD and OUTPUT, without counters. */
-static void read_filter(const char *path, struct lines *ret)
+static bool is_builtin(const char *chain)
+{
+	static const char *const builtin[] = { "INPUT", "FORWARD", "OUTPUT", "PREROUTING" };
+
+	for (size_t i = 0; i < sizeof(builtin) / sizeof(builtin[0]); i++)
+		if (!strcmp(chain, builtin[i]))
+			return true;
+	return false;
+}
+
+/* "-A OUTPUT …", "--append FORWARD …" and the like: of another built-in chain. */
+static bool is_of_others(const char *line, const char *hook)
+{
+	const char *at = line + strcspn(line, " \t");
+	char chain[CHAIN_MAX] = "";
+
+	sscanf(at, "%31s", chain);
+	return is_builtin(chain) && strcmp(chain, hook) != 0;
+}
+
+/* The rules and chains of a table but for the other built-in chains, without counters. */
+static void read_table(const char *path, const char *table, const char *hook, struct lines *ret)
 {
 	FILE *f = fopen(path, "re");
 	char *buf = NULL, *line;
@@ -80,8 +99,8 @@ static void read_filter(const char *path, struct lines *ret)
 		if (line[0] == '[' && strchr(line, ']'))
 			line = strchr(line, ']') + 1 + strspn(strchr(line, ']') + 1, " ");
 		if (line[0] == '*')
-			inside = starts(line, "*filter");
-		else if (inside && (line[0] == ':' || (line[0] == '-' && !is_of_others(line))))
+			inside = starts(line + 1, table);
+		else if (inside && (line[0] == ':' || (line[0] == '-' && !is_of_others(line, hook))))
 			push(ret, line);
 	}
 	free(buf);
@@ -131,7 +150,7 @@ static bool is_v6(const char *path, const struct lines *l)
 /* Through iptables ----------------------------------------------------------------------------- */
 
 /* 0: taken; otherwise the number of the line that is refused, from 1. */
-static unsigned try_restore(const struct lines *l, bool v6)
+static unsigned try_restore(const struct lines *l, const char *table, bool v6)
 {
 	char path[] = "/tmp/pg-referee-XXXXXX", command[256], buf[512], *at;
 	int fd = mkstemp(path);
@@ -140,7 +159,7 @@ static unsigned try_restore(const struct lines *l, bool v6)
 
 	if (!f)
 		die(path);
-	fprintf(f, "*filter\n");
+	fprintf(f, "*%s\n", table);
 	for (size_t i = 0; i < l->n; i++)
 		fprintf(f, "%s\n", l->line[i]);
 	fprintf(f, "COMMIT\n");
@@ -179,11 +198,11 @@ static void sort_declarations(struct lines *l)
 }
 
 /* Without the lines that iptables refuses; returns how many. */
-static unsigned restore(struct lines *l, bool v6)
+static unsigned restore(struct lines *l, const char *table, bool v6)
 {
 	unsigned refused = 0, number;
 
-	while ((number = try_restore(l, v6))) {
+	while ((number = try_restore(l, table, v6))) {
 		free(l->line[number - 1]);
 		memmove(&l->line[number - 1], &l->line[number],
 			(l->n - number) * sizeof(l->line[0]));
@@ -194,12 +213,14 @@ static unsigned restore(struct lines *l, bool v6)
 }
 
 /* What iptables made of it: one rule a line, names resolved, lists expanded. */
-static void save(struct lines *ret, bool v6)
+static void save(struct lines *ret, const char *table, bool v6)
 {
-	FILE *f = popen(v6 ? "ip6tables-legacy-save -t filter" : "iptables-legacy-save -t filter", "re");
-	char *line = NULL;
+	char command[64], *line = NULL;
 	size_t size = 0;
+	FILE *f;
 
+	snprintf(command, sizeof(command), "%s-legacy-save -t %s", v6 ? "ip6tables" : "iptables", table);
+	f = popen(command, "re");
 	if (!f)
 		die("iptables-save");
 	while (getline(&line, &size, f) > 0) {
@@ -212,13 +233,31 @@ static void save(struct lines *ret, bool v6)
 		die("iptables-save");
 }
 
-static void flush(bool v6)
+static void flush(const char *table, bool v6)
 {
 	static struct lines empty;
 
-	push(&empty, ":INPUT ACCEPT [0:0]");
-	try_restore(&empty, v6);
+	push(&empty, ":OUTPUT ACCEPT [0:0]");
+	try_restore(&empty, table, v6);
 	clear(&empty);
+}
+
+/* Else lists of `recent` would live on until the next rules name them, too. */
+static void flush_all(void)
+{
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		flush("raw", v6);
+		flush("filter", v6);
+	}
+}
+
+/* What iptables makes of a table's lines; those that it refuses are counted. */
+static void resolve(struct lines *given, const char *table, bool v6, struct lines *ret, unsigned *refused)
+{
+	sort_declarations(given);
+	*refused += restore(given, table, v6);
+	save(ret, table, v6);
+	flush(table, v6);
 }
 
 /* Rules ---------------------------------------------------------------------------------------- */
@@ -250,6 +289,43 @@ static char *slow_down(char *spec)
 	return replace(spec, " --seconds ", "7200");
 }
 
+/*
+ * Of a rule for packets that leave, made one for packets that arrive: see struct dump_part. The kernel compares
+ * an interface's name with no name then, and such a rule would say nothing.
+ */
+static char *arrive(char *spec)
+{
+	char *at = strstr(spec, " -o "), *end;
+
+	if (!at)
+		return spec;
+	if (!strstr(spec, " -i ")) {
+		at[2] = 'i';
+		return spec;
+	}
+	end = at + 4 + strcspn(at + 4, " ");
+	if (at - spec >= 2 && starts(at - 2, " ! "))
+		at -= 2;
+	memmove(at, end, strlen(end) + 1);
+	return spec;
+}
+
+/*
+ * How many connections there are is the same for both where one begins: ct.bpf.h says what kernels make of
+ * later packets.
+ */
+static char *begin(char *spec)
+{
+	char *ret = NULL;
+
+	if (!strstr(spec, "-m connlimit ") || strstr(spec, "-m state ") || strstr(spec, "-m conntrack "))
+		return spec;
+	if (asprintf(&ret, "%s -m conntrack --ctstate NEW", spec) < 0)
+		abort();
+	free(spec);
+	return ret;
+}
+
 static bool is_tracked(const char *spec)
 {
 	return strstr(spec, "-m state ") || strstr(spec, "-m conntrack ") ||
@@ -268,6 +344,11 @@ static void pass_own(struct rules *rules, const struct dump_tracking *tracking)
 	}
 }
 
+static size_t same_chain(struct rules *rules, const struct rule_chain *chain)
+{
+	return chain->raw ? rules_raw_chain(rules, chain->name) : rules_chain(rules, chain->name);
+}
+
 /* Whether portguard takes the rule, all chains being there. */
 static bool is_known(const struct rules *all, size_t chain, const struct rule_line *line)
 {
@@ -280,7 +361,7 @@ static bool is_known(const struct rules *all, size_t chain, const struct rule_li
 	int r;
 
 	for (size_t c = 1; c < all->n; c++)
-		rules_chain(one, all->chain[c].name);
+		same_chain(one, &all->chain[c]);
 	rules_add(one, chain, strdup(line->spec), strdup(line->target), 1);
 	text = rules_text(one);
 	r = pg_rulefile_parse(text, strlen(text), &opts, &set, &notes, &err);
@@ -293,8 +374,18 @@ static bool is_known(const struct rules *all, size_t chain, const struct rule_li
 	return r == 0;
 }
 
+/* The chain of that name, of raw or of filter; the hook's has another one here. */
+static size_t chain_named(struct rules *rules, const struct dump_part *part, const char *table, const char *name)
+{
+	bool raw = !strcmp(table, "raw");
+
+	if (!strcmp(name, hook_of(part, table)))
+		return raw ? rules_raw(rules) : 0;
+	return raw ? rules_raw_chain(rules, name) : rules_chain(rules, name);
+}
+
 /* "-A CHAIN SPEC -j TARGET", split where iptables-save puts the target: it comes last. */
-static void add_line(struct rules *rules, const char *line)
+static void add_line(struct rules *rules, const struct dump_part *part, const char *table, const char *line)
 {
 	char chain[CHAIN_MAX], *spec, *target;
 	const char *start, *j;
@@ -309,22 +400,23 @@ static void add_line(struct rules *rules, const char *line)
 	target = strdup(j ? j + 1 : "");
 	if (!spec || !target)
 		abort();
-	rules_add(rules, rules_chain(rules, chain), slow_down(spec), target, 1);
+	spec = begin(slow_down(spec));
+	if (strcmp(part->hook, "INPUT") != 0)
+		spec = arrive(spec);
+	rules_add(rules, chain_named(rules, part, table, chain), spec, target, 1);
 }
 
-static struct rules *parse(const struct lines *l, bool v6)
+static void add_lines(struct rules *rules, const struct dump_part *part, const char *table,
+		      const struct lines *l)
 {
-	struct rules *rules = rules_new(v6, has_line(l, ":INPUT DROP"));
 	char name[CHAIN_MAX];
 
 	for (size_t i = 0; i < l->n; i++)
-		if (sscanf(l->line[i], ":%31s -", name) == 1 && strcmp(name, "FORWARD") != 0 &&
-		    strcmp(name, "OUTPUT") != 0)
-			rules_chain(rules, name);
+		if (sscanf(l->line[i], ":%31s -", name) == 1 && !is_builtin(name))
+			chain_named(rules, part, table, name);
 	for (size_t i = 0; i < l->n; i++)
 		if (l->line[i][0] == '-')
-			add_line(rules, l->line[i]);
-	return rules;
+			add_line(rules, part, table, l->line[i]);
 }
 
 /* The interface that a rule names; false: none, or lo, which brings no packets from outside. */
@@ -375,7 +467,7 @@ static bool is_led_to(const struct rules *rules, size_t chain)
 {
 	for (size_t c = 0; c < rules->n; c++)
 		for (size_t i = 0; i < rules->chain[c].n; i++)
-			if (rules_jump(rules, &rules->chain[c].line[i]) == chain)
+			if (rules_jump(rules, c, &rules->chain[c].line[i]) == chain)
 				return true;
 	return false;
 }
@@ -390,12 +482,21 @@ static void lead_to_chains(struct rules *rules)
 	for (size_t c = 1; c < n; c++) {
 		char *target;
 
-		if (!rules->chain[c].n || is_led_to(rules, c))
+		if (rules->chain[c].raw || !rules->chain[c].n || is_led_to(rules, c))
 			continue;
 		if (asprintf(&target, "-j %s", rules->chain[c].name) < 0)
 			abort();
 		rules_add(rules, 0, strdup(""), target, 1);
 	}
+}
+
+static size_t find_same(const struct rules *all, const struct rule_chain *chain)
+{
+	size_t c = 0;
+
+	while (all->chain[c].raw != chain->raw || strcmp(all->chain[c].name, chain->name) != 0)
+		c++;
+	return c;
 }
 
 /* What a packet that comes to INPUT can meet, and both sides know. */
@@ -404,21 +505,21 @@ static void keep(const struct rules *all, const struct dump_tracking *tracking, 
 	struct rules *rules = rules_new(all->v6, all->drop);
 
 	rules->tracks = tracking;
+	if (rules_has_raw(all))
+		rules_raw(rules);
 	if (tracking)
 		pass_own(rules, &tracking[all->v6]);
 	for (size_t c = 0; c < rules->n; c++) { /* grows while chains are met */
-		size_t from = 0;
+		size_t from = find_same(all, &rules->chain[c]);
 
-		while (strcmp(all->chain[from].name, rules->chain[c].name) != 0)
-			from++;
 		for (size_t i = 0; i < all->chain[from].n; i++) {
 			const struct rule_line *l = &all->chain[from].line[i];
-			size_t to = rules_jump(all, l);
+			size_t to = rules_jump(all, from, l);
 
 			ret->lines++;
 			if (is_tracked(l->spec)) {
 				ret->states++;
-				if (!tracking || strstr(l->spec, "-m connlimit "))
+				if (!tracking)
 					continue;
 			}
 			if (!is_known(all, from, l)) {
@@ -426,7 +527,7 @@ static void keep(const struct rules *all, const struct dump_tracking *tracking, 
 				continue;
 			}
 			if (to)
-				rules_chain(rules, all->chain[to].name);
+				same_chain(rules, &all->chain[to]);
 			rules_add(rules, c, strdup(l->spec), strdup(l->target), 1);
 		}
 	}
@@ -435,25 +536,51 @@ static void keep(const struct rules *all, const struct dump_tracking *tracking, 
 	ret->rules = rules;
 }
 
-void dump_read(const char *path, const char *iface, const struct dump_tracking *tracking, struct dump *ret)
+/* Rules of the table's hook. */
+static bool has_rules(const struct lines *l, const char *hook)
 {
-	static struct lines given, saved;
+	char chain[CHAIN_MAX];
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->line[i][0] == '-' && sscanf(l->line[i], "%*s %31s", chain) == 1 && !strcmp(chain, hook))
+			return true;
+	return false;
+}
+
+bool dump_read(const char *path, const struct dump_part *part, const char *iface,
+	       const struct dump_tracking *tracking, struct dump *ret)
+{
+	static struct lines given, raw, saved, saved_raw;
+	bool input = !strcmp(part->hook, "INPUT"), v6, found;
 	struct rules *all;
-	bool v6;
 
 	*ret = (struct dump){ 0 };
-	read_filter(path, &given);
-	declare_chains(&given);
-	sort_declarations(&given);
-	v6 = is_v6(path, &given);
-	ret->refused = restore(&given, v6);
-	save(&saved, v6);
-	flush(v6);
-	all = parse(&saved, v6);
-	rename_iface(all, iface);
-	lead_to_chains(all);
-	keep(all, tracking, ret);
-	rules_free(all);
+	read_table(path, "filter", hook_of(part, "filter"), &given);
+	if (part->raw)
+		read_table(path, "raw", hook_of(part, "raw"), &raw);
+	found = part->raw ? has_rules(&raw, hook_of(part, "raw")) : input || has_rules(&given, part->hook);
+	if (found) {
+		char policy[32];
+
+		flush_all();
+		declare_chains(&given);
+		v6 = is_v6(path, &given);
+		resolve(&given, "filter", v6, &saved, &ret->refused);
+		if (part->raw)
+			resolve(&raw, "raw", v6, &saved_raw, &ret->refused);
+		snprintf(policy, sizeof(policy), ":%s DROP", part->hook);
+		all = rules_new(v6, has_line(&saved, policy));
+		add_lines(all, part, "filter", &saved);
+		add_lines(all, part, "raw", &saved_raw);
+		rename_iface(all, iface);
+		if (input)
+			lead_to_chains(all);
+		keep(all, tracking, ret);
+		rules_free(all);
+	}
 	clear(&given);
+	clear(&raw);
 	clear(&saved);
+	clear(&saved_raw);
+	return found;
 }

@@ -6,7 +6,7 @@
 
 struct dump {
 	struct rules *rules; /* what can be judged; NULL: nothing of it */
-	unsigned lines;	     /* rules of chains that packets to this host meet */
+	unsigned lines;	     /* rules of chains that packets meet there */
 	unsigned refused;    /* by iptables here: kernel or tool lack what they ask */
 	unsigned unknown;    /* refused by portguard */
 	unsigned states;     /* left out, or not: ask for connections */
@@ -20,10 +20,22 @@ struct dump_tracking {
 };
 
 /*
- * Reads the filter table of a file the way iptables-legacy or ip6tables-legacy reads it in this
- * network namespace, whose filter table is empty afterwards. `iface` takes the place of the
- * interface that the file names most often. Rates and ages become so slow that no clock decides.
- * `tracking`: of both
- * families, or NULL.
+ * The chain of filter whose rules are asked, and whether raw's come before them. Packets of the referee's
+ * arrive and end here, so the rules of FORWARD and OUTPUT are made INPUT's, those of raw's OUTPUT
+ * PREROUTING's: that the right chain is asked is for tests/net/test_forward.sh and test_output.sh to
+ * see. Where such a rule names the interface that a packet leaves by and none that it comes in by, the former
+ * becomes the latter, otherwise it is left out of the rule.
  */
-void dump_read(const char *path, const char *iface, const struct dump_tracking *tracking, struct dump *ret);
+struct dump_part {
+	const char *hook; /* "INPUT", "FORWARD", "OUTPUT" */
+	bool raw;
+};
+
+/*
+ * Reads a file the way iptables-legacy or ip6tables-legacy reads it in this network namespace, whose tables
+ * filter and raw are empty afterwards. `iface` takes the place of the interface that the file names most
+ * often. Rates and ages become so slow that no clock decides. `tracking`: of both families, or NULL.
+ * false: the file has no rules for that part.
+ */
+bool dump_read(const char *path, const struct dump_part *part, const char *iface,
+	       const struct dump_tracking *tracking, struct dump *ret);

@@ -56,7 +56,7 @@ static const struct rule_line *way_to(const struct rules *rules, struct gen *g, 
 
 	for (size_t c = 0; c < rules->n; c++)
 		for (size_t i = 0; i < rules->chain[c].n; i++)
-			if (rules_jump(rules, &rules->chain[c].line[i]) == chain &&
+			if (rules_jump(rules, c, &rules->chain[c].line[i]) == chain &&
 			    gen_below(g, ++n) == 0) {
 				found = &rules->chain[c].line[i];
 				*ret_from = c;

@@ -193,7 +193,8 @@ static const struct rule_line *decided_by(const struct hearing *h, const struct 
 	size_t rule = harness_decided(p, trace, &chain);
 
 	for (size_t c = 0; rule && c < h->rules->n; c++)
-		if (!strcmp(h->rules->chain[c].name, chain->name))
+		if (h->rules->chain[c].raw == (chain->table == PG_TABLE_RAW) &&
+		    !strcmp(h->rules->chain[c].name, chain->name))
 			return rules_line(h->rules, c, rule - 1);
 	return NULL;
 }

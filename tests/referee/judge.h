@@ -20,7 +20,7 @@ struct judge {
 	bool sctp;	  /* associations are among the connections */
 	bool replays;	  /* a tracking rule set meets the captures from their begin to their end */
 	bool with_oracle; /* the rule set is one that tests/bpf/oracle.c knows */
-	char where[128];  /* how to run it again, for messages */
+	char where[160];  /* how to run it again, for messages */
 	/* What happened so far. */
 	unsigned long verdicts, by_rule, by_policy, hotdrops, before, skipped, differences, rule_sets;
 	unsigned long rules, rules_hit;

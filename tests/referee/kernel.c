@@ -5,6 +5,8 @@
  * packet. Nothing leaves the table: every packet ends in a DROP behind an NFLOG rule, so that the
  * namespace answers nothing.
  *
+ * Rules of raw come before them there, in chains of other names: where they accept, those of INPUT are next.
+ *
  * Rules that ask for connections' states sit in filter INPUT: a connection is known to the kernel
  * when its packet has left INPUT, so those that are accepted are delivered. What the namespace answers
  * is dropped before its tracking sees it.
@@ -190,9 +192,17 @@ static void forget_connections(void)
 	mnl_socket_close(sock);
 }
 
+/* Valid until the next call. Chains of raw may have namesakes in filter. */
 static const char *chain_name(const struct rules *rules, size_t chain)
 {
-	return rules->chain[chain].raw ? "=raw" : chain ? rules->chain[chain].name : "=INPUT";
+	static char buf[sizeof("=raw") + 20];
+
+	if (!rules->chain[chain].raw)
+		return chain ? rules->chain[chain].name : "=INPUT";
+	if (!strcmp(rules->chain[chain].name, "PREROUTING"))
+		return "=raw";
+	snprintf(buf, sizeof(buf), "=raw%zu", chain);
+	return buf;
 }
 
 /* What every frame meets first: is it the batch's last, and that it came here. */
@@ -214,6 +224,19 @@ static bool is_accepted(const struct rules *rules, unsigned number)
 			if (rules->chain[c].line[i].number == number)
 				return rules->chain[c].line[i].accepts;
 	return false;
+}
+
+/* Lines that decide in raw drop. */
+static void print_raw_decisions(FILE *f, const struct rules *rules)
+{
+	for (size_t c = 0; c < rules->n; c++)
+		for (size_t i = 0; rules->chain[c].raw && i < rules->chain[c].n; i++) {
+			unsigned number = rules->chain[c].line[i].number;
+
+			if (number)
+				fprintf(f, ":=%u - [0:0]\n-A =%u -j NFLOG --nflog-group %d --nflog-prefix "
+					"=%u\n-A =%u -j DROP\n", number, number, GROUP, number, number);
+		}
 }
 
 /* A chain for each line that decides, and for the policy, whose number is 0. */
@@ -241,6 +264,21 @@ static void print_states(FILE *f)
 			"--nflog-prefix %s\n", states[i].name, GROUP, states[i].name);
 }
 
+static void print_target(FILE *f, const struct rules *rules, size_t chain, const struct rule_line *l)
+{
+	bool raw = rules->chain[chain].raw;
+	size_t to = raw ? rules_jump(rules, chain, l) : 0;
+
+	if (l->number)
+		fprintf(f, "-j =%u\n", l->number);
+	else if (to)
+		fprintf(f, "-%c %s\n", l->target[1], chain_name(rules, to));
+	else if (raw && !rules->tracks && !strncmp(l->target, "-j ACCEPT", 9))
+		fprintf(f, "-j =filter\n");
+	else
+		fprintf(f, "%s\n", l->target);
+}
+
 /* Chains and rules of one table. */
 static void print_rules(FILE *f, const struct rules *rules, bool raw)
 {
@@ -252,19 +290,16 @@ static void print_rules(FILE *f, const struct rules *rules, bool raw)
 			const struct rule_line *l = &rules->chain[c].line[i];
 
 			fprintf(f, "-A %s%s ", chain_name(rules, c), l->spec);
-			if (l->number)
-				fprintf(f, "-j =%u\n", l->number);
-			else
-				fprintf(f, "%s\n", l->target);
+			print_target(f, rules, c, l);
 		}
 }
 
-/* `hook` leads to them. */
-static void print_filter(FILE *f, const struct rules *rules, const char *hook)
+/* "=filter" leads to them, and nothing comes back from there. */
+static void print_filter(FILE *f, const struct rules *rules)
 {
 	print_decisions(f, rules);
 	print_rules(f, rules, false);
-	fprintf(f, "-A %s -j =INPUT\n-A %s -j =0\n", hook, hook);
+	fprintf(f, ":=filter - [0:0]\n-A =filter -j =INPUT\n-A =filter -j =0\n");
 }
 
 bool kernel_load(struct kernel *k, const struct rules *rules)
@@ -278,12 +313,18 @@ bool kernel_load(struct kernel *k, const struct rules *rules)
 	f = run(restore(rules->v6));
 	print_entry(f, rules);
 	if (rules->tracks) {
+		print_raw_decisions(f, rules);
 		print_rules(f, rules, true);
 		fprintf(f, "-A PREROUTING -j =raw\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\n");
 		print_states(f);
-		print_filter(f, rules, "INPUT");
+		print_filter(f, rules);
+		fprintf(f, "-A INPUT -j =filter\n");
 	} else {
-		print_filter(f, rules, "PREROUTING");
+		print_filter(f, rules);
+		print_rules(f, rules, true);
+		if (rules_has_raw(rules))
+			fprintf(f, "-A PREROUTING -j =raw\n");
+		fprintf(f, "-A PREROUTING -j =filter\n");
 	}
 	fprintf(f, "COMMIT\n");
 	return pclose(f) == 0;

@@ -103,53 +103,60 @@ static void read_captures(struct referee *t)
 	       captures_count(t->captures, false), captures_count(t->captures, true));
 }
 
-/* One rule file, or nothing where the seed's one round is asked for. */
-static void dump_of(struct referee *t, const char *folder, const char *name, struct dump *sum)
+static const struct dump_part parts[] = { { "INPUT", false }, { "INPUT", true }, { "FORWARD", false },
+					  { "FORWARD", true }, { "OUTPUT", false }, { "OUTPUT", true } };
+enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
+
+/* A part of a rule file; false: it has none. */
+static bool dump_of(struct referee *t, const char *folder, const char *name, const struct dump_part *part,
+		    struct dump *sum)
 {
 	struct gen gen = { .state = t->seed };
 	struct dump d;
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	dump_read(path, t->judge.iface, t->replays ? t->tracking : NULL, &d);
+	if (!dump_read(path, part, t->judge.iface, t->replays ? t->tracking : NULL, &d))
+		return false;
 	sum->lines += d.lines;
 	sum->refused += d.refused;
 	sum->unknown += d.unknown;
 	sum->states += d.states;
 	t->judge.with_oracle = false;
-	snprintf(t->judge.where, sizeof(t->judge.where), "%.80s, %sPG_SEED=%llu", name,
-		 !t->replays ? "" : t->tracking[0].peers ? "PG_STATES=2, peers', " : "PG_STATES=2, ",
+	snprintf(t->judge.where, sizeof(t->judge.where), "%.80s, %s%s, %sPG_SEED=%llu", name,
+		 part->raw ? "raw and " : "", part->hook, !t->replays ? "" : t->tracking[0].peers ? "PG_STATES=2, peers', " : "PG_STATES=2, ",
 		 (unsigned long long)t->seed);
 	if (d.states || !t->replays)
 		judge_rules(&t->judge, &gen, d.rules, t->captures, FRAMES);
 	rules_free(d.rules);
+	return true;
 }
 
 static void run_dumps(struct referee *t)
 {
 	const char *data = getenv("PG_TEST_DATA");
 	struct dirent **entry;
-	struct dump sum = { 0 };
+	struct dump sum[PARTS] = { 0 };
+	unsigned files[PARTS] = { 0 };
 	char folder[2048];
-	unsigned files = 0;
 	int n;
 
 	snprintf(folder, sizeof(folder), "%s/rules", data && *data ? data : "");
 	n = data && *data ? scandir(folder, &entry, NULL, alphasort) : -1;
 	for (int i = 0; i < n; i++) {
-		if (entry[i]->d_name[0] != '.') {
-			dump_of(t, folder, entry[i]->d_name, &sum);
-			files++;
-		}
+		for (size_t p = 0; entry[i]->d_name[0] != '.' && p < PARTS; p++)
+			files[p] += dump_of(t, folder, entry[i]->d_name, &parts[p], &sum[p]);
 		free(entry[i]);
 	}
 	if (n < 0)
 		return;
 	free(entry);
-	printf("referee: %u rule files with %u rules that packets to this host meet, %u of them %s for "
-	       "connections, %u portguard does not know, %u iptables refuses here\n", files,
-	       sum.lines + sum.refused, sum.states, t->replays ? "asking" : "left out that ask",
-	       sum.unknown, sum.refused);
+	for (size_t p = 0; p < PARTS; p++)
+		printf("referee: %u rule files with %u rules that packets meet in %s%s, %u of them %s for "
+		       "connections, %u portguard does not know, %u iptables refuses here\n", files[p],
+		       sum[p].lines + sum[p].refused, parts[p].raw ? "raw and " : "", parts[p].hook,
+		       sum[p].states, t->replays ? "asking" : "left out that ask", sum[p].unknown,
+		       sum[p].refused);
 }
 
 static void run(struct referee *t)

@@ -32,34 +32,49 @@ void rules_free(struct rules *rules)
 	free(rules);
 }
 
-static size_t find(const struct rules *rules, const char *name)
+static size_t find(const struct rules *rules, bool raw, const char *name)
 {
 	for (size_t c = 0; c < rules->n; c++)
-		if (!strcmp(rules->chain[c].name, name))
+		if (rules->chain[c].raw == raw && !strcmp(rules->chain[c].name, name))
 			return c;
 	return rules->n;
 }
 
-size_t rules_chain(struct rules *rules, const char *name)
+static size_t find_or_add(struct rules *rules, bool raw, const char *name)
 {
-	size_t c = find(rules, name);
+	size_t c = find(rules, raw, name);
 
 	if (c < rules->n)
 		return c;
 	rules->chain = realloc(rules->chain, ++rules->n * sizeof(rules->chain[0]));
 	if (!rules->chain)
 		abort();
-	rules->chain[c] = (struct rule_chain){ 0 };
+	rules->chain[c] = (struct rule_chain){ .raw = raw };
 	snprintf(rules->chain[c].name, sizeof(rules->chain[c].name), "%s", name);
 	return c;
 }
 
+size_t rules_chain(struct rules *rules, const char *name)
+{
+	return find_or_add(rules, false, name);
+}
+
+size_t rules_raw_chain(struct rules *rules, const char *name)
+{
+	return find_or_add(rules, true, name);
+}
+
 size_t rules_raw(struct rules *rules)
 {
-	size_t c = rules_chain(rules, "PREROUTING");
+	return rules_raw_chain(rules, "PREROUTING");
+}
 
-	rules->chain[c].raw = true;
-	return c;
+bool rules_has_raw(const struct rules *rules)
+{
+	for (size_t c = 0; c < rules->n; c++)
+		if (rules->chain[c].raw)
+			return true;
+	return false;
 }
 
 static bool is_target(const char *target, const char *name)
@@ -75,7 +90,7 @@ void rules_add(struct rules *rules, size_t chain, char *spec, char *target, unsi
 	struct rule_chain *c = &rules->chain[chain];
 	struct rule_line l = { .spec = spec, .target = target, .expands = expands };
 
-	l.accepts = is_target(target, "ACCEPT");
+	l.accepts = !c->raw && is_target(target, "ACCEPT");
 	if (l.accepts || is_target(target, "DROP") || is_target(target, "REJECT"))
 		l.number = ++rules->deciding;
 	if (c->n == c->cap) {
@@ -99,8 +114,8 @@ static void print_rules(FILE *f, const struct rule_chain *c)
 /* `raw`: what stands in that table, or in filter. */
 static void print_table(FILE *f, const struct rules *rules, bool raw)
 {
-	for (size_t c = 1; !raw && c < rules->n; c++)
-		if (!rules->chain[c].raw)
+	for (size_t c = 1; c < rules->n; c++)
+		if (rules->chain[c].raw == raw && strcmp(rules->chain[c].name, "PREROUTING") != 0)
 			fprintf(f, ":%s - [0:0]\n", rules->chain[c].name);
 	for (size_t c = 0; c < rules->n; c++)
 		if (rules->chain[c].raw == raw)
@@ -119,7 +134,7 @@ char *rules_text(const struct rules *rules)
 	fprintf(f, "*filter\n:INPUT %s [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n",
 		rules->drop ? "DROP" : "ACCEPT");
 	print_table(f, rules, false);
-	if (rules->tracks) {
+	if (rules->tracks || rules_has_raw(rules)) {
 		fprintf(f, "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n");
 		print_table(f, rules, true);
 	}
@@ -151,13 +166,13 @@ size_t rules_count(const struct rules *rules, size_t chain)
 	return n;
 }
 
-size_t rules_jump(const struct rules *rules, const struct rule_line *line)
+size_t rules_jump(const struct rules *rules, size_t chain, const struct rule_line *line)
 {
 	char name[32];
 	size_t c;
 
 	if (sscanf(line->target, "-%*1[jg] %31s", name) != 1)
 		return 0;
-	c = find(rules, name);
+	c = find(rules, rules->chain[chain].raw, name);
 	return c < rules->n ? c : 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * A rule set of one family as lines of text: what the kernel and portguard are both given, each in
- * its own way. Chain 0 is INPUT; the others are user-defined ones, and raw's PREROUTING.
+ * its own way. Chain 0 is INPUT; the others are user-defined ones, and raw's: PREROUTING and what it
+ * leads to. There only DROP decides: with ACCEPT packets go on to INPUT.
  */
 #pragma once
 
@@ -19,7 +20,7 @@ struct rule_line {
 
 struct rule_chain {
 	char name[32];
-	bool raw; /* raw's PREROUTING, which decides nothing */
+	bool raw; /* of that table */
 	struct rule_line *line;
 	size_t n, cap;
 };
@@ -37,8 +38,10 @@ struct rules *rules_new(bool v6, bool drop);
 void rules_free(struct rules *rules);
 /* Index of the chain of that name; it is made when it is not there. */
 size_t rules_chain(struct rules *rules, const char *name);
-/* raw's PREROUTING. */
+/* The same in table raw, and its PREROUTING. */
+size_t rules_raw_chain(struct rules *rules, const char *name);
 size_t rules_raw(struct rules *rules);
+bool rules_has_raw(const struct rules *rules);
 /* Takes over both texts. */
 void rules_add(struct rules *rules, size_t chain, char *spec, char *target, unsigned expands);
 /* As iptables-save writes it, but with comma lists; the caller frees it. */
@@ -47,5 +50,5 @@ char *rules_text(const struct rules *rules);
 const struct rule_line *rules_line(const struct rules *rules, size_t chain, size_t index);
 /* Rules of a chain, lists expanded. */
 size_t rules_count(const struct rules *rules, size_t chain);
-/* The user-defined chain that a target jumps or goes to; 0: none. */
-size_t rules_jump(const struct rules *rules, const struct rule_line *line);
+/* The user-defined chain that a target of a line in `chain` jumps or goes to; 0: none. */
+size_t rules_jump(const struct rules *rules, size_t chain, const struct rule_line *line);
