@@ -419,8 +419,9 @@ static __always_inline enum flow_effect datagram_step(struct flow_pkt *f, const 
 
 	f->status = f->old;
 	f->moves = f->trouble = 0;
-	if (f->old & PG_FLOW_SEEN_REPLY && f->tick - flow->first > two_seconds &&
-	    has_tracked_ports(f->proto))
+	/* The kernel has no such wait for UDP-Lite. */
+	if (f->old & PG_FLOW_SEEN_REPLY && has_tracked_ports(f->proto) &&
+	    (f->tick - flow->first > two_seconds || f->proto == IPPROTO_UDPLITE))
 		f->status |= PG_FLOW_ASSURED;
 	return FLOW_GOES_ON;
 }

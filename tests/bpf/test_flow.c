@@ -819,6 +819,19 @@ static void a_stream_of_datagrams_lives_longer(void **state)
 	assert_int_equal(life_of(key), 120);
 }
 
+/* Once it has been answered: nf_conntrack has no two seconds for UDP-Lite. */
+static void udp_lite_is_a_stream_at_once(void **state)
+{
+	const struct pg_flow_key key = key4("192.0.2.1", 40000, "192.0.2.2", 53, 136);
+
+	(void)state;
+	PLAY(IN(NEW, FROM_CLIENT(), UDPLITE()),
+	     OUT(ESTABLISHED, FROM_SERVER(), UDPLITE(.sport = 53, .dport = 40000)));
+	assert_int_equal(life_of(key), 30);
+	GO_ON(IN(ESTABLISHED, FROM_CLIENT(), UDPLITE()));
+	assert_int_equal(life_of(key), 120);
+}
+
 static void protocols_without_ports_are_flows_of_addresses(void **state)
 {
 	(void)state;
@@ -1218,6 +1231,7 @@ int main(void)
 		cmocka_unit_test(vlans_separate_flows),
 		cmocka_unit_test(datagrams_are_established_by_an_answer),
 		cmocka_unit_test(a_stream_of_datagrams_lives_longer),
+		cmocka_unit_test(udp_lite_is_a_stream_at_once),
 		cmocka_unit_test(protocols_without_ports_are_flows_of_addresses),
 		cmocka_unit_test(echoes_belong_to_their_request),
 		cmocka_unit_test(neighbour_discovery_is_untracked),
