@@ -10,7 +10,8 @@ need iptables-legacy-restore ip6tables-legacy-restore iptables-legacy-save ipset
 [ -x "$TOOLS/referee/referee" ] || skip_all "not built: $TOOLS/referee/referee"
 [ -x "$TOOLS/net/send" ] || skip_all "not built: $TOOLS/net/send"
 
-# What -m addrtype asks: addresses of this host, its broadcast addresses, and routes that lead nowhere.
+# What -m addrtype and -m rpfilter ask: addresses of this host, its broadcast addresses, and routes that lead
+# nowhere, or elsewhere.
 addresses() {
 	in_ns b ip addr add 10.0.0.1/24 brd + dev pgref0
 	in_ns b ip addr add 192.168.1.77/24 brd + dev pgref0
@@ -19,6 +20,8 @@ addresses() {
 	in_ns b ip route add unreachable 172.16.0.0/12
 	in_ns b ip route add prohibit 198.18.0.0/15
 	in_ns b ip -6 route add unreachable fd00:1::/32
+	in_ns b ip route add 10.1.0.0/16 dev pgway0
+	in_ns b ip -6 route add 2001:db8:1::/48 dev pgway0
 }
 
 ip netns add "$PREFIX-a" && ip netns add "$PREFIX-b" || skip_all "no network namespaces here"
@@ -28,9 +31,12 @@ in_ns b sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.addr
 	net.ipv6.conf.default.router_solicitations=0
 ip link add pgref0 netns "$PREFIX-b" address 02:77:00:00:00:01 type veth peer name pgsrc0 netns "$PREFIX-a" ||
 	skip_all "no veth here"
+ip link add pgway0 netns "$PREFIX-b" type veth peer name pgway1 netns "$PREFIX-a" || skip_all "no veth here"
 in_ns a ip link set pgsrc0 up
+in_ns a ip link set pgway1 up
 in_ns b ip link set lo up
 in_ns b ip link set pgref0 up
+in_ns b ip link set pgway0 up
 in_ns b iptables-legacy -t raw -S >/dev/null 2>&1 || skip_all "no iptables-legacy in this kernel"
 in_ns b ipset list >/dev/null 2>&1 || skip_all "no ipset in this kernel"
 addresses
@@ -49,6 +55,8 @@ connections() {
 	in_ns b sysctl -qw net.ipv4.conf.all.accept_local=1 net.ipv4.conf.all.rp_filter=0 \
 		net.ipv4.conf.pgref0.rp_filter=0 net.ipv4.conf.all.accept_redirects=0 \
 		net.ipv6.conf.all.accept_redirects=0 net.ipv6.conf.all.accept_ra=0
+	# What -m connbytes asks for: else it begins with the first rule that does, which may be the last one.
+	in_ns b sysctl -qw net.netfilter.nf_conntrack_acct=1
 }
 
 # liberal 1|0: checksums are no matter here, and sequence numbers only with 0.

@@ -152,6 +152,8 @@ static void compare(struct hearing *h, size_t i, const struct opinion *o)
 	snprintf(what, sizeof(what), "kernel: seen %d decided %d by %u; %s: verdict %d reason %d asked %d "
 		 "by %u (of the rules that decide)", k->seen, k->decided, k->number, o->whose,
 		 o->verdict, o->reason, o->asked, o->line ? o->line->number : 0);
+	if (h->rules->tracks)
+		tell_history(h, i);
 	differ(h, &h->frame[i], what);
 }
 

@@ -52,7 +52,7 @@ build() {
 	make -j2 -C "$COPY" --no-print-directory .output/tests/referee/referee "$@" >"$COPY.log" 2>&1
 }
 
-# judge SCRIPT|large FEATURES|state|both: 0: it says that all is as in the kernel
+# judge SCRIPT|large FEATURES|state|state,FEATURES|both: 0: it says that all is as in the kernel
 judge() {
 	local states=0 features=$2
 
@@ -61,7 +61,8 @@ judge() {
 		return
 	fi
 	[ "$2" != both ] || states='' features=''
-	[ "$2" != state ] || states=1 features=''
+	[ "${2%%,*}" != state ] || states=1
+	[ "$2" != state ] || features=''
 	env PORTGUARD="$COPY/portguard" PG_N="${PG_N:-24000}" PG_SEED= PG_ROUND= PG_STATES=$states \
 		PG_FEATURES="$features" PG_TEST_DATA= bash "$COPY/tests/net/$1" >"$COPY.log" 2>&1
 }
@@ -93,7 +94,7 @@ replace() {
 	printf '%s\n' "${text/"$2"/"$3"}" >"$COPY/$1"
 }
 
-# bug NAME FILE OLD NEW [FEATURES [SCRIPT [MAKE TARGET…]]]; "state": found by rules about connections;
+# bug NAME FILE OLD NEW [FEATURES [SCRIPT [MAKE TARGET…]]]; "state", "state,FEATURES": found by rules about connections;
 # SCRIPT "large": by policies of many rules, which are held against the oracle
 bug() {
 	local name=$1 file=$2 old=$3 new=$4 features=${5:-} script=${6:-test_referee.sh} found rc
@@ -200,6 +201,28 @@ bpf_bugs() {
 		'add_u64(to, &c->bytes, p->bytes);' 'add_u64(to, &c->bytes, p->bytes + 14);' ports
 	bug "! before --ctstate is not seen" bpf/check.bpf.h \
 		'holds(!!(p->ct_state & c->v[0]) != c->invert)' 'holds(p->ct_state & c->v[0])' state
+	bug "--ctdir is the other one" bpf/ct.bpf.h \
+		'by_opener == (f->kind == FLOW_QUOTED)' 'by_opener != (f->kind == FLOW_QUOTED)' state,conntrack
+	bug "--ctstatus wants all that it names" bpf/ct.bpf.h \
+		'holds(!!(v & c->v[1]) != c->invert)' 'holds(((v & c->v[1]) == c->v[1]) != c->invert)' state,conntrack
+	bug "--ctreplsrcport is the opener's" bpf/ct.bpf.h \
+		'ct->field[PG_CT_PORT + PG_CT_ORIGDST] = ct->field[PG_CT_PORT + PG_CT_REPLSRC] =
+		f->port[src ^ 1];' 'ct->field[PG_CT_PORT + PG_CT_ORIGDST] = f->port[src ^ 1];
+	ct->field[PG_CT_PORT + PG_CT_REPLSRC] = f->port[src];' state,conntrack
+	bug "--ctexpire is in other units" bpf/ct.bpf.h '/ 1000000000 : 0' '/ 100000000 : 0' state,conntrack
+	bug "connbytes takes the other direction" bpf/ct.bpf.h \
+		'bytes = sent[c->v[5] & 1].bytes;' 'bytes = sent[~c->v[5] & 1].bytes;' state,connbytes
+	bug "connbytes begins behind the first packet" bpf/ct.bpf.h \
+		'what >= c->u64[0] &&' 'what > c->u64[0] &&' state,connbytes
+	bug "UDP-Lite waits like UDP" bpf/flow.bpf.h \
+		'two_seconds || f->proto == IPPROTO_UDPLITE' 'two_seconds' state,conntrack
+	bug "rpfilter is always loose" bpf/route.bpf.h \
+		'return loose || fib->ifindex == cfg.ifindex;' 'return true;' raw,rpfilter,ports
+	bug "rpfilter takes what is from here" bpf/route.bpf.h \
+		'return how & PG_RPFILTER_LOCAL;' 'return true;' raw,rpfilter,ports
+	bug "raw accepts for filter, too" bpf/classify.bpf.h \
+		'return accept_stage(t, p, PG_REASON_RULE, rec->slot);' \
+		'return finish(at, PG_VERDICT_ACCEPT, PG_REASON_RULE, rec->slot);' raw,ports
 	bug "NOTRACK is forgotten" bpf/classify.bpf.h 'p->untracked = 1;' 'p->untracked = 0;' state
 	bug "an error is about whoever it quotes" bpf/flow.bpf.h \
 		'h.saddr != s->p->daddr[0]' 'h.saddr == h.daddr' state

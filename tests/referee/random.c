@@ -5,6 +5,14 @@
 #include <string.h>
 
 /*
+ * Not here, because the kernel decides by what the two sides do not share:
+ *  - statistic --mode random, by its random numbers (tests/bpf/test_lists.c sees how many there are);
+ *  - connlimit, by when it last looked for connections that are gone, once in a jiffy, which is a hundred frames
+ *    here, and by who has not been let in by later rules; and of packets behind a connection's first, kernels
+ *    make different things. tests/net/test_connlimit.sh opens and closes connections for it, and rule files
+ *    have limits that nobody reaches (dumps.c);
+ *  - conntrack's --ctstate SNAT and DNAT, and --ctstatus EXPECTED where it holds: nobody translates or expects.
+ *
  * Rates are so low that within a round nothing comes back: only the burst counts, and neither side's
  * clock can make a difference.
  */
@@ -39,6 +47,7 @@ struct ctx {
 	unsigned expands;
 	unsigned states; /* names given to state tables so far */
 	bool stateful; /* the rule may ask for a connection's state */
+	bool raw; /* it is one of raw's PREROUTING */
 	unsigned chain, chains;
 	unsigned conditions, negated; /* of the rule: how many, and how often one is inverted */
 };
@@ -474,6 +483,111 @@ static void emit_state(struct ctx *c)
 		}
 }
 
+static void emit_ct_addr(struct ctx *c)
+{
+	static const char *const sides[] = { "orig", "repl" };
+	static const unsigned bits4[] = { 8, 24, 31, 1 }, bits6[] = { 32, 64, 127, 1 };
+
+	fprintf(c->f, "%s --ct%s%s %s", maybe_not(c), PICK(c, sides), chance(c, 50) ? "src" : "dst",
+		c->v6 ? addr6[gen_below(c->g, 4)] : addr4[gen_below(c->g, 4)]);
+	if (chance(c, 50))
+		fprintf(c->f, "/%u", c->v6 ? PICK(c, bits6) : PICK(c, bits4));
+}
+
+/* Of either end: those that open have ports of their own, and so have queries identifiers. */
+static void emit_ct_port(struct ctx *c)
+{
+	static const char *const sides[] = { "origsrc", "repldst", "origdst", "replsrc" };
+	unsigned side = gen_below(c->g, 4), a = PICK(c, ports), b = PICK(c, ports);
+
+	if (side < 2) {
+		a = 40000 + gen_below(c->g, 30);
+		b = 40000 + gen_below(c->g, 30);
+	}
+	fprintf(c->f, "%s --ct%sport ", maybe_not(c), sides[side]);
+	put_range(c, a, b, true);
+}
+
+static void emit_ct_status(struct ctx *c)
+{
+	static const char *const statuses[] = { "SEEN_REPLY", "ASSURED", "CONFIRMED", "SEEN_REPLY,ASSURED", "NONE",
+						"EXPECTED", "EXPECTED,ASSURED" };
+
+	fprintf(c->f, "%s --ctstatus %s", maybe_not(c), PICK(c, statuses));
+}
+
+/*
+ * In seconds, and far from all times that a connection begins with: 10, 30, 60, 120 (30 and 120 are one, since the
+ * latter is a stream's of two seconds), 300, 600, and days. What is not confirmed has no time yet, but what the
+ * kernel says then depends on when it was booted.
+ */
+static void emit_ct_expire(struct ctx *c)
+{
+	static const char *const times[] = { ":20", "20:", "20:200", "200:", ":200", "200:1000", "1000:", "0",
+					     ":450", "450:1000" };
+
+	fprintf(c->f, " --ctstatus CONFIRMED%s --ctexpire %s", maybe_not(c), PICK(c, times));
+}
+
+/* What it knows of a connection beyond its state, each at most once. */
+static void emit_conntrack(struct ctx *c)
+{
+	static const char *const protos4[] = { "tcp", "udp", "icmp", "sctp", "udplite", "50", "253" };
+	static const char *const protos6[] = { "tcp", "udp", "ipv6-icmp", "sctp", "udplite", "50", "253" };
+	unsigned parts = 0;
+
+	fprintf(c->f, " -m conntrack");
+	while (!parts)
+		parts = gen_below(c->g, 32) & gen_below(c->g, 32);
+	if (parts & 1)
+		fprintf(c->f, "%s --ctproto %s", maybe_not(c), c->v6 ? PICK(c, protos6) : PICK(c, protos4));
+	if (parts & 2)
+		emit_ct_addr(c);
+	if (parts & 4)
+		emit_ct_port(c);
+	if (parts & 8 && chance(c, 40))
+		emit_ct_expire(c);
+	else if (parts & 8)
+		emit_ct_status(c);
+	if (parts & 16)
+		fprintf(c->f, " --ctdir %s", chance(c, 50) ? "ORIGINAL" : "REPLY");
+}
+
+/*
+ * A connection has some tens of packets in a round. Of TCP and SCTP portguard counts all packets that tracking
+ * lets through, the kernel none that it believes nothing of, and no SYN that comes again unanswered (README,
+ * limits): so of the others. Errors about a connection ask about it, whatever their own protocol is.
+ */
+static void emit_connbytes(struct ctx *c)
+{
+	static const char *const dirs[] = { "original", "reply", "both" };
+	static const char *const protos[] = { "udp", "udp", "icmp", "udplite", "50", "253" };
+	static const unsigned lengths[] = { 28, 32, 40, 44, 48, 60, 70 };
+	const char *proto = PICK(c, protos);
+	unsigned mode = gen_below(c->g, 3), a = between(c, 0, 12), b = between(c, 0, 30);
+
+	if (mode == 1) {
+		a *= 40;
+		b *= 50;
+	} else if (mode == 2) {
+		a = PICK(c, lengths);
+		b = PICK(c, lengths);
+	}
+	fprintf(c->f, " -m conntrack --ctproto %s", c->v6 && !strcmp(proto, "icmp") ? "ipv6-icmp" : proto);
+	fprintf(c->f, " -m connbytes%s --connbytes %u:", maybe_not(c), a < b ? a : b);
+	if (chance(c, 60))
+		fprintf(c->f, "%u", a < b ? b : a);
+	fprintf(c->f, " --connbytes-mode %s --connbytes-dir %s",
+		mode == 0 ? "packets" : mode == 1 ? "bytes" : "avgpkt", PICK(c, dirs));
+}
+
+/* Where states are asked for, all senders are local. */
+static void emit_rpfilter(struct ctx *c)
+{
+	fprintf(c->f, " -m rpfilter%s%s%s%s", chance(c, 30) ? " --loose" : "", chance(c, 20) ? " --validmark" : "",
+		chance(c, c->opts->tracks ? 70 : 30) ? " --accept-local" : "", chance(c, 50) ? " --invert" : "");
+}
+
 /* The table of features ------------------------------------------------------------------------ */
 
 enum { FOR_4 = 1, FOR_6 = 2, FOR_BOTH = 3 };
@@ -517,6 +631,9 @@ static const struct feature {
 	{ "time", FOR_BOTH, 3, "", emit_time },
 	{ "mark", FOR_BOTH, 5, "", emit_mark },
 	{ "state", FOR_BOTH, 10, "", emit_state },
+	{ "conntrack", FOR_BOTH, 40, "", emit_conntrack },
+	{ "connbytes", FOR_BOTH, 25, "", emit_connbytes },
+	{ "rpfilter", FOR_BOTH, 25, "", emit_rpfilter },
 	{ "chains", FOR_BOTH, 0, NULL, NULL },
 	{ "goto", FOR_BOTH, 0, NULL, NULL },
 	{ "return", FOR_BOTH, 0, NULL, NULL },
@@ -527,6 +644,7 @@ static const struct feature {
 	{ "fragments", FOR_BOTH, 0, NULL, NULL },
 	{ "interfaces", FOR_BOTH, 0, NULL, NULL },
 	{ "notrack", FOR_BOTH, 0, NULL, NULL },
+	{ "raw", FOR_BOTH, 0, NULL, NULL },
 };
 
 enum { N_FEATURES = sizeof(features) / sizeof(features[0]) };
@@ -578,7 +696,9 @@ static bool fits(const struct ctx *c, const struct feature *f)
 	if (!f->emit || !(f->families & (c->v6 ? FOR_6 : FOR_4)) ||
 	    !(c->opts->features >> (f - features) & 1))
 		return false;
-	if (f->emit == emit_state && !c->stateful)
+	if ((f->emit == emit_state || f->emit == emit_conntrack || f->emit == emit_connbytes) && !c->stateful)
+		return false;
+	if (f->emit == emit_rpfilter && !c->raw)
 		return false;
 	if (strcmp(f->proto, "ports") != 0)
 		return !f->proto[0] || !strcmp(f->proto, c->proto);
@@ -731,9 +851,9 @@ static void emit_state_conditions(struct ctx *c)
 		c->proto = "ipv6-icmp";
 	if (c->proto[0])
 		fprintf(c->f, " -p %s", c->proto);
-	if (c->stateful && chance(c, 80))
+	if (c->stateful && chance(c, 60))
 		emit_state(c);
-	emit_matches(c, c->stateful ? chance(c, 35) : 1);
+	emit_matches(c, c->stateful ? chance(c, 60) + chance(c, 15) : 1);
 }
 
 static void emit_conditions(struct ctx *c, enum purpose purpose)
@@ -818,21 +938,32 @@ static char *make_sets(struct ctx *c)
 	return text;
 }
 
-/* Before tracking, which these rules keep away from some packets. */
-static void add_notracks(struct ctx *c, struct rules *rules)
+static void emit_raw_target(struct ctx *c)
+{
+	if (c->opts->tracks && enabled(c, "notrack") && (!enabled(c, "raw") || chance(c, 65)))
+		fprintf(c->f, "-j %s", chance(c, 50) ? "CT --notrack" : "NOTRACK");
+	else if (chance(c, 25))
+		emit_passing(c);
+	else
+		fprintf(c->f, "-j %s", chance(c, 60) ? "DROP" : "ACCEPT");
+}
+
+/* Before tracking, which some of these rules keep away from packets, and before INPUT. */
+static void add_raw_rules(struct ctx *c, struct rules *rules)
 {
 	char *spec, *target;
 
 	c->chain = rules_raw(rules);
+	c->raw = true;
 	c->stateful = false;
-	for (unsigned n = chance(c, 40) ? between(c, 1, 3) : 0; n; n--) {
+	for (unsigned n = chance(c, 40) ? between(c, 1, 4) : 0; n; n--) {
 		c->f = text_open(&spec);
 		c->expands = 1;
 		emit_conditions(c, DECIDES);
 		fclose(c->f);
-		target = strdup(chance(c, 50) ? "-j CT --notrack" : "-j NOTRACK");
-		if (!target)
-			abort();
+		c->f = text_open(&target);
+		emit_raw_target(c);
+		fclose(c->f);
 		rules_add(rules, c->chain, spec, target, c->expands);
 	}
 }
@@ -848,7 +979,7 @@ struct rules *random_rules(struct gen *g, const struct random_opts *opts)
 	n = chance(&c, opts->tracks ? 85 : 50) ? 20 : chance(&c, 10) ? RULES_MANY : RULES_MAX;
 	n = between(&c, 1, n);
 	/* A set in which every packet ends at the first rules tests only those. */
-	passing = chance(&c, 30) ? 70 : 20;
+	passing = chance(&c, opts->tracks ? 60 : 30) ? 70 : 20;
 	c.chains = enabled(&c, "chains") && chance(&c, 80) ? between(&c, 2, n < 24 ? 4 : CHAINS_MAX) : 1;
 	for (unsigned i = 1; i < c.chains; i++) {
 		snprintf(name, sizeof(name), "c%u%s", i, chance(&c, 20) ? "-long_name.x" : "");
@@ -865,7 +996,9 @@ struct rules *random_rules(struct gen *g, const struct random_opts *opts)
 		add_rule(&c, rules, any_purpose(&c, passing));
 	}
 	rules->tracks = opts->tracks;
-	if (opts->tracks && enabled(&c, "notrack"))
-		add_notracks(&c, rules);
+	if (opts->tracks)
+		rules_raw(rules); /* where a tracking set has its own way in */
+	if (enabled(&c, "raw") || (opts->tracks && enabled(&c, "notrack")))
+		add_raw_rules(&c, rules);
 	return rules;
 }

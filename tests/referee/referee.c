@@ -42,8 +42,8 @@
 #define KNOWN "all,-tcpmss"
 
 /* What goes with states: the rest says nothing more there than without them. */
-#define TRACKED "state,notrack,ports,multiport,flags,icmp,icmp6,comment,length,protocols,interfaces,"        \
-		"chains,goto,return,reject,log,set-mark,mark,limit,nth"
+#define TRACKED "state,conntrack,connbytes,notrack,raw,rpfilter,ports,multiport,flags,icmp,icmp6,comment,length,"  \
+		"protocols,interfaces,chains,goto,return,reject,log,set-mark,mark,limit,nth"
 
 enum { FRAMES = 4000, ADDRESSES = 24, FIRST = 40 };
 
