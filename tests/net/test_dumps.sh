@@ -22,9 +22,29 @@ ours() {
 		{ pg restore "-$1" --skip-tables "$2" || pg restore "-$1" --skip-tables --skip-unsupported "$2"; }
 }
 
+# A file that is one of several leads to chains of the others, which are declared here.
+whole() {
+	awk '{ line[NR] = $0 }
+		/^:/ { declared[substr($1, 2)] }
+		/^-/ && match($0, / -[jg] [a-z][^ \r]*/) { wanted[substr($0, RSTART + 4, RLENGTH - 4)] }
+		END {
+			for (i = 1; i <= NR; i++) {
+				print line[i]
+				if (line[i] ~ /^\*filter/)
+					for (chain in wanted)
+						if (!(chain in declared))
+							print ":" chain " - [0:0]"
+			}
+		}' "$1"
+}
+
 # there_and_back FAMILY TOOL FILE
 there_and_back() {
-	ours "$1" "$3" >"$WORK/out" 2>&1 || { echo "mistake: ${3##*/}"; return; }
+	whole "$3" >"$WORK/whole"
+	ours "$1" "$WORK/whole" >"$WORK/out" 2>&1 || {
+		fail "${3##*/}: loads" "$(cat "$WORK/out")"
+		return
+	}
 	pg save "-$1" -c | grep -v '^#' >"$WORK/ours"
 	if ! "$2-legacy-restore" -c <"$WORK/ours" 2>"$WORK/out"; then
 		fail "${3##*/}: $2 takes what save writes" "$(cat "$WORK/out")"
@@ -33,7 +53,10 @@ there_and_back() {
 	for table in $(sed -n 's/^\*//p' "$WORK/ours"); do
 		"$2-legacy-save" -c -t "$table"
 	done >"$WORK/theirs"
-	pg restore "-$1" -c "$WORK/theirs" >"$WORK/out" 2>&1
+	if ! pg restore "-$1" -c "$WORK/theirs" >"$WORK/out" 2>&1; then
+		fail "${3##*/}: what $2 saves loads" "$(cat "$WORK/out")"
+		return
+	fi
 	pg save "-$1" -c | grep -v '^#' >"$WORK/again"
 	expect "${3##*/}, there and back" "$(diff "$WORK/ours" "$WORK/again")" ""
 }
