@@ -129,8 +129,8 @@ static __always_inline bool within_rate(struct pg_state *s, const struct pg_chec
 }
 
 /*
- * A bucket that nobody has asked for --hashlimit-htable-expire is as good as gone. In the kernel it goes when
- * --hashlimit-htable-gcinterval is over next.
+ * A bucket that nobody has asked for --hashlimit-htable-expire is as good as gone. In the kernel it
+ * goes when --hashlimit-htable-gcinterval is over next.
  */
 static __always_inline void expire_bucket(struct pg_bucket *b, __u64 now, __u64 expire_ns)
 {

@@ -389,8 +389,8 @@ struct pg_check {
 
 /*
  * v[6] of HASHLIMIT, as XT_HASHLIMIT_HASH_*. v[7]: the rate is in bytes; --hashlimit-rate-match:
- * u64[0] is the rate of an interval, u64[1] what is too much within one, and v[9] its seconds. v[10]: milliseconds
- * until a bucket that nobody asks is forgotten.
+ * u64[0] is the rate of an interval, u64[1] what is too much within one, and v[9] its seconds.
+ * v[10]: milliseconds until a bucket that nobody asks is forgotten.
  */
 #define PG_HASHLIMIT_BYTES (1U << 0)
 #define PG_HASHLIMIT_RATE (1U << 1)
@@ -503,7 +503,6 @@ struct pg_bucket {
 	struct pg_state state;
 	__u64 asked_ns; /* when a packet did, last */
 };
-
 
 /*
  * Writing `choice` is what commits a policy, in one store: bit 0 is the generation in force, the
