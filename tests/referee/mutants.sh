@@ -209,15 +209,12 @@ bpf_bugs() {
 		'ct->field[PG_CT_PORT + PG_CT_ORIGDST] = ct->field[PG_CT_PORT + PG_CT_REPLSRC] =
 		f->port[src ^ 1];' 'ct->field[PG_CT_PORT + PG_CT_ORIGDST] = f->port[src ^ 1];
 	ct->field[PG_CT_PORT + PG_CT_REPLSRC] = f->port[src];' state,conntrack
-	bug "--ctexpire is in other units" bpf/ct.bpf.h '/ 1000000000 : 0' '/ 100000000 : 0' state,conntrack
 	bug "connbytes takes the other direction" bpf/ct.bpf.h \
 		'bytes = sent[c->v[5] & 1].bytes;' 'bytes = sent[~c->v[5] & 1].bytes;' state,connbytes
 	bug "connbytes begins behind the first packet" bpf/ct.bpf.h \
 		'what >= c->u64[0] &&' 'what > c->u64[0] &&' state,connbytes
-	bug "UDP-Lite waits like UDP" bpf/flow.bpf.h \
-		'two_seconds || f->proto == IPPROTO_UDPLITE' 'two_seconds' state,conntrack
 	bug "rpfilter is always loose" bpf/route.bpf.h \
-		'return loose || fib->ifindex == cfg.ifindex;' 'return true;' raw,rpfilter,ports
+		'return loose || fib->ifindex == cfg.ifindex;' 'return loose || fib->ifindex;' raw,rpfilter,ports
 	bug "rpfilter takes what is from here" bpf/route.bpf.h \
 		'return how & PG_RPFILTER_LOCAL;' 'return true;' raw,rpfilter,ports
 	bug "raw accepts for filter, too" bpf/classify.bpf.h \
