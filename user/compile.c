@@ -62,18 +62,6 @@ static size_t segments_of(const struct pg_rule *rule)
 
 static int reach(struct compiler *c, size_t chain);
 
-static int too_deep(struct compiler *c, const struct pg_rule *rule, const struct pg_chain *chain)
-{
-	char line[24] = "";
-
-	if (c->opts->where)
-		*c->opts->where = rule->pos;
-	else if (rule->pos.line)
-		snprintf(line, sizeof(line), "line %u: ", rule->pos.line);
-	return pg_fail(c->err, -E2BIG, "%spolicy too large: chains jump more than %d deep (at `%s')", line,
-		       PG_MAX_DEPTH, chain->name);
-}
-
 /* The chain a rule leads to is reached too, and how deep that goes. */
 static int reach_by(struct compiler *c, size_t chain, const struct pg_rule *rule, unsigned *depth)
 {
@@ -90,11 +78,22 @@ static int reach_by(struct compiler *c, size_t chain, const struct pg_rule *rule
 			return r;
 		frames += c->depth[to] - 1 + !rule->is_goto;
 	}
-	if (frames > PG_MAX_DEPTH)
-		return too_deep(c, rule, &c->set->chain[chain]);
 	if (frames > *depth)
 		*depth = frames;
 	return 0;
+}
+
+static int too_deep(struct compiler *c, const struct pg_chain *chain, size_t rule)
+{
+	const struct pg_pos *pos = &chain->rule[rule].pos;
+	char line[24] = "";
+
+	if (c->opts->where)
+		*c->opts->where = *pos;
+	else if (pos->line)
+		snprintf(line, sizeof(line), "line %u: ", pos->line);
+	return pg_fail(c->err, -E2BIG, "%spolicy too large: chains jump more than %d deep (at `%s')", line,
+		       PG_MAX_DEPTH, chain->name);
 }
 
 #define ON_THE_WAY 255
@@ -103,6 +102,7 @@ static int reach(struct compiler *c, size_t chain)
 {
 	const struct pg_chain *ch = &c->set->chain[chain];
 	unsigned depth = 0;
+	size_t i;
 	int r = 0;
 
 	if (c->depth[chain] == ON_THE_WAY)
@@ -110,8 +110,10 @@ static int reach(struct compiler *c, size_t chain)
 	if (c->depth[chain])
 		return 0;
 	c->depth[chain] = ON_THE_WAY;
-	for (size_t i = 0; !r && i < ch->n_rules; i++)
+	for (i = 0; !r && depth <= PG_MAX_DEPTH && i < ch->n_rules; i++)
 		r = reach_by(c, chain, &ch->rule[i], &depth);
+	if (!r && depth > PG_MAX_DEPTH)
+		return too_deep(c, ch, i - 1);
 	c->depth[chain] = depth + 1;
 	return r;
 }
