@@ -138,8 +138,8 @@ static __always_inline void expire_bucket(struct pg_bucket *b, __u64 now, __u64 
 
 	if ((__s64)(now - was) <= 0) /* most of a flood come within one tick */
 		return;
-	if (__sync_val_compare_and_swap(&b->asked_ns, was, now) != was || now - was < expire_ns)
-		return;
+	if (__sync_val_compare_and_swap(&b->asked_ns, was, now) != was || !was || now - was < expire_ns)
+		return; /* !was: it is new */
 	b->state.value = 0;
 	b->state.rate = 0;
 }
@@ -148,8 +148,8 @@ static __always_inline void expire_bucket(struct pg_bucket *b, __u64 now, __u64 
 static __always_inline enum check_result check_hashlimit(const struct pg_check *c, struct pkt *p)
 {
 	struct pg_hashlimit_key *key = (void *)p->out; /* not on the stack, which is short */
-	struct pg_bucket *fresh = (void *)(p->out + sizeof(*key)), *b;
-	__u64 now = bpf_ktime_get_coarse_ns(), cost = c->u64[0];
+	struct pg_bucket fresh = { 0 }, *b;
+	__u64 now, cost;
 	__u32 modes = c->v[6];
 	struct pg_state *s;
 
@@ -172,23 +172,24 @@ static __always_inline enum check_result check_hashlimit(const struct pg_check *
 		key->sport = modes & PG_HASHLIMIT_SPT ? ports >> 16 : 0;
 		key->dport = modes & PG_HASHLIMIT_DPT ? ports & 0xffff : 0;
 	}
-	if (c->v[7] == PG_HASHLIMIT_BYTES) /* by sixteens (xt_hashlimit_len_to_chunks()) */
-		cost *= (p->bytes >> 4) + 1;
 	b = bpf_map_lookup_elem(&pg_hashlimits, key);
 	if (!b) {
-		__builtin_memset(fresh, 0, sizeof(*fresh));
-		fresh->asked_ns = now;
-		bpf_map_update_elem(&pg_hashlimits, key, fresh, 1 /* BPF_NOEXIST */);
+		bpf_map_update_elem(&pg_hashlimits, key, &fresh, 1 /* BPF_NOEXIST */);
 		b = bpf_map_lookup_elem(&pg_hashlimits, key);
 	}
 	if (!b)
 		return holds(c->invert);
+	/* Only now: what stands across a call may go to the stack. */
+	now = bpf_ktime_get_coarse_ns();
 	expire_bucket(b, now, c->v[10] * 1000000ULL);
 	s = &b->state;
 	if (c->v[7] & PG_HASHLIMIT_RATE)
 		return holds(within_rate(s, c, now,
 					 c->v[7] & PG_HASHLIMIT_BYTES ? p->bytes : p->packets) !=
 			     c->invert);
+	cost = c->u64[0];
+	if (c->v[7] == PG_HASHLIMIT_BYTES) /* by sixteens (xt_hashlimit_len_to_chunks()) */
+		cost *= (p->bytes >> 4) + 1;
 	return holds(take_tokens(&s->value, now, cost, c->u64[1]) != c->invert);
 }
 
