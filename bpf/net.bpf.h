@@ -16,8 +16,9 @@ enum { false, true };
 /* linux/if_packet.h */
 enum { PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST };
 
-#define TC_ACT_UNSPEC (-1)
 #define BPF_HDR_START_MAC 0
+
+#define TC_ACT_UNSPEC (-1)
 #define TC_ACT_SHOT 2
 
 #define ETH_P_IP 0x0800

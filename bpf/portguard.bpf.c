@@ -250,6 +250,12 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 		take_decision(p, &d);
 	if (classified && p->frag == PG_FRAG_FIRST)
 		ask_fragments(c, ctx, p);
+	if (c->xdp && p->mark && d.verdict == PG_VERDICT_ACCEPT && cfg.role != PG_ROLE_SHADOW &&
+	    !tell_mark(ctx)) {
+		d.verdict = PG_VERDICT_DROP;
+		d.reason = PG_REASON_MARK_LOST;
+		d.term = PG_TRACE_NO_TERM;
+	}
 	/* What raw drops was never a connection's; with a trace, tests look at every state. */
 	if (asked && !followed && (p->needs & PG_NEED_STATE || cfg.trace) &&
 	    !(classified && p->progress.stage != p->hook)) {
@@ -259,12 +265,6 @@ static __always_inline enum pg_verdict handle(struct cursor *c, void *ctx, struc
 			d.reason = PG_REASON_KILLED;
 			d.term = PG_TRACE_NO_TERM;
 		}
-	}
-	if (c->xdp && p->mark && d.verdict == PG_VERDICT_ACCEPT && cfg.role != PG_ROLE_SHADOW &&
-	    !tell_mark(ctx)) {
-		d.verdict = PG_VERDICT_DROP;
-		d.reason = PG_REASON_MARK_LOST;
-		d.term = PG_TRACE_NO_TERM;
 	}
 	count_packet(c->dir, d.reason, cfg.atomic, &d, p);
 	if (d.verdict != PG_VERDICT_ACCEPT || p->needs & PG_NEED_WATCH)

@@ -229,9 +229,9 @@ struct pg_base {
 #define PG_NEED_FRAGMENT_RULES (1U << 7) /* a rule for arrivals is about later ones (-f) */
 #define PG_NEED_FLOW (1U << 8)	  /* more of the connection than its state; with PG_NEED_STATE */
 #define PG_NEED_ROUTES (1U << 9)  /* what the kernel's routing says: see dp_local.c */
-#define PG_NEED_MARKS (1U << 13) /* not of the programs: some rule sets an arrival's mark */
 #define PG_NEED_NOTRACK (1U << 11) /* some rule says NOTRACK */
 #define PG_NEED_WATCH (1U << 12)   /* not of the policy: somebody watches what passes (pg_watch) */
+#define PG_NEED_MARKS (1U << 13)   /* not of the programs: some rule sets an arrival's mark */
 #define PG_NEED_RULE_STATE (1U << 10) /* connection state, and not because of a setting */
 
 struct pg_gen {

@@ -39,6 +39,20 @@ static int too_many(struct compiler *c, const char *what, unsigned max)
 	return pg_fail(c->err, -E2BIG, "policy too large: more than %u %s", max, what);
 }
 
+/* It is this rule that can't be: where a file has it, that is told. Returns r. */
+static int blame(struct compiler *c, const struct pg_rule *rule, int r)
+{
+	char text[sizeof(c->err->text)];
+
+	if (c->opts->where) {
+		*c->opts->where = rule->pos;
+	} else if (c->err && rule->pos.line) {
+		memcpy(text, c->err->text, sizeof(text));
+		pg_fail_exit(c->err, c->err->exit_code, r, "line %u: %s", rule->pos.line, text);
+	}
+	return r;
+}
+
 /* Chains --------------------------------------------------------------------------------------- */
 
 static size_t chain_index(const struct compiler *c, const struct pg_rule *rule, size_t from)
@@ -85,15 +99,9 @@ static int reach_by(struct compiler *c, size_t chain, const struct pg_rule *rule
 
 static int too_deep(struct compiler *c, const struct pg_chain *chain, size_t rule)
 {
-	const struct pg_pos *pos = &chain->rule[rule].pos;
-	char line[24] = "";
-
-	if (c->opts->where)
-		*c->opts->where = *pos;
-	else if (pos->line)
-		snprintf(line, sizeof(line), "line %u: ", pos->line);
-	return pg_fail(c->err, -E2BIG, "%spolicy too large: chains jump more than %d deep (at `%s')", line,
-		       PG_MAX_DEPTH, chain->name);
+	return blame(c, &chain->rule[rule],
+		     pg_fail(c->err, -E2BIG, "policy too large: chains jump more than %d deep (at `%s')",
+			     PG_MAX_DEPTH, chain->name));
 }
 
 #define ON_THE_WAY 255
@@ -1194,6 +1202,8 @@ static int fill_records(struct compiler *c)
 		r = add_checks(c, t, rec);
 		if (!r)
 			r = record_action(c, t, rec);
+		if (r)
+			blame(c, t->rule, r);
 		c->few[i] = few_of(t, rec, i);
 		tables->terms[i].chain = t->chain;
 		tables->terms[i].rule = t->number;

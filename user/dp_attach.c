@@ -130,9 +130,9 @@ static int detach_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 {
 	struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	char name[sizeof(f->name)];
-	/* The filter last: where that fails, it is on. */
-	int r = pg_hook_remove(dp, slot, PG_HOOK_MARK, err) ?: pg_hook_remove(dp, slot, PG_HOOK_OUT, err) ?:
-		pg_hook_remove(dp, slot, PG_HOOK_IN, err);
+	/* The filter behind departures: where that fails, it is on, and so is what it needs. */
+	int r = pg_hook_remove(dp, slot, PG_HOOK_OUT, err) ?: pg_hook_remove(dp, slot, PG_HOOK_IN, err) ?:
+		pg_hook_remove(dp, slot, PG_HOOK_MARK, err);
 
 	if (r)
 		return r;
@@ -194,11 +194,6 @@ int pg_dp_reserve(struct pg_dp *dp, const char *ifname, struct pg_err *err)
 
 /* Marks ---------------------------------------------------------------------------------------- */
 
-static bool is_xdp(__u32 mode)
-{
-	return mode == PG_MODE_NATIVE || mode == PG_MODE_SKB;
-}
-
 int pg_dp_marks_open(struct pg_dp *dp, struct pg_err *err)
 {
 	char name[IFNAMSIZ];
@@ -208,11 +203,11 @@ int pg_dp_marks_open(struct pg_dp *dp, struct pg_err *err)
 	for (__u32 i = 0; !r && i < PG_IFACE_PAST; i++) {
 		const struct pg_iface *f = &pg_dp_slots(dp)[i];
 
-		if (!f->netns || !is_xdp(f->mode) || !is_live(dp, i) ||
+		if (!f->netns || !pg_is_xdp(f->mode) || !pg_hook_prog_id(dp, i, PG_HOOK_IN, NULL) ||
 		    pg_hook_prog_id(dp, i, PG_HOOK_MARK, NULL))
 			continue;
-		current_name(dp, i, name);
-		if (f->netns != dp->netns)
+		/* Or it was moved there, and may have another number. */
+		if (f->netns != dp->netns || !is_live(dp, i) || !if_indextoname(f->ifindex, name))
 			return pg_hook_refuse_elsewhere(f, err);
 		r = pg_nic_find(name, &nic, err) ?: pg_mark_install(dp, &nic, i, f->mode, pg_multi_is(dp, i), err);
 	}
@@ -222,7 +217,7 @@ int pg_dp_marks_open(struct pg_dp *dp, struct pg_err *err)
 void pg_dp_marks_close(struct pg_dp *dp)
 {
 	for (__u32 i = 0; i < PG_IFACE_PAST && !(pg_dp_needs(dp) & PG_NEED_MARKS); i++)
-		if (pg_dp_slots(dp)[i].netns && is_xdp(pg_dp_slots(dp)[i].mode))
+		if (pg_dp_slots(dp)[i].netns)
 			pg_hook_remove(dp, i, PG_HOOK_MARK, NULL); /* one that stays does nothing */
 }
 
@@ -342,13 +337,15 @@ static int try_mode(struct pg_dp *dp, struct job *job, enum pg_mode mode, struct
 	const struct pg_hook_progs progs = { prog, tc, job->multi };
 	int r = 0;
 
-	if (is_xdp(mode) && pg_dp_needs(dp) & PG_NEED_MARKS)
+	if (pg_is_xdp(mode) && pg_dp_needs(dp) & PG_NEED_MARKS)
 		r = pg_mark_install(dp, job->nic, job->slot, mode, job->multi, err);
 	r = r ?: pg_hook_install(dp, job->nic, job->slot, PG_HOOK_IN, mode, &progs, err);
 	if (r)
 		return r;
 	job->mode = mode;
-	return mode == PG_MODE_TC ? pg_hook_remove(dp, job->slot, PG_HOOK_MARK, err) : 0;
+	if (mode == PG_MODE_TC)
+		pg_hook_remove(dp, job->slot, PG_HOOK_MARK, NULL); /* one that stays does nothing */
+	return 0;
 }
 
 /* "eth0: native XDP refused by …; advice": the interface is said already, the advice taken. */
@@ -456,7 +453,7 @@ static int replace_progs(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	for (enum pg_hook at = PG_HOOK_IN; !r && at <= PG_HOOK_OUT; at++)
 		if (!done[at] && pg_hook_prog_id(dp, slot, at, NULL))
 			r = pg_hook_replace(dp, slot, at, pg_dp_prog_fd(skel, prog[at]), err);
-	if (!r && !done[PG_HOOK_IN] && pg_hook_prog_id(dp, slot, PG_HOOK_MARK, NULL))
+	if (!r && !done[PG_HOOK_IN] && pg_is_xdp(pg_dp_slots(dp)[slot].mode) && pg_dp_needs(dp) & PG_NEED_MARKS)
 		r = pg_mark_install(dp, nic, slot, pg_dp_slots(dp)[slot].mode, pg_multi_is(dp, slot), err);
 	if (!r)
 		pg_dp_slots(dp)[slot].build = pg_dp_build();
@@ -508,6 +505,31 @@ static int attach_for(struct pg_dp *dp, struct job *job, const struct pg_attach_
 	return r;
 }
 
+static int upgrade_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
+{
+	const bool none[_PG_DIR_MAX] = { false };
+	char name[IFNAMSIZ];
+	struct pg_load_opts load = { .progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
+				     .iface = slot };
+	struct portguard_bpf *skel = NULL;
+	struct pg_nic nic;
+	int r;
+
+	current_name(dp, slot, name);
+	r = pg_nic_find(name, &nic, err);
+	if (r)
+		return r;
+	load.ifindex = nic.ifindex;
+	load.no_l2 = !nic.ethernet;
+	load.multi = pg_multi_is(dp, slot);
+	load.linear = pg_dp_slots(dp)[slot].mode == PG_MODE_SKB && !load.multi;
+	r = pg_dp_load(dp, &load, &skel, err);
+	if (!r)
+		r = replace_progs(dp, &nic, slot, skel, none, err);
+	pg_dp_unload(skel);
+	return r;
+}
+
 /* Only what differs from what is asked for is touched, and nothing before all is loaded. */
 static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 		       const struct pg_attach_opts *opts, struct pg_err *err)
@@ -543,6 +565,10 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	if (!r)
 		r = replace_progs(dp, nic, slot, skel, (bool[]){ ingress, egress }, err);
 	pg_dp_unload(skel);
+	/* Loaded for a mode that it did not come to, or to the old one's place. */
+	if (ingress && is_live(dp, slot) && pg_is_xdp(f->mode) &&
+	    load.linear != (f->mode == PG_MODE_SKB && !load.multi))
+		r = upgrade_slot(dp, slot, r ? NULL : err) ?: r;
 	return r;
 }
 
@@ -571,31 +597,6 @@ int pg_dp_attach(struct pg_dp *dp, const char *ifname, const struct pg_attach_op
 		r = attach_slot(dp, &nic, slot, opts, err);
 	if (r && !was_live && !is_live(dp, slot)) /* there was nothing before: leave nothing */
 		detach_slot(dp, slot, NULL);
-	return r;
-}
-
-static int upgrade_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
-{
-	const bool none[_PG_DIR_MAX] = { false };
-	char name[IFNAMSIZ];
-	struct pg_load_opts load = { .progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
-				     .iface = slot };
-	struct portguard_bpf *skel = NULL;
-	struct pg_nic nic;
-	int r;
-
-	current_name(dp, slot, name);
-	r = pg_nic_find(name, &nic, err);
-	if (r)
-		return r;
-	load.ifindex = nic.ifindex;
-	load.no_l2 = !nic.ethernet;
-	load.multi = pg_multi_is(dp, slot);
-	load.linear = pg_dp_slots(dp)[slot].mode == PG_MODE_SKB && !load.multi;
-	r = pg_dp_load(dp, &load, &skel, err);
-	if (!r)
-		r = replace_progs(dp, &nic, slot, skel, none, err);
-	pg_dp_unload(skel);
 	return r;
 }
 

@@ -11,8 +11,9 @@
 /* From Linux 6.6's <linux/bpf.h>, which is newer than the distribution's. */
 #define TCX_INGRESS ((enum bpf_attach_type)46)
 #define TCX_EGRESS ((enum bpf_attach_type)47)
+#define TCX_FIRST (1U << 3) /* BPF_F_BEFORE, and nothing to be before of */
 
-/* Our places among a classic qdisc's filters: one for each instance on the interface. */
+/* Our places among a classic qdisc's filters: one for each instance on the interface, two where it marks behind XDP. */
 #define TC_PRIORITY 0x7067
 #define TC_HANDLES 16
 
@@ -226,14 +227,15 @@ static int xdp_link(const struct pg_nic *nic, enum pg_mode mode, int prog_fd, st
 	return link >= 0 ? link : refused(nic, mode, prog_fd, flags, -errno, err);
 }
 
+/* Marks come first: a program that ends the chain, or writes to the packet, would lose them. */
 static int tcx_link(const struct pg_nic *nic, enum pg_hook at, int prog_fd)
 {
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = at == PG_HOOK_MARK ? TCX_FIRST : 0);
 	int link;
 
 	if (getenv("PORTGUARD_NO_TCX")) /* so that tests reach classic TC on newer kernels */
 		return -EOPNOTSUPP;
-	link = bpf_link_create(prog_fd, nic->ifindex, at == PG_HOOK_OUT ? TCX_EGRESS : TCX_INGRESS,
-			       NULL);
+	link = bpf_link_create(prog_fd, nic->ifindex, at == PG_HOOK_OUT ? TCX_EGRESS : TCX_INGRESS, &opts);
 	return link < 0 ? -errno : link;
 }
 
@@ -262,11 +264,6 @@ static int adopt_link(struct pg_dp *dp, unsigned ifindex, __u32 slot, enum pg_ho
 	return 0;
 }
 
-static bool is_xdp(enum pg_mode mode)
-{
-	return mode == PG_MODE_NATIVE || mode == PG_MODE_SKB;
-}
-
 /*
  * A command died in adopt_link(), or behind it: while the old link filters the new one goes, otherwise
  * it becomes the slot's, which may not know the mode yet.
@@ -279,7 +276,7 @@ int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum 
 	struct pg_iface *f = &pg_dp_slots(dp)[slot];
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
 	struct bpf_link_info info = { 0 };
-	__u32 len = sizeof(info), *mode = &f->mode;
+	__u32 len = sizeof(info), is = f->mode;
 	int r = 0;
 
 	if (link >= 0)
@@ -302,15 +299,17 @@ int pg_hook_settle(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum 
 	} else {
 		return 0;
 	}
-	if (at != PG_HOOK_IN ||
-	    (*mode != PG_MODE_NONE && is_xdp(*mode) == (info.type == BPF_LINK_TYPE_XDP)))
+	if (at != PG_HOOK_IN)
 		return 0;
+	if (info.type != BPF_LINK_TYPE_XDP)
+		is = PG_MODE_TC;
+	else if (!bpf_xdp_query(nic->ifindex, 0, &q))
+		is = q.attach_mode == XDP_ATTACHED_SKB ? PG_MODE_SKB : PG_MODE_NATIVE;
+	if (is == f->mode)
+		return 0;
+	f->mode = is;
 	snprintf(f->mode_reason, sizeof(f->mode_reason), "%sby a command that was ended",
 		 pg_multi_is(dp, slot) ? "in libxdp's dispatcher, " : "");
-	if (info.type != BPF_LINK_TYPE_XDP)
-		*mode = PG_MODE_TC;
-	else if (!bpf_xdp_query(nic->ifindex, 0, &q))
-		*mode = q.attach_mode == XDP_ATTACHED_SKB ? PG_MODE_SKB : PG_MODE_NATIVE;
 	return 0;
 }
 
@@ -447,8 +446,8 @@ static int install(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot, enum 
 	drop_link(dp, "interim", slot, at); /* left by a command that died */
 	if (progs->multi)
 		return join_dispatcher(dp, nic, slot, mode, prog_fd, err);
-	if (is_xdp(mode)) {
-		if (attached && is_xdp(pg_dp_slots(dp)[slot].mode))
+	if (pg_is_xdp(mode)) {
+		if (attached && pg_is_xdp(pg_dp_slots(dp)[slot].mode))
 			return change_xdp_mode(dp, nic, slot, mode, prog_fd, interim_fd, err);
 		link = xdp_link(nic, mode, prog_fd, err);
 		if (link < 0)

@@ -56,6 +56,11 @@ int pg_hook_remove(struct pg_dp *dp, __u32 slot, enum pg_hook at, struct pg_err 
 /* -EXDEV, with the words for it. */
 int pg_hook_refuse_elsewhere(const struct pg_iface *f, struct pg_err *err);
 
+static inline bool pg_is_xdp(__u32 mode)
+{
+	return mode == PG_MODE_NATIVE || mode == PG_MODE_SKB;
+}
+
 static inline struct pg_iface *pg_dp_slots(const struct pg_dp *dp)
 {
 	return dp->map[PG_MAP_IFACES].mem;

@@ -15,16 +15,17 @@ static const char *const keepers[] = { "i40e",	  "ice",       "igb", "igc",  "ix
 
 /*
  * In mode skb the kernel itself makes room. From Linux 6.9 on TC does not find it again behind a program that
- * takes frames of several pieces (see mend_head()), as libxdp's dispatcher and what stands in it are.
+ * takes frames of several pieces (see mend_head()): ours is loaded without there (pg_load_opts.linear), libxdp's
+ * dispatcher is not. In its native mode a program behind ours may put metadata of its own in front.
  */
 static int check(const struct pg_nic *nic, enum pg_mode mode, bool multi, struct pg_err *err)
 {
 	bool known = mode == PG_MODE_SKB;
 
-	if (mode == PG_MODE_SKB && multi)
+	if (multi)
 		return pg_fail(err, -EOPNOTSUPP,
-			       "%s: target `MARK' needs mode tc: the kernel loses marks behind libxdp's dispatcher in "
-			       "mode skb",
+			       "%s: target `MARK' needs mode tc, or no --multiprog: among libxdp's programs marks may be "
+			       "lost",
 			       nic->name);
 	for (size_t i = 0; !known && i < ARRAY_SIZE(keepers); i++)
 		known = !strcmp(nic->driver, keepers[i]);
@@ -32,8 +33,8 @@ static int check(const struct pg_nic *nic, enum pg_mode mode, bool multi, struct
 		return 0;
 	return pg_fail(err, -EOPNOTSUPP,
 		       "%s: target `MARK' needs mode tc or skb here: driver %s is not known to hand on what native "
-		       "XDP writes in front of a packet; use --mode tc",
-		       nic->name, nic->driver[0] ? nic->driver : "(unknown)");
+		       "XDP writes in front of a packet; first 'portguard attach %s --mode tc'",
+		       nic->name, nic->driver[0] ? nic->driver : "(unknown)", nic->name);
 }
 
 static int load(const struct pg_dp *dp, const struct pg_nic *nic, struct mark_bpf **ret, struct pg_err *err)

@@ -632,10 +632,15 @@ static void check_size(struct linter *l)
 	const char ifnames[PG_MAX_IFACES][IFNAMSIZ] = { "" };
 	struct pg_pos where = { 1, 1 };
 	struct pg_err err = { 0 };
+	int r;
 
-	if (!pg_lint_has_errors(l->lint) &&
-	    pg_compile(l->set, &(struct pg_compile_opts){ .ifnames = ifnames, .where = &where }, &tables, &err))
-		report(l->lint, PG_LINT_TOO_LARGE, where, "%s", err.text);
+	if (pg_lint_has_errors(l->lint))
+		return;
+	r = pg_compile(l->set, &(struct pg_compile_opts){ .ifnames = ifnames, .where = &where }, &tables, &err);
+	if (r == -ENOMEM)
+		l->lint->oom = true;
+	else if (r)
+		report(l->lint, r == -E2BIG ? PG_LINT_TOO_LARGE : PG_LINT_UNSUPPORTED, where, "%s", err.text);
 }
 
 static int check(struct linter *l)

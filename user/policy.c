@@ -76,6 +76,7 @@ static void take_slots(struct pg_ruleset *set, const uint32_t *slot, const struc
 
 			rule->slot = *slot++;
 			rule->state = *slot++;
+			rule->pos.line = 0; /* of the stored text, which nobody sees */
 			if (unhit)
 				take_unhit(rule, unhit++);
 		}

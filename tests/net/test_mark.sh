@@ -110,13 +110,38 @@ for mode in tc skb native; do
 	expect "nothing is left on the interface" "$(left portguard)" 0
 done
 
-# A tag, later fragments of a marked datagram's first one, and GRO.
+# All of a connection, which GRO puts together.
 expect_ok "native" pg s attach pgs0 --mode native --policy "$WORK/marks"
-send tcp80-vlan
 in_ns s iptables-legacy -w -t raw -Z
 carry 80 3000000
 expect "every packet of a connection has the mark" "$(seen iptables-legacy 0x0)" 0
 [ "$(seen iptables-legacy 0x11)" -gt 20 ] && pass "and they were seen" || fail "packets with the mark"
+pg s detach --all >/dev/null
+
+# A mode that the driver refuses leaves marks as they were: here, for want of queues.
+if in_ns c ethtool -L pgc0 tx 2 2>/dev/null && in_ns s ethtool -L pgs0 rx 1 2>/dev/null; then
+	expect_ok "mode skb" pg s attach pgs0 --mode skb --policy "$WORK/marks"
+	expect_exit "native is refused" 1 "native XDP refused by driver veth" pg s attach pgs0 --mode native
+	expect "it is skb still" "$(json s status '.interfaces[0].mode')" skb
+	in_ns s iptables-legacy -w -t raw -Z
+	send tcp80 2
+	expect "marks are set" "$(seen iptables-legacy 0x11)" 2
+	pg s detach --all >/dev/null
+	in_ns s ethtool -L pgs0 rx 2 2>/dev/null
+else
+	skip "no queues to take away here: a mode that the driver refuses is not tested"
+fi
+
+# Moved to another namespace, the interface can't be told from here, and none of its name is taken for it.
+expect_ok "mode native" pg s attach pgs0 --mode native
+in_ns s ip link set pgs0 netns "$PREFIX-c" name pgm0
+in_ns s ip link add pgs0 type bridge
+expect_exit "marks are refused" 1 "pgs0 is in another network namespace" pg s -I INPUT -j MARK --set-mark 1
+expect "nothing is on the other" "$(left portguard_mark)" 0
+in_ns s ip link del pgs0
+in_ns c ip link set pgm0 netns "$PREFIX-s" name pgs0
+in_ns s ip link set pgs0 up && in_ns s ip addr add 10.77.0.1/24 dev pgs0
+in_ns s ip neigh replace 10.77.0.2 lladdr 02:77:00:00:00:02 nud permanent dev pgs0
 pg s detach --all >/dev/null
 
 # Classic TC, where there are no links.
