@@ -22,6 +22,7 @@ static struct pg_iface_row ifaces[] = {
 			.outdated = true,
 			.ingress_prog_id = 12,
 			.egress_prog_id = 13,
+			.mark_prog_id = 14,
 		},
 		.count = { { 300, 21000 }, { 200, 99000 } },
 		.dropped = { 100, 0 },
@@ -353,13 +354,13 @@ static void json_of_status(void **state)
 	       "{\"version\":\"0.1.0\",\"kernel\":\"6.1.0\",\"kernel_lacks\":[\"tcx\",\"jit\"],\"state_dir\":\"/run/test\","
 	       "\"interfaces\":[{\"name\":\"eth0\",\"ifindex\":2,\"mode\":\"native\","
 	       "\"mode_reason\":\"the driver runs XDP itself\",\"xdp_prog_id\":12,"
-	       "\"egress_prog_id\":13,\"here\":true,\"gone\":false,"
+	       "\"egress_prog_id\":13,\"mark_prog_id\":14,\"here\":true,\"gone\":false,"
 	       "\"moved\":false,\"outdated\":true,"
 	       "\"ingress\":{\"packets\":300,\"bytes\":21000,\"dropped\":100},"
 	       "\"egress\":{\"packets\":200,\"bytes\":99000,\"dropped\":0}},"
 	       "{\"name\":\"v?[2J\",\"ifindex\":7,\"mode\":\"tc\","
 	       "\"mode_reason\":\"a veth's native XDP would cost its peer GSO\","
-	       "\"xdp_prog_id\":0,\"egress_prog_id\":0,\"here\":false,\"gone\":true,"
+	       "\"xdp_prog_id\":0,\"egress_prog_id\":0,\"mark_prog_id\":0,\"here\":false,\"gone\":true,"
 	       "\"moved\":false,\"outdated\":false,"
 	       "\"ingress\":{\"packets\":0,\"bytes\":0,\"dropped\":0},"
 	       "\"egress\":{\"packets\":0,\"bytes\":0,\"dropped\":0}}],"
@@ -500,7 +501,7 @@ static void json_of_a_replay(void **state)
 	       "\"bad-ihl\":0,\"bad-length\":0,\"truncated\":0,\"bad-checksum\":0,"
 	       "\"ext-too-long\":0,\"ext-broken\":0,\"short-l4\":0,\"tiny-fragment\":0,"
 	       "\"bad-doff\":0,\"split-header\":0,\"internal\":0,\"forwarded\":0,\"packet-socket\":0,"
-	       "\"early-fragment\":0,\"fragment-overlap\":0,\"killed\":0},"
+	       "\"early-fragment\":0,\"fragment-overlap\":0,\"killed\":0,\"mark-lost\":0},"
 	       "\"ethertypes\":{\"none\":1,\"0x0800\":2,\"0x8100\":1},"
 	       "\"vlans\":{\"none\":3,\"1\":0,\"2\":1},\"l4\":{\"6\":2,\"17\":1},"
 	       "\"fragments\":{\"first\":0,\"later\":1,\"atomic\":0},"
