@@ -4,6 +4,7 @@
 
 #include "edit.h"
 #include "options.h"
+#include "print.h"
 
 static int run_restore(struct pg_ctx *ctx, int argc, char **argv, struct pg_err *err);
 
@@ -108,6 +109,37 @@ static int print_set(const struct options *o, const struct pg_ruleset *set, stru
 	return 0;
 }
 
+static size_t rules_of(const struct pg_ruleset *set, unsigned family)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n_chains; i++)
+		for (size_t k = 0; k < set->chain[i].n_rules; k++)
+			n += !!(pg_rule_families(&set->chain[i].rule[k]) & family);
+	return n;
+}
+
+/*
+ * Chains and their policies are of both families here, and a file of one takes the place of all: ip6tables-restore
+ * behind iptables-restore, as many a machine boots, is `restore -n -6` behind `restore -4`.
+ */
+static void warn_of_other_family(const struct options *o, const struct pg_ruleset *old, const struct pg_ruleset *set)
+{
+	unsigned other = PG_V46 & ~o->file.family;
+	char own = o->file.family == PG_V4 ? '4' : '6', its = o->file.family == PG_V4 ? '6' : '4';
+	size_t was = rules_of(old, other), is = rules_of(set, other); /* a table that is not in the file stays */
+
+	if (was > is)
+		fprintf(stderr,
+			"portguard: restore -%c took the place of all rules, of which %zu held for IPv%c; restore -n -%c "
+			"adds to them\n",
+			own, was - is, its, own);
+	for (size_t i = 0; i < PG_CHAINS_BUILTIN; i++)
+		if (old->chain[i].policy != set->chain[i].policy)
+			fprintf(stderr, "portguard: the policy of %s is %s now, for IPv%c, too\n", set->chain[i].name,
+				pg_target_name(set->chain[i].policy), its);
+}
+
 /* The counters of a file read with -c are what it says; otherwise rules that stay keep theirs. */
 static int commit(const struct pg_ctx *ctx, const struct options *o, const struct pg_text *text,
 		  struct pg_ruleset **ret_set, struct pg_err *err)
@@ -125,6 +157,8 @@ static int commit(const struct pg_ctx *ctx, const struct options *o, const struc
 	r = pg_edit_commit(&edit, set, err);
 	if (r < 0)
 		return r;
+	if (o->file.family)
+		warn_of_other_family(o, edit.set, set);
 	*ret_set = TAKE_PTR(set);
 	return 0;
 }

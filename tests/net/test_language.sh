@@ -567,4 +567,10 @@ expect "-A INPUT" "$(pg -A INPUT -p tcp 2>&1)" ""
 expect "-P OUTPUT DROP" "$(pg -P OUTPUT DROP 2>&1)" ""
 expect_exit "a cut prefix" 0 'warning: --log-prefix is cut to 29 bytes' \
 	pg -A INPUT -j LOG --log-prefix 123456789012345678901234567890
+# A file of one family takes the place of both families' rules, and says so.
+pg restore -4 <<<$'*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j ACCEPT\nCOMMIT' 2>/dev/null
+expect "whose rules a file of one family took" "$(pg restore -6 2>&1 <<<$'*filter\n:INPUT DROP [0:0]\nCOMMIT')" \
+	"portguard: restore -6 took the place of all rules, of which 1 held for IPv4; restore -n -6 adds to them
+portguard: the policy of INPUT is DROP now, for IPv4, too"
+expect "nothing, where it adds" "$(pg restore -n -4 2>&1 <<<$'*filter\n-A INPUT -p tcp -j ACCEPT\nCOMMIT')" ""
 summary
