@@ -157,7 +157,7 @@ static int commit(const struct pg_ctx *ctx, const struct options *o, const struc
 	r = pg_edit_commit(&edit, set, err);
 	if (r < 0)
 		return r;
-	if (o->file.family)
+	if (o->file.family && set)
 		warn_of_other_family(o, edit.set, set);
 	*ret_set = TAKE_PTR(set);
 	return 0;

@@ -567,8 +567,11 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	pg_dp_unload(skel);
 	/* Loaded for a mode that it did not come to, or to the old one's place. */
 	if (ingress && is_live(dp, slot) && pg_is_xdp(f->mode) &&
-	    load.linear != (f->mode == PG_MODE_SKB && !load.multi))
-		r = upgrade_slot(dp, slot, r ? NULL : err) ?: r;
+	    load.linear != (f->mode == PG_MODE_SKB && !load.multi)) {
+		int mended = upgrade_slot(dp, slot, r ? NULL : err);
+
+		r = r ?: mended;
+	}
 	return r;
 }
 
