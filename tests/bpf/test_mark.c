@@ -19,6 +19,11 @@
 static struct harness h;
 static uint8_t out[PKT_MAX];
 
+static struct pg_trace *trace(void)
+{
+	return &((struct pg_trace_map *)h.dp->map[PG_MAP_TRACE].mem)->packet;
+}
+
 /* Runs a TCP packet to `port` behind `meta` bytes of another's metadata. How many bytes are in front of it then; -1: dropped. */
 static int meta_after(uint16_t port, __u32 meta)
 {
@@ -31,15 +36,10 @@ static int meta_after(uint16_t port, __u32 meta)
 	memset(out, 0xee, meta);
 	opts.data_size_in = meta + pkt_build(layers, out + meta, sizeof(out) - meta);
 	md.data_end = opts.data_size_in;
-	((struct pg_trace_map *)h.dp->map[PG_MAP_TRACE].mem)->packet = (struct pg_trace){ 0 };
+	*trace() = (struct pg_trace){ 0 };
 	r = bpf_prog_test_run_opts(pg_dp_prog_fd(h.dp->skel, PG_PROG_XDP), &opts);
 	assert_int_equal(r, 0);
 	return opts.retval == XDP_DROP ? -1 : (int)(md.data - md.data_meta);
-}
-
-static const struct pg_trace *trace(void)
-{
-	return &((struct pg_trace_map *)h.dp->map[PG_MAP_TRACE].mem)->packet;
 }
 
 static void a_mark_stands_in_front(void **state)

@@ -34,7 +34,7 @@ for prog in other other_frags; do
 	carry 90 2000000
 	in_ns c ethtool -K pgc0 tso off gso off tx off >/dev/null 2>&1
 	expect "$prog: nothing is taken for another protocol" \
-		"$(pg s reasons --json | jq '[.reasons[] | select(.reason == "non-ip") | .packets] | add // 0')" 0
+		"$(pg s reasons --json | jq '[.reasons[] | select(.name == "non-ip") | .packets] | add // 0')" 0
 	in_ns s ip link set pgs0 xdpgeneric off
 done
 rm -r "$others"
