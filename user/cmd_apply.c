@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "compile.h"
 #include "config.h"
 #include "edit.h"
 #include "options.h"
@@ -122,7 +123,7 @@ static int test(const struct options *o, const struct pg_text *text, struct pg_e
 	_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
 	int r = parse(o, text, NULL, &set, err);
 
-	return r < 0 ? r : pg_edit_test(set, err);
+	return r < 0 ? r : pg_compile_test(set, NULL, err);
 }
 
 static int guard(struct pg_dp *dp, const struct pg_ruleset *set, struct pg_err *err)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "compile.h"
 #include "edit.h"
 #include "options.h"
 #include "print.h"
@@ -177,7 +178,7 @@ static int run_restore(struct pg_ctx *ctx, int argc, char **argv, struct pg_err 
 	if (r < 0)
 		return r;
 	if (o.test)
-		r = parse(&o, &text, NULL, &set, err) ?: pg_edit_test(set, err);
+		r = parse(&o, &text, NULL, &set, err) ?: pg_compile_test(set, NULL, err);
 	else
 		r = commit(ctx, &o, &text, &set, err);
 	if (r < 0)

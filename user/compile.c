@@ -1327,6 +1327,14 @@ int pg_compile(const struct pg_ruleset *set, const struct pg_compile_opts *opts,
 	return 0;
 }
 
+int pg_compile_test(const struct pg_ruleset *set, struct pg_pos *where, struct pg_err *err)
+{
+	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
+	const char ifnames[PG_MAX_IFACES][IFNAMSIZ] = { "" };
+
+	return pg_compile(set, &(struct pg_compile_opts){ .ifnames = ifnames, .where = where }, &tables, err);
+}
+
 void pg_tables_free(struct pg_tables *tables)
 {
 	if (!tables)

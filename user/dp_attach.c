@@ -510,7 +510,8 @@ static int upgrade_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 	const bool none[_PG_DIR_MAX] = { false };
 	char name[IFNAMSIZ];
 	struct pg_load_opts load = { .progs = PG_PROG_XDP | PG_PROG_TC_IN | PG_PROG_TC_OUT,
-				     .iface = slot };
+				     .iface = slot,
+				     .mode = pg_dp_slots(dp)[slot].mode };
 	struct portguard_bpf *skel = NULL;
 	struct pg_nic nic;
 	int r;
@@ -522,7 +523,6 @@ static int upgrade_slot(struct pg_dp *dp, __u32 slot, struct pg_err *err)
 	load.ifindex = nic.ifindex;
 	load.no_l2 = !nic.ethernet;
 	load.multi = pg_multi_is(dp, slot);
-	load.linear = pg_dp_slots(dp)[slot].mode == PG_MODE_SKB && !load.multi;
 	r = pg_dp_load(dp, &load, &skel, err);
 	if (!r)
 		r = replace_progs(dp, &nic, slot, skel, none, err);
@@ -549,7 +549,7 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	ingress = !is_live(dp, slot) || (opts->mode != PG_MODE_NONE && opts->mode != f->mode) ||
 		  (opts->multi && !pg_multi_is(dp, slot));
 	egress = !!pg_hook_prog_id(dp, slot, PG_HOOK_OUT, NULL) == opts->no_egress;
-	load.linear = (ingress ? opts->mode : f->mode) == PG_MODE_SKB && !load.multi;
+	load.mode = ingress ? opts->mode : f->mode;
 	if (!ingress && !egress && f->build == pg_dp_build())
 		return 0;
 	r = pg_dp_refuse_shadow(dp, err);
@@ -567,7 +567,7 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 	pg_dp_unload(skel);
 	/* Loaded for a mode that it did not come to, or to the old one's place. */
 	if (ingress && is_live(dp, slot) && pg_is_xdp(f->mode) &&
-	    load.linear != (f->mode == PG_MODE_SKB && !load.multi)) {
+	    (load.mode == PG_MODE_SKB) != (f->mode == PG_MODE_SKB)) {
 		int mended = upgrade_slot(dp, slot, r ? NULL : err);
 
 		r = r ?: mended;

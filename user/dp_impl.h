@@ -128,7 +128,7 @@ struct pg_load_opts {
 	__u32 ifindex;
 	bool no_l2, trace, skip_csum, no_fast;
 	bool multi; /* XDP for libxdp's dispatcher */
-	bool linear; /* XDP takes no packets of several pieces: the kernel makes them one before, in mode skb */
+	enum pg_mode mode; /* what XDP is loaded for; but for `multi`, SKB's takes no packets of several pieces */
 	enum pg_role role;
 	const struct pg_shadow_maps *shadow; /* NULL with ALONE */
 };

@@ -234,7 +234,7 @@ int pg_dp_load(struct pg_dp *dp, const struct pg_load_opts *opts, struct portgua
 	r = reuse_maps(skel, dp) ?: use_shadow(skel, opts->shadow, opts->role == PG_ROLE_FED);
 	if (r)
 		return pg_dp_fail(err, r, "cannot use the instance's maps");
-	frags = opts->progs & PG_PROG_XDP && !opts->linear && pg_dp_has_frags();
+	frags = opts->progs & PG_PROG_XDP && (opts->mode != PG_MODE_SKB || opts->multi) && pg_dp_has_frags();
 	for (unsigned p = PG_PROG_XDP; p <= PG_PROG_TC_OUT; p <<= 1)
 		bpf_program__set_autoload(skel_prog(skel, p), opts->progs & p);
 	/* Not by the section's name: what that says, libbpf adds again when it loads. */

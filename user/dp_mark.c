@@ -15,7 +15,7 @@ static const char *const keepers[] = { "i40e",	  "ice",       "igb", "igc",  "ix
 
 /*
  * In mode skb the kernel itself makes room. From Linux 6.9 on TC does not find it again behind a program that
- * takes frames of several pieces (see mend_head()): ours is loaded without there (pg_load_opts.linear), libxdp's
+ * takes frames of several pieces (see mend_head()): ours is loaded without there (pg_load_opts.mode), libxdp's
  * dispatcher is not. In its native mode a program behind ours may put metadata of its own in front.
  */
 static int check(const struct pg_nic *nic, enum pg_mode mode, bool multi, struct pg_err *err)

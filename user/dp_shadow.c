@@ -320,8 +320,8 @@ static int start_slot(struct pg_dp *dp, struct pg_dp *shadow, __u32 slot, int ha
 		return 0;
 	r = pg_nic_find(name, &nic, err);
 	h.load = (struct pg_load_opts){ .iface = slot, .ifindex = f->ifindex,
-					.no_l2 = !nic.ethernet, .multi = pg_multi_is(dp, slot) };
-	h.load.linear = f->mode == PG_MODE_SKB && !h.load.multi;
+					.no_l2 = !nic.ethernet, .multi = pg_multi_is(dp, slot),
+					.mode = f->mode };
 	for (h.dir = 0; r >= 0 && h.dir < _PG_DIR_MAX; h.dir++) {
 		h.maps = (struct pg_shadow_maps){ handoff, differences, -1 };
 		r = start_direction(&h, err);

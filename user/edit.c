@@ -101,14 +101,6 @@ int pg_edit_parse(const struct pg_text *text, const struct pg_rulefile_opts *opt
 	return r;
 }
 
-int pg_edit_test(const struct pg_ruleset *set, struct pg_err *err)
-{
-	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
-	const char names[PG_MAX_IFACES][IFNAMSIZ] = { "" };
-
-	return pg_compile(set, &(struct pg_compile_opts){ .ifnames = names }, &tables, err);
-}
-
 void pg_edit_close(struct pg_edit *edit)
 {
 	pg_ruleset_free(edit->set);

@@ -39,7 +39,4 @@ void pg_edit_say_waiting(const struct pg_ruleset *set, uint32_t confirm_s);
 /* A file's text as a policy. What was left out of it, and warnings, go to standard error. */
 int pg_edit_parse(const struct pg_text *text, const struct pg_rulefile_opts *opts,
 		  struct pg_ruleset **ret_set, struct pg_err *err);
-/* What can't be compiled would be refused, so a test says so. Interfaces make no difference. */
-int pg_edit_test(const struct pg_ruleset *set, struct pg_err *err);
-
 void pg_edit_close(struct pg_edit *edit);

@@ -628,15 +628,13 @@ static int find_reach(struct linter *l)
 /* What reads well may still have no room. Where something is wrong already, a part of the policy is missing. */
 static void check_size(struct linter *l)
 {
-	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
-	const char ifnames[PG_MAX_IFACES][IFNAMSIZ] = { "" };
 	struct pg_pos where = { 1, 1 };
 	struct pg_err err = { 0 };
 	int r;
 
 	if (pg_lint_has_errors(l->lint))
 		return;
-	r = pg_compile(l->set, &(struct pg_compile_opts){ .ifnames = ifnames, .where = &where }, &tables, &err);
+	r = pg_compile_test(l->set, &where, &err);
 	if (r == -ENOMEM)
 		l->lint->oom = true;
 	else if (r)
