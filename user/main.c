@@ -138,14 +138,14 @@ static void print_error(struct pg_err *err, const char *what)
 }
 
 /*
- * A filter can be seen and taken away whatever the file is like: of its settings these two use
+ * A filter can be seen, examined and taken away whatever the file is like: of its settings these use
  * none but the state directory.
  */
 static int read_config(const struct pg_cmd *cmd, struct pg_config *config, struct pg_err *err)
 {
 	int r = pg_config_read(NULL, config, err);
 
-	if (r >= 0 || (cmd != &pg_cmd_detach && cmd != &pg_cmd_status))
+	if (r >= 0 || (cmd != &pg_cmd_detach && cmd != &pg_cmd_status && cmd != &pg_cmd_doctor))
 		return r;
 	print_error(err, "portguard: warning: ");
 	*err = (struct pg_err){ .exit_code = PG_EXIT_FAILED };
@@ -170,6 +170,8 @@ static int run(struct pg_ctx *ctx, struct pg_config *config, int argc, char **ar
 		return pg_fail_exit(err, PG_EXIT_USAGE, -EINVAL,
 				    "there is no command '%s'; `portguard --help' lists them",
 				    argv[1]);
+	if (cmd != &pg_cmd_iptables && argc > 2 && !strcmp(argv[2], "--help"))
+		return help(argv[1], err); /* asks nothing of the file */
 	r = read_config(cmd, config, err);
 	if (r < 0)
 		return r;

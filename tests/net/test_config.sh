@@ -85,6 +85,9 @@ expect_exit "a wrong configuration is named" 1 "portguard.conf:[0-9]+: mode is" 
 # A filter can be seen and taken away whatever the file is like.
 PORTGUARD_CONFIG='' expect_ok "attach" of --state "$STATE" attach pgs0
 expect_exit "status warns of the file" 0 "^portguard: warning: .*/portguard.conf:[0-9]+: mode is" of status
+expect "so does doctor" "$(of doctor 2>&1 >"$WORK/doctor" | grep -c 'warning: .*/portguard.conf:[0-9]*: mode is')" 1
+expect "and looks further" "$(grep -c pgs0 "$WORK/doctor" | sed 's/[1-9][0-9]*/some/')" some
+expect "help does not ask it" "$(of attach --help 2>&1 | head -1 | cut -d' ' -f1-3)" "Usage: portguard attach"
 expect "and finds its instance" "$(of status --json 2>/dev/null | jq -r '.interfaces[0].name')" pgs0
 expect_exit "detach, too" 0 "warning: .*mode is" of detach pgs0
 PORTGUARD_CONFIG='' expect_ok "attach" of --state "$STATE" attach pgs0
