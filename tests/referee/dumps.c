@@ -312,15 +312,16 @@ static char *arrive(char *spec)
 
 /*
  * How many connections there are is the same for both where one begins: ct.bpf.h says what kernels make of
- * later packets.
+ * later packets. Linux 6.18 drops on the spot what comes late of a connection that is over, once it has looked
+ * for those, so that later packets must not even be asked.
  */
 static char *begin(char *spec)
 {
-	char *ret = NULL;
+	char *at = strstr(spec, "-m connlimit "), *ret = NULL;
 
-	if (!strstr(spec, "-m connlimit ") || strstr(spec, "-m state ") || strstr(spec, "-m conntrack "))
+	if (!at)
 		return spec;
-	if (asprintf(&ret, "%s -m conntrack --ctstate NEW", spec) < 0)
+	if (asprintf(&ret, "%.*s-m conntrack --ctstate NEW %s", (int)(at - spec), spec, at) < 0)
 		abort();
 	free(spec);
 	return ret;
