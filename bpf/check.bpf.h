@@ -129,6 +129,27 @@ static __always_inline bool within_rate(struct pg_state *s, const struct pg_chec
 }
 
 /*
+ * xt_hashlimit.c hashlimit_byte_cost(): a second's worth at once, which is also the most that a packet costs.
+ * Where that is not enough, the bucket is filled at one go, as often as --hashlimit-burst says in the bucket's
+ * whole life.
+ */
+static __always_inline bool take_bytes(struct pg_state *s, const struct pg_check *c, __u64 now, __u32 bytes)
+{
+	__u64 cost = c->u64[0] * ((bytes >> 4) + 1); /* by sixteens (xt_hashlimit_len_to_chunks()) */
+	__u64 used;
+
+	if (cost > PG_HASHLIMIT_SECOND)
+		cost = PG_HASHLIMIT_SECOND;
+	if (take_tokens(&s->value, now, cost, PG_HASHLIMIT_SECOND))
+		return true;
+	used = *(volatile __u64 *)&s->rate;
+	if (used >= c->u64[1] || __sync_val_compare_and_swap(&s->rate, used, used + 1) != used)
+		return false;
+	*(volatile __u64 *)&s->value = now + cost;
+	return true;
+}
+
+/*
  * A bucket that nobody has asked for --hashlimit-htable-expire is as good as gone. In the kernel it
  * goes when --hashlimit-htable-gcinterval is over next.
  */
@@ -149,7 +170,7 @@ static __always_inline enum check_result check_hashlimit(const struct pg_check *
 {
 	struct pg_hashlimit_key *key = (void *)p->out; /* not on the stack, which is short */
 	struct pg_bucket fresh = { 0 }, *b;
-	__u64 now, cost;
+	__u64 now;
 	__u32 modes = c->v[6];
 	struct pg_state *s;
 
@@ -187,16 +208,9 @@ static __always_inline enum check_result check_hashlimit(const struct pg_check *
 		return holds(within_rate(s, c, now,
 					 c->v[7] & PG_HASHLIMIT_BYTES ? p->bytes : p->packets) !=
 			     c->invert);
-	cost = c->u64[0];
-	if (c->v[7] == PG_HASHLIMIT_BYTES) /* by sixteens (xt_hashlimit_len_to_chunks()) */
-		cost *= (p->bytes >> 4) + 1;
-	return holds(take_tokens(&s->value, now, cost, c->u64[1]) != c->invert);
-}
-
-/* Milliseconds that wrap around after 49 days, as jiffies do. */
-static __always_inline __u32 now_ms(void)
-{
-	return bpf_ktime_get_coarse_ns() / 1000000;
+	if (c->v[7] == PG_HASHLIMIT_BYTES)
+		return holds(take_bytes(s, c, now, p->bytes) != c->invert);
+	return holds(take_tokens(&s->value, now, c->u64[0], c->u64[1]) != c->invert);
 }
 
 /* Enough of its last stamps are young enough. */
@@ -208,7 +222,7 @@ static __always_inline bool recent_enough(const struct pg_recent_entry *e,
 	NO_UNROLL for (__u32 i = 0; i < PG_RECENT_STAMPS; i++) {
 		if (i >= e->stamps)
 			break;
-		if (c->v[3] && now - e->stamp[i] > c->v[3] * 1000)
+		if (c->v[3] && now - e->stamp[i] > c->v[3] * 1000000000ULL >> PG_RECENT_SHIFT)
 			continue;
 		if (!c->v[4] || ++hits >= c->v[4])
 			return true;
@@ -233,7 +247,7 @@ static __always_inline enum check_result check_recent(const struct pg_check *c, 
 	/* Not on the stack, which is short. */
 	struct pg_recent_key *key = (void *)p->out;
 	struct pg_recent_entry *fresh = (void *)(p->out + sizeof(*key)), *e;
-	__u32 op = c->v[2], flags = c->v[5], now = now_ms();
+	__u32 op = c->v[2], flags = c->v[5], now = bpf_ktime_get_coarse_ns() >> PG_RECENT_SHIFT;
 	bool yes = c->invert;
 
 	key->name = c->u64[0];
@@ -282,10 +296,9 @@ static __always_inline enum check_result check_time(const struct pg_check *c)
 
 	if (!map)
 		return CHECK_FAILS;
-	now -= map->ctl.tai_offset;
+	now -= map->ctl.tai_offset + (__s32)c->v[9];
 	if ((__s64)now < c->s64[0] || (__s64)now > c->s64[1])
 		return CHECK_FAILS;
-	now -= (__s32)c->v[9];
 	second = now % 86400;
 	if (c->v[4] < c->v[5]) {
 		if (second < c->v[4] || second > c->v[5])
@@ -305,8 +318,7 @@ static __always_inline enum check_result check_time(const struct pg_check *c)
 }
 
 /* xt_addrtype.c match_type6(): all that is named must hold, but one of LOCAL, ANYCAST, UNREACHABLE. */
-static __always_inline bool is_type6(void *ctx, struct pkt *p, bool dest, __u32 types,
-				     bool this_iface)
+static __always_inline bool is_type6(void *ctx, struct pkt *p, bool dest, __u32 types, __u32 type)
 {
 	const __be32 *addr = dest ? p->daddr : p->saddr;
 	bool multicast = bpf_ntohl(addr[0]) >> 24 == 0xff;
@@ -318,28 +330,32 @@ static __always_inline bool is_type6(void *ctx, struct pkt *p, bool dest, __u32 
 	    (types & 1 << RTN_UNICAST && (multicast || any || mapped)))
 		return false;
 	types &= 1 << RTN_LOCAL | 1 << RTN_ANYCAST | 1 << RTN_UNREACHABLE;
-	if (!types || types >> (addr_type(p, dest, this_iface) & 15) & 1)
+	if (!types || types >> (type & 15) & 1)
 		return true;
 	return types & 1 << RTN_UNREACHABLE && is_unreachable6(ctx, p, dest);
 }
 
-static __always_inline bool is_type(void *ctx, struct pkt *p, bool dest, __u32 types,
-				    bool this_iface)
+static __always_inline bool is_type(void *ctx, struct pkt *p, bool dest, __u32 types, __u32 ifindex)
 {
+	__u32 type = addr_type(p, dest, ifindex);
+
+	/* The copy is as old as the policy: an address that the host got since must not shut it out. */
+	if (dest && type == RTN_UNICAST && p->progress.stage == PG_STAGE_FILTER && is_new_here(ctx, p))
+		type = RTN_LOCAL;
 	if (p->family == PG_FAMILY_V6)
-		return is_type6(ctx, p, dest, types, this_iface);
-	return types >> (addr_type(p, dest, this_iface) & 15) & 1;
+		return is_type6(ctx, p, dest, types, type);
+	return types >> (type & 15) & 1;
 }
 
-/* v[2] bit 0: --limit-iface-in */
 static __always_inline enum check_result check_addrtype(void *ctx, const struct pg_check *c,
 							struct pkt *p)
 {
-	bool this_iface = c->v[2] & 1;
+	__u32 in = p->departs ? p->other_ifindex : cfg.ifindex, out = p->departs ? cfg.ifindex : p->other_ifindex;
+	__u32 ifindex = c->v[2] & PG_ADDRTYPE_IN ? in : c->v[2] & PG_ADDRTYPE_OUT ? out : 0;
 
-	if (c->v[0] && is_type(ctx, p, false, c->v[0], this_iface) == (c->invert & 1))
+	if (c->v[0] && is_type(ctx, p, false, c->v[0], ifindex) == (c->invert & 1))
 		return CHECK_FAILS;
-	if (c->v[1] && is_type(ctx, p, true, c->v[1], this_iface) == (c->invert >> 1 & 1))
+	if (c->v[1] && is_type(ctx, p, true, c->v[1], ifindex) == (c->invert >> 1 & 1))
 		return CHECK_FAILS;
 	return CHECK_HOLDS;
 }
@@ -381,7 +397,8 @@ static __always_inline bool field_of(const struct pkt *p, __u32 field, __u32 *re
 		*ret = p->ip_len;
 		return true;
 	case PG_FIELD_TTL:
-		*ret = p->ttl;
+		/* ip_forward() and ip6_forward() take one away before they ask. */
+		*ret = p->ttl - (p->progress.stage == PG_STAGE_FORWARD && !p->departs);
 		return true;
 	case PG_FIELD_TOS:
 		*ret = p->tos;

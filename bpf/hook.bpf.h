@@ -51,27 +51,6 @@ static __always_inline bool is_routable(const struct pkt *p)
 	return addr >> 24 && addr < 0xe0000000;
 }
 
-static __always_inline void ask_way(const struct pkt *p, struct bpf_fib_lookup *q)
-{
-	__builtin_memset(q, 0, sizeof(*q));
-	q->family = p->family == PG_FAMILY_V6 ? AF_INET6 : AF_INET;
-	q->l4_protocol = p->proto;
-	q->ifindex = cfg.ifindex;
-	if (p->has_ports) {
-		q->sport = bpf_htons(p->sport);
-		q->dport = bpf_htons(p->dport);
-	}
-	q->src[0] = p->saddr[0];
-	q->dst[0] = p->daddr[0];
-	if (p->family == PG_FAMILY_V6) {
-		q->tos_or_flow = bpf_htonl(p->tos << 20);
-		__builtin_memcpy(q->src, p->saddr, 16);
-		__builtin_memcpy(q->dst, p->daddr, 16);
-	} else {
-		*(__u8 *)&q->tos_or_flow = p->tos;
-	}
-}
-
 /*
  * INPUT or FORWARD? A packet that the kernel will not route on in the end (its TTL is too low, or it is
  * too big) is FORWARD's all the same: iptables does not count it there, but what would depend on
@@ -98,6 +77,7 @@ static __always_inline int arrival_hook(void *ctx, struct pkt *p)
 	if (out)
 		class = out->class;
 	p->through = through(map->ctl.gen[p->active & 1].iface_class[slot], class);
+	p->other_ifindex = out ? q.ifindex : 0;
 	p->hook = PG_STAGE_FORWARD;
 	return 0;
 }
@@ -131,6 +111,7 @@ static __always_inline bool passing_hook(struct pkt *p, __u32 from_ifindex)
 	if (!map || p->passing || !(p->needs & PG_NEED_FORWARD))
 		return false;
 	p->through = through(in ? in->class : 0, map->ctl.gen[p->active & 1].iface_class[slot]);
+	p->other_ifindex = from_ifindex;
 	p->hook = PG_STAGE_FORWARD;
 	return true;
 }

@@ -175,6 +175,7 @@ struct pkt {
 	struct pg_fragment_key frag_key;
 	struct pg_fragment frag_fresh;
 	__u32 through; /* FORWARD: index of pg_tables_map.through */
+	__u32 other_ifindex; /* FORWARD: where it leaves, or has come from; 0: unknown */
 	__u16 ethertype, l3_type, vlan_id[3]; /* for the trace, l3_type for the parser too */
 	/* For checks. */
 	__u8 smac[6], dmac[6];

@@ -65,8 +65,8 @@ static __always_inline bool may_answer(const struct pkt *p)
 		return false;
 	if (p->family == PG_FAMILY_V4)
 		return ip4_single_host(p->saddr[0]) && ip4_single_host(p->daddr[0]) &&
-		       addr_type(p, false, false) != RTN_BROADCAST && /* of a subnet */
-		       addr_type(p, true, false) != RTN_BROADCAST;
+		       addr_type(p, false, 0) != RTN_BROADCAST && /* of a subnet */
+		       addr_type(p, true, 0) != RTN_BROADCAST;
 	return (bpf_ntohl(p->saddr[0]) >> 24) != 0xff && (bpf_ntohl(p->daddr[0]) >> 24) != 0xff &&
 	       (p->saddr[0] | p->saddr[1] | p->saddr[2] | p->saddr[3]);
 }

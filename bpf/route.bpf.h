@@ -28,7 +28,8 @@ static __always_inline const struct pg_local *find_local(const struct pkt *p, bo
 	return bpf_map_lookup_elem(&pg_locals, &key);
 }
 
-static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this_iface)
+/* `ifindex`: of the interface whose addresses count; 0: of all. */
+static __always_inline __u32 addr_type(const struct pkt *p, bool dest, __u32 ifindex)
 {
 	__u32 first = bpf_ntohl(dest ? p->daddr[0] : p->saddr[0]);
 	const struct pg_local *local;
@@ -40,9 +41,31 @@ static __always_inline __u32 addr_type(const struct pkt *p, bool dest, bool this
 	if (p->family == PG_FAMILY_V4 && first >> 28 == 14)
 		return RTN_MULTICAST;
 	local = find_local(p, dest);
-	if (!local || (this_iface && local->ifindex != cfg.ifindex))
+	if (!local || (ifindex && local->ifindex != ifindex))
 		return RTN_UNICAST;
 	return local->type;
+}
+
+/* What the kernel is asked of a packet's way on. */
+static __always_inline void ask_way(const struct pkt *p, struct bpf_fib_lookup *q)
+{
+	__builtin_memset(q, 0, sizeof(*q));
+	q->family = p->family == PG_FAMILY_V6 ? AF_INET6 : AF_INET;
+	q->l4_protocol = p->proto;
+	q->ifindex = cfg.ifindex;
+	if (p->has_ports) {
+		q->sport = bpf_htons(p->sport);
+		q->dport = bpf_htons(p->dport);
+	}
+	q->src[0] = p->saddr[0];
+	q->dst[0] = p->daddr[0];
+	if (p->family == PG_FAMILY_V6) {
+		q->tos_or_flow = bpf_htonl(p->tos << 20);
+		__builtin_memcpy(q->src, p->saddr, 16);
+		__builtin_memcpy(q->dst, p->daddr, 16);
+	} else {
+		*(__u8 *)&q->tos_or_flow = p->tos;
+	}
 }
 
 /* Reverse path --------------------------------------------------------------------------------- */
@@ -132,7 +155,7 @@ static __always_inline bool comes_from_there(void *ctx, struct pkt *p, __u32 how
 		return true;
 	if (!v6 && !p->saddr[0] && (to == ~0U || to >> 8 == 0xe00000))
 		return true;
-	if (addr_type(p, false, !v6 && !loose) == RTN_LOCAL)
+	if (addr_type(p, false, v6 || loose ? 0 : cfg.ifindex) == RTN_LOCAL)
 		return how & PG_RPFILTER_LOCAL;
 	if (v6 && is_link_local(p->saddr) && find_local(p, false))
 		return true;
@@ -156,6 +179,22 @@ static __always_inline bool comes_from_there(void *ctx, struct pkt *p, __u32 how
 }
 
 /*
+ * Of what arrives for an address that was not the host's when the policy came: is it now? The kernel would not
+ * route it on.
+ */
+static __always_inline bool is_new_here(void *ctx, struct pkt *p)
+{
+	struct bpf_fib_lookup *fib = (void *)p->out;
+	long r;
+
+	if (p->pkttype || find_local(p, true))
+		return false;
+	ask_way(p, fib);
+	r = bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+	return r == FIB_NOT_FORWARDED || r == FIB_NOT_ENABLED;
+}
+
+/*
  * xt_addrtype.c match_lookup_rt6(), of an address that is not the host's own: there is no way to it,
  * or one that leads nowhere. Multicast always has one.
  */
@@ -163,7 +202,7 @@ static __always_inline bool is_unreachable6(void *ctx, struct pkt *p, bool dest)
 {
 	struct bpf_fib_lookup *fib = (void *)p->out;
 	const __be32 *addr = dest ? p->daddr : p->saddr;
-	__u32 type = addr_type(p, dest, false);
+	__u32 type = addr_type(p, dest, 0);
 	long r;
 
 	if (type != RTN_UNICAST || (is_link_local(addr) && find_local(p, dest)))

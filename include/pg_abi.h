@@ -16,7 +16,7 @@
 #include "pg_limits.h"
 #include "pg_names.h"
 
-#define PG_ABI 14
+#define PG_ABI 15
 
 enum pg_dir { PG_DIR_IN, PG_DIR_OUT, _PG_DIR_MAX };
 
@@ -306,7 +306,8 @@ static inline __u32 pg_link_place(__u32 netns, __u32 ifindex, __u32 try)
 	X(SET)		 /* v[0]: set; v[1]: dirs, v[2]: 1 for a set of networks */                \
 	X(TIME)		 /* s64[0..1]: dates; v[4..5]: daytime; v[6] monthdays; v[7] weekdays; */  \
 			 /* v[8]: 1 contiguous; v[9]: seconds that the zone is west */             \
-	X(ADDRTYPE)	 /* v[0]: source's, v[1]: destination's types; invert bit 0, 1 */          \
+	X(ADDRTYPE)	 /* v[0]: source's, v[1]: destination's types, v[2]: PG_ADDRTYPE_*; */     \
+			 /* invert bit 0, 1 */                                                     \
 	X(MAC)		 /* bytes[0..5] */                                                         \
 	X(SRC_RANGE)	 /* u64[0..1]: lowest, u64[2..3]: highest address, host order */           \
 	X(DST_RANGE)	 /* the same */                                                            \
@@ -394,6 +395,8 @@ struct pg_check {
  */
 #define PG_HASHLIMIT_BYTES (1U << 0)
 #define PG_HASHLIMIT_RATE (1U << 1)
+/* In bytes: what a bucket holds, in ns; u64[1] is how often it is filled at one go. */
+#define PG_HASHLIMIT_SECOND 1000000000ULL
 #define PG_HASHLIMIT_DIP (1U << 0)
 #define PG_HASHLIMIT_DPT (1U << 1)
 #define PG_HASHLIMIT_SIP (1U << 2)
@@ -406,11 +409,16 @@ struct pg_hashlimit_key {
 	__u32 family;
 };
 
+/* v[2] of ADDRTYPE: only addresses of the interface that it came by, or leaves by, count. */
+#define PG_ADDRTYPE_IN (1U << 0)
+#define PG_ADDRTYPE_OUT (1U << 1)
+
 /* v[2] and v[5] of RECENT; its mask is addr[6..9]. */
 enum pg_recent_op { PG_RECENT_SET, PG_RECENT_CHECK, PG_RECENT_UPDATE, PG_RECENT_REMOVE };
 #define PG_RECENT_DEST (1U << 0)
 #define PG_RECENT_TTL (1U << 1)
 
+#define PG_RECENT_SHIFT 24
 #define PG_RECENT_STAMPS 32 /* --hitcount can't be larger */
 
 struct pg_recent_key {
@@ -422,7 +430,7 @@ struct pg_recent_key {
 struct pg_recent_entry {
 	__u16 stamps, next; /* in use; where the next one goes */
 	__u8 ttl, unused[3];
-	__u32 stamp[PG_RECENT_STAMPS]; /* milliseconds, wrapping around */
+	__u32 stamp[PG_RECENT_STAMPS]; /* CLOCK_MONOTONIC, in units of 1 << PG_RECENT_SHIFT ns: 17 ms, for two years */
 };
 
 /* v[4] and v[5] of CONNBYTES. */

@@ -6,7 +6,10 @@
 #include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "match.h"
 
@@ -174,9 +177,9 @@ static void hashlimit(const struct pg_match *m, struct pg_check *ret)
 		cost = h->avg ? 1000000 / h->avg : 0;
 		burst = h->burst + cost;
 	} else if (h->bytes) {
-		/* Of 16 bytes each (xt_hashlimit.c user2credits_byte()); a second's worth at once. */
-		cost = h->avg * 1000000000ULL >> 32;
-		burst = 1000000000ULL * (1 + h->burst);
+		/* Of 16 bytes each (xt_hashlimit.c user2credits_byte()). */
+		cost = h->avg * PG_HASHLIMIT_SECOND >> 32;
+		burst = h->burst;
 	} else {
 		cost = h->avg * 1000; /* from microseconds */
 		burst = cost * h->burst;
@@ -246,6 +249,7 @@ static int set(const struct pg_match *m, const struct pg_check_sets *sets, struc
 static struct pg_check time_of(const struct pg_match *m)
 {
 	const struct pg_time *t = m->time;
+	struct timezone zone;
 	struct pg_check c = { .kind = PG_CHECK_TIME, .s64 = { t->date_start, t->date_stop } };
 
 	c.v[4] = t->daytime_start;
@@ -253,6 +257,9 @@ static struct pg_check time_of(const struct pg_match *m)
 	c.v[6] = t->monthdays;
 	c.v[7] = t->weekdays;
 	c.v[8] = t->contiguous;
+	/* The kernel's sys_tz, as it is now; glibc's gettimeofday() knows nothing of it. */
+	if (t->kerneltz && !syscall(SYS_gettimeofday, NULL, &zone))
+		c.v[9] = (uint32_t)zone.tz_minuteswest * 60;
 	return c;
 }
 
@@ -262,7 +269,10 @@ static struct pg_check addrtype(const struct pg_match *m)
 
 	return (struct pg_check){ .kind = PG_CHECK_ADDRTYPE,
 				  .invert = a->src_invert | a->dst_invert << 1,
-				  .v = { a->src, a->dst, a->limit_in } };
+				  .v = { a->src, a->dst,
+					 a->limit_in  ? PG_ADDRTYPE_IN :
+					 a->limit_out ? PG_ADDRTYPE_OUT :
+							0 } };
 }
 
 static struct pg_check mac(const struct pg_match *m)
@@ -490,8 +500,9 @@ const char *pg_match_unenforced(const struct pg_match *m, unsigned families)
 	uint32_t types = m->kind == PG_MATCH_ADDRTYPE ? m->addrtype.src | m->addrtype.dst : 0;
 
 	/* The kernel tells programs only whether there is a way, not whether there is one by here. */
-	if (families & PG_V6 && types & 1U << RTN_UNREACHABLE && m->addrtype.limit_in)
-		return "option `--limit-iface-in' is not supported yet with UNREACHABLE of IPv6";
+	if (families & PG_V6 && types & 1U << RTN_UNREACHABLE && (m->addrtype.limit_in || m->addrtype.limit_out))
+		return m->addrtype.limit_in ? "option `--limit-iface-in' is not supported yet with UNREACHABLE of IPv6" :
+					      "option `--limit-iface-out' is not supported yet with UNREACHABLE of IPv6";
 	return NULL;
 }
 

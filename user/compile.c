@@ -9,6 +9,7 @@
 #include "addr.h"
 #include "chains.h"
 #include "homes.h"
+#include "namings.h"
 #include "terms.h"
 #include "trie.h"
 
@@ -24,6 +25,7 @@ struct compiler {
 	uint32_t *span_of; /* by chain: its span + 1; 0: not reached */
 	uint8_t *depth;	   /* by chain: frames needed below it + 1; 0: not known */
 	unsigned *from;	   /* by chain: built-in chains that lead to it, as pg_chains_reach() */
+	struct pg_namings namings;
 	struct pg_tables *tables;
 	struct pg_gen gen;
 	struct pg_err *err;
@@ -984,6 +986,7 @@ static uint32_t states_before(const struct pg_rule *rule, size_t to)
 static int add_checks(struct compiler *c, const struct pg_term *t, struct pg_term_record *rec)
 {
 	struct pg_check check[CHECKS_OF_MATCH];
+	struct pg_named_match room;
 	int r = 0;
 
 	rec->check = c->tables->n_checks;
@@ -992,7 +995,7 @@ static int add_checks(struct compiler *c, const struct pg_term *t, struct pg_ter
 	rec->checks = t->n_checks;
 	rec->before = t->before;
 	for (size_t i = t->from; !r && i < t->to; i++) {
-		const struct pg_match *m = &t->rule->match[i];
+		const struct pg_match *m = pg_namings_settle(&c->namings, t->families, &t->rule->match[i], &room);
 		size_t n = pg_match_checks(m);
 		const char *why;
 
@@ -1293,6 +1296,7 @@ static void compiler_done(struct compiler *c)
 	free(c->few);
 	free(c->home);
 	free(c->from);
+	pg_namings_free(&c->namings);
 	pg_trie_free(c->trie);
 }
 
@@ -1309,7 +1313,7 @@ int pg_compile(const struct pg_ruleset *set, const struct pg_compile_opts *opts,
 	c.depth = calloc(set->n_chains, sizeof(*c.depth));
 	c.from = calloc(set->n_chains, sizeof(*c.from));
 	/* A chain that leads back to itself is found below. */
-	if (!tables || !c.span_of || !c.depth || !c.from ||
+	if (!tables || !c.span_of || !c.depth || !c.from || pg_namings_make(&c.namings, set) ||
 	    pg_chains_reach(set, c.from, &loop) < 0)
 		return no_memory(&c);
 	r = add_all_terms(&c);

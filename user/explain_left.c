@@ -56,10 +56,15 @@ static void hashlimit(struct pg_text *t, struct pg_dp *dp, const struct pg_check
 		pg_text_add(t, "hashlimit: %s", s->rate & PG_STATE_OVER ? "over its rate" : "within its rate");
 		return;
 	}
+	all = bytes ? PG_HASHLIMIT_SECOND : c->u64[1];
 	used = s->value > now_ns ? s->value - now_ns : 0;
-	used = used < c->u64[1] ? c->u64[1] - used : 0;
+	used = used < all ? all - used : 0;
+	if (bytes) {
+		used += (c->u64[1] - s->rate) * PG_HASHLIMIT_SECOND;
+		all += c->u64[1] * PG_HASHLIMIT_SECOND;
+	}
 	used = used / cost * unit;
-	all = c->u64[1] / cost * unit;
+	all = all / cost * unit;
 	pg_text_add(t, "hashlimit: %" PRIu64 " of %" PRIu64 " %s left", used, all, bytes ? "bytes" : "packets");
 }
 
@@ -80,7 +85,7 @@ static void recent(struct pg_text *t, struct pg_dp *dp, const struct pg_check *c
 	last = e.stamp[(e.next + PG_RECENT_STAMPS - 1U) % PG_RECENT_STAMPS];
 	pg_text_add(t, "recent: seen %u times%s, last %u s ago", e.stamps,
 		    e.stamps == PG_RECENT_STAMPS ? " or more" : "",
-		    ((uint32_t)(now_ns / 1000000) - last) / 1000);
+		    (uint32_t)((((now_ns >> PG_RECENT_SHIFT) - last) << PG_RECENT_SHIFT) / 1000000000));
 }
 
 bool pg_left_print(struct pg_text *t, struct pg_dp *dp, const struct pg_match *m,

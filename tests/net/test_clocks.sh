@@ -174,6 +174,43 @@ expiry() { # MODE
 	expect "$what: and not where it had not" "${ours[3]}" 3
 }
 
+# By bytes a bucket holds a second's worth, which is the most that a packet costs; it is filled at once as often as the
+# burst says, and that is never earned again.
+bytes() { # MODE
+	local what="$1, hashlimit by bytes"
+
+	rules "-m hashlimit --hashlimit-upto 512b/s --hashlimit-mode srcip --hashlimit-name small" \
+		"-m hashlimit --hashlimit-above 512b/s --hashlimit-mode srcip --hashlimit-name above" \
+		"-m hashlimit --hashlimit-upto 1kb/s --hashlimit-burst 5kb --hashlimit-mode srcip --hashlimit-name burst"
+	arrive 8 send r-udp-long 8
+	same "$what: more than a second's worth each"
+	for _ in 1 2; do
+		sleep 1.3
+		arrive 1 send r-udp-long
+		same "$what: and a second later"
+	done
+	sleep 2.5
+	arrive 8 send r-udp-long 8
+	same "$what: the burst was there once"
+}
+
+# Who names a table first says what it is like.
+names() { # MODE
+	local what="$1, one name" udp="-p udp -m udp --dport"
+	local by='--hashlimit-name shared --hashlimit-mode'
+
+	rules "-m hashlimit --hashlimit-upto 1/hour --hashlimit-burst 2 $by srcip" \
+		"-m hashlimit --hashlimit-upto 1/hour --hashlimit-burst 5 $by dstip" \
+		"-m hashlimit --hashlimit-above 1000/second --hashlimit-burst 1000 $by srcip,dstport"
+	arrive 12 from 10.77.0.3 6 10.77.0.2 6
+	same "$what: hashlimit"
+	rules "$udp 1 -m recent --set --name first --mask 255.255.255.0" "$udp 2 -m recent --rcheck --name first" \
+		"$udp 2 -m recent --rcheck --name second" "$udp 1 -m recent --set --name second --mask 255.255.255.0"
+	arrive 2 eval 'printf "%s 10.77.0.1 0 udp 9 %d\n" 10.77.0.2 1 10.77.0.3 2 | in_ns c "$TOOLS/net/from" pgc0'
+	same "$what: recent"
+	expect "$what: recent, by the first one's mask" "${ours[*]:1:4}" "1 1 0 1"
+}
+
 # Addresses that were seen ----------------------------------------------------------------------------
 
 # What sets and asks comes as UDP to ports of its own.
@@ -300,6 +337,8 @@ done
 expect_ok "and back" pg s attach pgs0 --mode tc
 hashlimits tc
 expiry tc
+bytes tc
+names tc
 nth
 quota
 random

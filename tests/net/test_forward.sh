@@ -168,8 +168,21 @@ many_packets() {
 	sleep 0.3
 }
 
+# And what the router sends from an address of another interface, or gets for one.
+own4() {
+	mixed4
+	in_ns r ping -c 2 -i 0.2 -W 1 -I 10.3.0.1 10.2.0.2
+	in_ns h1 ping -c 1 -W 1 10.3.0.1
+}
+
+own6() {
+	mixed6
+	in_ns r ping -c 2 -i 0.2 -W 1 -I fd03::1 fd02::2
+	in_ns h1 ping -c 1 -W 1 fd03::1
+}
+
 all_scenarios() { # MODE FAMILY…
-	local mode=$1 family icmp
+	local mode=$1 family icmp hops
 	shift
 
 	for family; do
@@ -214,6 +227,28 @@ RULES
 *filter
 :FORWARD DROP [0:0]
 -A FORWARD -p $icmp -j ACCEPT
+COMMIT
+RULES
+		hops=ttl
+		[ $family = 4 ] || hops=hl
+		twice "$mode: v$family: hop limits and whose addresses" $family own$family <<RULES
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m $hops --$hops-eq 64
+-A INPUT -m addrtype --dst-type LOCAL --limit-iface-in
+-A INPUT -m addrtype ! --dst-type LOCAL --limit-iface-in
+-A FORWARD -m $hops --$hops-eq 64
+-A FORWARD -m $hops --$hops-eq 63
+-A FORWARD -m $hops --$hops-lt 64
+-A FORWARD -m $hops --$hops-gt 63
+-A FORWARD -m addrtype --dst-type UNICAST --limit-iface-out
+-A FORWARD -m addrtype --src-type LOCAL --limit-iface-in
+-A OUTPUT -m $hops --$hops-eq 64
+-A OUTPUT -m addrtype --src-type LOCAL --limit-iface-out
+-A OUTPUT -m addrtype ! --src-type LOCAL --limit-iface-out
+-A OUTPUT -m addrtype --src-type LOCAL
 COMMIT
 RULES
 		twice "$mode: v$family: INPUT alone" $family mixed$family <<RULES

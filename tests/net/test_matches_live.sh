@@ -55,6 +55,19 @@ in_ns c ip route add 10.78.0.1/32 via 10.77.0.1
 in_ns c timeout 2 bash -c 'exec 3<>/dev/tcp/10.78.0.1/99' 2>/dev/null
 expect "addrtype, and which interface has the address" "$(hits)" "2 1 1 0"
 
+# What the host gets after the policy came, as from DHCP, must not be a stranger's.
+in_ns c ip route add 10.79.0.0/24 via 10.77.0.1
+for forwarding in 0 1; do
+	in_ns s sysctl -qw net.ipv4.ip_forward=$forwarding
+	rules "-4 -m addrtype --dst-type LOCAL" "-4 -m addrtype ! --dst-type LOCAL" \
+		"-4 -m addrtype --dst-type LOCAL --limit-iface-in" "-4 -m addrtype --dst-type UNICAST"
+	in_ns s ip addr add 10.79.0.1/32 dev pgs0
+	in_ns c timeout 2 bash -c 'exec 3<>/dev/tcp/10.79.0.1/99' 2>/dev/null
+	expect "addrtype, an address that is new, ip_forward=$forwarding" "$(hits)" "1 0 1 0"
+	in_ns s ip addr del 10.79.0.1/32 dev pgs0
+done
+in_ns s sysctl -qw net.ipv4.ip_forward=0
+
 day=$(date -u +%a)
 from=$(date -u -d '-1 hour' +%H:%M) to=$(date -u -d '+1 hour' +%H:%M)
 past=$(date -u -d '-2 hours' +%H:%M)
