@@ -339,8 +339,12 @@ static __always_inline bool is_type(void *ctx, struct pkt *p, bool dest, __u32 t
 {
 	__u32 type = addr_type(p, dest, ifindex);
 
-	/* The copy is as old as the policy: an address that the host got since must not shut it out. */
-	if (dest && type == RTN_UNICAST && p->progress.stage == PG_STAGE_FILTER && is_new_here(ctx, p))
+	/*
+	 * The copy is as old as the policy: an address that the host got since must not shut it out. What is
+	 * only asked about a packet has read them a moment ago.
+	 */
+	if (!cfg.trace && cfg.role != PG_ROLE_FED && dest && type == RTN_UNICAST &&
+	    p->progress.stage == PG_STAGE_FILTER && is_new_here(ctx, p))
 		type = RTN_LOCAL;
 	if (p->family == PG_FAMILY_V6)
 		return is_type6(ctx, p, dest, types, type);

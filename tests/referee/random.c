@@ -245,9 +245,17 @@ static void emit_hashlimit(struct ctx *c)
 	static const char *const rate_match =
 		" --hashlimit-rate-match --hashlimit-rate-interval 3600";
 
-	fprintf(c->f, " -m hashlimit --hashlimit-name h%u_%u --hashlimit-%s ", c->opts->round, c->states++,
-		chance(c, 50) ? "upto" : "above");
-	if (chance(c, 70))
+	unsigned number = c->states++;
+	bool above = !chance(c, 50), plain = chance(c, 70);
+
+	/* The first one of some names says what they all are like; raw's may come before or after. */
+	if (plain && !c->raw && number % 3 == 0)
+		fprintf(c->f, " -m hashlimit --hashlimit-name s%u_%u --hashlimit-%s ", c->opts->round, number / 3 % 2,
+			above ? "above" : "upto");
+	else
+		fprintf(c->f, " -m hashlimit --hashlimit-name h%u_%u --hashlimit-%s ", c->opts->round, number,
+			above ? "above" : "upto");
+	if (plain)
 		fprintf(c->f, SLOW " --hashlimit-burst %u", between(c, 1, 20));
 	else if (chance(c, 50))
 		fprintf(c->f, "%u/s --hashlimit-burst %u%s", between(c, 1, 20), between(c, 1, 20),
@@ -266,6 +274,7 @@ static void emit_recent(struct ctx *c)
 	static const char *const ops[] = { "--set", "--set", "--rcheck", "--update", "--remove" };
 	const char *op = PICK(c, ops);
 	bool asks = op[2] == 'r' && op[3] == 'c';
+	unsigned number;
 
 	asks = asks || op[2] == 'u';
 	fprintf(c->f, " -m recent%s %s", maybe_not(c), op);
@@ -275,9 +284,13 @@ static void emit_recent(struct ctx *c)
 		fprintf(c->f, " --hitcount %u", between(c, 1, 20));
 	if (asks && chance(c, 20))
 		fprintf(c->f, " --rttl");
-	/* One table of a mask: it belongs to the name as much as to the rule. */
-	fprintf(c->f, " --name r%u_%u --r%s", c->opts->round, gen_below(c->g, 3),
-		chance(c, 70) ? "source" : "dest");
+	number = gen_below(c->g, 3);
+	/* The mask is the list's, by the first rule that names it; raw's may come before or after. */
+	if (!c->v6 && !c->raw && ++c->states % 4 == 0)
+		fprintf(c->f, " --name m%u_%u%s", c->opts->round, number, c->states % 8 ? " --mask 255.255.0.0" : "");
+	else
+		fprintf(c->f, " --name r%u_%u", c->opts->round, number);
+	fprintf(c->f, " --r%s", chance(c, 70) ? "source" : "dest");
 }
 
 static void emit_quota(struct ctx *c)
