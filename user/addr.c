@@ -88,6 +88,20 @@ bool pg_prefixes_differ(const struct pg_addr *a, const struct pg_addr *b)
 	return false;
 }
 
+/* Of these families: 0, 0.0.0.0 or ::, which leave nothing of the host. */
+static bool is_null_mask(const char *text, unsigned families)
+{
+	static const uint8_t none[16];
+	uint8_t mask[16] = { 0 };
+	uint32_t bits;
+
+	if (!pg_number_parse(text, 128, &bits))
+		return !bits;
+	return ((families & PG_V4 && parse_dotted(text, false, mask)) ||
+		(families & PG_V6 && inet_pton(AF_INET6, text, mask) == 1)) &&
+	       !memcmp(mask, none, sizeof(mask));
+}
+
 int pg_addr_parse(const char *text, unsigned families, const struct pg_arg *at,
 		  struct pg_addr *ret, struct pg_diag *diag)
 {
@@ -105,6 +119,11 @@ int pg_addr_parse(const char *text, unsigned families, const struct pg_arg *at,
 		ok = ok && inet_pton(AF_INET6, host, addr.addr) == 1;
 	if (!(addr.family & families))
 		ok = false;
+	/* iptables does not ask then what the host is: `any/0'. */
+	if (!ok && slash && is_null_mask(slash + 1, families)) {
+		*ret = (struct pg_addr){ .set = true, .family = families & PG_V4 ? PG_V4 : PG_V6 };
+		return 0;
+	}
 	/* iptables reports a bad mask first. */
 	if (slash && !parse_mask(slash + 1, &addr))
 		return pg_diag(diag, PG_DIAG_PARAM, at, "invalid mask `%s' specified", slash + 1);

@@ -98,16 +98,19 @@ static void write_policy(struct pg_text *t, const struct pg_ruleset *set, const 
 /* What iptables has no words for is in the file all the same: without its condition a rule would be another. */
 static void warn_of_own(const struct pg_ruleset *set, unsigned family)
 {
+	static const char *const own[_PG_MATCH_MAX] = {
+		[PG_MATCH_VLAN] = "`-m vlan', which is portguard's own",
+		[PG_MATCH_UDPLITE] = "`-m udplite', which iptables of today has not (`-m multiport' it has)",
+	};
+
 	for (size_t i = 0; i < set->n_chains; i++) {
 		for (size_t k = 0; k < set->chain[i].n_rules; k++) {
 			const struct pg_rule *rule = &set->chain[i].rule[k];
 
 			for (size_t m = 0; pg_rule_families(rule) & family && m < rule->n_match; m++)
-				if (rule->match[m].kind == PG_MATCH_VLAN)
-					fprintf(stderr,
-						"portguard: rule %zu of %s has `-m vlan', which is portguard's own: "
-						"%s-restore will not take it\n",
-						k + 1, set->chain[i].name,
+				if (own[rule->match[m].kind])
+					fprintf(stderr, "portguard: rule %zu of %s has %s: %s-restore will not take it\n",
+						k + 1, set->chain[i].name, own[rule->match[m].kind],
 						family == PG_V4 ? "iptables" : "ip6tables");
 		}
 	}

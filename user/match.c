@@ -81,7 +81,7 @@ static bool equal_comment(const struct pg_match *a, const struct pg_match *b)
 /* Names that iptables takes for another one's. */
 static const char *proper_name(const char *name)
 {
-	return strcmp(name, "icmpv6") ? name : "icmp6";
+	return strcmp(name, "icmpv6") && strcmp(name, "ipv6-icmp") ? name : "icmp6";
 }
 
 static bool in_list(const char *name, const char *const *list, size_t n)

@@ -93,7 +93,10 @@ void pg_icmp_list(struct pg_text *t, const struct pg_match *m, const struct pg_r
 /* ports.c */
 /* The protocol whose services -p's rule names: "tcp", "udp", …; NULL: none. */
 const char *pg_service_proto(uint8_t proto);
-/* A port by number or name of a service; radix 10, or 0 for numbers as C writes them. */
+/*
+ * A port by number or name of a service, `proto`'s ("": of whatever protocol); radix 10, or 0 for numbers as C
+ * writes them.
+ */
 int pg_port_parse(const char *text, const char *proto, int radix, const struct pg_arg *at,
 		  uint16_t *ret, struct pg_diag *diag);
 extern const struct pg_match_option pg_tcp_options[], pg_udp_options[], pg_sctp_options[],

@@ -110,16 +110,21 @@ int pg_port_parse(const char *text, const char *proto, int radix, const struct p
 		*ret = (uint16_t)v;
 		return 0;
 	}
-	service = proto && *text ? getservbyname(text, proto) : NULL;
+	service = proto && *text ? getservbyname(text, *proto ? proto : NULL) : NULL;
 	if (!service)
-		return pg_diag(diag, PG_DIAG_PARAM, at, "invalid port/service `%s' specified",
+		return pg_diag(diag, PG_DIAG_PARAM, at,
+			       proto && !*proto ? "Port \"%s\" does not resolve to anything." :
+						  "invalid port/service `%s' specified",
 			       text);
 	*ret = ntohs((uint16_t)service->s_port);
 	return 0;
 }
 
+/* Whose services the names are of. udp's and dccp's options take any, `ssh' for one, which is TCP's alone. */
 static const char *match_proto(const struct pg_match *m)
 {
+	if (m->kind != PG_MATCH_TCP && m->kind != PG_MATCH_SCTP)
+		return "";
 	return pg_proto_name(pg_match_rows[m->kind].protos[0]);
 }
 

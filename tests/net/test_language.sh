@@ -431,6 +431,11 @@ expect "what iptables-restore will not take is told" "${said%%, which*}" \
 	"portguard: rule $(pg -S FORWARD | grep -c ^-A) of FORWARD has \`-m vlan'"
 expect "not where portguard reads it" "$(pg save 2>&1 >/dev/null)" ""
 pg -D FORWARD -m vlan --vlan-id 5 -j DROP
+pg -A FORWARD -p udplite --dport 53 -j DROP
+said=$(pg save -4 2>&1 >/dev/null)
+expect "udplite's ports, too" "${said%%, which*}" \
+	"portguard: rule $(pg -S FORWARD | grep -c ^-A) of FORWARD has \`-m udplite'"
+pg -D FORWARD -p udplite --dport 53 -j DROP
 for options in "-L" "-L -n" "-L -v" "-L -n -v -x" "-L web" "-L --line-numbers" "-S -v" "-S web" \
 	"-t raw -L" "-t raw -L -n -v" "-S INPUT 2"; do
 	expect "$options" "$(pg -4 $options 2>&1)" "$(iptables-legacy $options 2>&1)"
