@@ -352,6 +352,7 @@ struct pg_rule {
 	char chain[PG_CHAIN_NAME_MAX + 1]; /* CHAIN: its name, in the same table */
 	union pg_target_args args;
 	uint64_t packets, bytes; /* as restored with -c, or as read from the kernel */
+	bool has_counters;	 /* its own line says -c: it starts from these */
 	/*
 	 * No packet since this time (seconds since 1970), when its counter stood at `unhit_packets`; 0: there
 	 * were some since the policy was changed last. Belongs to policy.c.

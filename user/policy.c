@@ -468,8 +468,10 @@ static void inherit_chain(struct pg_chain *chain, struct pg_chain *old)
 			continue;
 		guess = same - old->rule;
 		index.claimed[guess++] = true;
-		chain->rule[i].slot = same->slot;
 		chain->rule[i].state = same->state;
+		if (chain->rule[i].has_counters)
+			continue; /* as under iptables-restore, it counts on from those */
+		chain->rule[i].slot = same->slot;
 		chain->rule[i].unhit_since = same->unhit_since;
 		chain->rule[i].unhit_packets = same->unhit_packets;
 	}

@@ -82,6 +82,6 @@ uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *na
 
 /*
  * For a set that replaces the policy as a whole (restore): rules that are in `old` too take its
- * slots, each at most once, first to first. Built-in chains keep their policy's counter.
+ * slots, each at most once, first to first; one that has counters of its own only the state. Built-in chains keep their policy's counter.
  */
 void pg_policy_inherit(struct pg_ruleset *set, const struct pg_ruleset *old);

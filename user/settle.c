@@ -331,6 +331,7 @@ int pg_parse_settle(struct pg_parser *p)
 	if (p->interval && !p->cmd.wait_s)
 		return FAIL(p, &p->interval_at, "--wait-interval only makes sense with --wait");
 	p->rule.narrowed = (uint8_t)pg_parse_families(p);
+	p->rule.has_counters = p->cmd.has_counters;
 	p->rule.packets = p->cmd.packets;
 	p->rule.bytes = p->cmd.bytes;
 	if (takes_rule(p->cmd.verb)) {

@@ -48,6 +48,14 @@ expect_ok "restore -c" pg s restore -c <"$WORK/counters"
 expect "restore -c brings the counters back" "$(counted s "$K")" 7:280
 send tcp80 1
 wait_for "one more" eval '[ "$(packets s "$K")" = 8 ]' && pass "and they go on from there"
+# As under iptables-restore: what -c says counts, what stands in front of a line only with restore's -c.
+C='-p udp -m udp --dport 7 -j DROP'
+for n in 5 7; do
+	pg s restore <<<$'*filter\n'"-A INPUT $K"$'\n'"-A INPUT -c $n ${n}00 $C"$'\nCOMMIT'
+	expect "a line with -c $n" "$(counted s "$C")" "$n:${n}00"
+done
+pg s restore <<<$'*filter\n'"[1:40] -A INPUT $K"$'\n'"[1:40] -A INPUT $C"$'\nCOMMIT'
+expect "counters in front of a line, without -c" "$(counted s "$K") $(counted s "$C")" "8:320 7:700"
 expect_ok "-Z" pg s -Z INPUT
 expect "-Z sets them to 0" "$(counted s "$K")" 0:0
 

@@ -228,6 +228,23 @@ static void equal_rules_are_taken_first_to_first(void **state)
 	pg_ruleset_free(set);
 }
 
+static void counters_of_its_own_are_kept(void **state)
+{
+	struct pg_ruleset *old = POLICY("-A INPUT -m limit -j DROP", "-A INPUT -j DROP");
+	struct pg_ruleset *set = POLICY("-A INPUT -c 7 700 -m limit -j DROP", "-A INPUT -j DROP");
+
+	(void)state;
+	input(old)->rule[0].slot = input(old)->rule[0].state = 7;
+	input(old)->rule[1].slot = 8;
+	pg_policy_inherit(set, old);
+	assert_int_equal(input(set)->rule[0].slot, PG_NO_SLOT);
+	assert_int_equal(input(set)->rule[0].packets, 7);
+	assert_int_equal(input(set)->rule[0].state, 7);
+	assert_int_equal(input(set)->rule[1].slot, 8);
+	pg_ruleset_free(old);
+	pg_ruleset_free(set);
+}
+
 /* One rule of each kind of match and target: what is equal has the same hash. */
 static void equal_rules_have_equal_hashes(void **state)
 {
@@ -270,6 +287,7 @@ int main(void)
 		cmocka_unit_test(rules_in_another_order_keep_their_counters),
 		cmocka_unit_test(other_rules_begin_anew),
 		cmocka_unit_test(equal_rules_are_taken_first_to_first),
+		cmocka_unit_test(counters_of_its_own_are_kept),
 		cmocka_unit_test(equal_rules_have_equal_hashes),
 	};
 
