@@ -352,7 +352,7 @@ struct pg_rule {
 	char chain[PG_CHAIN_NAME_MAX + 1]; /* CHAIN: its name, in the same table */
 	union pg_target_args args;
 	uint64_t packets, bytes; /* as restored with -c, or as read from the kernel */
-	bool has_counters;	 /* its own line says -c: it starts from these */
+	bool has_counters;	 /* its own line says -c, or -Z zeroed it: it starts from these */
 	/*
 	 * No packet since this time (seconds since 1970), when its counter stood at `unhit_packets`; 0: there
 	 * were some since the policy was changed last. Belongs to policy.c.
@@ -372,6 +372,7 @@ struct pg_chain {
 	char name[PG_CHAIN_NAME_MAX + 1];
 	enum pg_target policy; /* built-in chains: ACCEPT or DROP; user chains: NONE */
 	uint64_t packets, bytes;
+	bool has_counters; /* -c or -Z: as a rule's */
 	uint32_t slot; /* of the policy's counter */
 	struct pg_rule *rule; /* owned */
 	size_t n_rules, cap;

@@ -153,7 +153,7 @@ static int commit(const struct pg_ctx *ctx, const struct options *o, const struc
 		r = parse(o, text, edit.set, &set, err);
 	if (r < 0)
 		return r;
-	if (!o->file.counters && !o->file.noflush)
+	if (!o->file.counters)
 		pg_policy_inherit(set, edit.set);
 	r = pg_edit_commit(&edit, set, err);
 	if (r < 0)

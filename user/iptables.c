@@ -129,6 +129,7 @@ static int set_policy(const struct pg_command *cmd, struct pg_ruleset *set, stru
 	/* As under iptables, a policy that is set counts anew. */
 	chain->packets = cmd->packets;
 	chain->bytes = cmd->bytes;
+	chain->has_counters = cmd->has_counters;
 	chain->slot = PG_NO_SLOT;
 	return 0;
 }
@@ -141,11 +142,13 @@ void pg_chain_zero(struct pg_chain *chain, unsigned num)
 		if (num && num != i + 1)
 			continue;
 		rule->packets = rule->bytes = 0;
+		rule->has_counters = true;
 		rule->slot = PG_NO_SLOT;
 	}
 	if (num)
 		return;
 	chain->packets = chain->bytes = 0;
+	chain->has_counters = true;
 	chain->slot = PG_NO_SLOT;
 }
 

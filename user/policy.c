@@ -442,7 +442,24 @@ static struct pg_rule *find_unclaimed(struct rule_index *index, const struct pg_
 	return NULL;
 }
 
-static void inherit_chain(struct pg_chain *chain, struct pg_chain *old)
+/* Counters and states that rules of the new policy have already: those of rules that a file has added to. */
+struct owned {
+	bool *slot, *state;
+};
+
+static void owned_free(struct owned *owned)
+{
+	free(owned->slot);
+	free(owned->state);
+}
+
+static bool is_owned(const struct owned *owned, const struct pg_rule *rule)
+{
+	return (rule->slot < PG_COUNTER_SLOTS && owned->slot[rule->slot]) ||
+	       (rule->state < PG_STATES && owned->state[rule->state]);
+}
+
+static void inherit_chain(struct pg_chain *chain, struct pg_chain *old, const struct owned *owned)
 {
 	_cleanup_(clear_index) struct rule_index index = {
 		.chain = old,
@@ -451,11 +468,15 @@ static void inherit_chain(struct pg_chain *chain, struct pg_chain *old)
 	size_t guess = 0;
 
 	/* Of a policy that was another one: what ACCEPT has let pass, DROP has not dropped. */
-	if (chain->policy == old->policy)
+	if (chain->policy == old->policy && !chain->has_counters)
 		chain->slot = old->slot;
+	for (size_t i = 0; index.claimed && i < old->n_rules; i++)
+		index.claimed[i] = is_owned(owned, &old->rule[i]);
 	for (size_t i = 0; index.claimed && i < chain->n_rules; i++) {
 		struct pg_rule *same = NULL;
 
+		if (chain->rule[i].slot != PG_NO_SLOT)
+			continue;
 		/* Mostly the order is the same: look where the last one was found first. */
 		if (guess < old->n_rules && !index.claimed[guess] &&
 		    pg_rule_equal(&old->rule[guess], &chain->rule[i]))
@@ -479,11 +500,20 @@ static void inherit_chain(struct pg_chain *chain, struct pg_chain *old)
 
 void pg_policy_inherit(struct pg_ruleset *set, const struct pg_ruleset *old)
 {
+	_cleanup_(owned_free) struct owned owned = {
+		.slot = calloc(PG_COUNTER_SLOTS, sizeof(*owned.slot)),
+		.state = calloc(PG_STATES, sizeof(*owned.state)),
+	};
+
+	if (!owned.slot || !owned.state)
+		return; /* all begin anew */
+	mark_all(owned.slot, set);
+	mark_states(owned.state, set);
 	for (size_t i = 0; i < set->n_chains; i++) {
 		struct pg_chain *was = pg_ruleset_chain(old, set->chain[i].table, set->chain[i].name);
 
 		if (was)
-			inherit_chain(&set->chain[i], was);
+			inherit_chain(&set->chain[i], was, &owned);
 	}
 }
 

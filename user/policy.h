@@ -81,7 +81,7 @@ int pg_policy_commit_copy(struct pg_dp *dp, struct pg_ruleset *set, struct pg_dp
 uint32_t pg_policy_set_references(const struct pg_ruleset *rules, const char *name);
 
 /*
- * For a set that replaces the policy as a whole (restore): rules that are in `old` too take its
+ * For a set that a file made of the policy, `old` (restore): rules without slots that are in `old` too take its
  * slots, each at most once, first to first; one that has counters of its own only the state. Built-in chains keep their policy's counter.
  */
 void pg_policy_inherit(struct pg_ruleset *set, const struct pg_ruleset *old);

@@ -56,6 +56,25 @@ for n in 5 7; do
 done
 pg s restore <<<$'*filter\n'"[1:40] -A INPUT $K"$'\n'"[1:40] -A INPUT $C"$'\nCOMMIT'
 expect "counters in front of a line, without -c" "$(counted s "$K") $(counted s "$C")" "8:320 7:700"
+# restore -n: a chain that is filled anew keeps what rules have counted and remember, an equal rule begins anew.
+W='-A web -p udp -m udp --dport 53 -m quota --quota 1000'
+in_web() { pg s save -c | grep -- '-A web' | sed 's/ .*//' | xargs; }
+pg s restore <<<$'*filter\n:web - [0:0]\n-A INPUT -j web\n'"$W"$' -j DROP\n-A web -p udp\nCOMMIT'
+send udp53 30
+web_counted() { [ "$(in_web | tr '[:]' ' ' | awk '{ print $1 + $3 }')" = "$1" ]; }
+wait_for "30 packets" web_counted 30
+counts=$(in_web)
+expect_ok "restore -n" pg s restore -n <<<$'*filter\n:web - [0:0]\n'"$W"$' -j DROP\n-A web -p udp\nCOMMIT'
+expect "restore -n keeps a rule's counter" "$(in_web)" "$counts"
+send udp53 1
+wait_for "one more" web_counted 31
+expect "and its quota: the next rule counted it" "$(in_web | sed 's/ .*//')" "${counts%% *}"
+counts=$(in_web)
+expect_ok "restore -n of an equal rule" pg s restore -n <<<$'*filter\n-A web -p udp\nCOMMIT'
+expect "which counts for itself" "$(in_web)" "$counts [0:0]"
+expect_ok "restore -n with -Z" pg s restore -n <<<$'*filter\n-Z web\nCOMMIT'
+expect "which zeroes" "$(in_web)" "[0:0] [0:0] [0:0]"
+pg s restore "$WORK/counters"
 expect_ok "-Z" pg s -Z INPUT
 expect "-Z sets them to 0" "$(counted s "$K")" 0:0
 

@@ -245,6 +245,26 @@ static void counters_of_its_own_are_kept(void **state)
 	pg_ruleset_free(set);
 }
 
+static void a_counter_is_inherited_once(void **state)
+{
+	struct pg_ruleset *old = POLICY("-A INPUT -m limit -j DROP", "-A INPUT -m limit -j DROP");
+	struct pg_ruleset *set = POLICY("-A INPUT -m limit -j DROP", "-A INPUT -m limit -j DROP",
+					"-A INPUT -m limit -j DROP");
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++)
+		input(old)->rule[i].slot = input(old)->rule[i].state = 7 + i;
+	input(set)->rule[1].slot = input(set)->rule[1].state = 7; /* it was there before the file */
+	pg_policy_inherit(set, old);
+	assert_int_equal(input(set)->rule[0].slot, 8);
+	assert_int_equal(input(set)->rule[0].state, 8);
+	assert_int_equal(input(set)->rule[1].slot, 7);
+	assert_int_equal(input(set)->rule[2].slot, PG_NO_SLOT);
+	assert_int_equal(input(set)->rule[2].state, PG_NO_SLOT);
+	pg_ruleset_free(old);
+	pg_ruleset_free(set);
+}
+
 /* One rule of each kind of match and target: what is equal has the same hash. */
 static void equal_rules_have_equal_hashes(void **state)
 {
@@ -288,6 +308,7 @@ int main(void)
 		cmocka_unit_test(other_rules_begin_anew),
 		cmocka_unit_test(equal_rules_are_taken_first_to_first),
 		cmocka_unit_test(counters_of_its_own_are_kept),
+		cmocka_unit_test(a_counter_is_inherited_once),
 		cmocka_unit_test(equal_rules_have_equal_hashes),
 	};
 
