@@ -192,8 +192,16 @@ __u64 pg_dp_shadow_memory(const struct pg_dp *dp);
 __u32 pg_dp_active(const struct pg_dp *dp);
 /* The number of the last one that was committed. */
 __u32 pg_dp_last_number(const struct pg_dp *dp);
-/* Empties the lists that generation `to` names and `from`, which is in force, does not; or -ENOMEM. */
-int pg_dp_lists_renew(struct pg_dp *dp, __u32 from, __u32 to);
+/* dp_lists.c: by their names, those that the tables name and generation `from`, in force, does not; or -ENOMEM. */
+struct pg_list_names {
+	__u64 *name; /* sorted; owned */
+	size_t n;
+};
+void pg_list_names_free(struct pg_list_names *names);
+int pg_dp_lists_new(struct pg_dp *dp, __u32 from, const struct pg_tables *tables,
+		    struct pg_list_names *ret);
+/* Empties them. */
+void pg_dp_lists_empty(struct pg_dp *dp, const struct pg_list_names *names);
 /* Of both generations: PG_FLOW_OPT_TRACK has changed. */
 void pg_dp_policy_track(struct pg_dp *dp);
 /* PG_NEED_* of the policy in force, and of the one that packets may go back to without a command. */

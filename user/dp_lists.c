@@ -47,12 +47,7 @@ int pg_dp_lists_forget(struct pg_dp *dp, struct pg_err *err)
  * name comes again.
  */
 
-struct names {
-	__u64 *name; /* sorted; owned */
-	size_t n;
-};
-
-static void names_free(struct names *names)
+void pg_list_names_free(struct pg_list_names *names)
 {
 	free(names->name);
 }
@@ -64,7 +59,7 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static bool has(const struct names *names, __u64 name)
+static bool has(const struct pg_list_names *names, __u64 name)
 {
 	return bsearch(&name, names->name, names->n, sizeof(name), compare);
 }
@@ -75,14 +70,13 @@ static __u64 list_of(const struct pg_check *c)
 	return c->kind == PG_CHECK_RECENT ? c->u64[0] : c->kind == PG_CHECK_HASHLIMIT ? c->u64[2] : 0;
 }
 
-/* The names in a generation's rules, each as often as it occurs. */
-static int read_names(const struct pg_tables_map *map, __u32 g, struct names *ret)
+/* The names in `n` terms' conditions, each as often as it occurs. */
+static int read_names(const struct pg_term_record *term, size_t n, const struct pg_check *check,
+		      struct pg_list_names *ret)
 {
-	for (__u32 i = 0; i < map->ctl.gen[g].terms; i++) {
-		const struct pg_term_record *rec = &map->term[g][i];
-
-		for (__u32 k = 0; k < rec->checks; k++) {
-			__u64 name = list_of(&map->check[g][rec->check + k]), *bigger;
+	for (size_t i = 0; i < n; i++) {
+		for (__u32 k = 0; k < term[i].checks; k++) {
+			__u64 name = list_of(&check[term[i].check + k]), *bigger;
 
 			if (!name || (ret->n && ret->name[ret->n - 1] == name))
 				continue;
@@ -99,7 +93,7 @@ static int read_names(const struct pg_tables_map *map, __u32 g, struct names *re
 }
 
 /* Of `names`. Packets go on meanwhile, but none that adds to these. */
-static void forget(const struct pg_map *map, const struct names *names)
+static void forget(const struct pg_map *map, const struct pg_list_names *names)
 {
 	union list_key key, next;
 	bool more = !bpf_map_get_next_key(map->fd, NULL, &next);
@@ -112,24 +106,30 @@ static void forget(const struct pg_map *map, const struct names *names)
 	}
 }
 
-int pg_dp_lists_renew(struct pg_dp *dp, __u32 from, __u32 to)
+int pg_dp_lists_new(struct pg_dp *dp, __u32 from, const struct pg_tables *tables,
+		    struct pg_list_names *ret)
 {
 	const struct pg_tables_map *map = dp->map[PG_MAP_TABLES].mem;
-	_cleanup_(names_free) struct names old = { 0 }, names = { 0 };
+	_cleanup_(pg_list_names_free) struct pg_list_names old = { 0 }, names = { 0 };
 	size_t n = 0;
-	int r = read_names(map, from, &old) ?: read_names(map, to, &names);
+	int r = read_names(map->term[from], map->ctl.gen[from].terms, map->check[from], &old) ?:
+		read_names(tables->records, tables->gen.terms, tables->checks, &names);
 
 	if (r)
 		return r;
 	for (size_t i = 0; i < names.n; i++)
 		if (!has(&old, names.name[i]))
 			names.name[n++] = names.name[i];
-	names.n = n;
-	if (n) {
-		forget(&dp->map[PG_MAP_RECENTS], &names);
-		forget(&dp->map[PG_MAP_HASHLIMITS], &names);
-	}
+	*ret = (struct pg_list_names){ TAKE_PTR(names.name), n };
 	return 0;
+}
+
+void pg_dp_lists_empty(struct pg_dp *dp, const struct pg_list_names *names)
+{
+	if (!names->n)
+		return;
+	forget(&dp->map[PG_MAP_RECENTS], names);
+	forget(&dp->map[PG_MAP_HASHLIMITS], names);
 }
 
 /* Copying -------------------------------------------------------------------------------------- */

@@ -354,7 +354,7 @@ static int pin_all(struct pg_dp *dp, struct pg_err *err)
 
 int pg_dp_remove_pins(struct pg_dp *dp, struct pg_err *err)
 {
-	static const char *const texts[] = { "policy_0", "policy_1" };
+	static const char *const texts[] = { "policy_0", "policy_1", "policy_next" };
 	char path[512];
 
 	/* pg_tables first: from here on there is no instance, only leftovers. */

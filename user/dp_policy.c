@@ -76,11 +76,14 @@ void pg_dp_past_remove(const struct pg_dp *dp)
 			unlink(path);
 }
 
-/* `was` is the number of the generation that gives its place away. */
+/*
+ * `was` is the number of the generation that gives its place away. All that can fail comes before the text there is
+ * replaced, in one step, so that there is still a way back to it.
+ */
 static int keep_text(struct pg_dp *dp, __u32 generation, __u32 was, __u32 number, const void *text,
 		     size_t n)
 {
-	char path[512], past[512];
+	char path[512], next[512], past[512];
 	_close_ int fd = -1;
 	int r;
 
@@ -99,12 +102,22 @@ static int keep_text(struct pg_dp *dp, __u32 generation, __u32 was, __u32 number
 	if (fd < 0)
 		return fd;
 	r = pg_dp_pin_path(dp, path, sizeof(path), "policy_%u", generation);
+	if (!r)
+		r = pg_dp_pin_path(dp, next, sizeof(next), "policy_next");
 	if (r)
 		return r;
-	if (!was || !pg_dp_drops_have(dp, was) || past_path(dp, was, past, sizeof(past)) ||
-	    rename(path, past))
-		unlink(path);
-	return bpf_obj_pin(fd, path) ? -errno : 0;
+	unlink(next); /* of a command that was killed here */
+	if (bpf_obj_pin(fd, next))
+		return -errno;
+	if (was && pg_dp_drops_have(dp, was) && !past_path(dp, was, past, sizeof(past))) {
+		unlink(past);
+		link(path, past);
+	}
+	if (!rename(next, path))
+		return 0;
+	r = -errno;
+	unlink(next);
+	return r;
 }
 
 /* The text of the generation that gave way becomes a past one's, as if another generation had followed it. */
@@ -246,18 +259,21 @@ int pg_dp_prepare(struct pg_dp *dp, const struct pg_tables *tables, const void *
 {
 	struct pg_ctl *ctl = pg_dp_ctl(dp);
 	__u32 idle = !pg_dp_active(dp), number = pg_dp_last_number(dp) + 1, was = ctl->gen[idle].number;
+	_cleanup_(pg_list_names_free) struct pg_list_names lists = { 0 };
 	int r = pg_dp_refuse_pending(dp, err);
 
 	if (r)
 		return r;
+	/* What can fail comes first: what is idle is what a rollback leads to. */
+	r = pg_dp_lists_new(dp, !idle, tables, &lists) ?: keep_text(dp, idle, was, number, text, n);
+	if (r)
+		return pg_dp_fail(err, r, "cannot store the policy");
 	pg_dp_settle(dp); /* or some CPU may still be in `idle` */
 	fill(dp, idle, tables, number);
 	if (ctl->gen[idle].needs & PG_NEED_STATE)
 		ctl->gen[idle].needs |= PG_NEED_RULE_STATE;
 	set_tracking(dp, &ctl->gen[idle]);
-	r = keep_text(dp, idle, was, number, text, n) ?: pg_dp_lists_renew(dp, !idle, idle);
-	if (r)
-		return pg_dp_fail(err, r, "cannot store the policy");
+	pg_dp_lists_empty(dp, &lists);
 	return 0;
 }
 

@@ -67,6 +67,16 @@ restored() {
 	pg s restore "$WORK/old" && [ "$(policy)" = "$old" ]
 }
 
+# taken_back RC: whether it failed or not, rollback leads to what was before; here that is the new policy, and the old
+# one is in force.
+taken_back() {
+	local want=$new now=$old
+
+	[ "$1" != 0 ] || { want=$old now=$third; }
+	[ "$(policy)" = "$now" ] && pg s rollback >/dev/null && [ "$(policy)" = "$want" ] || { policy && return 1; }
+	pg s restore "$WORK/new" && pg s restore "$WORK/old" && [ "$(pins)" = "$pinned" ] || { pins && return 1; }
+}
+
 entries() { pg s set list -s x | sed '1,/^Members/d' | xargs; }
 set_restored() {
 	local want="192.0.2.1"
@@ -95,6 +105,7 @@ created() {
 
 printf '%s\n' '*filter' ':INPUT ACCEPT [0:0]' '-A INPUT -p udp -m udp --dport 9 -j DROP' COMMIT >"$WORK/old"
 printf '%s\n' '*filter' ':INPUT DROP [0:0]' '-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT' COMMIT >"$WORK/new"
+printf '%s\n' '*filter' '-A INPUT -p udp -m udp --dport 7 -m recent --name r --set -j DROP' COMMIT >"$WORK/third"
 printf '%s\n' 'flush x' 'add x 198.51.100.1' 'add x 198.51.100.2' >"$WORK/sets"
 ip link add pgs1 netns "$PREFIX-s" type veth peer name pgc1 netns "$PREFIX-c"
 
@@ -104,6 +115,8 @@ each mmap 10 created restore "$WORK/old"
 
 expect_ok "attach" pg s attach pgs0 --mode tc
 expect_ok "a set" pg s set create x hash:ip
+expect_ok "a third policy" pg s restore "$WORK/third"
+third=$(policy)
 expect_ok "the new policy" pg s restore "$WORK/new"
 new=$(policy)
 expect_ok "the old policy" pg s restore "$WORK/old"
@@ -114,6 +127,10 @@ pinned=$(pins)
 each bpf 8 restored restore "$WORK/new"
 each mmap 10 restored restore "$WORK/new"
 each bpf 8 restored apply "$WORK/new"
+pinned=$(pins)
+for call in bpf mmap rename; do
+	each $call 8 taken_back restore "$WORK/third"
+done
 each bpf 15 set_restored set restore -file "$WORK/sets"
 pinned=$(pins)
 each bpf 4 attached attach pgs1 --mode tc
