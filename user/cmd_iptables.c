@@ -164,7 +164,9 @@ static int change(const struct pg_command *cmd, struct pg_edit *edit, struct pg_
 		if (r < 0)
 			return r;
 	}
-	/* -L -Z shows the counters that it has just forgotten. */
+	/* -L -Z shows the counters that it has just forgotten: no packet comes to them any more, and all that came count. */
+	if (cmd->zero)
+		pg_policy_count(edit->dp, edit->set);
 	if (cmd->verb == PG_VERB_LIST || cmd->verb == PG_VERB_LIST_RULES)
 		r = print_listing(cmd, edit->set, err);
 	if (!r)

@@ -13,7 +13,10 @@
  */
 int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err);
 
-/* The counters of a policy that was read from this instance and is still in force, as they are now. */
+/*
+ * The counters of a policy that was read from this instance and is still in force, as they are now; or was until the
+ * caller's own commit, with the lock still held.
+ */
 void pg_policy_count(struct pg_dp *dp, struct pg_ruleset *set);
 
 /*

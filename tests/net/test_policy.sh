@@ -110,6 +110,19 @@ expect "the rule in both policies counted every packet" \
 expect "no packet met neither" "$(packets s policy)" 0
 [ $swaps -ge 4 ] && pass "the policy was swapped $swaps times" || fail "only $swaps swaps"
 
+# -L -Z under traffic: each packet is in one listing, or still there.
+pg s restore <<<$'*filter\n-A INPUT -p udp -m udp --dport 53 -j DROP\n-A INPUT -p udp -m udp --dport 54 -j DROP\nCOMMIT'
+send udp53 $n &
+sender=$!
+while kill -0 $sender 2>/dev/null; do
+	pg s -L INPUT -v -x -n -Z
+done >"$WORK/listings"
+wait $sender
+sleep 0.2 # the last packet
+pg s -L INPUT -v -x -n >>"$WORK/listings"
+expect "every packet is listed once" "$(awk '/dpt:53/ { n += $1 } END { print n }' "$WORK/listings")" $n
+[ "$(grep -c dpt:53 "$WORK/listings")" -ge 5 ] && pass "zeroed often" || fail "hardly zeroed"
+
 # Deny, where a chain lets most in.
 pg s restore <<RULES
 *filter
