@@ -178,18 +178,50 @@ static int read_uncommitted(struct pg_dp *dp, struct pg_ruleset **ret_set, struc
 	return 0;
 }
 
-int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err)
+static int read_in_force(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err)
 {
 	_free_ void *text = NULL;
 	size_t n;
-	int r;
+	int r = pg_dp_policy_text(dp, &text, &n, err);
 
-	if (!dp)
-		return read_empty(ret_set, err);
-	r = pg_dp_policy_text(dp, &text, &n, err);
 	if (r == -ENODATA)
 		return read_uncommitted(dp, ret_set, err);
 	return r ? r : read_stored(dp, text, n, ret_set, err);
+}
+
+/*
+ * May the counters of the policy that was in force then be other rules' by now? A commit spares those of the policy that
+ * it follows, so two must have been prepared; the last number is above the one in force where one was taken back.
+ */
+static bool gave_slots_away(const __u32 then[2], const __u32 now[2])
+{
+	__u32 last_then = then[1] > then[0] ? then[1] : then[0];
+	__u32 last = now[1] > now[0] ? now[1] : now[0];
+
+	return last != last_then && last > then[0] + 1;
+}
+
+int pg_policy_read(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err)
+{
+	if (!dp)
+		return read_empty(ret_set, err);
+	/* Readers take no lock; who commits without end shall not keep them from ever reading. */
+	for (int tries = 10;; tries--) {
+		_cleanup_(pg_ruleset_freep) struct pg_ruleset *set = NULL;
+		__u32 then[2], now[2];
+		int r;
+
+		pg_dp_policy_numbers(dp, then);
+		r = read_in_force(dp, &set, err);
+		if (r)
+			return r;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE); /* counters, then the numbers */
+		pg_dp_policy_numbers(dp, now);
+		if (tries && gave_slots_away(then, now))
+			continue;
+		*ret_set = TAKE_PTR(set);
+		return 0;
+	}
 }
 
 int pg_policy_read_previous(struct pg_dp *dp, struct pg_ruleset **ret_set, struct pg_err *err)
@@ -276,6 +308,8 @@ static int fresh_alloc(struct fresh *fresh, const struct pg_ruleset *set)
 
 static void fresh_start(struct pg_dp *dp, const struct fresh *fresh)
 {
+	/* The number that was prepared, then counters: pg_policy_read() of another process asks for them the other way. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 	for (size_t i = 0; i < fresh->n_counts; i++)
 		pg_dp_slot_set(dp, fresh->count[i].slot, &fresh->count[i].count);
 	for (size_t i = 0; i < fresh->n_states; i++)

@@ -123,6 +123,33 @@ pg s -L INPUT -v -x -n >>"$WORK/listings"
 expect "every packet is listed once" "$(awk '/dpt:53/ { n += $1 } END { print n }' "$WORK/listings")" $n
 [ "$(grep -c dpt:53 "$WORK/listings")" -ge 5 ] && pass "zeroed often" || fail "hardly zeroed"
 
+# Who reads a large policy, and is halted anywhere while two small ones come after it: no rule has another's counter.
+for p in "big 1 20000" "second 2 100" "third 3 100"; do
+	read -r name count rules <<<"$p"
+	{
+		echo "*filter"
+		seq "$rules" | sed "s/.*/-A INPUT -c $count $count -p tcp --dport & -m comment --comment $name -j DROP/"
+		echo COMMIT
+	} >"$WORK/$name"
+done
+for i in $(seq 12); do
+	pg s restore "$WORK/big"
+	nsenter --net="/run/netns/$PREFIX-s" "$PORTGUARD" --state "$STATE" save -c >"$WORK/read$i" &
+	reader=$!
+	sleep "$(printf 0.%03d $((i * 5)))"
+	kill -STOP $reader
+	pg s restore "$WORK/second"
+	pg s restore "$WORK/third"
+	kill -CONT $reader
+	wait $reader
+done
+expect "no rule is read with another's counter" "$(cat "$WORK"/read* | awk '
+	/ big / { n++; wrong += $1 != "[1:1]" }
+	/ second / { n++; wrong += $1 != "[2:2]" }
+	/ third / { n++; wrong += $1 != "[3:3]" }
+	END { print wrong + 0, (n > 0) }')" "0 1"
+pg s -F INPUT
+
 # Deny, where a chain lets most in.
 pg s restore <<RULES
 *filter
