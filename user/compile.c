@@ -25,7 +25,7 @@ struct compiler {
 	uint32_t *span_of; /* by chain: its span + 1; 0: not reached */
 	uint8_t *depth;	   /* by chain: frames needed below it + 1; 0: not known */
 	unsigned *from;	   /* by chain: built-in chains that lead to it, as pg_chains_reach() */
-	struct pg_namings namings;
+	struct pg_namings *namings;
 	struct pg_tables *tables;
 	struct pg_gen gen;
 	struct pg_err *err;
@@ -995,7 +995,7 @@ static int add_checks(struct compiler *c, const struct pg_term *t, struct pg_ter
 	rec->checks = t->n_checks;
 	rec->before = t->before;
 	for (size_t i = t->from; !r && i < t->to; i++) {
-		const struct pg_match *m = pg_namings_settle(&c->namings, t->families, &t->rule->match[i], &room);
+		const struct pg_match *m = pg_namings_settle(c->namings, t->families, &t->rule->match[i], &room);
 		size_t n = pg_match_checks(m);
 		const char *why;
 
@@ -1296,7 +1296,7 @@ static void compiler_done(struct compiler *c)
 	free(c->few);
 	free(c->home);
 	free(c->from);
-	pg_namings_free(&c->namings);
+	pg_namings_free(c->namings);
 	pg_trie_free(c->trie);
 }
 
@@ -1312,8 +1312,9 @@ int pg_compile(const struct pg_ruleset *set, const struct pg_compile_opts *opts,
 	c.span_of = calloc(set->n_chains, sizeof(*c.span_of));
 	c.depth = calloc(set->n_chains, sizeof(*c.depth));
 	c.from = calloc(set->n_chains, sizeof(*c.from));
+	c.namings = pg_namings_new(set);
 	/* A chain that leads back to itself is found below. */
-	if (!tables || !c.span_of || !c.depth || !c.from || pg_namings_make(&c.namings, set) ||
+	if (!tables || !c.span_of || !c.depth || !c.from || !c.namings ||
 	    pg_chains_reach(set, c.from, &loop) < 0)
 		return no_memory(&c);
 	r = add_all_terms(&c);
@@ -1329,14 +1330,6 @@ int pg_compile(const struct pg_ruleset *set, const struct pg_compile_opts *opts,
 	tables->gen.rows = tables->n_classes;
 	*ret_tables = TAKE_PTR(tables);
 	return 0;
-}
-
-int pg_compile_test(const struct pg_ruleset *set, struct pg_pos *where, struct pg_err *err)
-{
-	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
-	const char ifnames[PG_MAX_IFACES][IFNAMSIZ] = { "" };
-
-	return pg_compile(set, &(struct pg_compile_opts){ .ifnames = ifnames, .where = where }, &tables, err);
 }
 
 void pg_tables_free(struct pg_tables *tables)

@@ -61,12 +61,19 @@ struct pg_compile_opts {
  */
 int pg_compile(const struct pg_ruleset *set, const struct pg_compile_opts *opts,
 	       struct pg_tables **ret_tables, struct pg_err *err);
-/* Can it be compiled? Interfaces make no difference. `where`: as in pg_compile_opts. */
-int pg_compile_test(const struct pg_ruleset *set, struct pg_pos *where, struct pg_err *err);
 void pg_tables_free(struct pg_tables *tables);
 static inline void pg_tables_freep(struct pg_tables **tables)
 {
 	pg_tables_free(*tables);
+}
+
+/* Can it be compiled? Interfaces make no difference. `where`: as in pg_compile_opts. */
+static inline int pg_compile_test(const struct pg_ruleset *set, struct pg_pos *where, struct pg_err *err)
+{
+	_cleanup_(pg_tables_freep) struct pg_tables *tables = NULL;
+	const char ifnames[PG_MAX_IFACES][IFNAMSIZ] = { "" };
+
+	return pg_compile(set, &(struct pg_compile_opts){ .ifnames = ifnames, .where = where }, &tables, err);
 }
 
 /* The name that `status` gives a form; `verify`: pg_gen's. */

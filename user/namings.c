@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "namings.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct naming {
+	const char *name;
+	const struct pg_match *match;
+	unsigned families;
+	size_t order;
+};
+
+struct pg_namings {
+	size_t n;
+	struct naming naming[]; /* by kind, name and order */
+};
 
 static const char *name_of(const struct pg_match *m)
 {
@@ -17,19 +28,21 @@ static const char *name_of(const struct pg_match *m)
 	}
 }
 
-static int by_name(const struct pg_match *a, const struct pg_match *b)
+static int by_name(const struct naming *a, const struct naming *b)
 {
-	return a->kind != b->kind ? (a->kind > b->kind) - (a->kind < b->kind) : strcmp(name_of(a), name_of(b));
+	if (a->match->kind != b->match->kind)
+		return a->match->kind < b->match->kind ? -1 : 1;
+	return strcmp(a->name, b->name);
 }
 
 static int by_place(const void *a, const void *b)
 {
-	const struct pg_naming *x = a, *y = b;
+	const struct naming *x = a, *y = b;
 
-	return by_name(x->match, y->match) ?: (x->order > y->order) - (x->order < y->order);
+	return by_name(x, y) ?: (x->order > y->order) - (x->order < y->order);
 }
 
-static size_t collect(const struct pg_ruleset *set, struct pg_naming *to)
+static size_t collect(const struct pg_ruleset *set, struct naming *to)
 {
 	size_t n = 0;
 
@@ -38,48 +51,52 @@ static size_t collect(const struct pg_ruleset *set, struct pg_naming *to)
 			const struct pg_rule *rule = &set->chain[c].rule[r];
 
 			for (size_t i = 0; i < rule->n_match; i++) {
-				if (!name_of(&rule->match[i]))
+				const char *name = name_of(&rule->match[i]);
+
+				if (!name)
 					continue;
 				if (to)
-					to[n] = (struct pg_naming){ &rule->match[i], pg_rule_families(rule), n };
+					to[n] = (struct naming){ name, &rule->match[i],
+								    pg_rule_families(rule), n };
 				n++;
 			}
 		}
 	return n;
 }
 
-int pg_namings_make(struct pg_namings *ret, const struct pg_ruleset *set)
+struct pg_namings *pg_namings_new(const struct pg_ruleset *set)
 {
-	ret->n = collect(set, NULL);
-	ret->naming = ret->n ? calloc(ret->n, sizeof(*ret->naming)) : NULL;
-	if (ret->n && !ret->naming)
-		return -ENOMEM;
-	if (ret->n) {
-		collect(set, ret->naming);
-		qsort(ret->naming, ret->n, sizeof(*ret->naming), by_place);
-	}
-	return 0;
+	size_t n = collect(set, NULL);
+	struct pg_namings *namings = calloc(1, sizeof(*namings) + n * sizeof(namings->naming[0]));
+
+	if (!namings)
+		return NULL;
+	namings->n = collect(set, namings->naming);
+	qsort(namings->naming, n, sizeof(namings->naming[0]), by_place);
+	return namings;
 }
 
 void pg_namings_free(struct pg_namings *namings)
 {
-	free(namings->naming);
-	*namings = (struct pg_namings){};
+	free(namings);
 }
 
 static const struct pg_match *first(const struct pg_namings *namings, unsigned families, const struct pg_match *m)
 {
+	const struct naming asked = { .name = name_of(m), .match = m };
 	size_t lo = 0, hi = namings->n;
 
+	if (!asked.name)
+		return m;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (by_name(namings->naming[mid].match, m) < 0)
+		if (by_name(&namings->naming[mid], &asked) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	for (; lo < namings->n && !by_name(namings->naming[lo].match, m); lo++)
+	for (; lo < namings->n && !by_name(&namings->naming[lo], &asked); lo++)
 		if (!(families & ~namings->naming[lo].families))
 			return namings->naming[lo].match;
 	return m;
@@ -88,7 +105,7 @@ static const struct pg_match *first(const struct pg_namings *namings, unsigned f
 const struct pg_match *pg_namings_settle(const struct pg_namings *namings, unsigned families,
 					 const struct pg_match *m, struct pg_named_match *room)
 {
-	const struct pg_match *f = name_of(m) ? first(namings, families, m) : m;
+	const struct pg_match *f = first(namings, families, m);
 
 	if (f == m)
 		return m;

@@ -8,19 +8,8 @@
 
 #include "ast.h"
 
-struct pg_naming {
-	const struct pg_match *match;
-	unsigned families;
-	size_t order;
-};
-
-struct pg_namings {
-	struct pg_naming *naming; /* by kind, name and order */
-	size_t n;
-};
-
-/* Of a policy that stays as it is meanwhile. 0 or -ENOMEM. */
-int pg_namings_make(struct pg_namings *ret, const struct pg_ruleset *set);
+/* Of a policy that stays as it is meanwhile. NULL: no memory. */
+struct pg_namings *pg_namings_new(const struct pg_ruleset *set);
 void pg_namings_free(struct pg_namings *namings);
 
 /* A match with the settings of its table. */
