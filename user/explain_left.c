@@ -60,7 +60,7 @@ static void hashlimit(struct pg_text *t, struct pg_dp *dp, const struct pg_check
 	used = s->value > now_ns ? s->value - now_ns : 0;
 	used = used < all ? all - used : 0;
 	if (bytes) {
-		used += (c->u64[1] - s->rate) * PG_HASHLIMIT_SECOND;
+		used += (s->rate < c->u64[1] ? c->u64[1] - s->rate : 0) * PG_HASHLIMIT_SECOND;
 		all += c->u64[1] * PG_HASHLIMIT_SECOND;
 	}
 	used = used / cost * unit;
