@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "match.h"
 #include "print.h"
 #include "short.h"
 
@@ -181,6 +182,20 @@ static int make_part(const struct words *w, const char *proto, enum pg_short_kin
 	return r;
 }
 
+/* `ssh' is TCP's alone, though -p udp takes the name of any service. */
+static int check_services(const struct words *w, const char *proto, struct pg_diag *diag)
+{
+	char buf[sizeof(w->buf)], *next = buf;
+	uint16_t port;
+	int r = 0;
+
+	snprintf(buf, sizeof(buf), "%s", w->ports);
+	for (char *one; !r && (one = strsep(&next, ",:"));)
+		if (*one)
+			r = pg_port_parse(one, proto, 10, NULL, &port, diag);
+	return r;
+}
+
 int pg_short_parse(char *const *word, size_t n, enum pg_short_kind kind, struct pg_short *ret,
 		   struct pg_diag *diag)
 {
@@ -199,7 +214,7 @@ int pg_short_parse(char *const *word, size_t n, enum pg_short_kind kind, struct 
 			s.n = 1;
 	}
 	for (size_t i = 0; !w.proto && i < PG_SHORT_MAX; i++) {
-		last = make_part(&w, protos[i], kind, &s.part[s.n], diag);
+		last = check_services(&w, protos[i], diag) ?: make_part(&w, protos[i], kind, &s.part[s.n], diag);
 		if (!last)
 			s.n++;
 	}

@@ -55,6 +55,11 @@ static void rules_go_where_they_take_effect(void **state)
 		{ "both protocols", { NULL }, "deny 53",
 		  "-A INPUT -p tcp -m tcp --dport 53 -j DROP\n"
 		  "-A INPUT -p udp -m udp --dport 53 -j DROP\n" },
+		{ "a service of one of them", { NULL }, "allow ssh",
+		  "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n" },
+		{ "a service of both", { NULL }, "allow domain",
+		  "-A INPUT -p tcp -m tcp --dport 53 -j ACCEPT\n"
+		  "-A INPUT -p udp -m udp --dport 53 -j ACCEPT\n" },
 		{ "all the words", { NULL }, "allow 22/tcp from 10.0.0.0/8 on eth0",
 		  "-A INPUT -s 10.0.0.0/8 -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT\n" },
 		{ "words in another order", { NULL }, "allow 22/tcp on eth0 from ::1",
