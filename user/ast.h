@@ -177,6 +177,7 @@ struct pg_match {
 	union {
 		struct { /* TCP, UDP, UDPLITE, SCTP, DCCP: unset ranges are 0..65535 */
 			struct pg_port_range sport, dport;
+			bool sport_whole, dport_whole; /* SCTP, DCCP: 0:65535 was asked for */
 			bool flags_set, flags_invert; /* TCP only */
 			uint8_t flags_mask, flags_comp;
 			struct pg_u32_range option;    /* --tcp-option, --dccp-option: lo, hi the same */

@@ -73,6 +73,7 @@ static void strip_ports(struct pg_match *m, enum pg_part last)
 		m->ports.flags_set = false;
 	/* What is behind its table's part. */
 	m->ports.option.set = m->ports.dccp_types_set = false;
+	m->ports.sport_whole = m->ports.dport_whole = false;
 	m->ports.chunks = NULL;
 }
 

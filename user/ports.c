@@ -252,6 +252,11 @@ static int parse_dccp_types(struct pg_match *m, const struct pg_match_use *use,
 	return 0;
 }
 
+static bool is_default(const struct pg_port_range *range)
+{
+	return !range->invert && range->lo == 0 && range->hi == 65535;
+}
+
 void pg_ports_init(struct pg_match *m)
 {
 	m->ports.sport.hi = 65535;
@@ -261,6 +266,7 @@ void pg_ports_init(struct pg_match *m)
 int pg_ports_parse(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag)
 {
 	const char *name = pg_match_rows[m->kind].name;
+	int r;
 
 	switch (use->id) {
 	case OPT_FLAGS:
@@ -282,17 +288,19 @@ int pg_ports_parse(struct pg_match *m, const struct pg_match_use *use, struct pg
 		return pg_diag(diag, PG_DIAG_PARAM, &use->at,
 			       "%s: option \"--%s\" can only be used once.", name, option);
 	}
-	return parse_range(m, use, use->id == OPT_SPORT ? &m->ports.sport : &m->ports.dport, diag);
+	r = parse_range(m, use, use->id == OPT_SPORT ? &m->ports.sport : &m->ports.dport, diag);
+	/* iptables tells it from no option at all; with tcp and udp it does not. */
+	if (!r && (m->kind == PG_MATCH_SCTP || m->kind == PG_MATCH_DCCP)) {
+		m->ports.sport_whole |= use->id == OPT_SPORT && is_default(&m->ports.sport);
+		m->ports.dport_whole |= use->id == OPT_DPORT && is_default(&m->ports.dport);
+	}
+	return r;
 }
 
-static bool is_default(const struct pg_port_range *range)
+static void print_range(struct pg_text *t, const char *option, const struct pg_port_range *range,
+			bool whole)
 {
-	return !range->invert && range->lo == 0 && range->hi == 65535;
-}
-
-static void print_range(struct pg_text *t, const char *option, const struct pg_port_range *range)
-{
-	if (is_default(range))
+	if (is_default(range) && !whole)
 		return;
 	pg_text_add(t, "%s --%s %u", range->invert ? " !" : "", option, range->lo);
 	if (range->lo != range->hi)
@@ -341,8 +349,8 @@ static void print_dccp_types(struct pg_text *t, const struct pg_match *m)
 
 void pg_ports_print(struct pg_text *t, const struct pg_match *m)
 {
-	print_range(t, "sport", &m->ports.sport);
-	print_range(t, "dport", &m->ports.dport);
+	print_range(t, "sport", &m->ports.sport, m->ports.sport_whole);
+	print_range(t, "dport", &m->ports.dport, m->ports.dport_whole);
 	print_dccp_types(t, m);
 	if (m->ports.chunks)
 		pg_chunks_print(t, m->ports.chunks);
@@ -441,6 +449,9 @@ bool pg_ports_equal(const struct pg_match *a, const struct pg_match *b)
 	if (!range_equal(&a->ports.sport, &b->ports.sport) ||
 	    !range_equal(&a->ports.dport, &b->ports.dport) ||
 	    a->ports.flags_set != b->ports.flags_set)
+		return false;
+	if (a->ports.sport_whole != b->ports.sport_whole ||
+	    a->ports.dport_whole != b->ports.dport_whole)
 		return false;
 	if (x->set != y->set || x->lo != y->lo || x->invert != y->invert)
 		return false;

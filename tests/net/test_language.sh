@@ -189,6 +189,14 @@ run_list <<'EOF'
 -D nochain -j ACCEPT
 -D nochain 1
 -C nochain -j ACCEPT
+-A INPUT -p sctp --dport 0:65535
+-C INPUT -p sctp --dport :
+-C INPUT -p sctp -m sctp
+-C INPUT -p sctp --sport :
+-D INPUT -p sctp -m sctp --dport :
+-A INPUT -p tcp --dport :
+-C INPUT -p tcp -m tcp
+-D INPUT -p tcp -m tcp
 -I nochain -j ACCEPT
 -R nochain 1 -j ACCEPT
 -F nochain
