@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* -m connlimit: how many flows an address, or a network, may have at a time. */
+#include "addr.h"
 #include "match_host.h"
 #include "match_stateful.h"
 #include "match_value.h"
@@ -23,6 +24,7 @@ void pg_connlimit_init(struct pg_match *m)
 int pg_connlimit_parse(struct pg_match *m, const struct pg_match_use *use, struct pg_diag *diag)
 {
 	int r = pg_use_check(m, use, 1U << OPT_UPTO | 1U << OPT_ABOVE, diag);
+	uint32_t len;
 
 	if (r < 0)
 		return r;
@@ -32,6 +34,11 @@ int pg_connlimit_parse(struct pg_match *m, const struct pg_match_use *use, struc
 		m->connlimit.upto = (use->id == OPT_UPTO) != use->invert;
 		return pg_value_number(m, use, 0, UINT32_MAX, &m->connlimit.limit, diag);
 	case OPT_MASK:
+		/* iptables takes what is a length for IPv6 only for IPv4's whole address. */
+		if (use->families == PG_V4 && !pg_number_parse(use->value, 128, &len) && len > 32) {
+			m->connlimit.mask = 32;
+			return 0;
+		}
 		return pg_prefix_parse(m, use->value, use->families, use, &m->connlimit.mask,
 				       &m->connlimit.mask_family, diag);
 	}
