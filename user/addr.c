@@ -117,11 +117,18 @@ int pg_addr_parse(const char *text, unsigned families, const struct pg_arg *at,
 		ok = ok && parse_dotted(host, true, addr.addr);
 	else
 		ok = ok && inet_pton(AF_INET6, host, addr.addr) == 1;
-	if (!(addr.family & families))
+	if (!(addr.family & families)) {
+		addr.family = (uint8_t)families; /* the mask's */
 		ok = false;
-	/* iptables does not ask then what the host is: `any/0'. */
+	}
+	/*
+	 * iptables does not ask then what the host is: `any/0'. Without -4 or -6 the mask's text may tell the family, as in
+	 * `any/::'; otherwise it is IPv4, like `0/0'.
+	 */
 	if (!ok && slash && is_null_mask(slash + 1, families)) {
-		*ret = (struct pg_addr){ .set = true, .family = families & PG_V4 ? PG_V4 : PG_V6 };
+		bool v4 = families & PG_V4 && !(families & PG_V6 && strchr(slash + 1, ':'));
+
+		*ret = (struct pg_addr){ .set = true, .family = v4 ? PG_V4 : PG_V6 };
 		return 0;
 	}
 	/* iptables reports a bad mask first. */
