@@ -120,19 +120,18 @@ int pg_port_parse(const char *text, const char *proto, int radix, const struct p
 	return 0;
 }
 
-/* Whose services the names are of. udp's and dccp's options take any, `ssh' for one, which is TCP's alone. */
 static const char *match_proto(const struct pg_match *m)
 {
-	if (m->kind != PG_MATCH_TCP && m->kind != PG_MATCH_SCTP)
-		return "";
 	return pg_proto_name(pg_match_rows[m->kind].protos[0]);
 }
 
 static int parse_range(const struct pg_match *m, const struct pg_match_use *use,
 		       struct pg_port_range *ret, struct pg_diag *diag)
 {
-	const char *colon = strchr(use->value, ':'), *proto = match_proto(m);
-	int radix = m->kind == PG_MATCH_TCP || m->kind == PG_MATCH_SCTP ? 0 : 10, r = 0;
+	bool own = m->kind == PG_MATCH_TCP || m->kind == PG_MATCH_SCTP;
+	/* udp's and dccp's options take any protocol's service, `ssh' for one, which is TCP's alone; listings do not. */
+	const char *colon = strchr(use->value, ':'), *proto = own ? match_proto(m) : "";
+	int radix = own ? 0 : 10, r = 0;
 	struct pg_port_range range = { .hi = 65535, .invert = use->invert };
 	char low[64];
 

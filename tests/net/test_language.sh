@@ -420,6 +420,10 @@ pg restore -4 >/dev/null 2>&1 <<'EOF'
 -A INPUT -j LOG --log-prefix "a b" --log-level debug --log-uid
 -A INPUT -j MARK --or-mark 7
 -A INPUT -j NFLOG --nflog-group 3
+-A INPUT -p udp --dport 53
+-A INPUT -p udp --sport 67:123 --dport ssh
+-A INPUT -p dccp --dport http
+-A INPUT -p sctp --sport 80
 -A FORWARD -i a -o b -j wob
 -A web -j REJECT
 -A web -p tcp -j REJECT --reject-with tcp-reset
