@@ -566,7 +566,7 @@ static int attach_slot(struct pg_dp *dp, const struct pg_nic *nic, __u32 slot,
 		r = replace_progs(dp, nic, slot, skel, (bool[]){ ingress, egress }, err);
 	pg_dp_unload(skel);
 	/* Loaded for a mode that it did not come to, or to the old one's place. */
-	if (ingress && is_live(dp, slot) && pg_is_xdp(f->mode) &&
+	if (ingress && !load.multi && is_live(dp, slot) && pg_is_xdp(f->mode) &&
 	    (load.mode == PG_MODE_SKB) != (f->mode == PG_MODE_SKB)) {
 		int mended = upgrade_slot(dp, slot, r ? NULL : err);
 
