@@ -88,18 +88,12 @@ bool pg_prefixes_differ(const struct pg_addr *a, const struct pg_addr *b)
 	return false;
 }
 
-/* Of these families: 0, 0.0.0.0 or ::, which leave nothing of the host. */
-static bool is_null_mask(const char *text, unsigned families)
+/* 0, and 0.0.0.0 or ::, which leave nothing of the host. */
+static bool is_null_mask(const char *text, uint8_t family)
 {
-	static const uint8_t none[16];
-	uint8_t mask[16] = { 0 };
-	uint32_t bits;
+	struct pg_addr addr = { .family = family };
 
-	if (!pg_number_parse(text, 128, &bits))
-		return !bits;
-	return ((families & PG_V4 && parse_dotted(text, false, mask)) ||
-		(families & PG_V6 && inet_pton(AF_INET6, text, mask) == 1)) &&
-	       !memcmp(mask, none, sizeof(mask));
+	return parse_mask(text, &addr) && pg_addr_is_any(&addr);
 }
 
 int pg_addr_parse(const char *text, unsigned families, const struct pg_arg *at,
@@ -125,11 +119,11 @@ int pg_addr_parse(const char *text, unsigned families, const struct pg_arg *at,
 	 * iptables does not ask then what the host is: `any/0'. Without -4 or -6 the mask's text may tell the family, as in
 	 * `any/::'; otherwise it is IPv4, like `0/0'.
 	 */
-	if (!ok && slash && is_null_mask(slash + 1, families)) {
-		bool v4 = families & PG_V4 && !(families & PG_V6 && strchr(slash + 1, ':'));
-
-		*ret = (struct pg_addr){ .set = true, .family = v4 ? PG_V4 : PG_V6 };
-		return 0;
+	for (uint8_t family = PG_V4; !ok && slash && family <= PG_V6; family <<= 1) {
+		if (families & family && is_null_mask(slash + 1, family)) {
+			*ret = (struct pg_addr){ .set = true, .family = family };
+			return 0;
+		}
 	}
 	/* iptables reports a bad mask first. */
 	if (slash && !parse_mask(slash + 1, &addr))
