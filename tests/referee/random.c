@@ -247,14 +247,11 @@ static void emit_hashlimit(struct ctx *c)
 
 	unsigned number = c->states++;
 	bool above = !chance(c, 50), plain = chance(c, 70);
-
 	/* The first one of some names says what they all are like; raw's may come before or after. */
-	if (plain && !c->raw && number % 3 == 0)
-		fprintf(c->f, " -m hashlimit --hashlimit-name s%u_%u --hashlimit-%s ", c->opts->round, number / 3 % 2,
-			above ? "above" : "upto");
-	else
-		fprintf(c->f, " -m hashlimit --hashlimit-name h%u_%u --hashlimit-%s ", c->opts->round, number,
-			above ? "above" : "upto");
+	bool shared = plain && !c->raw && number % 3 == 0;
+
+	fprintf(c->f, " -m hashlimit --hashlimit-name %c%u_%u --hashlimit-%s ", shared ? 's' : 'h', c->opts->round,
+		shared ? number / 3 % 2 : number, above ? "above" : "upto");
 	if (plain)
 		fprintf(c->f, SLOW " --hashlimit-burst %u", between(c, 1, 20));
 	else if (chance(c, 50))
